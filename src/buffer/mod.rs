@@ -1,0 +1,11 @@
+//! Buffers. An idle connection owns none: it borrows one from a [`Pool`] when bytes come or go and gives it back when
+//! it holds nothing any more.
+
+mod output;
+mod pool;
+mod receive;
+
+pub use output::{Content, OutputQueue};
+pub(crate) use output::{Mark, ReplyRecord};
+pub use pool::{Pool, Pooled};
+pub use receive::Receive;

@@ -1,0 +1,412 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use super::Pooled;
+use crate::http::{Method, Moment};
+use crate::limits::{MAX_SLICES, SHARE_FROM};
+
+/// The bytes that a connection owes, in the order in which they will be sent.
+///
+/// Heads and small contents stand inline, one behind the other in one buffer, so that the replies to a batch of
+/// pipelined requests leave with one write. A large content is spliced in at its place without being copied:
+///
+/// ```text
+///     inline   [ head A | content A | head B |        | head C | content C ]
+///                                            ^ splice: content B, shared
+/// ```
+///
+/// ```
+/// use monoloop::buffer::{Content, OutputQueue};
+/// use std::io::IoSlice;
+///
+/// let mut queue = OutputQueue::default();
+/// queue.inline().extend_from_slice(b"head ");
+/// queue.push(Content::Static(b"content"));
+/// let mut slices = [IoSlice::new(b""); 4];
+/// assert_eq!((queue.gather(&mut slices), queue.len()), (1, 12));
+/// queue.advance(12);
+/// assert!(queue.is_empty());
+/// ```
+#[derive(Default)]
+pub struct OutputQueue {
+    inline: Vec<u8>,
+    /// How much of `inline` has been sent.
+    sent: usize,
+    splices: VecDeque<Splice>,
+    /// Bytes in `splices` that have not been sent.
+    spliced: usize,
+    /// Bytes that have left since the queue was lent.
+    left: u64,
+    /// Replies whose end has not left, for the observer.
+    records: VecDeque<ReplyRecord>,
+}
+
+/// Content that goes out between `inline[..at]` and `inline[at..]`.
+struct Splice {
+    at: usize,
+    content: Content<'static>,
+    sent: usize,
+}
+
+impl Splice {
+    fn rest(&self) -> &[u8] {
+        &self.content.as_bytes()[self.sent..]
+    }
+}
+
+/// A place in the queue to which it can be rolled back.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Mark {
+    inline: usize,
+    splices: usize,
+    spliced: usize,
+}
+
+/// What the observer is told when the last byte of a reply has been given to the kernel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReplyRecord {
+    /// Position in the stream of sent bytes at which the reply ends.
+    pub(crate) end: u64,
+    pub(crate) method: Option<Method>,
+    pub(crate) status: u16,
+    pub(crate) content: u64,
+    pub(crate) began: Moment,
+}
+
+/// The content of a reply: borrowed (it will be copied), or owned or shared (from
+/// [`SHARE_FROM`](crate::limits::SHARE_FROM) bytes on it is sent from where it lies).
+#[derive(Clone)]
+pub enum Content<'a> {
+    /// Bytes that are copied behind the head.
+    Borrowed(&'a [u8]),
+    /// Bytes that live as long as the program.
+    Static(&'static [u8]),
+    /// Bytes that are shared: many replies can send the same ones.
+    Shared(Arc<[u8]>),
+    /// Bytes that the handler gives away.
+    Owned(Vec<u8>),
+}
+
+impl Content<'_> {
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Borrowed(bytes) => bytes,
+            Self::Static(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+            Self::Owned(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Debug for Content<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Content({} bytes)", self.as_bytes().len())
+    }
+}
+
+impl<'a> From<&'a [u8]> for Content<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Borrowed(bytes)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Content<'a> {
+    fn from(bytes: &'a [u8; N]) -> Self {
+        Self::Borrowed(bytes)
+    }
+}
+
+impl<'a> From<&'a str> for Content<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Borrowed(text.as_bytes())
+    }
+}
+
+impl From<Vec<u8>> for Content<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Owned(bytes)
+    }
+}
+
+impl From<String> for Content<'_> {
+    fn from(text: String) -> Self {
+        Self::Owned(text.into_bytes())
+    }
+}
+
+impl<'a> From<std::borrow::Cow<'a, str>> for Content<'a> {
+    fn from(text: std::borrow::Cow<'a, str>) -> Self {
+        match text {
+            std::borrow::Cow::Borrowed(text) => text.into(),
+            std::borrow::Cow::Owned(text) => text.into(),
+        }
+    }
+}
+
+impl<'a> From<&'a String> for Content<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Borrowed(text.as_bytes())
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Content<'a> {
+    fn from(bytes: &'a Vec<u8>) -> Self {
+        Self::Borrowed(bytes)
+    }
+}
+
+impl From<Arc<[u8]>> for Content<'_> {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        Self::Shared(bytes)
+    }
+}
+
+impl OutputQueue {
+    /// The inline bytes; only to be appended to.
+    #[inline]
+    pub fn inline(&mut self) -> &mut Vec<u8> {
+        &mut self.inline
+    }
+
+    /// Appends content: copied if it is small or borrowed, spliced in otherwise.
+    pub fn push(&mut self, content: Content<'_>) {
+        let content: Content<'static> = match content {
+            Content::Borrowed(bytes) => return self.inline.extend_from_slice(bytes),
+            small if small.as_bytes().len() < SHARE_FROM => return self.inline.extend_from_slice(small.as_bytes()),
+            Content::Static(bytes) => Content::Static(bytes),
+            Content::Shared(bytes) => Content::Shared(bytes),
+            Content::Owned(bytes) => Content::Owned(bytes),
+        };
+        self.spliced += content.as_bytes().len();
+        self.splices.push_back(Splice { at: self.inline.len(), content, sent: 0 });
+    }
+
+    /// Bytes that are owed.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.inline.len() - self.sent + self.spliced
+    }
+
+    /// Whether nothing is owed.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes that are owed, if they lie in one piece.
+    #[inline]
+    pub fn as_slice(&self) -> Option<&[u8]> {
+        self.splices.is_empty().then(|| &self.inline[self.sent..])
+    }
+
+    /// Fills `slices` with what is owed, from the front; gives the number of slices filled.
+    pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut count = 0;
+        let mut add = |bytes: &'a [u8]| {
+            if !bytes.is_empty() && count < slices.len().min(MAX_SLICES) {
+                slices[count] = IoSlice::new(bytes);
+                count += 1;
+            }
+        };
+        let mut from = self.sent;
+        for splice in self.splices.iter().take(MAX_SLICES) {
+            add(&self.inline[from..splice.at]);
+            add(splice.rest());
+            from = splice.at;
+        }
+        if self.splices.len() <= MAX_SLICES {
+            add(&self.inline[from..]);
+        }
+        count
+    }
+
+    /// The first `count` owed bytes have been taken by the kernel.
+    ///
+    /// # Panics
+    /// If not so many are owed.
+    pub fn advance(&mut self, mut count: usize) {
+        assert!(count <= self.len(), "no more can be sent than is owed");
+        self.left += count as u64;
+        while let Some(splice) = self.splices.front_mut() {
+            let before = (splice.at - self.sent).min(count);
+            self.sent += before;
+            count -= before;
+            let within = splice.rest().len().min(count);
+            splice.sent += within;
+            self.spliced -= within;
+            count -= within;
+            if self.sent < splice.at || !splice.rest().is_empty() {
+                return;
+            }
+            self.splices.pop_front();
+        }
+        self.sent += count;
+        if self.sent == self.inline.len() {
+            self.inline.clear();
+            self.sent = 0;
+        }
+    }
+
+    /// Drops the memory of what has been sent, when that is most of it. Not while a [`Mark`] is held.
+    pub(crate) fn compact(&mut self) {
+        if self.sent > self.inline.len() / 2 {
+            self.inline.drain(..self.sent);
+            self.splices.iter_mut().for_each(|splice| splice.at -= self.sent);
+            self.sent = 0;
+        }
+    }
+
+    /// The end of the queue as it is now.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { inline: self.inline.len(), splices: self.splices.len(), spliced: self.spliced }
+    }
+
+    /// Forgets everything that was queued since `mark`. Nothing may have been sent in between.
+    pub(crate) fn roll_back(&mut self, mark: Mark) {
+        self.inline.truncate(mark.inline);
+        self.splices.truncate(mark.splices);
+        self.spliced = mark.spliced;
+    }
+
+    /// Remembers that a reply ends where the queue ends now.
+    pub(crate) fn record(&mut self, mut record: ReplyRecord) {
+        record.end = self.left + self.len() as u64;
+        self.records.push_back(record);
+    }
+
+    /// The next reply whose last byte has left.
+    pub(crate) fn next_finished(&mut self) -> Option<ReplyRecord> {
+        self.records.front().filter(|record| record.end <= self.left)?;
+        self.records.pop_front()
+    }
+}
+
+impl Pooled for OutputQueue {
+    fn reset(&mut self) {
+        self.inline.clear();
+        self.sent = 0;
+        self.splices.clear();
+        self.spliced = 0;
+        self.left = 0;
+        self.records.clear();
+    }
+
+    fn footprint(&self) -> usize {
+        self.inline.capacity()
+            + self.splices.capacity() * size_of::<Splice>()
+            + self.records.capacity() * size_of::<ReplyRecord>()
+    }
+}
+
+impl fmt::Debug for OutputQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OutputQueue({} bytes owed, {} splices)", self.len(), self.splices.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gathered(queue: &OutputQueue) -> Vec<u8> {
+        let mut slices = [IoSlice::new(b""); 64];
+        let count = queue.gather(&mut slices);
+        slices[..count].concat()
+    }
+
+    /// Inline and spliced pieces in turn, and the bytes they stand for.
+    fn mixed() -> (OutputQueue, Vec<u8>) {
+        let (mut queue, mut expected) = (OutputQueue::default(), Vec::new());
+        let large: Arc<[u8]> = (0..SHARE_FROM + 7).map(|i| i as u8).collect();
+        for piece in [&b"one"[..], b"two", b"three"] {
+            queue.inline().extend_from_slice(piece);
+            expected.extend_from_slice(piece);
+            queue.push(large.clone().into());
+            expected.extend_from_slice(&large);
+        }
+        queue.push(vec![7; SHARE_FROM].into());
+        expected.extend_from_slice(&[7; SHARE_FROM]);
+        queue.push(b"end".into());
+        expected.extend_from_slice(b"end");
+        (queue, expected)
+    }
+
+    #[test]
+    fn any_sequence_of_short_writes_sends_the_same_bytes() {
+        for step in [1, 2, 3, 1000, SHARE_FROM + 3, SHARE_FROM + 9, 1 << 20] {
+            let (mut queue, expected) = mixed();
+            let mut sent = Vec::new();
+            while !queue.is_empty() {
+                assert_eq!(queue.len(), expected.len() - sent.len());
+                let bytes = gathered(&queue);
+                let count = step.min(bytes.len());
+                sent.extend_from_slice(&bytes[..count]);
+                queue.advance(count);
+                if sent.len() % 3 == 0 {
+                    queue.compact();
+                }
+            }
+            assert!(sent == expected, "in steps of {step}");
+            assert!(queue.inline.is_empty() && queue.splices.is_empty() && queue.spliced == 0);
+        }
+    }
+
+    #[test]
+    fn small_content_is_copied_and_large_content_is_not() {
+        let mut queue = OutputQueue::default();
+        queue.push(vec![1; SHARE_FROM - 1].into());
+        assert_eq!(queue.splices.len(), 0);
+        queue.push(vec![1; SHARE_FROM].into());
+        assert_eq!(queue.splices.len(), 1);
+    }
+
+    #[test]
+    fn a_roll_back_leaves_what_was_there_before() {
+        let (mut queue, expected) = mixed();
+        queue.advance(5);
+        let mark = queue.mark();
+        queue.inline().extend_from_slice(b"to be forgotten");
+        queue.push(vec![0; SHARE_FROM].into());
+        queue.roll_back(mark);
+        assert!(gathered(&queue) == expected[5..]);
+    }
+
+    #[test]
+    fn more_splices_than_slices_go_out_in_order() {
+        let mut queue = OutputQueue::default();
+        let mut expected = Vec::new();
+        for i in 0..3 * MAX_SLICES {
+            queue.push(vec![i as u8; SHARE_FROM].into());
+            expected.extend_from_slice(&[i as u8; SHARE_FROM]);
+        }
+        queue.push(b"end".into());
+        expected.extend_from_slice(b"end");
+        let mut sent = Vec::new();
+        while !queue.is_empty() {
+            let bytes = gathered(&queue);
+            queue.advance(bytes.len());
+            sent.extend_from_slice(&bytes);
+        }
+        assert!(sent == expected);
+    }
+
+    #[test]
+    fn a_reply_is_finished_when_its_last_byte_has_left() {
+        let mut queue = OutputQueue::default();
+        let record = ReplyRecord { end: 0, method: None, status: 200, content: 3, began: Moment::ZERO };
+        for _ in 0..2 {
+            queue.inline().extend_from_slice(b"abc");
+            queue.record(record);
+        }
+        queue.advance(2);
+        assert!(queue.next_finished().is_none());
+        queue.advance(2);
+        assert!(queue.next_finished().is_some());
+        assert!(queue.next_finished().is_none());
+        queue.advance(2);
+        assert!(queue.next_finished().is_some());
+    }
+}

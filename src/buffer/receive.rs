@@ -1,0 +1,133 @@
+use std::fmt;
+
+use super::Pooled;
+use crate::limits::{MIN_READ, RECEIVE_BUFFER};
+
+/// The receive buffer: bytes that came from the socket and are not understood yet.
+///
+/// A plain queue of bytes in one piece, because a head is parsed in place and a handler borrows straight from it. The
+/// memory is zeroed once, when it is allocated, and reused from then on.
+#[derive(Default)]
+pub struct Receive {
+    memory: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Receive {
+    /// The bytes that wait to be understood.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        &self.memory[self.start..self.end]
+    }
+
+    /// Whether no byte waits.
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Room for the next read: at least `min` bytes (at least [`MIN_READ`]), unless that would make the buffer hold
+    /// more than `max`; then what is left until `max`, or nothing.
+    pub fn room(&mut self, min: usize, max: usize) -> &mut [u8] {
+        let min = min.max(MIN_READ);
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+        if self.memory.len() - self.end < min && self.start > 0 {
+            self.memory.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.memory.len() - self.end < min {
+            let doubled = (self.memory.len() * 2).max(RECEIVE_BUFFER).max(self.end + min);
+            self.memory.resize(doubled.min(max).max(self.memory.len()), 0);
+        }
+        &mut self.memory[self.end..]
+    }
+
+    /// `count` bytes were read into the room.
+    ///
+    /// # Panics
+    /// If there was not so much room.
+    #[inline]
+    pub fn filled(&mut self, count: usize) {
+        assert!(count <= self.memory.len() - self.end, "a read cannot fill more than its room");
+        self.end += count;
+    }
+
+    /// Appends bytes that were not read but decoded.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.room(bytes.len(), usize::MAX)[..bytes.len()].copy_from_slice(bytes);
+            self.filled(bytes.len());
+        }
+    }
+
+    /// The first `count` bytes are understood.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    #[inline]
+    pub fn consume(&mut self, count: usize) {
+        assert!(count <= self.end - self.start, "only what has come can be consumed");
+        self.start += count;
+    }
+
+    /// Forgets all bytes.
+    pub const fn clear(&mut self) {
+        (self.start, self.end) = (0, 0);
+    }
+}
+
+impl Pooled for Receive {
+    fn reset(&mut self) {
+        self.clear();
+    }
+
+    fn footprint(&self) -> usize {
+        self.memory.capacity()
+    }
+}
+
+impl fmt::Debug for Receive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Receive({} bytes of {})", self.end - self.start, self.memory.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_leave_in_the_order_in_which_they_came() {
+        let mut buffer = Receive::default();
+        buffer.push(b"hello ");
+        buffer.push(b"world");
+        buffer.consume(6);
+        assert_eq!(buffer.bytes(), b"world");
+        buffer.consume(5);
+        assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn what_is_left_moves_to_the_front_before_the_buffer_grows() {
+        let mut buffer = Receive::default();
+        buffer.push(&[b'x'; RECEIVE_BUFFER]);
+        buffer.consume(RECEIVE_BUFFER - 3);
+        let room = buffer.room(MIN_READ, usize::MAX).len();
+        assert_eq!((room, buffer.footprint()), (RECEIVE_BUFFER - 3, RECEIVE_BUFFER));
+        assert_eq!(buffer.bytes(), b"xxx");
+    }
+
+    #[test]
+    fn it_does_not_grow_past_its_limit() {
+        let mut buffer = Receive::default();
+        let max = RECEIVE_BUFFER + 100;
+        while !buffer.room(1, max).is_empty() {
+            let room = buffer.room(1, max).len();
+            buffer.filled(room);
+        }
+        assert_eq!(buffer.bytes().len(), max);
+    }
+}

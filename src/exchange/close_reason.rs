@@ -1,0 +1,53 @@
+use std::fmt;
+
+/// Why a connection ended: for logs, metrics and tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The client closed its side between two requests.
+    ClientClosed,
+    /// The client closed its side in the middle of a request.
+    ClientClosedEarly,
+    /// The client asked for the last reply to be the last, or spoke HTTP/1.0 without keep-alive.
+    NotPersistent,
+    /// A handler asked for it by `Connection: close`.
+    HandlerClosed,
+    /// Content that nobody read was too long to be discarded.
+    ContentUnread,
+    /// The request broke a rule of HTTP, or a limit.
+    BadRequest,
+    /// The handler panicked.
+    Panicked,
+    /// No byte came or went for the idle timeout.
+    IdleTimeout,
+    /// The request head did not end in time.
+    HeadTimeout,
+    /// A reset or another error of the socket.
+    SocketError,
+    /// The server is draining.
+    Drained,
+    /// The server was cut off, by the deadline of the drain or a second signal.
+    Cut,
+    /// The `on_connection` hook refused it.
+    Refused,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ClientClosed => "the client closed an idle connection",
+            Self::ClientClosedEarly => "the client closed in the middle of a request",
+            Self::NotPersistent => "the client did not ask for another request",
+            Self::HandlerClosed => "the handler asked to close",
+            Self::ContentUnread => "the request had more content than is worth discarding",
+            Self::BadRequest => "the request was malformed or over a limit",
+            Self::Panicked => "the handler panicked",
+            Self::IdleTimeout => "no byte came or went for too long",
+            Self::HeadTimeout => "the request head took too long",
+            Self::SocketError => "the socket failed",
+            Self::Drained => "the server is draining",
+            Self::Cut => "the server was cut off",
+            Self::Refused => "the connection was refused",
+        })
+    }
+}

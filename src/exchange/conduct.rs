@@ -1,0 +1,115 @@
+//! The call into the application, guarded: whatever it does, exactly one whole reply stands in the output afterwards.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::service::render_json;
+use super::{Admission, Reply, Request, RequestFacts, Response, Sent, Service};
+use crate::buffer::OutputQueue;
+use crate::http::{Error, Result};
+
+/// What the application is asked.
+#[derive(Debug)]
+pub(crate) enum Asked<'a> {
+    /// To answer this request.
+    Call(Request<'a>),
+    /// To refuse this well-formed request.
+    Refuse(Request<'a>, Error),
+    /// To render the error of a request that could not be understood.
+    Fail(Error),
+}
+
+/// How an exchange ended, beside what `reply` says.
+#[derive(Debug)]
+pub(crate) struct Conducted {
+    /// The error that was answered.
+    pub(crate) error: Option<Error>,
+    pub(crate) panicked: bool,
+}
+
+/// Asks the application and leaves exactly one reply in `output`.
+#[inline]
+pub(crate) fn conduct(
+    service: &mut dyn Service,
+    asked: Asked<'_>,
+    facts: RequestFacts,
+    reply: &mut Reply,
+    output: &mut OutputQueue,
+) -> Conducted {
+    reply.begin(facts, output.mark());
+    let result = guarded(|| match asked {
+        Asked::Call(request) => service.call(request, Response::new(reply, output)),
+        Asked::Refuse(request, error) => service.refuse(request, error, Response::new(reply, output)),
+        Asked::Fail(error) => Err(error),
+    });
+    let (error, panicked) = match result {
+        // The recorded progress counts, not the value: a `Sent` may stem from another request.
+        Ok(Ok(Sent { .. })) if reply.finished() => return Conducted { error: None, panicked: false },
+        Ok(Ok(Sent { .. })) => (Error::internal("the handler returned without finishing this reply"), false),
+        Ok(Err(error)) => (error, false),
+        Err(panic) => (panic, true),
+    };
+    answer_error(service, &error, panicked, reply, output);
+    Conducted { error: Some(error), panicked }
+}
+
+/// Takes back what the application wrote and puts an error reply in its place.
+#[cold]
+fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply: &mut Reply, output: &mut OutputQueue) {
+    log_error(error);
+    for attempt in 0..3 {
+        output.roll_back(reply.mark);
+        reply.restart();
+        reply.status = error.status();
+        reply.close |= panicked;
+        let written = match attempt {
+            0 => {
+                error.headers().for_each(|(name, value)| reply.set_field(name, value, true));
+                guarded(|| service.render(error, Response::new(reply, output)))
+            }
+            1 => Ok(render_json(error, Response::new(reply, output))),
+            // The fields that the middleware set make even a plain reply fail: do without them.
+            _ => {
+                reply.drop_kept_fields();
+                reply.restart();
+                reply.status = 500;
+                Ok(Response::new(reply, output).text("Internal server error"))
+            }
+        };
+        match written {
+            Ok(Ok(Sent { .. })) if reply.finished() => return,
+            Ok(Ok(Sent { .. })) => log::error!("the error renderer did not finish its reply"),
+            Ok(Err(second)) => log::error!("the error renderer failed: {second:?}"),
+            Err(panic) => log::error!("the error renderer: {panic:?}"),
+        }
+    }
+    unreachable!("a plain text without header fields can always be encoded");
+}
+
+fn log_error(error: &Error) {
+    match error.status() {
+        500.. => log::error!("{error:?}"),
+        _ => log::debug!("{error:?}"),
+    }
+}
+
+/// Runs application code; a panic becomes an error.
+#[inline]
+fn guarded(call: impl FnOnce() -> Result<Sent>) -> Result<Result<Sent>> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|payload| Error::internal(panic_message(&*payload)))
+}
+
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    format!("panicked: {}", text.unwrap_or("no message"))
+}
+
+/// Asks what becomes of the content of a request, guarded.
+///
+/// # Errors
+/// The panic of the application.
+pub(crate) fn admit(service: &mut dyn Service, request: &Request<'_>) -> Result<Admission> {
+    catch_unwind(AssertUnwindSafe(|| service.admit(request)))
+        .map_err(|payload| Error::internal(panic_message(&*payload)))
+}

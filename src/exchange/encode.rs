@@ -1,0 +1,97 @@
+//! A reply head as bytes (RFC 9112 §4, RFC 9110 §8.6).
+
+use super::Reply;
+use crate::http::{Method, status_line};
+
+/// How the content of a reply is announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    /// So many bytes.
+    Known(usize),
+    /// Not known yet: a gap is left for the digits, to be closed by [`close_gap`].
+    Gap,
+}
+
+/// Room for the digits of the longest `Content-Length`.
+const GAP: usize = 20;
+
+impl Reply {
+    /// Whether a reply with this status has content on the wire: not to HEAD, not with 204, 205 and 304
+    /// (RFC 9110 §6.4.1, §15.3.6).
+    pub(super) fn has_content(&self) -> bool {
+        self.request.method != Some(Method::Head) && !matches!(self.status, 204 | 205 | 304)
+    }
+
+    /// Appends the head, blank line included. `content_type` is a whole field line, for a handler that set none.
+    ///
+    /// Gives the position of the gap in `out`; it means something for [`Length::Gap`] only.
+    #[inline]
+    pub(super) fn encode_head(&self, out: &mut Vec<u8>, content_type: &str, length: Length) -> usize {
+        match (&self.reason, status_line(self.status)) {
+            (None, Some(line)) => out.extend_from_slice(line.as_bytes()),
+            (reason, _) => encode_status_line(out, self.status, reason.as_deref().unwrap_or_default()),
+        }
+        let has = self.fields.has;
+        if !has.server && !has.date {
+            out.extend_from_slice(&self.common);
+        } else if !has.server {
+            out.extend_from_slice(&self.common[..self.server_len]);
+        } else if !has.date {
+            out.extend_from_slice(&self.common[self.server_len..]);
+        }
+        out.extend_from_slice(self.fields.lines.as_bytes());
+        if !has.content_type {
+            out.extend_from_slice(content_type.as_bytes());
+        }
+        self.encode_connection(out);
+        self.encode_length(out, length)
+    }
+
+    /// The announcement of the connection's fate (RFC 9112 §9.3, §9.6).
+    fn encode_connection(&self, out: &mut Vec<u8>) {
+        if self.closes() {
+            out.extend_from_slice(b"Connection: close\r\n");
+        } else if let Some(seconds) = self.request.announce {
+            out.extend_from_slice(b"Connection: keep-alive\r\nKeep-Alive: timeout=");
+            out.extend_from_slice(itoa::Buffer::new().format(seconds).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// `Content-Length` and the blank line. 204 never has one; 304 only the one that the handler set, since the length
+    /// of what a GET would have brought is not ours to know.
+    #[inline]
+    fn encode_length(&self, out: &mut Vec<u8>, length: Length) -> usize {
+        if self.fields.has.content_length.is_some() || matches!(self.status, 204 | 304) {
+            out.extend_from_slice(b"\r\n");
+            return out.len();
+        }
+        out.extend_from_slice(b"Content-Length: ");
+        let gap = out.len();
+        match length {
+            Length::Known(length) => out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes()),
+            Length::Gap => out.extend_from_slice(&[b'0'; GAP]),
+        }
+        out.extend_from_slice(b"\r\n\r\n");
+        gap
+    }
+}
+
+#[cold]
+fn encode_status_line(out: &mut Vec<u8>, status: u16, reason: &str) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(reason.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes `length` into the gap and moves what stands behind it up.
+pub(super) fn close_gap(out: &mut Vec<u8>, gap: usize, length: usize) {
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(length).as_bytes();
+    let end = gap + digits.len();
+    out[gap..end].copy_from_slice(digits);
+    out.copy_within(gap + GAP.., end);
+    out.truncate(out.len() - (GAP - digits.len()));
+}

@@ -1,0 +1,21 @@
+use std::borrow::Cow;
+
+use crate::http::{Fields, Method, Version};
+
+/// A request head that has passed every check of `h1/`: what stands here is well-formed.
+#[derive(Debug)]
+pub struct Head<'a> {
+    pub(crate) method: Method,
+    pub(crate) version: Version,
+    /// The request target as it came.
+    pub(crate) target: &'a str,
+    /// The path of the target, as it came: the router splits it before it decodes.
+    pub(crate) raw_path: &'a str,
+    /// The path, percent-decoded once.
+    pub(crate) path: Cow<'a, str>,
+    /// What stands behind the first `?`.
+    pub(crate) query: Option<&'a str>,
+    /// From an absolute-form target, else from Host (RFC 9112 §3.2.2).
+    pub(crate) authority: Option<&'a str>,
+    pub(crate) fields: Fields<'a>,
+}

@@ -1,0 +1,169 @@
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use super::{CloseReason, Endpoint, Request, panic_message};
+use crate::buffer::ReplyRecord;
+use crate::http::{Error, Method, Moment};
+
+/// The number of a connection: counted from 1, never used twice by a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub(crate) u64);
+
+impl ConnectionId {
+    /// The number itself.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A reply whose last byte was given to the kernel.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct FinishedReply {
+    /// The method, if the request was understood that far.
+    pub method: Option<Method>,
+    /// The status code.
+    pub status: u16,
+    /// Bytes of content, without the head.
+    pub content: u64,
+    /// From the tick that saw the first byte of the request to the one that sent the last of the reply.
+    pub duration: Duration,
+}
+
+/// Which deadline passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Timeout {
+    /// No byte came or went for the idle timeout.
+    Idle,
+    /// The request head did not end in time.
+    Head,
+    /// The client did not close its side in time after ours was closed.
+    Linger,
+}
+
+/// What made the server drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DrainCause {
+    /// A signal, by its name: `SIGTERM` or `SIGINT`.
+    Signal(&'static str),
+    /// [`Handle::shutdown`](crate::server::Handle::shutdown).
+    Handle,
+}
+
+/// What a tick did.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Tick {
+    /// Events that the poll brought.
+    pub events: usize,
+    /// Connections that are open.
+    pub connections: usize,
+    /// Connections that used up their turn and go on in the next tick.
+    pub runnable: usize,
+}
+
+/// Watches a server from outside: access logs, metrics, Node's server events. Every method does nothing by default.
+///
+/// It runs on the loop's thread, so it must not block, and a panic in it is caught and logged.
+///
+/// ```
+/// use monoloop::server::{ConnectionId, FinishedReply, Observer};
+///
+/// struct Log;
+///
+/// impl Observer for Log {
+///     fn reply_finished(&mut self, id: ConnectionId, reply: &FinishedReply) {
+///         println!("connection {id}: {} in {:?}", reply.status, reply.duration);
+///     }
+/// }
+/// ```
+#[allow(unused_variables, reason = "the default methods do nothing; their arguments are named for the reader")]
+pub trait Observer {
+    /// The server listens here. Called once per address.
+    fn listening(&mut self, local: &Endpoint) {}
+
+    /// A connection was accepted (Node's `connection`).
+    fn connection_opened(&mut self, id: ConnectionId, peer: &Endpoint) {}
+
+    /// A request is about to be handled (Node's `request`).
+    fn request(&mut self, id: ConnectionId, request: &Request<'_>) {}
+
+    /// The last byte of a reply was given to the kernel (Node's `finish`).
+    fn reply_finished(&mut self, id: ConnectionId, reply: &FinishedReply) {}
+
+    /// A request was answered with an error: a handler's, a panic, or a broken request.
+    fn request_failed(&mut self, id: ConnectionId, error: &Error) {}
+
+    /// A deadline passed. The connection closes, at once or after a 408.
+    fn timed_out(&mut self, id: ConnectionId, timeout: Timeout) {}
+
+    /// The client reads more slowly than it asks: the connection is not read until less is owed (`on`), or is read
+    /// again (`!on`).
+    fn backpressure(&mut self, id: ConnectionId, on: bool) {}
+
+    /// A connection has ended (Node's `close` of a socket).
+    fn connection_closed(&mut self, id: ConnectionId, reason: CloseReason) {}
+
+    /// The server itself had trouble, such as no free descriptor; it goes on (Node's `error`).
+    fn server_error(&mut self, error: &std::io::Error) {}
+
+    /// A tick has ended.
+    fn ticked(&mut self, tick: &Tick) {}
+
+    /// The drain has begun.
+    fn draining(&mut self, cause: DrainCause) {}
+
+    /// The last connection has ended and the loop is left (Node's `close`).
+    fn server_closed(&mut self) {}
+}
+
+/// The observer, if there is one, and a guard around it.
+#[derive(Default)]
+pub(crate) struct Watch(Option<Box<dyn Observer>>);
+
+impl Watch {
+    pub(crate) fn new(observer: Option<Box<dyn Observer>>) -> Self {
+        Self(observer)
+    }
+
+    #[inline]
+    pub(crate) fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Tells the observer, if there is one.
+    #[inline]
+    pub(crate) fn tell(&mut self, event: impl FnOnce(&mut dyn Observer)) {
+        if let Some(observer) = &mut self.0 {
+            tell_guarded(|| event(&mut **observer));
+        }
+    }
+}
+
+#[cold]
+fn tell_guarded(event: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(event)) {
+        log::error!("the observer {}", panic_message(&*payload));
+    }
+}
+
+impl ReplyRecord {
+    /// The record as the observer sees it, at the time its last byte left.
+    pub(crate) fn finished(&self, now: Moment) -> FinishedReply {
+        FinishedReply {
+            method: self.method,
+            status: self.status,
+            content: self.content,
+            duration: now.since(self.began),
+        }
+    }
+}

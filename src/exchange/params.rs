@@ -1,0 +1,23 @@
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+/// Most parameters that a route may have.
+pub(crate) const MAX_PARAMS: usize = 8;
+
+/// The parameters of a matched route: names from the route, and where in the raw path the values lie.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Params<'a> {
+    pub(crate) names: &'a [Box<str>],
+    pub(crate) spans: [(u32, u32); MAX_PARAMS],
+}
+
+impl<'a> Params<'a> {
+    /// The value of the parameter, percent-decoded (the head was checked: its path decodes to UTF-8).
+    pub(crate) fn get(&self, name: &str, raw_path: &'a str) -> Option<Cow<'a, str>> {
+        let index = self.names.iter().position(|known| **known == *name)?;
+        let (start, end) = self.spans[index];
+        let raw = &raw_path[start as usize..end as usize];
+        Some(if raw.contains('%') { percent_decode_str(raw).decode_utf8_lossy() } else { Cow::Borrowed(raw) })
+    }
+}

@@ -1,0 +1,270 @@
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use crate::buffer::Mark;
+use crate::http::{DateText, Error, Method, is_field_value, is_token};
+
+/// The reply in the making: one for the whole loop, lent to each exchange in turn.
+///
+/// Field lines are kept as they will be sent, one behind the other, so that nothing is allocated per line.
+pub struct Reply {
+    date: DateText,
+    /// The lines that every reply has: `Server` (its first `server_len` bytes) and `Date`; rendered once a second.
+    pub(super) common: Vec<u8>,
+    pub(super) server_len: usize,
+    pub(super) max_content: usize,
+
+    pub(super) request: RequestFacts,
+    pub(super) status: u16,
+    pub(super) reason: Option<Box<str>>,
+    pub(super) fields: FieldLines,
+    /// The fields as they were when the last middleware had passed: what survives a roll-back.
+    kept: FieldLines,
+    /// The first mistake that was made with this reply; finishing it gives it to the handler.
+    pub(super) fault: Option<Error>,
+    pub(super) close: bool,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) finished: bool,
+    /// Bytes of content that go on the wire.
+    pub(super) content_len: u64,
+    pub(super) mark: Mark,
+}
+
+/// What the reply must know of the request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestFacts {
+    /// `None` if the request did not get so far.
+    pub(crate) method: Option<Method>,
+    /// Whether the connection may go on after this reply.
+    pub(crate) persistent: bool,
+    /// Whole seconds of `Keep-Alive: timeout=`, for a client that asked for `Connection: keep-alive`.
+    pub(crate) announce: Option<u32>,
+}
+
+/// Field lines in wire form, and which of those that need care are among them.
+#[derive(Default)]
+pub(super) struct FieldLines {
+    pub(super) lines: String,
+    pub(super) has: Has,
+}
+
+/// Lines of the handler's that take the place of one of ours.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Has {
+    pub(super) date: bool,
+    pub(super) server: bool,
+    pub(super) content_type: bool,
+    pub(super) content_length: Option<u64>,
+}
+
+impl Reply {
+    pub(crate) fn new(server_name: Option<&str>, max_content: usize, wall_clock: SystemTime) -> Self {
+        let mut common = Vec::new();
+        if let Some(name) = server_name.filter(|name| is_field_value(name.as_bytes())) {
+            common.extend_from_slice(format!("Server: {name}\r\n").as_bytes());
+        }
+        let mut reply = Self {
+            date: DateText::new(wall_clock),
+            server_len: common.len(),
+            common,
+            max_content,
+            request: RequestFacts { method: None, persistent: false, announce: None },
+            status: 200,
+            reason: None,
+            fields: FieldLines::default(),
+            kept: FieldLines::default(),
+            fault: None,
+            close: false,
+            idle_timeout: None,
+            finished: false,
+            content_len: 0,
+            mark: Mark::default(),
+        };
+        reply.render_date();
+        reply
+    }
+
+    /// Takes the new time; called about once a second.
+    pub(crate) fn set_date(&mut self, wall_clock: SystemTime) {
+        if self.date.update(wall_clock) {
+            self.render_date();
+        }
+    }
+
+    fn render_date(&mut self) {
+        self.common.truncate(self.server_len);
+        self.common.extend_from_slice(b"Date: ");
+        self.common.extend_from_slice(self.date.as_str().as_bytes());
+        self.common.extend_from_slice(b"\r\n");
+    }
+
+    /// Begins an exchange whose reply starts at `mark`.
+    #[inline]
+    pub(super) fn begin(&mut self, request: RequestFacts, mark: Mark) {
+        self.request = request;
+        self.mark = mark;
+        self.idle_timeout = None;
+        self.close = false;
+        self.kept.clear();
+        self.forget();
+    }
+
+    /// Back to the state in which the last middleware passed the reply on.
+    #[inline]
+    pub(super) fn restart(&mut self) {
+        self.forget();
+        self.fields.copy_from(&self.kept);
+    }
+
+    #[inline]
+    fn forget(&mut self) {
+        self.status = 200;
+        self.reason = None;
+        self.fields.clear();
+        self.fault = None;
+        self.finished = false;
+        self.content_len = 0;
+    }
+
+    /// From here on a roll-back keeps the fields that are set now.
+    #[inline]
+    pub(super) fn keep_fields(&mut self) {
+        if !self.fields.lines.is_empty() || !self.kept.lines.is_empty() {
+            self.kept.copy_from(&self.fields);
+        }
+    }
+
+    /// Gives up the kept fields: for the last resort.
+    pub(super) fn drop_kept_fields(&mut self) {
+        self.kept.clear();
+    }
+
+    #[inline]
+    pub(crate) const fn finished(&self) -> bool {
+        self.finished
+    }
+
+    /// The status code that was sent.
+    #[inline]
+    pub(crate) const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Bytes of content that were queued.
+    pub(crate) const fn content_len(&self) -> u64 {
+        self.content_len
+    }
+
+    /// Whether the connection ends with this reply; it says so on the wire.
+    #[inline]
+    pub(crate) const fn closes(&self) -> bool {
+        self.close || !self.request.persistent
+    }
+
+    /// The idle timeout that the handler asked for.
+    #[inline]
+    pub(crate) const fn idle_timeout(&self) -> Option<Duration> {
+        self.idle_timeout
+    }
+
+    /// Remembers the first mistake.
+    pub(super) fn blame(&mut self, mistake: String) {
+        self.fault.get_or_insert_with(|| Error::internal(mistake));
+    }
+
+    /// Adds a field line, in place of the lines of this name if `replace`.
+    pub(super) fn set_field(&mut self, name: &str, value: &str, replace: bool) {
+        if !is_token(name.as_bytes()) {
+            return self.blame(format!("{name:?} is not a field name"));
+        }
+        if !is_field_value(value.as_bytes()) {
+            return self.blame(format!("the value of {name} holds a control character: {value:?}"));
+        }
+        // Lengths tell most names apart; the few that need care are looked at.
+        match name.len() {
+            10 if name.eq_ignore_ascii_case("connection") => return self.set_connection(value, replace),
+            14 if name.eq_ignore_ascii_case("content-length") => {
+                if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) || value.parse::<u64>().is_err()
+                {
+                    return self.blame(format!("not a Content-Length: {value:?}"));
+                }
+                self.fields.remove(name);
+            }
+            17 if name.eq_ignore_ascii_case("transfer-encoding") => {
+                return self.blame("Transfer-Encoding is the server's to set".to_owned());
+            }
+            _ => {}
+        }
+        if replace {
+            self.fields.remove(name);
+        }
+        self.fields.push(name, value);
+    }
+
+    /// `close` and `keep-alive` say what the connection does; other options are passed on (RFC 9110 §7.6.1).
+    fn set_connection(&mut self, value: &str, replace: bool) {
+        if replace {
+            self.fields.remove("connection");
+        }
+        let mut others = Vec::new();
+        for option in value.split(',').map(str::trim).filter(|option| !option.is_empty()) {
+            if option.eq_ignore_ascii_case("close") {
+                self.close = true;
+            } else if !option.eq_ignore_ascii_case("keep-alive") {
+                others.push(option);
+            }
+        }
+        if !others.is_empty() {
+            self.fields.push("Connection", &others.join(", "));
+        }
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reply({}, finished: {})", self.status, self.finished)
+    }
+}
+
+impl FieldLines {
+    #[inline]
+    fn clear(&mut self) {
+        self.lines.clear();
+        self.has = Has::default();
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        self.lines.clear();
+        self.lines.push_str(&other.lines);
+        self.has = other.has;
+    }
+
+    /// The lines as (name, value).
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.lines.split_terminator("\r\n").map(|line| line.split_once(": ").expect("a field line has a colon"))
+    }
+
+    pub(super) fn push(&mut self, name: &str, value: &str) {
+        for part in [name, ": ", value, "\r\n"] {
+            self.lines.push_str(part);
+        }
+        match name.len() {
+            4 if name.eq_ignore_ascii_case("date") => self.has.date = true,
+            6 if name.eq_ignore_ascii_case("server") => self.has.server = true,
+            12 if name.eq_ignore_ascii_case("content-type") => self.has.content_type = true,
+            14 if name.eq_ignore_ascii_case("content-length") => self.has.content_length = value.parse().ok(),
+            _ => {}
+        }
+    }
+
+    /// Removes all lines of this name.
+    pub(super) fn remove(&mut self, name: &str) {
+        if !self.iter().any(|(line, _)| line.eq_ignore_ascii_case(name)) {
+            return;
+        }
+        let old = std::mem::take(self);
+        old.iter()
+            .filter(|(line, _)| !line.eq_ignore_ascii_case(name))
+            .for_each(|(name, value)| self.push(name, value));
+    }
+}

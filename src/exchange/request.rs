@@ -1,0 +1,155 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Endpoint, Endpoints, Head, Pairs, Params};
+use crate::http::{Error, Fields, Method, OptionExt, Result, Version};
+
+/// A request, borrowed from the receive buffer.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    head: &'a Head<'a>,
+    content: &'a [u8],
+    params: Params<'a>,
+    endpoints: &'a dyn Endpoints,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn new(head: &'a Head<'a>, content: &'a [u8], endpoints: &'a dyn Endpoints) -> Self {
+        Self { head, content, params: Params::default(), endpoints }
+    }
+
+    /// The same request with the parameters of its route.
+    pub(crate) fn with_params(self, params: Params<'a>) -> Self {
+        Self { params, ..self }
+    }
+
+    /// The method.
+    pub const fn method(&self) -> Method {
+        self.head.method
+    }
+
+    /// The request target as the client sent it: path and query, or an absolute URI, or `*`.
+    pub const fn target(&self) -> &'a str {
+        self.head.target
+    }
+
+    /// The protocol version.
+    pub const fn version(&self) -> Version {
+        self.head.version
+    }
+
+    /// The path, percent-decoded once. It is valid UTF-8 and holds no NUL: anything else was answered with 400.
+    ///
+    /// Dot segments are left as they came, and a decoded `%2F` looks like any other slash: routes are matched segment
+    /// by segment before decoding, so use [`param`](Self::param) where the difference matters.
+    pub fn path(&self) -> &str {
+        &self.head.path
+    }
+
+    /// The path as it came, for the router.
+    pub(crate) const fn raw_path(&self) -> &'a str {
+        self.head.raw_path
+    }
+
+    /// The authority that the client asked for: from an absolute-form target if there is one, else from `Host`.
+    pub const fn host(&self) -> Option<&'a str> {
+        self.head.authority
+    }
+
+    /// The value of the first field line of this name, in any case; `None` also when it is not UTF-8.
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.head.fields.get(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// All field lines, in order, as they came; repeated ones are all there.
+    pub const fn headers(&self) -> Fields<'a> {
+        self.head.fields
+    }
+
+    /// The parameter `name` of the route, percent-decoded and parsed.
+    ///
+    /// # Errors
+    /// A 400 when it does not parse as a `T`; a 500 when the route has no such parameter.
+    pub fn param<T: FromStr>(&self, name: &str) -> Result<T> {
+        let value = self
+            .param_str(name)
+            .ok_or_else(|| Error::internal(format!("the route of {} has no parameter \"{name}\"", self.path())))?;
+        value.parse().ok().or_status(400, format!("Invalid parameter: {name}"))
+    }
+
+    /// The parameter `name` of the route, percent-decoded.
+    pub fn param_str(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.params.get(name, self.head.raw_path)
+    }
+
+    /// The first value of `name` in the query, decoded.
+    pub fn query(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.query_pairs().get(name)
+    }
+
+    /// All values of `name` in the query, decoded.
+    pub fn query_all<'n>(&self, name: &'n str) -> impl Iterator<Item = Cow<'a, str>> + use<'a, 'n> {
+        self.query_pairs().all(name)
+    }
+
+    /// All names and values of the query, decoded.
+    pub fn query_pairs(&self) -> Pairs<'a> {
+        Pairs::new(self.head.query.unwrap_or_default().as_bytes())
+    }
+
+    /// The query as it came, without its `?`.
+    pub const fn query_string(&self) -> Option<&'a str> {
+        self.head.query
+    }
+
+    /// The content, whole; empty if the request has none.
+    pub const fn body(&self) -> &'a [u8] {
+        self.content
+    }
+
+    /// The content, read as JSON. The `Content-Type` is not looked at.
+    ///
+    /// # Errors
+    /// A 400 `Invalid JSON` when it is not JSON or not of the shape of `T`.
+    #[cfg(feature = "json")]
+    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(self.content).map_err(|error| Error::bad_request("Invalid JSON").with_source(error))
+    }
+
+    /// The content, read as a posted form.
+    ///
+    /// # Errors
+    /// A 415 when the `Content-Type` is not `application/x-www-form-urlencoded`.
+    pub fn form(&self) -> Result<Pairs<'a>> {
+        let media_type = self.header("content-type").unwrap_or_default();
+        let media_type = media_type.split(';').next().unwrap_or_default().trim();
+        if media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            Ok(Pairs::new(self.content))
+        } else {
+            Err(Error::new(415, "Expected application/x-www-form-urlencoded"))
+        }
+    }
+
+    /// The client's end of the connection.
+    pub fn peer(&self) -> Endpoint {
+        self.endpoints.peer()
+    }
+
+    /// Our end of the connection.
+    pub fn local(&self) -> Endpoint {
+        self.endpoints.local()
+    }
+
+    /// Whether the connection is encrypted. It never is: put a TLS terminator in front.
+    pub const fn is_encrypted(&self) -> bool {
+        false
+    }
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.method(), self.target(), self.version())?;
+        write!(f, " {:?} + {} bytes", self.head.fields, self.content.len())
+    }
+}

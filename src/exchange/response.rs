@@ -1,0 +1,248 @@
+use std::fmt;
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use super::encode::Length;
+use super::{BodyWriter, Reply};
+use crate::buffer::{Content, OutputQueue};
+use crate::http::{Result, is_field_value};
+
+/// The reply that a handler owes.
+///
+/// Every method that finishes it consumes it and makes a [`Sent`], which the handler must return. So forgetting to
+/// finish does not compile:
+///
+/// ```compile_fail,E0308
+/// # let mut app = monoloop::Router::new(());
+/// app.get("/", |_, _, res| {
+///     res.header("X-Forgot", "the content");   // not a Result<Sent>
+/// });
+/// ```
+///
+/// nor does setting a header after the reply is finished:
+///
+/// ```compile_fail,E0382
+/// # let mut app = monoloop::Router::new(());
+/// app.get("/", |_, _, res| {
+///     let sent = res.text("done");
+///     res.header("X-Late", "yes");             // use of a moved value
+///     sent
+/// });
+/// ```
+///
+/// A mistake with a header, such as a line break in its value, never reaches the wire: the method that finishes the
+/// reply returns it as an error, and the client gets a 500.
+#[must_use = "a reply that is not finished is a 500"]
+pub struct Response<'a> {
+    pub(super) reply: &'a mut Reply,
+    pub(super) output: &'a mut OutputQueue,
+}
+
+/// The proof that a reply is finished: what a handler returns.
+///
+/// It cannot be made otherwise than by finishing a [`Response`], and it is not believed either: a `Sent` that was kept
+/// from an earlier request while this one was not finished is a 500.
+#[derive(Debug)]
+#[must_use = "return it from the handler"]
+pub struct Sent(());
+
+impl Sent {
+    pub(super) const fn new() -> Self {
+        Self(())
+    }
+}
+
+const TEXT: &str = "Content-Type: text/plain; charset=utf-8\r\n";
+const HTML: &str = "Content-Type: text/html; charset=utf-8\r\n";
+const BYTES: &str = "Content-Type: application/octet-stream\r\n";
+#[cfg(feature = "json")]
+const JSON: &str = "Content-Type: application/json\r\n";
+const NO_TYPE: &str = "";
+
+/// What a `Location` must not hold as such: it is ASCII without spaces (RFC 3986 §2).
+const LOCATION: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`');
+
+impl<'a> Response<'a> {
+    pub(crate) fn new(reply: &'a mut Reply, output: &'a mut OutputQueue) -> Self {
+        Self { reply, output }
+    }
+
+    /// Sets the status code, 200..=599; 200 if it is never set.
+    pub fn status(self, status: u16) -> Self {
+        match status {
+            200..=599 => self.reply.status = status,
+            _ => self.reply.blame(format!("not a final status code: {status}")),
+        }
+        self
+    }
+
+    /// The status code as it is now.
+    pub fn get_status(&self) -> u16 {
+        self.reply.status
+    }
+
+    /// Sets the reason phrase, in place of the registered one.
+    pub fn reason(self, phrase: &str) -> Self {
+        if is_field_value(phrase.as_bytes()) {
+            self.reply.reason = Some(phrase.into());
+        } else {
+            self.reply.blame(format!("the reason phrase holds a control character: {phrase:?}"));
+        }
+        self
+    }
+
+    /// Sets a field line, in place of earlier ones of this name.
+    ///
+    /// A `Content-Length` must be the true one. `Connection: close` closes the connection after the reply.
+    /// `Transfer-Encoding` is refused. `Date` and `Server` take the place of ours.
+    pub fn header(self, name: &str, value: impl AsRef<str>) -> Self {
+        self.reply.set_field(name, value.as_ref(), true);
+        self
+    }
+
+    /// Adds a field line beside earlier ones of this name: for `Set-Cookie`.
+    pub fn append_header(self, name: &str, value: impl AsRef<str>) -> Self {
+        self.reply.set_field(name, value.as_ref(), false);
+        self
+    }
+
+    /// The value of the first field line of this name that was set so far, in any case.
+    pub fn get_header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.reply.fields.iter();
+        lines.find(|(line, _)| line.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// Whether a field line of this name was set.
+    pub fn has_header(&self, name: &str) -> bool {
+        self.get_header(name).is_some()
+    }
+
+    /// Removes all field lines of this name that were set so far.
+    pub fn remove_header(self, name: &str) -> Self {
+        self.reply.fields.remove(name);
+        self
+    }
+
+    /// Sets the status code and field lines at once, like Node's `writeHead`.
+    ///
+    /// ```
+    /// # let mut app = monoloop::Router::new(());
+    /// app.get("/", |_, _, res| {
+    ///     res.write_head(200, [("Content-Type", "text/plain"), ("X-Custom", "value")]).send("OK")
+    /// });
+    /// ```
+    pub fn write_head<N: AsRef<str>, V: AsRef<str>>(
+        self,
+        status: u16,
+        headers: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        headers.into_iter().fold(self.status(status), |res, (name, value)| res.header(name.as_ref(), value))
+    }
+
+    /// Sets the idle timeout of this connection, from now on.
+    pub fn idle_timeout(self, timeout: Duration) -> Self {
+        self.reply.idle_timeout = Some(timeout);
+        self
+    }
+
+    /// Finishes with plain text (`text/plain; charset=utf-8` unless a `Content-Type` was set).
+    ///
+    /// # Errors
+    /// A mistake that was made with the head, as for all methods that finish.
+    pub fn text<'c>(self, text: impl Into<Content<'c>>) -> Result<Sent> {
+        self.finish(TEXT, text.into())
+    }
+
+    /// Finishes with HTML (`text/html; charset=utf-8` unless a `Content-Type` was set).
+    ///
+    /// # Errors
+    /// A mistake that was made with the head.
+    pub fn html<'c>(self, html: impl Into<Content<'c>>) -> Result<Sent> {
+        self.finish(HTML, html.into())
+    }
+
+    /// Finishes with bytes (`application/octet-stream` unless a `Content-Type` was set).
+    ///
+    /// Large content that is given away (a `Vec`, a `String`) or shared (an `Arc<[u8]>`) is not copied.
+    ///
+    /// # Errors
+    /// A mistake that was made with the head.
+    pub fn send<'c>(self, content: impl Into<Content<'c>>) -> Result<Sent> {
+        self.finish(BYTES, content.into())
+    }
+
+    /// Finishes without content: `res.status(204).empty()`.
+    ///
+    /// # Errors
+    /// A mistake that was made with the head.
+    pub fn empty(self) -> Result<Sent> {
+        self.finish(NO_TYPE, Content::Static(b""))
+    }
+
+    /// Finishes with JSON (`application/json` unless a `Content-Type` was set), serialised straight into the output.
+    ///
+    /// # Errors
+    /// When the value does not serialise, or grows past
+    /// [`Config::max_response_buffer`](crate::Config::max_response_buffer); or a mistake that was made with the head.
+    #[cfg(feature = "json")]
+    pub fn json<T: serde::Serialize + ?Sized>(self, value: &T) -> Result<Sent> {
+        let mut body = BodyWriter::new(self, JSON)?;
+        serde_json::to_writer(&mut body, value)?;
+        body.end()
+    }
+
+    /// Finishes by sending the client elsewhere: 302, or the 3xx that was set. What a URI cannot hold is
+    /// percent-encoded.
+    ///
+    /// # Errors
+    /// When `location` holds a line break or another control character; or a mistake that was made with the head.
+    pub fn redirect(self, location: &str) -> Result<Sent> {
+        let status = if matches!(self.reply.status, 300..=399) { self.reply.status } else { 302 };
+        if !is_field_value(location.as_bytes()) {
+            self.reply.blame(format!("the location holds a control character: {location:?}"));
+        }
+        let location = utf8_percent_encode(location, LOCATION).to_string();
+        self.status(status).header("Location", location).empty()
+    }
+
+    /// Ends the head and begins the content, to be written piece by piece.
+    ///
+    /// # Errors
+    /// A mistake that was made with the head.
+    pub fn start(self) -> Result<BodyWriter<'a>> {
+        BodyWriter::new(self, NO_TYPE)
+    }
+
+    #[inline]
+    fn finish(self, content_type: &str, content: Content<'_>) -> Result<Sent> {
+        let Self { reply, output } = self;
+        if let Some(fault) = reply.fault.take() {
+            return Err(fault);
+        }
+        let length = content.as_bytes().len();
+        reply.check_length(length)?;
+        let has_content = reply.has_content();
+        let announced = if reply.status == 205 { 0 } else { length };
+        let content_type = if length == 0 || matches!(reply.status, 204 | 205) { NO_TYPE } else { content_type };
+        reply.encode_head(output.inline(), content_type, Length::Known(announced));
+        if has_content {
+            reply.content_len = length as u64;
+            output.push(content);
+        }
+        reply.finished = true;
+        Ok(Sent::new())
+    }
+
+    /// From here on a roll-back keeps the field lines that are set now: they are a middleware's.
+    #[inline]
+    pub(crate) fn keep_fields(&mut self) {
+        self.reply.keep_fields();
+    }
+}
+
+impl fmt::Debug for Response<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Response({:?})", self.reply)
+    }
+}

@@ -1,0 +1,115 @@
+//! `host [":" port]`, as it stands in Host and in an absolute-form target (RFC 3986 §3.2, RFC 9110 §4.2, §7.2).
+
+use std::net::Ipv6Addr;
+
+use super::error::ProtocolError;
+
+/// Bytes of a registered name or an IPv4 address: unreserved and sub-delims (RFC 3986 §2).
+const REG_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = matches!(byte as u8,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~'
+            | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=');
+        byte += 1;
+    }
+    table
+};
+
+/// The authority as text, if it is one: a host that is not empty, and a port that is empty or fits in 16 bits. No
+/// userinfo, no path, no list.
+pub(super) fn parse(bytes: &[u8]) -> Result<&str, ProtocolError> {
+    let host_len = match bytes.first() {
+        Some(b'[') => ip_literal_len(bytes)?,
+        _ => reg_name_len(bytes)?,
+    };
+    match &bytes[host_len..] {
+        [] => {}
+        [b':', port @ ..] if is_port(port) => {}
+        _ => return Err(ProtocolError::Host),
+    }
+    std::str::from_utf8(bytes).map_err(|_| ProtocolError::Host)
+}
+
+/// The length of `[` IPv6 address `]`. Zones and IPvFuture are not taken.
+fn ip_literal_len(bytes: &[u8]) -> Result<usize, ProtocolError> {
+    let end = bytes.iter().position(|&byte| byte == b']').ok_or(ProtocolError::Host)?;
+    let address = std::str::from_utf8(&bytes[1..end]).map_err(|_| ProtocolError::Host)?;
+    address.parse::<Ipv6Addr>().map_err(|_| ProtocolError::Host)?;
+    Ok(end + 1)
+}
+
+/// The length of a registered name, which is not empty here though RFC 3986 would let it be (RFC 9110 §4.2.1).
+fn reg_name_len(bytes: &[u8]) -> Result<usize, ProtocolError> {
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            _ if REG_NAME[byte as usize] => at += 1,
+            b'%' if bytes.len() > at + 2 && bytes[at + 1..at + 3].iter().all(u8::is_ascii_hexdigit) => at += 3,
+            _ => break,
+        }
+    }
+    if at == 0 { Err(ProtocolError::Host) } else { Ok(at) }
+}
+
+fn is_port(digits: &[u8]) -> bool {
+    let mut port = 0_u32;
+    digits.iter().all(|&digit| {
+        port = port * 10 + u32::from(digit.wrapping_sub(b'0'));
+        digit.is_ascii_digit() && port <= 65535
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_an_authority_and_what_is_not() {
+        let good = [
+            "example.com",
+            "localhost:",
+            "localhost:8080",
+            "127.0.0.1",
+            "[::1]",
+            "[::1]:80",
+            "[::ffff:1.2.3.4]:",
+            "a_b-c~d",
+            "a%20b",
+            "x,y",
+            "h:65535",
+            "h:00080",
+        ];
+        for text in good {
+            assert_eq!(parse(text.as_bytes()), Ok(text), "{text}");
+        }
+        let bad: [&[u8]; 22] = [
+            b"",
+            b":80",
+            b"user@host",
+            b"user:pass@host",
+            b"host/path",
+            b"host?q",
+            b"host#f",
+            b"a b",
+            b"a, b",
+            b"a b:80",
+            b"h:65536",
+            b"h:99999999999",
+            b"h:+1",
+            b"h:8a",
+            b"h:80:80",
+            b"[::1",
+            b"[::1]x",
+            b"[1.2.3.4]",
+            b"[fe80::1%25eth0]",
+            b"a%2",
+            b"a%zz",
+            b"\xc3\xa9.example",
+        ];
+        for bytes in bad {
+            assert_eq!(parse(bytes), Err(ProtocolError::Host), "{}", bytes.escape_ascii());
+        }
+    }
+}

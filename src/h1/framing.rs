@@ -1,0 +1,134 @@
+//! How long a message body is, and whether the connection goes on after it (RFC 9112 §6, §9.3). Request smuggling lives
+//! in lenient readings of these few fields, so there is one reading of each, and it is strict.
+
+use super::error::ProtocolError;
+use crate::http::{Version, is_token};
+
+/// The message body of a request (RFC 9112 §6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// There is none.
+    None,
+    /// So many bytes.
+    Length(u64),
+    /// Chunks, until one of size zero.
+    Chunked,
+}
+
+/// What the client expects before it sends content (RFC 9110 §10.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expectation {
+    None,
+    Continue,
+    /// Something that we do not know: 417.
+    Unknown,
+}
+
+/// The framing fields of a head, collected line by line.
+#[derive(Debug, Default)]
+pub(super) struct FramingFields {
+    content_length: Option<u64>,
+    codings: Codings,
+    /// `close` was among the options of Connection.
+    pub(super) close: bool,
+    /// `keep-alive` was.
+    pub(super) keep_alive: bool,
+}
+
+#[derive(Debug, Default)]
+struct Codings {
+    seen: bool,
+    chunked: bool,
+    unknown: bool,
+}
+
+impl FramingFields {
+    /// `1*DIGIT` that fits in 64 bits, once: a second line or a list is refused even when the values agree.
+    pub(super) fn content_length(&mut self, value: &[u8]) -> Result<(), ProtocolError> {
+        if self.content_length.is_some() || value.is_empty() {
+            return Err(ProtocolError::ContentLength);
+        }
+        let mut length = 0_u64;
+        for &digit in value {
+            if !digit.is_ascii_digit() {
+                return Err(ProtocolError::ContentLength);
+            }
+            length = length
+                .checked_mul(10)
+                .and_then(|length| length.checked_add(u64::from(digit - b'0')))
+                .ok_or(ProtocolError::ContentLength)?;
+        }
+        self.content_length = Some(length);
+        Ok(())
+    }
+
+    /// A list of codings, over one line or several. `chunked` must come last and once (RFC 9112 §6.1, §7).
+    #[cold]
+    pub(super) fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), ProtocolError> {
+        self.codings.seen = true;
+        for coding in list(value) {
+            // `identity` is gone since RFC 7230; parameters (which are no token) never belong to chunked.
+            if self.codings.chunked || !is_token(coding) || coding.eq_ignore_ascii_case(b"identity") {
+                return Err(ProtocolError::TransferEncoding);
+            }
+            match coding.eq_ignore_ascii_case(b"chunked") {
+                true => self.codings.chunked = true,
+                false => self.codings.unknown = true,
+            }
+        }
+        Ok(())
+    }
+
+    /// The options that concern persistence; others are not ours (RFC 9110 §7.6.1).
+    pub(super) fn connection(&mut self, value: &[u8]) {
+        for option in list(value) {
+            match option.len() {
+                5 => self.close |= option.eq_ignore_ascii_case(b"close"),
+                10 => self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive"),
+                _ => {}
+            }
+        }
+    }
+
+    /// The length of the body, once all lines are in (RFC 9112 §6.3).
+    #[inline]
+    pub(super) fn framing(&self, version: Version) -> Result<Framing, ProtocolError> {
+        if self.codings.seen {
+            return self.chunked(version);
+        }
+        Ok(match self.content_length {
+            None | Some(0) => Framing::None,
+            Some(length) => Framing::Length(length),
+        })
+    }
+
+    #[cold]
+    fn chunked(&self, version: Version) -> Result<Framing, ProtocolError> {
+        if version == Version::Http10 || self.content_length.is_some() || !self.codings.chunked {
+            return Err(ProtocolError::TransferEncoding);
+        }
+        if self.codings.unknown {
+            return Err(ProtocolError::UnknownCoding);
+        }
+        Ok(Framing::Chunked)
+    }
+
+    /// Whether the client can go on with another request after this one (RFC 9112 §9.3).
+    #[inline]
+    pub(super) fn persistent(&self, version: Version) -> bool {
+        !self.close && (version == Version::Http11 || self.keep_alive)
+    }
+}
+
+/// The members of a comma-separated list, without white space around them and without empty ones (RFC 9110 §5.6.1).
+fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(trim).filter(|member| !member.is_empty())
+}
+
+/// Without optional white space: space and tab, nothing else (RFC 9110 §5.6.3).
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}

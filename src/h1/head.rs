@@ -1,0 +1,195 @@
+//! Request heads: found by a search that resumes, parsed in place by httparse, and checked for everything that httparse
+//! lets through. This is the only place that calls it.
+
+use std::mem::MaybeUninit;
+
+use super::authority;
+use super::error::ProtocolError;
+use super::framing::{Expectation, Framing, FramingFields};
+use super::target;
+use crate::config::Config;
+use crate::exchange::Head;
+use crate::http::{Fields, Method, Version};
+use crate::limits::{MAX_FIELDS, MAX_METHOD};
+
+/// Room for the field lines of a head, on the stack and not initialised.
+pub(super) type Slots<'a> = [MaybeUninit<httparse::Header<'a>>; MAX_FIELDS];
+
+/// Fresh room.
+#[inline]
+pub(super) const fn slots<'a>() -> Slots<'a> {
+    [const { MaybeUninit::uninit() }; MAX_FIELDS]
+}
+
+/// A whole, valid head, and what it says of the message behind it.
+#[derive(Debug)]
+pub(super) struct Message<'a> {
+    pub(super) head: Head<'a>,
+    /// Bytes of the head, blank line included.
+    pub(super) len: usize,
+    pub(super) framing: Framing,
+    pub(super) persistent: bool,
+    /// The client asked for `keep-alive` in so many words.
+    pub(super) asked_keep_alive: bool,
+    pub(super) expectation: Expectation,
+}
+
+/// Parses the head at the front of `bytes`, which is not an empty line; `None` if its end has not come.
+#[inline]
+pub(super) fn parse<'a>(
+    bytes: &'a [u8],
+    slots: &'a mut Slots<'a>,
+    config: &Config,
+) -> Result<Option<Message<'a>>, ProtocolError> {
+    let mut parsed = httparse::Request::new(&mut []);
+    let len = match parsed.parse_with_uninit_headers(bytes, slots) {
+        Ok(httparse::Status::Complete(len)) => len,
+        Ok(httparse::Status::Partial) => return check_partial(bytes, config).map(|()| None),
+        Err(error) => return explain(error, bytes, config).map(|()| None),
+    };
+    let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
+        return Err(ProtocolError::RequestLine);
+    };
+    check_size(target.len(), len, config)?;
+    let method = Method::from_token(method).ok_or(ProtocolError::UnknownMethod)?;
+    let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
+    let fields = Fields::new(parsed.headers);
+    let read = read_fields(bytes, len, fields)?;
+    let parts = target::parse(method, target)?;
+    let authority = match (read.host, version) {
+        (Some(host), _) => Some(authority::parse(host)?),
+        (None, Version::Http10) => None,
+        (None, Version::Http11) => return Err(ProtocolError::Host),
+    };
+    Ok(Some(Message {
+        head: Head {
+            method,
+            version,
+            target,
+            raw_path: parts.raw_path,
+            path: parts.path,
+            query: parts.query,
+            authority: parts.authority.or(authority),
+            fields,
+        },
+        len,
+        framing: read.framing.framing(version)?,
+        persistent: read.framing.persistent(version),
+        asked_keep_alive: read.framing.keep_alive,
+        expectation: match read.expectation {
+            // "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore it."
+            Expectation::Continue if version == Version::Http10 => Expectation::None,
+            expectation => expectation,
+        },
+    }))
+}
+
+/// What the one pass over the field lines finds.
+struct FieldsRead<'a> {
+    host: Option<&'a [u8]>,
+    expectation: Expectation,
+    framing: FramingFields,
+}
+
+/// Looks once at each line: does the line before it end in CRLF, and is it one of the few that concern us?
+///
+/// httparse takes a bare LF for the end of a line. But every line is followed by a field name or by the blank line; so
+/// it is enough to look at the byte two before each name, and at the last four bytes of the head (RFC 9112 §2.2).
+#[inline]
+fn read_fields<'a>(bytes: &[u8], len: usize, fields: Fields<'a>) -> Result<FieldsRead<'a>, ProtocolError> {
+    let mut read = FieldsRead { host: None, expectation: Expectation::None, framing: FramingFields::default() };
+    if !bytes[..len].ends_with(b"\r\n\r\n") {
+        return Err(ProtocolError::BareLf);
+    }
+    for (name, value) in fields.iter() {
+        let at = name.as_ptr() as usize - bytes.as_ptr() as usize;
+        if bytes[at - 2] != b'\r' {
+            return Err(ProtocolError::BareLf);
+        }
+        // The length tells nearly all names apart from ours.
+        match name.len() {
+            4 if name.eq_ignore_ascii_case("host") => {
+                if read.host.replace(value).is_some() {
+                    return Err(ProtocolError::Host);
+                }
+            }
+            6 if name.eq_ignore_ascii_case("expect") => {
+                let known = value.eq_ignore_ascii_case(b"100-continue") && read.expectation != Expectation::Unknown;
+                read.expectation = if known { Expectation::Continue } else { Expectation::Unknown };
+            }
+            10 if name.eq_ignore_ascii_case("connection") => read.framing.connection(value),
+            14 if name.eq_ignore_ascii_case("content-length") => read.framing.content_length(value)?,
+            17 if name.eq_ignore_ascii_case("transfer-encoding") => read.framing.transfer_encoding(value)?,
+            _ => {}
+        }
+    }
+    Ok(read)
+}
+
+fn check_size(target: usize, head: usize, config: &Config) -> Result<(), ProtocolError> {
+    if target > config.max_target {
+        return Err(ProtocolError::TargetTooLong);
+    }
+    if head > config.max_head {
+        return Err(ProtocolError::HeadTooLarge);
+    }
+    Ok(())
+}
+
+/// Decides the limits before the line has ended.
+#[cold]
+pub(super) fn check_partial(bytes: &[u8], config: &Config) -> Result<(), ProtocolError> {
+    let line = match memchr::memchr(b'\n', bytes) {
+        Some(_) => &[],
+        None => bytes,
+    };
+    match memchr::memchr(b' ', line) {
+        None if line.len() > MAX_METHOD => Err(ProtocolError::UnknownMethod),
+        None => check_size(0, bytes.len(), config),
+        Some(space) => {
+            let target = &line[space + 1..];
+            let len = memchr::memchr(b' ', target).unwrap_or(target.len());
+            check_size(len, bytes.len(), config)
+        }
+    }
+}
+
+/// httparse's errors in our words; `Ok` when it was hasty and the line has not ended.
+#[cold]
+fn explain(error: httparse::Error, bytes: &[u8], config: &Config) -> Result<(), ProtocolError> {
+    match error {
+        httparse::Error::Version => explain_version(bytes, config),
+        httparse::Error::TooManyHeaders => Err(ProtocolError::TooManyFields),
+        httparse::Error::HeaderName | httparse::Error::HeaderValue => Err(ProtocolError::Field),
+        httparse::Error::NewLine | httparse::Error::Token | httparse::Error::Status => Err(ProtocolError::RequestLine),
+    }
+}
+
+/// A version that is well-formed and not ours is a 505; anything else is a malformed line (RFC 9112 §2.3).
+fn explain_version(bytes: &[u8], config: &Config) -> Result<(), ProtocolError> {
+    let Some(end) = memchr::memchr(b'\n', bytes) else { return check_partial(bytes, config) };
+    let Some(line) = bytes[..end].strip_suffix(b"\r") else { return Err(ProtocolError::BareLf) };
+    let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
+    match version {
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
+            Err(ProtocolError::Version)
+        }
+        _ => Err(ProtocolError::RequestLine),
+    }
+}
+
+/// Looks for the end of a head that was partial when it was parsed, in the bytes from `searched` on.
+///
+/// So a head that drips costs one look at each byte, and is parsed again only when it is whole.
+pub(super) fn search_end(bytes: &[u8], searched: usize) -> Result<bool, ProtocolError> {
+    for offset in memchr::memchr_iter(b'\n', &bytes[searched..]) {
+        let line = &bytes[..searched + offset];
+        if !line.ends_with(b"\r") {
+            return Err(ProtocolError::BareLf);
+        }
+        if line.ends_with(b"\r\n\r") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

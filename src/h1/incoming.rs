@@ -1,0 +1,61 @@
+use super::body::BodyDecoder;
+use super::framing::Framing;
+use crate::buffer::{Pooled, Receive};
+use crate::limits::{MAX_READ, RECEIVE_BUFFER};
+
+/// A request whose content is still to come.
+///
+/// Its head is kept aside, so that the receive buffer goes on as a plain queue; it is parsed again, by the same parser,
+/// when the content is whole. Only messages that arrive in pieces pay for that.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(super) head: Vec<u8>,
+    pub(super) decoder: BodyDecoder,
+    /// The content so far, decoded.
+    pub(super) content: Receive,
+}
+
+impl Default for Incoming {
+    fn default() -> Self {
+        Self { head: Vec::new(), decoder: BodyDecoder::new(Framing::None), content: Receive::default() }
+    }
+}
+
+impl Incoming {
+    pub(super) fn begin(&mut self, head: &[u8], framing: Framing) {
+        self.head.extend_from_slice(head);
+        self.decoder = BodyDecoder::new(framing);
+    }
+
+    /// Where the next read goes if the content can be read in place: its length is known and it is buffered.
+    ///
+    /// The buffer grows with what has come, not with what was announced.
+    pub(super) fn room(&mut self) -> Option<&mut [u8]> {
+        let BodyDecoder::Length { left } = self.decoder else { return None };
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        let wanted = self.content.bytes().len().clamp(RECEIVE_BUFFER, MAX_READ).min(left);
+        let room = self.content.room(wanted, usize::MAX);
+        let len = room.len().min(left);
+        Some(&mut room[..len])
+    }
+
+    /// `count` bytes were read in place.
+    pub(super) fn filled(&mut self, count: usize) {
+        self.content.filled(count);
+        if let BodyDecoder::Length { left } = &mut self.decoder {
+            *left -= count as u64;
+        }
+    }
+}
+
+impl Pooled for Incoming {
+    fn reset(&mut self) {
+        self.head.clear();
+        self.content.clear();
+        self.decoder = BodyDecoder::new(Framing::None);
+    }
+
+    fn footprint(&self) -> usize {
+        self.head.capacity() + self.content.footprint()
+    }
+}

@@ -1,0 +1,19 @@
+//! The protocol core, sans I/O: bytes and time go in, bytes and wishes come out. Nothing here knows a socket or asks
+//! what time it is, so tests drive it byte by byte with a made-up clock.
+//!
+//! Reading order: [`connection`] (the two state machines), [`state`] (their joint table), [`head`] and what it calls,
+//! [`body`].
+
+mod authority;
+mod body;
+mod connection;
+mod error;
+mod framing;
+mod head;
+mod incoming;
+mod state;
+mod target;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use connection::{Budget, Connection, Context, End, Pools, Stall};

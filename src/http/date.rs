@@ -1,0 +1,60 @@
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The current date as HTTP writes it (IMF-fixdate, RFC 9110 §5.6.7), formatted once a second.
+#[derive(Debug)]
+pub(crate) struct DateText {
+    second: u64,
+    text: String,
+}
+
+impl DateText {
+    pub(crate) fn new(now: SystemTime) -> Self {
+        let second = unix_second(now);
+        Self { second, text: format(second) }
+    }
+
+    /// Takes the new time; tells whether the text has changed.
+    pub(crate) fn update(&mut self, now: SystemTime) -> bool {
+        let second = unix_second(now);
+        if second == self.second {
+            return false;
+        }
+        *self = Self { second, text: format(second) };
+        true
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+fn unix_second(now: SystemTime) -> u64 {
+    now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+fn format(second: u64) -> String {
+    // A clock past the year 9999 would make httpdate panic; stop there.
+    const YEAR_9999: u64 = 253_402_300_799;
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second.min(YEAR_9999)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_changes_once_a_second() {
+        let at = |millis| UNIX_EPOCH + Duration::from_millis(millis);
+        let mut date = DateText::new(at(784_111_777_000));
+        assert_eq!(date.as_str(), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert!(!date.update(at(784_111_777_999)));
+        assert!(date.update(at(784_111_778_000)));
+        assert_eq!(date.as_str(), "Sun, 06 Nov 1994 08:49:38 GMT");
+    }
+
+    #[test]
+    fn a_clock_beyond_the_calendar_does_not_panic() {
+        assert_eq!(format(u64::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");
+        assert_eq!(DateText::new(UNIX_EPOCH - Duration::from_secs(1)).as_str(), "Thu, 01 Jan 1970 00:00:00 GMT");
+    }
+}

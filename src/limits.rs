@@ -1,0 +1,127 @@
+//! Every constant of the system: its value, its unit, why it is what it is, and what other servers use.
+//!
+//! The ones that a user may change are defaults of [`Config`](crate::Config); the others are fixed, because nobody has
+//! yet shown a reason to turn them.
+
+use std::time::Duration;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+// ---- what a client may send -------------------------------------------------------------------------------------
+
+/// Longest request target in bytes; above it 414. RFC 9112 §3 asks for at least 8,000. nginx 8 KiB, Node 16 KiB.
+pub const MAX_TARGET: usize = 8 * KIB;
+
+/// Longest request head in bytes, request line and blank line included; above it 431. Node 16 KiB, nginx 32 KiB,
+/// hyper about 400 KiB.
+pub const MAX_HEAD: usize = 16 * KIB;
+
+/// Most field lines in a head; above it 431. Fixed: it is the size of an array on the stack. hyper and Apache 100.
+pub const MAX_FIELDS: usize = 100;
+
+/// Longest method token that is looked at before the request is refused with 501. The longest registered one
+/// (`UPDATEREDIRECTREF`) has 17 letters.
+pub const MAX_METHOD: usize = 32;
+
+/// Empty lines that are skipped before a request line (RFC 9112 §2.2 says "at least one"); one more is a 400.
+pub const MAX_EMPTY_LINES: u8 = 4;
+
+/// Largest content that is buffered for a handler, in bytes; above it 413. nginx and Apache 1 MiB, Express 100 KiB.
+pub const MAX_CONTENT: u64 = MIB as u64;
+
+/// Longest chunk-size line in bytes, extensions included (RFC 9112 §7.1.1 asks for a limit). Node 16 KiB in total.
+pub const MAX_CHUNK_LINE: u32 = 256;
+
+/// Chunk extensions over a whole body, in bytes. Node 16 KiB, hyper 16 KiB.
+pub const MAX_CHUNK_EXTENSIONS: u32 = 16 * KIB as u32;
+
+/// Trailer section in bytes; above it 431.
+pub const MAX_TRAILERS: u32 = 8 * KIB as u32;
+
+/// Content that nobody reads (a 404 to a POST) is discarded up to this many bytes to keep the connection; a longer one
+/// closes it after the reply.
+pub const MAX_DISCARD: u64 = 64 * KIB as u64;
+
+/// Bytes that are read and thrown away after an error reply, so that a reset does not take the reply from the client.
+/// nginx bounds this by time alone (`lingering_time` 30 s).
+pub const LINGER_BYTES: u32 = 64 * KIB as u32;
+
+// ---- what we may send -------------------------------------------------------------------------------------------
+
+/// Largest reply that a handler may write to memory, in bytes; above it its writer fails.
+pub const MAX_RESPONSE_BUFFER: usize = 8 * MIB;
+
+/// Content from this size on is queued as a segment of its own and written by vectored write instead of being copied
+/// behind its head. Below it one copy is cheaper than one more `iovec`.
+pub const SHARE_FROM: usize = 16 * KIB;
+
+/// Owed bytes at which a connection is no longer read or parsed. Node's `highWaterMark` is 16 KiB, nginx's
+/// `postpone_output` and h2o's pull limit are of the same order.
+pub const HIGH_WATER: usize = 64 * KIB;
+
+/// Owed bytes below which it is read and parsed again.
+pub const LOW_WATER: usize = 16 * KIB;
+
+/// Most slices of one vectored write. Linux takes 1,024; past a few dozen nothing is gained.
+pub const MAX_SLICES: usize = 16;
+
+// ---- buffers ----------------------------------------------------------------------------------------------------
+
+/// Size of a fresh receive buffer: a head of the default limit and no growth.
+pub const RECEIVE_BUFFER: usize = 16 * KIB;
+
+/// A read is never offered less room than this, except for the last bytes of a content of known length.
+pub const MIN_READ: usize = 2 * KIB;
+
+/// Most room for one read of content, in bytes, so that a long content is not zeroed far ahead of what has come.
+pub const MAX_READ: usize = 256 * KIB;
+
+/// Bytes that the pool keeps for the next storm; the rest goes back to the allocator.
+pub const POOL_BYTES: usize = MIB;
+
+/// A buffer that has grown past this is not worth keeping in the pool.
+pub const POOL_MAX_BUFFER: usize = 64 * KIB;
+
+// ---- the tick ---------------------------------------------------------------------------------------------------
+
+/// Events taken from one poll. 12 KiB; more in one batch only delays the first.
+pub const EVENTS: usize = 1024;
+
+/// Connections accepted in one tick before those that are already here get their turn.
+pub const ACCEPT_BUDGET: usize = 256;
+
+/// Requests of one connection that are answered in one turn before its neighbours get theirs.
+pub const TURN_REQUESTS: usize = 64;
+
+/// Bytes read from one connection in one turn.
+pub const TURN_BYTES: usize = 256 * KIB;
+
+/// Queue of `listen(2)`; the kernel caps it at `net.core.somaxconn` (4096 by default). nginx 511, Node 511.
+pub const BACKLOG: i32 = 4096;
+
+/// Pause of accepting after `EMFILE` or `ENFILE`, unless a connection closes earlier. nginx 500 ms.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
+
+/// Width of a slot of the timer wheel: nothing fires more than this late.
+pub const WHEEL_SLOT: Duration = Duration::from_millis(250);
+
+/// Slots of the timer wheel: 128 s; a later deadline is looked at once a round. A multiple of 64.
+pub const WHEEL_SLOTS: usize = 512;
+
+// ---- time -------------------------------------------------------------------------------------------------------
+
+/// No byte in or out on the socket, in any state. Node's tutorial value; nginx `keepalive_timeout` 75 s, hyper none.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// From the first byte of a request head to its end. nginx 60 s, Node 60 s, hyper 30 s.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long input is discarded after an error reply. nginx `lingering_timeout` 5 s, Apache 2 s.
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long an idle connection that the drain has half-closed may take to close its side.
+pub const DRAIN_LINGER: Duration = Duration::from_secs(1);
+
+/// From the start of a drain to the cut of what is left. The tutorial's 10 s; Kubernetes sends SIGKILL after 30 s.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);

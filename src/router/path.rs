@@ -1,0 +1,141 @@
+//! Paths of routes, and how the segments of a request compare with them.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+use crate::exchange::MAX_PARAMS;
+
+/// A parsed path of a route: `/users/:id/files/*rest`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pattern {
+    text: String,
+    segments: Vec<Segment>,
+    names: Box<[Box<str>]>,
+}
+
+/// A segment of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Segment {
+    Literal(Box<str>),
+    Param,
+    Rest,
+}
+
+impl Pattern {
+    /// The pattern that covers every path: what an unmounted middleware sees.
+    pub(super) fn root() -> Self {
+        Self { text: "/".to_owned(), segments: Vec::new(), names: Box::default() }
+    }
+
+    /// # Panics
+    /// If it is malformed: that is a mistake of the program, best found at its start.
+    #[track_caller]
+    pub(super) fn parse(text: &str) -> Self {
+        let Some(rest) = text.strip_prefix('/') else { panic!("a path begins with a slash: {text:?}") };
+        assert!(!text.contains(['?', '#']), "a path has no query: {text:?}");
+        let mut names: Vec<Box<str>> = Vec::new();
+        let segments: Vec<Segment> = rest
+            .split('/')
+            .map(|part| match part.as_bytes() {
+                [b':', ..] => {
+                    names.push(part[1..].into());
+                    Segment::Param
+                }
+                [b'*', ..] => {
+                    names.push(part[1..].into());
+                    Segment::Rest
+                }
+                _ => Segment::Literal(part.into()),
+            })
+            .collect();
+        let unique = |(i, name): (usize, &Box<str>)| !name.is_empty() && !names[..i].contains(name);
+        assert!(names.iter().enumerate().all(unique), "a parameter needs a name of its own: {text:?}");
+        assert!(names.len() <= MAX_PARAMS, "a path has at most {MAX_PARAMS} parameters: {text:?}");
+        let rest = segments.iter().position(|segment| *segment == Segment::Rest);
+        assert!(rest.is_none_or(|at| at + 1 == segments.len()), "*rest is the last segment: {text:?}");
+        Self { text: text.to_owned(), segments, names: names.into() }
+    }
+
+    /// This pattern as a prefix of `inner`; the `/` of the inner one is the prefix itself.
+    #[track_caller]
+    pub(super) fn join(&self, inner: &Self) -> Self {
+        let prefix = self.text.trim_end_matches('/');
+        match (prefix, inner.text.as_str()) {
+            ("", _) => inner.clone(),
+            (_, "/") => Self::parse(prefix),
+            (_, inner) => Self::parse(&format!("{prefix}{inner}")),
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// The names of the parameters, in order.
+    pub(super) fn names(&self) -> &[Box<str>] {
+        &self.names
+    }
+
+    /// Whether `path` is this pattern or lies below it. Segments are decoded before they are compared, as in the trie,
+    /// so that an encoded letter does not lead past a middleware.
+    #[inline]
+    pub(super) fn covers(&self, path: &str) -> bool {
+        if self.segments.is_empty() {
+            return true;
+        }
+        let mut parts = path.split('/').skip(1);
+        self.segments.iter().all(|segment| match (segment, parts.next()) {
+            (Segment::Rest, _) => true,
+            (Segment::Param, Some(part)) => !part.is_empty(),
+            (Segment::Literal(literal), Some(part)) => decode(part) == **literal,
+            (_, None) => false,
+        })
+    }
+}
+
+/// A segment of a request's path, percent-decoded. The head was checked: it decodes to UTF-8.
+#[inline]
+pub(super) fn decode(segment: &str) -> Cow<'_, str> {
+    match memchr::memchr(b'%', segment.as_bytes()) {
+        None => Cow::Borrowed(segment),
+        Some(_) => percent_decode_str(segment).decode_utf8_lossy(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_prefix_and_an_inner_path() {
+        let join = |prefix, inner| Pattern::parse(prefix).join(&Pattern::parse(inner)).text;
+        assert_eq!(join("/api", "/users/:id"), "/api/users/:id");
+        assert_eq!(join("/api/", "/users"), "/api/users");
+        assert_eq!(join("/api", "/"), "/api");
+        assert_eq!(join("/", "/users"), "/users");
+        assert_eq!(join("/", "/"), "/");
+    }
+
+    #[test]
+    fn what_a_prefix_covers() {
+        let covers = |prefix, path: &str| Pattern::root().join(&Pattern::parse(prefix)).covers(path);
+        assert!(
+            covers("/api", "/api") && covers("/api", "/api/") && covers("/api", "/api/x") && covers("/api", "/%61pi/x")
+        );
+        assert!(!covers("/api", "/") && !covers("/api", "/apis") && !covers("/api", "/x/api"));
+        assert!(covers("/t/:id", "/t/1/x") && !covers("/t/:id", "/t") && !covers("/t/:id", "/t/"));
+        assert!(Pattern::root().covers("/") && Pattern::root().covers("/x/y") && Pattern::root().covers("*"));
+    }
+
+    #[test]
+    fn a_malformed_path_is_found_at_the_start() {
+        for text in ["", "users", "/:", "/*", "/:a/:a", "/*rest/x", "/a?b", "/:a/:b/:c/:d/:e/:f/:g/:h/:i"] {
+            assert!(std::panic::catch_unwind(|| Pattern::parse(text)).is_err(), "{text}");
+        }
+    }
+}

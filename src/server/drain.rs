@@ -1,0 +1,86 @@
+//! The drain: how a server stops without dropping anything that it accepted.
+//!
+//! ```text
+//!     serving ── signal or Handle ──▶ delayed ── drain_delay ──▶ draining ── last connection gone ──▶ done
+//!                                        └────── second signal ──────┴── drain_timeout, second signal ──▶ cut
+//! ```
+
+use std::time::Duration;
+
+use super::event_loop::EventLoop;
+use crate::exchange::{CloseReason, DrainCause, Service};
+use crate::http::Moment;
+
+/// How far the server is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Drain {
+    /// It serves.
+    Serving,
+    /// It was asked to stop and serves as before, until then.
+    Delayed { until: Moment },
+    /// It takes no new connection, and every reply is the last of its connection. Then what is left is cut.
+    Draining { until: Moment },
+}
+
+impl Drain {
+    pub(super) const fn deadline(self) -> Option<Moment> {
+        match self {
+            Self::Serving => None,
+            Self::Delayed { until } | Self::Draining { until } => Some(until),
+        }
+    }
+}
+
+impl EventLoop {
+    /// Someone asked the server to stop. Asking again changes nothing, but a second signal cuts.
+    pub(super) fn stop(&mut self, cause: DrainCause) {
+        if self.drain != Drain::Serving {
+            if matches!(cause, DrainCause::Signal(_)) && self.signalled {
+                self.cut(true);
+            }
+            return;
+        }
+        log::info!("draining: {cause:?}");
+        self.watch.tell(|observer| observer.draining(cause));
+        self.drain = Drain::Delayed { until: self.now + self.config.drain_delay };
+    }
+
+    /// Goes on with the drain, if there is one and it is time.
+    pub(super) fn drain(&mut self, service: &mut dyn Service) {
+        match self.drain {
+            Drain::Delayed { until } if self.now >= until => self.begin_drain(service),
+            Drain::Draining { until } if self.now >= until && !self.sessions.is_empty() => self.cut(false),
+            _ => {}
+        }
+    }
+
+    /// Takes what the kernel has queued, closes the listeners, and looks once more at every connection: a request that
+    /// is already in its socket is served.
+    fn begin_drain(&mut self, service: &mut dyn Service) {
+        self.drain = Drain::Draining { until: self.now + self.config.drain_timeout };
+        self.acceptor.mark_all_ready();
+        while self.acceptor.is_ready() {
+            self.accept_one();
+        }
+        self.acceptor.close();
+        let keys: Vec<usize> = self.sessions.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.sessions[key].readiness.readable = true;
+            self.make_runnable(key);
+        }
+        self.pump_runnable(service);
+    }
+
+    /// Closes whatever is left.
+    fn cut(&mut self, signalled: bool) {
+        self.forced = Some((self.sessions.len(), signalled));
+        self.drain = Drain::Draining { until: self.now + Duration::MAX };
+        self.acceptor.close();
+        let keys: Vec<usize> = self.sessions.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let session = &mut self.sessions[key];
+            session.connection.abort(session.id, CloseReason::Cut);
+            self.close(key);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+use std::fmt;
+use std::io;
+
+/// What `Server` returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a server could not start, or did not end well.
+///
+/// `Debug` is as readable as `Display`, so that `fn main() -> monoloop::server::Result<()>` ends with a sentence.
+#[non_exhaustive]
+pub enum Error {
+    /// An address could not be listened on.
+    Bind {
+        /// The address, as it was asked for.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system denied the loop something that it cannot do without.
+    Io(io::Error),
+    /// The drain was cut short, by its deadline or by a second signal.
+    Forced {
+        /// Connections that were cut off.
+        connections: usize,
+        /// Whether it was a second signal.
+        signalled: bool,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind { address, source } if source.kind() == io::ErrorKind::AddrInUse => {
+                write!(f, "{address} is already in use")
+            }
+            Self::Bind { address, source } => write!(f, "cannot listen on {address}: {source}"),
+            Self::Io(source) => write!(f, "the event loop failed: {source}"),
+            Self::Forced { connections, signalled: true } => {
+                write!(f, "the second signal cut off {connections} connections")
+            }
+            Self::Forced { connections, signalled: false } => {
+                write!(f, "the drain took too long and cut off {connections} connections")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Bind { source, .. } | Self::Io(source) => Some(source),
+            Self::Forced { .. } => None,
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(source: io::Error) -> Self {
+        Self::Io(source)
+    }
+}

@@ -1,0 +1,320 @@
+//! The server: sockets, signals, the clock and the loop. The only part that knows mio.
+//!
+//! Reading order: `event_loop` (the tick), `session` (the pump), `deadlines` (the wheel), `accept`, `drain`.
+
+mod accept;
+mod clock;
+mod deadlines;
+mod drain;
+mod error;
+mod event_loop;
+mod handle;
+mod listener;
+mod readiness;
+mod session;
+#[cfg(feature = "signals")]
+mod signals;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::ToSocketAddrs;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use clock::{Clock, SystemClock};
+pub use error::{Error, Result};
+pub use handle::Handle;
+
+pub use crate::exchange::{
+    Admission, CloseReason, ConnectionId, DrainCause, Endpoint, FinishedReply, Observer, Service, Tick, Timeout,
+};
+
+use crate::config::Config;
+use crate::exchange::{Request, Response, Sent};
+use crate::limits::BACKLOG;
+use crate::router::Router;
+use event_loop::EventLoop;
+use listener::Listener;
+
+/// What [`Server::on_connection`] decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Decision {
+    /// The connection is served.
+    Accept,
+    /// It is served, with an idle timeout of its own.
+    AcceptWithIdleTimeout(Duration),
+    /// It is closed at once.
+    Refuse,
+}
+
+type Hook = Box<dyn FnMut(&Endpoint) -> Decision>;
+
+/// A server that listens and does not serve yet.
+///
+/// ```
+/// use monoloop::{Router, Server};
+///
+/// # fn main() -> monoloop::server::Result<()> {
+/// let mut app = Router::new(());
+/// app.get("/", |_, _, res| res.text("Hello, World!"));
+/// let server = Server::bind("127.0.0.1:0")?;
+/// println!("http://{}", server.local_addr());
+/// # if false {
+/// server.run(app)?;
+/// # }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Server {
+    listeners: Vec<Listener>,
+    config: Config,
+    observer: Option<Box<dyn Observer>>,
+    on_connection: Option<Hook>,
+    clock: Box<dyn Clock>,
+}
+
+impl Server {
+    fn new(listener: Listener) -> Self {
+        Self {
+            listeners: vec![listener],
+            config: Config::default(),
+            observer: None,
+            on_connection: None,
+            clock: Box::new(SystemClock::new()),
+        }
+    }
+
+    /// Listens on a TCP address, the first that can be bound if there are several. Port 0 takes a free one; `[::]`
+    /// serves IPv4 too. The kernel queues connections from now on.
+    ///
+    /// # Errors
+    /// [`Error::Bind`] when the address is in use, not ours, or not allowed.
+    pub fn bind(address: impl ToSocketAddrs) -> Result<Self> {
+        Ok(Self::new(Listener::tcp(address, BACKLOG)?))
+    }
+
+    /// Listens on a unix socket. The file is removed at the end; one that a dead server left is replaced.
+    ///
+    /// # Errors
+    /// [`Error::Bind`] when the path is in use or cannot be made.
+    pub fn bind_unix(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self::new(Listener::unix(path.as_ref(), BACKLOG)?))
+    }
+
+    /// Takes a TCP socket that listens already: from a supervisor, or with socket options of its own.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be made nonblocking.
+    pub fn from_listener(listener: std::net::TcpListener) -> Result<Self> {
+        Ok(Self::new(Listener::passed(listener)?))
+    }
+
+    /// Listens on one more TCP address.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn also_bind(mut self, address: impl ToSocketAddrs) -> Result<Self> {
+        self.listeners.push(Listener::tcp(address, BACKLOG)?);
+        Ok(self)
+    }
+
+    /// Listens on one more unix socket.
+    ///
+    /// # Errors
+    /// As [`bind_unix`](Self::bind_unix).
+    pub fn also_bind_unix(mut self, path: impl AsRef<Path>) -> Result<Self> {
+        self.listeners.push(Listener::unix(path.as_ref(), BACKLOG)?);
+        Ok(self)
+    }
+
+    /// The first address that it listens on.
+    pub fn local_addr(&self) -> Endpoint {
+        self.listeners[0].local()
+    }
+
+    /// All addresses that it listens on.
+    pub fn local_addrs(&self) -> impl Iterator<Item = Endpoint> {
+        self.listeners.iter().map(Listener::local)
+    }
+
+    /// Sets limits and timeouts.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets who watches.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Sets a hook that is asked about each connection before it is served: for rate limits, or an idle timeout of its
+    /// own. If it panics, the connection is refused.
+    ///
+    /// ```
+    /// use monoloop::{Server, server::Decision};
+    ///
+    /// # fn main() -> monoloop::server::Result<()> {
+    /// let mut seen = 0;
+    /// let server = Server::bind("127.0.0.1:0")?.on_connection(move |peer| {
+    ///     seen += 1;
+    ///     if peer.ip().is_some_and(|ip| ip.is_loopback()) { Decision::Accept } else { Decision::Refuse }
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn on_connection(mut self, hook: impl FnMut(&Endpoint) -> Decision + 'static) -> Self {
+        self.on_connection = Some(Box::new(hook));
+        self
+    }
+
+    /// Sets the clock, for tests.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Box::new(clock);
+        self
+    }
+
+    /// Makes the loop, which can then be run, or turned by hand in a loop of yours.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the system denies a poll or a waker.
+    pub fn serve<S>(self, app: Router<S>) -> Result<Running<S>> {
+        Ok(Running { app, event_loop: EventLoop::new(self)? })
+    }
+
+    /// Serves until the server was shut down and has drained.
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve) and [`Running::run`].
+    pub fn run<S>(self, app: Router<S>) -> Result<()> {
+        self.serve(app)?.run()
+    }
+
+    /// Serves an application that is no [`Router`], as [`run`](Self::run) does.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_service(self, service: &mut dyn Service) -> Result<()> {
+        let mut event_loop = EventLoop::new(self)?;
+        while turn(&mut event_loop, service, None)? {}
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("listeners", &self.listeners).field("config", &self.config).finish()
+    }
+}
+
+/// A server with its application, and the loop that joins them.
+pub struct Running<S> {
+    app: Router<S>,
+    event_loop: EventLoop,
+}
+
+impl<S> Running<S> {
+    /// A handle to it, for other threads.
+    pub fn handle(&self) -> Handle<S> {
+        Handle::new(Arc::clone(&self.event_loop.shared))
+    }
+
+    /// The first address that it listens on; none once it drains.
+    pub fn local_addr(&self) -> Option<Endpoint> {
+        self.event_loop.acceptor.local().next()
+    }
+
+    /// The application.
+    pub const fn app(&self) -> &Router<S> {
+        &self.app
+    }
+
+    /// The application, to be changed between two turns.
+    pub const fn app_mut(&mut self) -> &mut Router<S> {
+        &mut self.app
+    }
+
+    /// One tick of the loop: sleeps until something happens, but not longer than `timeout`, and does what is due. Tells
+    /// whether the server goes on.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn turn(&mut self, timeout: Option<Duration>) -> Result<bool> {
+        turn(&mut self.event_loop, &mut self.app, timeout)
+    }
+
+    /// The longest time until [`turn`](Self::turn) must be called although its descriptor is not readable; `None`: any.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        self.event_loop.next_deadline()
+    }
+
+    /// Runs until the server was shut down and has drained.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the poll fails; [`Error::Forced`] when the drain was cut short.
+    pub fn run(mut self) -> Result<()> {
+        while self.turn(None)? {}
+        Ok(())
+    }
+}
+
+/// The descriptor of the poll, to be polled in a loop of yours: readable when [`turn`](Running::turn) has work.
+impl<S> AsFd for Running<S> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.event_loop.as_fd()
+    }
+}
+
+impl<S> fmt::Debug for Running<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("app", &self.app).finish_non_exhaustive()
+    }
+}
+
+fn turn(event_loop: &mut EventLoop, service: &mut dyn Service, timeout: Option<Duration>) -> Result<bool> {
+    event_loop.tick(service, timeout)?;
+    if !event_loop.is_done() {
+        return Ok(true);
+    }
+    event_loop.watch.tell(|observer| observer.server_closed());
+    match event_loop.forced {
+        Some((connections, signalled)) => Err(Error::Forced { connections, signalled }),
+        None => Ok(false),
+    }
+}
+
+/// Serves one handler for all requests, without a router: the three-line server.
+///
+/// ```no_run
+/// fn main() -> monoloop::server::Result<()> {
+///     monoloop::serve("127.0.0.1:3000", |_req, res| res.text("Hello, World!"))
+/// }
+/// ```
+///
+/// # Errors
+/// As [`Server::bind`] and [`Server::run`].
+pub fn serve(
+    address: impl ToSocketAddrs,
+    handler: impl FnMut(&Request<'_>, Response<'_>) -> crate::Result<Sent>,
+) -> Result<()> {
+    Server::bind(address)?.run_service(&mut OneHandler(handler))
+}
+
+/// A service that is one closure.
+struct OneHandler<H>(H);
+
+impl<H: FnMut(&Request<'_>, Response<'_>) -> crate::Result<Sent>> Service for OneHandler<H> {
+    fn call(&mut self, request: Request<'_>, response: Response<'_>) -> crate::Result<Sent> {
+        (self.0)(&request, response)
+    }
+}

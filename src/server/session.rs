@@ -1,0 +1,196 @@
+//! A session: the socket, what the kernel said of it, and the connection whose bytes it carries.
+
+use std::io::{self, ErrorKind, IoSlice};
+
+use super::deadlines::TimerLink;
+use super::readiness::Readiness;
+use super::socket::Socket;
+use crate::exchange::{CloseReason, ConnectionId, Endpoint, Endpoints};
+use crate::h1::{Budget, Connection, Context, End, Stall};
+use crate::http::{Millis, Moment};
+use crate::limits::{MAX_SLICES, TURN_BYTES, TURN_REQUESTS};
+
+/// All that an idle connection costs: at most 128 bytes in the slab.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) connection: Connection,
+    pub(super) id: ConnectionId,
+    /// When the last byte came or went.
+    pub(super) activity: Moment,
+    pub(super) peer: Endpoint,
+    pub(super) socket: Socket,
+    pub(super) idle_timeout: Millis,
+    pub(super) timer: TimerLink,
+    pub(super) readiness: Readiness,
+    /// It stands in the runnable queue.
+    pub(super) queued: bool,
+    /// It waits for the reaper.
+    pub(super) closed: bool,
+}
+
+/// What becomes of a session after its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// Each direction that it wants is exhausted: the kernel will tell when there is more.
+    Exhausted,
+    /// Its turn was over before that: no event will come for what is left.
+    Runnable,
+    /// It has ended.
+    Closed,
+}
+
+/// The two ends of a session, for a handler that asks.
+struct Ends<'a> {
+    peer: Endpoint,
+    socket: &'a Socket,
+}
+
+impl Endpoints for Ends<'_> {
+    fn peer(&self) -> Endpoint {
+        self.peer
+    }
+
+    fn local(&self) -> Endpoint {
+        self.socket.local()
+    }
+}
+
+impl Session {
+    pub(super) fn new(socket: Socket, peer: Endpoint, id: ConnectionId, idle_timeout: Millis, now: Moment) -> Self {
+        Self {
+            connection: Connection::new(),
+            id,
+            activity: now,
+            peer,
+            socket,
+            idle_timeout,
+            timer: TimerLink::default(),
+            // A fresh socket can be written; whether there is something to read, the first event will tell.
+            readiness: Readiness { writable: true, ..Readiness::default() },
+            queued: false,
+            closed: false,
+        }
+    }
+
+    /// A turn: reads, answers and writes until each wanted direction is exhausted or the budget is.
+    ///
+    /// **Invariant**: when it returns `Exhausted`, the kernel owes an event for everything that is still wanted.
+    /// `partial_reads`: a signal came in this tick and may have cut a read short, so a short one exhausts nothing.
+    pub(super) fn pump(&mut self, cx: &mut Context<'_>, partial_reads: bool) -> After {
+        let mut budget = Budget { requests: TURN_REQUESTS, bytes: TURN_BYTES };
+        let mut stall = match self.connection.has_no_input() {
+            true => Stall::Input,
+            false => self.advance(cx, &mut budget),
+        };
+        loop {
+            if stall == Stall::Input && self.may_read() {
+                if budget.bytes == 0 {
+                    return After::Runnable;
+                }
+                self.fill(cx, &mut budget, partial_reads);
+                stall = self.advance(cx, &mut budget);
+            }
+            self.flush(cx);
+            match stall {
+                Stall::Budget => return After::Runnable,
+                Stall::Output if !self.connection.is_held() => stall = self.advance(cx, &mut budget),
+                Stall::Input if self.may_read() => {}
+                Stall::Input if cx.draining && self.connection.close_reason().is_none() => {
+                    self.connection.drain(cx);
+                    return self.end(cx);
+                }
+                Stall::Input | Stall::Output => return self.end(cx),
+            }
+        }
+    }
+
+    fn advance(&mut self, cx: &mut Context<'_>, budget: &mut Budget) -> Stall {
+        self.connection.advance(cx, &Ends { peer: self.peer, socket: &self.socket }, budget)
+    }
+
+    fn may_read(&self) -> bool {
+        self.readiness.readable && self.connection.wants_read()
+    }
+
+    /// One read.
+    fn fill(&mut self, cx: &mut Context<'_>, budget: &mut Budget, mut partial_reads: bool) {
+        let room = self.connection.room(cx.pools, cx.config);
+        debug_assert!(!room.is_empty(), "a read into no room would look like EOF");
+        let result = loop {
+            match self.socket.read(room) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => partial_reads = true,
+                result => break result,
+            }
+        };
+        log::trace!("conn {}: read {:?} into {}", cx.id, result, room.len());
+        match result {
+            Ok(0) => {
+                self.readiness.readable = false;
+                self.connection.received_eof();
+            }
+            Ok(count) => {
+                let short = count < room.len() && self.socket.short_means_exhausted() && !partial_reads;
+                self.readiness.readable = !short || self.readiness.read_closed;
+                budget.bytes = budget.bytes.saturating_sub(count);
+                self.activity = cx.now;
+                self.connection.received(count, cx.now);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.readiness.readable = false,
+            Err(error) => self.fail(cx, &error),
+        }
+    }
+
+    /// Writes what is owed, until nothing is or the kernel takes no more.
+    fn flush(&mut self, cx: &mut Context<'_>) {
+        while self.readiness.writable {
+            let Some(output) = self.connection.output() else { return };
+            let (offered, result) = match output.as_slice() {
+                Some(bytes) => (bytes.len(), self.socket.write(bytes)),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+                    let count = output.gather(&mut slices);
+                    let offered = slices[..count].iter().map(|slice| slice.len()).sum();
+                    (offered, self.socket.write_vectored(&slices[..count]))
+                }
+            };
+            log::trace!("conn {}: wrote {:?} of {offered}", cx.id, result);
+            match result {
+                Ok(0) => return self.fail(cx, &ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    self.readiness.writable = count == offered || !self.socket.short_means_exhausted();
+                    self.activity = cx.now;
+                    self.connection.sent(count, cx);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readiness.writable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return self.fail(cx, &error),
+            }
+        }
+    }
+
+    /// Ends the socket if the connection wants it.
+    fn end(&mut self, cx: &mut Context<'_>) -> After {
+        match self.connection.wants_end() {
+            None => After::Exhausted,
+            Some(End::Close) => After::Closed,
+            Some(End::CloseIfQuiet) if !self.readiness.readable => After::Closed,
+            Some(End::CloseIfQuiet | End::HalfClose) => {
+                let result = self.socket.half_close();
+                log::trace!("conn {}: half-close {result:?}", cx.id);
+                if let Err(error) = result {
+                    self.fail(cx, &error);
+                    return After::Closed;
+                }
+                self.connection.half_closed(cx.id, cx.now);
+                // The client may have closed its side already.
+                if self.may_read() { After::Runnable } else { After::Exhausted }
+            }
+        }
+    }
+
+    fn fail(&mut self, cx: &mut Context<'_>, error: &io::Error) {
+        log::debug!("conn {}: {error}", cx.id);
+        self.connection.abort(cx.id, CloseReason::SocketError);
+        self.readiness = Readiness::default();
+    }
+}
