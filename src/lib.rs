@@ -5,6 +5,7 @@ pub mod exchange;
 mod h1;
 pub mod http;
 pub mod limits;
+pub mod middleware;
 pub mod router;
 pub mod server;
 

@@ -314,7 +314,7 @@ mod tests {
     fn gathered(queue: &OutputQueue) -> Vec<u8> {
         let mut slices = [IoSlice::new(b""); 64];
         let count = queue.gather(&mut slices);
-        slices[..count].concat()
+        slices[..count].iter().flat_map(|slice| slice.to_vec()).collect()
     }
 
     /// Inline and spliced pieces in turn, and the bytes they stand for.

@@ -70,8 +70,7 @@ fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply:
             1 => Ok(render_json(error, Response::new(reply, output))),
             // The fields that the middleware set make even a plain reply fail: do without them.
             _ => {
-                reply.drop_kept_fields();
-                reply.restart();
+                reply.drop_fields();
                 reply.status = 500;
                 Ok(Response::new(reply, output).text("Internal server error"))
             }

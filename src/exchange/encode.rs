@@ -39,7 +39,7 @@ impl Reply {
         } else if !has.date {
             out.extend_from_slice(&self.common[self.server_len..]);
         }
-        out.extend_from_slice(self.fields.lines.as_bytes());
+        out.extend_from_slice(self.fields.text.as_bytes());
         if !has.content_type {
             out.extend_from_slice(content_type.as_bytes());
         }

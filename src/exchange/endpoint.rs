@@ -39,10 +39,10 @@ impl Endpoint {
 
 impl From<SocketAddr> for Endpoint {
     fn from(mut address: SocketAddr) -> Self {
-        if let SocketAddr::V6(v6) = address {
-            if let Some(v4) = v6.ip().to_ipv4_mapped() {
-                address = SocketAddr::from((v4, v6.port()));
-            }
+        if let SocketAddr::V6(v6) = address
+            && let Some(v4) = v6.ip().to_ipv4_mapped()
+        {
+            address = SocketAddr::from((v4, v6.port()));
         }
         Self::Tcp(address)
     }

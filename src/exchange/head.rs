@@ -16,6 +16,6 @@ pub struct Head<'a> {
     /// What stands behind the first `?`.
     pub(crate) query: Option<&'a str>,
     /// From an absolute-form target, else from Host (RFC 9112 §3.2.2).
-    pub(crate) authority: Option<&'a str>,
+    pub(crate) authority: Option<&'a [u8]>,
     pub(crate) fields: Fields<'a>,
 }

@@ -28,7 +28,7 @@ pub use observer::{ConnectionId, DrainCause, FinishedReply, Observer, Tick, Time
 pub use pairs::Pairs;
 pub(crate) use params::{MAX_PARAMS, Params};
 pub use reply::Reply;
-pub(crate) use reply::RequestFacts;
+pub(crate) use reply::{PreparedField, RequestFacts};
 pub use request::Request;
 pub use response::{Response, Sent};
 pub(crate) use service::render_json;

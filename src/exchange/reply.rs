@@ -18,8 +18,6 @@ pub struct Reply {
     pub(super) status: u16,
     pub(super) reason: Option<Box<str>>,
     pub(super) fields: FieldLines,
-    /// The fields as they were when the last middleware had passed: what survives a roll-back.
-    kept: FieldLines,
     /// The first mistake that was made with this reply; finishing it gives it to the handler.
     pub(super) fault: Option<Error>,
     pub(super) close: bool,
@@ -41,11 +39,52 @@ pub(crate) struct RequestFacts {
     pub(crate) announce: Option<u32>,
 }
 
-/// Field lines in wire form, and which of those that need care are among them.
+/// Field lines in wire form, where each of them ends, and which of those that need care are among them.
 #[derive(Default)]
 pub(super) struct FieldLines {
-    pub(super) lines: String,
+    pub(super) text: String,
+    lines: Vec<Line>,
     pub(super) has: Has,
+    /// What survives a roll-back: so many lines, as they were when the last middleware had passed.
+    kept: Kept,
+    /// The text and the lines as they were before one of the kept lines was removed.
+    before_removal: Option<Box<(String, Vec<Line>)>>,
+}
+
+/// How much of the field lines is kept.
+#[derive(Clone, Copy, Default)]
+struct Kept {
+    text: usize,
+    lines: usize,
+    has: Has,
+}
+
+/// A field line that was checked once and is pushed often.
+#[derive(Clone, Debug)]
+pub(crate) struct PreparedField {
+    text: Box<str>,
+    name_len: u32,
+}
+
+impl PreparedField {
+    /// # Panics
+    /// If it is none. Only for names and values that the program itself wrote.
+    pub(crate) fn new(name: &str, value: &str) -> Self {
+        assert!(is_token(name.as_bytes()) && is_field_value(value.as_bytes()), "not a field line: {name}: {value:?}");
+        Self { text: format!("{name}: {value}\r\n").into(), name_len: name.len() as u32 }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.text[..self.name_len as usize]
+    }
+}
+
+/// A line in [`FieldLines`].
+#[derive(Clone, Copy)]
+struct Line {
+    name_len: u32,
+    /// Where it ends, CRLF included.
+    end: u32,
 }
 
 /// Lines of the handler's that take the place of one of ours.
@@ -72,7 +111,6 @@ impl Reply {
             status: 200,
             reason: None,
             fields: FieldLines::default(),
-            kept: FieldLines::default(),
             fault: None,
             close: false,
             idle_timeout: None,
@@ -105,38 +143,29 @@ impl Reply {
         self.mark = mark;
         self.idle_timeout = None;
         self.close = false;
-        self.kept.clear();
+        self.fields.clear();
         self.forget();
     }
 
     /// Back to the state in which the last middleware passed the reply on.
     #[inline]
     pub(super) fn restart(&mut self) {
+        self.fields.roll_back();
         self.forget();
-        self.fields.copy_from(&self.kept);
     }
 
     #[inline]
     fn forget(&mut self) {
         self.status = 200;
         self.reason = None;
-        self.fields.clear();
         self.fault = None;
         self.finished = false;
         self.content_len = 0;
     }
 
-    /// From here on a roll-back keeps the fields that are set now.
-    #[inline]
-    pub(super) fn keep_fields(&mut self) {
-        if !self.fields.lines.is_empty() || !self.kept.lines.is_empty() {
-            self.kept.copy_from(&self.fields);
-        }
-    }
-
-    /// Gives up the kept fields: for the last resort.
-    pub(super) fn drop_kept_fields(&mut self) {
-        self.kept.clear();
+    /// Gives up all fields, the middleware's too: for the last resort.
+    pub(super) fn drop_fields(&mut self) {
+        self.fields.clear();
     }
 
     #[inline]
@@ -229,25 +258,45 @@ impl fmt::Debug for Reply {
 impl FieldLines {
     #[inline]
     fn clear(&mut self) {
+        self.text.clear();
         self.lines.clear();
         self.has = Has::default();
+        self.kept = Kept::default();
+        self.before_removal = None;
     }
 
-    fn copy_from(&mut self, other: &Self) {
-        self.lines.clear();
-        self.lines.push_str(&other.lines);
-        self.has = other.has;
+    /// From here on a roll-back keeps the lines that stand here now: they are a middleware's.
+    #[inline]
+    pub(super) fn keep(&mut self) {
+        self.kept = Kept { text: self.text.len(), lines: self.lines.len(), has: self.has };
+        self.before_removal = None;
+    }
+
+    /// Takes back everything since [`keep`](Self::keep).
+    fn roll_back(&mut self) {
+        if let Some(before) = self.before_removal.take() {
+            (self.text, self.lines) = *before;
+        }
+        self.text.truncate(self.kept.text);
+        self.lines.truncate(self.kept.lines);
+        self.has = self.kept.has;
     }
 
     /// The lines as (name, value).
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.lines.split_terminator("\r\n").map(|line| line.split_once(": ").expect("a field line has a colon"))
+        let starts = std::iter::once(0).chain(self.lines.iter().map(|line| line.end as usize));
+        starts.zip(&self.lines).map(|(start, line)| {
+            let (name, rest) = self.text[start..line.end as usize].split_at(line.name_len as usize);
+            (name, &rest[": ".len()..rest.len() - "\r\n".len()])
+        })
     }
 
     pub(super) fn push(&mut self, name: &str, value: &str) {
-        for part in [name, ": ", value, "\r\n"] {
-            self.lines.push_str(part);
-        }
+        self.text.push_str(name);
+        self.text.push_str(": ");
+        self.text.push_str(value);
+        self.text.push_str("\r\n");
+        self.lines.push(Line { name_len: name.len() as u32, end: self.text.len() as u32 });
         match name.len() {
             4 if name.eq_ignore_ascii_case("date") => self.has.date = true,
             6 if name.eq_ignore_ascii_case("server") => self.has.server = true,
@@ -257,14 +306,33 @@ impl FieldLines {
         }
     }
 
+    /// Adds a line that needs no care, in place of the lines of this name.
+    #[inline]
+    pub(super) fn set_prepared(&mut self, field: &PreparedField) {
+        self.remove(field.name());
+        self.text.push_str(&field.text);
+        self.lines.push(Line { name_len: field.name_len, end: self.text.len() as u32 });
+    }
+
     /// Removes all lines of this name.
+    #[inline]
     pub(super) fn remove(&mut self, name: &str) {
-        if !self.iter().any(|(line, _)| line.eq_ignore_ascii_case(name)) {
-            return;
+        // Nearly always there is none, and nearly always the length tells.
+        if self.lines.iter().any(|line| line.name_len as usize == name.len()) {
+            self.remove_found(name);
         }
-        let old = std::mem::take(self);
-        old.iter()
-            .filter(|(line, _)| !line.eq_ignore_ascii_case(name))
-            .for_each(|(name, value)| self.push(name, value));
+    }
+
+    #[cold]
+    fn remove_found(&mut self, name: &str) {
+        let is_meant = |line: &str| line.eq_ignore_ascii_case(name);
+        let Some(first) = self.iter().position(|(line, _)| is_meant(line)) else { return };
+        let (text, lines) = (std::mem::take(&mut self.text), std::mem::take(&mut self.lines));
+        let (kept, old) = (self.kept, Self { text, lines, ..Self::default() });
+        self.has = Has::default();
+        old.iter().filter(|(line, _)| !is_meant(line)).for_each(|(name, value)| self.push(name, value));
+        if first < kept.lines && self.before_removal.is_none() {
+            self.before_removal = Some(Box::new((old.text, old.lines)));
+        }
     }
 }

@@ -53,8 +53,8 @@ impl<'a> Request<'a> {
     }
 
     /// The authority that the client asked for: from an absolute-form target if there is one, else from `Host`.
-    pub const fn host(&self) -> Option<&'a str> {
-        self.head.authority
+    pub fn host(&self) -> Option<&'a str> {
+        self.head.authority.and_then(|authority| std::str::from_utf8(authority).ok())
     }
 
     /// The value of the first field line of this name, in any case; `None` also when it is not UTF-8.

@@ -4,7 +4,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::encode::Length;
-use super::{BodyWriter, Reply};
+use super::{BodyWriter, PreparedField, Reply};
 use crate::buffer::{Content, OutputQueue};
 use crate::http::{Result, is_field_value};
 
@@ -234,10 +234,17 @@ impl<'a> Response<'a> {
         Ok(Sent::new())
     }
 
+    /// Sets a field line that was checked before.
+    #[inline]
+    pub(crate) fn prepared(self, field: &PreparedField) -> Self {
+        self.reply.fields.set_prepared(field);
+        self
+    }
+
     /// From here on a roll-back keeps the field lines that are set now: they are a middleware's.
     #[inline]
     pub(crate) fn keep_fields(&mut self) {
-        self.reply.keep_fields();
+        self.reply.fields.keep();
     }
 }
 

@@ -17,19 +17,18 @@ const REG_NAME: [bool; 256] = {
     table
 };
 
-/// The authority as text, if it is one: a host that is not empty, and a port that is empty or fits in 16 bits. No
+/// Checks that `bytes` are an authority: a host that is not empty, and a port that is empty or fits in 16 bits. No
 /// userinfo, no path, no list.
-pub(super) fn parse(bytes: &[u8]) -> Result<&str, ProtocolError> {
+pub(super) fn check(bytes: &[u8]) -> Result<(), ProtocolError> {
     let host_len = match bytes.first() {
         Some(b'[') => ip_literal_len(bytes)?,
         _ => reg_name_len(bytes)?,
     };
     match &bytes[host_len..] {
-        [] => {}
-        [b':', port @ ..] if is_port(port) => {}
-        _ => return Err(ProtocolError::Host),
+        [] => Ok(()),
+        [b':', port @ ..] if is_port(port) => Ok(()),
+        _ => Err(ProtocolError::Host),
     }
-    std::str::from_utf8(bytes).map_err(|_| ProtocolError::Host)
 }
 
 /// The length of `[` IPv6 address `]`. Zones and IPvFuture are not taken.
@@ -43,14 +42,14 @@ fn ip_literal_len(bytes: &[u8]) -> Result<usize, ProtocolError> {
 /// The length of a registered name, which is not empty here though RFC 3986 would let it be (RFC 9110 §4.2.1).
 fn reg_name_len(bytes: &[u8]) -> Result<usize, ProtocolError> {
     let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            _ if REG_NAME[byte as usize] => at += 1,
-            b'%' if bytes.len() > at + 2 && bytes[at + 1..at + 3].iter().all(u8::is_ascii_hexdigit) => at += 3,
-            _ => break,
+    loop {
+        at += bytes[at..].iter().take_while(|&&byte| REG_NAME[byte as usize]).count();
+        match bytes[at..] {
+            [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => at += 3,
+            _ if at == 0 => return Err(ProtocolError::Host),
+            _ => return Ok(at),
         }
     }
-    if at == 0 { Err(ProtocolError::Host) } else { Ok(at) }
 }
 
 fn is_port(digits: &[u8]) -> bool {
@@ -82,7 +81,7 @@ mod tests {
             "h:00080",
         ];
         for text in good {
-            assert_eq!(parse(text.as_bytes()), Ok(text), "{text}");
+            assert_eq!(check(text.as_bytes()), Ok(()), "{text}");
         }
         let bad: [&[u8]; 22] = [
             b"",
@@ -109,7 +108,7 @@ mod tests {
             b"\xc3\xa9.example",
         ];
         for bytes in bad {
-            assert_eq!(parse(bytes), Err(ProtocolError::Host), "{}", bytes.escape_ascii());
+            assert_eq!(check(bytes), Err(ProtocolError::Host), "{}", bytes.escape_ascii());
         }
     }
 }

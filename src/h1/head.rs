@@ -56,11 +56,11 @@ pub(super) fn parse<'a>(
     let fields = Fields::new(parsed.headers);
     let read = read_fields(bytes, len, fields)?;
     let parts = target::parse(method, target)?;
-    let authority = match (read.host, version) {
-        (Some(host), _) => Some(authority::parse(host)?),
-        (None, Version::Http10) => None,
+    match (read.host, version) {
+        (Some(host), _) => authority::check(host)?,
+        (None, Version::Http10) => {}
         (None, Version::Http11) => return Err(ProtocolError::Host),
-    };
+    }
     Ok(Some(Message {
         head: Head {
             method,
@@ -69,7 +69,7 @@ pub(super) fn parse<'a>(
             raw_path: parts.raw_path,
             path: parts.path,
             query: parts.query,
-            authority: parts.authority.or(authority),
+            authority: parts.authority.or(read.host),
             fields,
         },
         len,
@@ -108,10 +108,8 @@ fn read_fields<'a>(bytes: &[u8], len: usize, fields: Fields<'a>) -> Result<Field
         }
         // The length tells nearly all names apart from ours.
         match name.len() {
-            4 if name.eq_ignore_ascii_case("host") => {
-                if read.host.replace(value).is_some() {
-                    return Err(ProtocolError::Host);
-                }
+            4 if name.eq_ignore_ascii_case("host") && read.host.replace(value).is_some() => {
+                return Err(ProtocolError::Host);
             }
             6 if name.eq_ignore_ascii_case("expect") => {
                 let known = value.eq_ignore_ascii_case(b"100-continue") && read.expectation != Expectation::Unknown;

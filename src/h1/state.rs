@@ -43,8 +43,10 @@ pub(super) enum WritingKind {
 use ReadingKind::{Body, Discard, Eof, Head, Paused, Upgraded};
 use WritingKind::{Awaiting, Closed, Flushing, HalfClosed, Idle, Streaming};
 
+type Pair = (ReadingKind, WritingKind);
+
 /// The pairs that exist, and for each the pairs to which one step leads. Everything may become `Closed` at any time.
-const JOINT: &[((ReadingKind, WritingKind), &[(ReadingKind, WritingKind)])] = &[
+const JOINT: &[(Pair, &[Pair])] = &[
     // Between two requests, or within a head. A request that is answered at once leads back here unseen.
     (
         (Head, Idle),

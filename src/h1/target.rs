@@ -16,38 +16,40 @@ pub(super) struct Target<'a> {
     pub(super) path: Cow<'a, str>,
     pub(super) query: Option<&'a str>,
     /// The authority of an absolute-form target.
-    pub(super) authority: Option<&'a str>,
+    pub(super) authority: Option<&'a [u8]>,
 }
 
-/// What a byte of a target means.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
+/// What a byte of a target means; a set of them says what a stretch of bytes holds.
+mod class {
     /// Allowed in path and query.
-    Path,
+    pub(super) const PATH: u8 = 0;
     /// Allowed in the query only.
-    Query,
-    Percent,
-    QuestionMark,
-    Never,
+    pub(super) const QUERY: u8 = 1;
+    /// A percent sign: in a path, two hexadecimal digits must follow.
+    pub(super) const PERCENT: u8 = 2;
+    pub(super) const NEVER: u8 = 4;
 }
 
 /// Stricter than what httparse lets through, and wider than RFC 3986 where browsers are: they send `|`, `[`, `]` and
 /// `^` raw in a path, and nearly everything printable in a query (WHATWG URL).
-const CLASS: [Class; 256] = {
-    let mut table = [Class::Never; 256];
+const CLASS: [u8; 256] = {
+    let mut table = [class::NEVER; 256];
     let mut byte = 0x21;
     while byte < 0x7f {
         table[byte] = match byte as u8 {
-            b'#' => Class::Never,
-            b'"' | b'<' | b'>' | b'\\' | b'{' | b'}' | b'`' => Class::Query,
-            b'%' => Class::Percent,
-            b'?' => Class::QuestionMark,
-            _ => Class::Path,
+            b'#' => class::NEVER,
+            b'"' | b'<' | b'>' | b'\\' | b'{' | b'}' | b'`' => class::QUERY,
+            b'%' => class::PERCENT,
+            _ => class::PATH,
         };
         byte += 1;
     }
     table
 };
+
+fn classes(text: &str) -> u8 {
+    text.bytes().fold(0, |set, byte| set | CLASS[byte as usize])
+}
 
 /// Takes `target` apart and checks each of its bytes.
 #[inline]
@@ -61,28 +63,19 @@ pub(super) fn parse(method: Method, target: &str) -> Result<Target<'_>, Protocol
     }
 }
 
-fn origin_form<'a>(target: &'a str, authority: Option<&'a str>) -> Result<Target<'a>, ProtocolError> {
-    let bytes = target.as_bytes();
-    let mut encoded = false;
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        match CLASS[byte as usize] {
-            Class::Path => at += 1,
-            Class::Percent if is_triplet(&bytes[at..]) => {
-                encoded = true;
-                at += 3;
-            }
-            Class::QuestionMark => break,
-            Class::Percent | Class::Query | Class::Never => return Err(ProtocolError::Target),
-        }
-    }
-    let (raw_path, rest) = target.split_at(at);
+fn origin_form<'a>(target: &'a str, authority: Option<&'a [u8]>) -> Result<Target<'a>, ProtocolError> {
+    let end = target.bytes().position(|byte| byte == b'?').unwrap_or(target.len());
+    let (raw_path, rest) = target.split_at(end);
     let query = rest.get(1..);
     // A percent sign that begins no triplet is left to the WHATWG rules by which the query will be decoded.
-    if query.is_some_and(|query| query.bytes().any(|byte| CLASS[byte as usize] == Class::Never)) {
+    if query.is_some_and(|query| classes(query) & class::NEVER != 0) {
         return Err(ProtocolError::Target);
     }
-    let path = if encoded { decode(raw_path)? } else { Cow::Borrowed(raw_path) };
+    let path = match classes(raw_path) {
+        class::PATH => Cow::Borrowed(raw_path),
+        class::PERCENT => decode(raw_path)?,
+        _ => return Err(ProtocolError::Target),
+    };
     Ok(Target { raw_path, path, query, authority })
 }
 
@@ -94,7 +87,8 @@ fn absolute_form(target: &str) -> Result<Target<'_>, ProtocolError> {
         return Err(ProtocolError::Target);
     }
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let authority = authority::parse(&rest.as_bytes()[..end]).map_err(|_| ProtocolError::Target)?;
+    let authority = &rest.as_bytes()[..end];
+    authority::check(authority).map_err(|_| ProtocolError::Target)?;
     let parsed = origin_form(&rest[end..], Some(authority))?;
     if parsed.raw_path.is_empty() {
         return Ok(Target { raw_path: "/", path: Cow::Borrowed("/"), ..parsed });
@@ -102,13 +96,17 @@ fn absolute_form(target: &str) -> Result<Target<'_>, ProtocolError> {
     Ok(parsed)
 }
 
-fn is_triplet(bytes: &[u8]) -> bool {
-    matches!(bytes, [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
-}
-
-/// Decodes once. What a path must not hold after that: NUL, and bytes that are no UTF-8.
+/// Decodes once. What a path must not hold: a percent sign without its two digits, and after decoding NUL, and bytes
+/// that are no UTF-8.
 #[cold]
 fn decode(raw_path: &str) -> Result<Cow<'_, str>, ProtocolError> {
+    let mut stretches = raw_path.split('%');
+    stretches.next();
+    let is_digits =
+        |bytes: &[u8]| matches!(bytes, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+    if !stretches.all(|stretch| is_digits(stretch.as_bytes())) {
+        return Err(ProtocolError::Target);
+    }
     let path = percent_decode_str(raw_path).decode_utf8().map_err(|_| ProtocolError::Target)?;
     if path.contains('\0') { Err(ProtocolError::Target) } else { Ok(path) }
 }
@@ -119,7 +117,7 @@ mod tests {
 
     #[track_caller]
     fn check(target: &str, raw_path: &str, path: &str, query: Option<&str>, authority: Option<&str>) {
-        let expected = Target { raw_path, path: path.into(), query, authority };
+        let expected = Target { raw_path, path: path.into(), query, authority: authority.map(str::as_bytes) };
         assert_eq!(parse(Method::Get, target), Ok(expected), "{target}");
     }
 

@@ -60,6 +60,6 @@ impl Add<Millis> for Moment {
     type Output = Self;
 
     fn add(self, after: Millis) -> Self {
-        Self(self.0.saturating_add(u64::from(after.0) * 1_000_000))
+        self + Duration::from_millis(u64::from(after.0))
     }
 }

@@ -49,8 +49,8 @@ impl Pattern {
                 _ => Segment::Literal(part.into()),
             })
             .collect();
-        let unique = |(i, name): (usize, &Box<str>)| !name.is_empty() && !names[..i].contains(name);
-        assert!(names.iter().enumerate().all(unique), "a parameter needs a name of its own: {text:?}");
+        let unique = |i: usize| !names[i].is_empty() && !names[..i].contains(&names[i]);
+        assert!((0..names.len()).all(unique), "a parameter needs a name of its own: {text:?}");
         assert!(names.len() <= MAX_PARAMS, "a path has at most {MAX_PARAMS} parameters: {text:?}");
         let rest = segments.iter().position(|segment| *segment == Segment::Rest);
         assert!(rest.is_none_or(|at| at + 1 == segments.len()), "*rest is the last segment: {text:?}");
@@ -101,9 +101,9 @@ impl Pattern {
 /// A segment of a request's path, percent-decoded. The head was checked: it decodes to UTF-8.
 #[inline]
 pub(super) fn decode(segment: &str) -> Cow<'_, str> {
-    match memchr::memchr(b'%', segment.as_bytes()) {
-        None => Cow::Borrowed(segment),
-        Some(_) => percent_decode_str(segment).decode_utf8_lossy(),
+    match segment.bytes().any(|byte| byte == b'%') {
+        false => Cow::Borrowed(segment),
+        true => percent_decode_str(segment).decode_utf8_lossy(),
     }
 }
 

@@ -87,10 +87,10 @@ impl Trie {
         let end = rest.segment_end();
         let segment = &rest.path[rest.from..end];
         let next = (end < rest.path.len()).then_some(Rest { path: rest.path, from: end + 1 });
-        if let Some(child) = node.literal(&decode(segment)) {
-            if let Some(endpoint) = self.step(child, next, params, spans) {
-                return Some(endpoint);
-            }
+        if let Some(child) = node.literal(segment)
+            && let Some(endpoint) = self.step(child, next, params, spans)
+        {
+            return Some(endpoint);
         }
         if let (Some(child), false) = (node.param, segment.is_empty()) {
             spans[params] = (rest.from as u32, end as u32);
@@ -143,9 +143,13 @@ impl Node {
         })
     }
 
+    /// The child for this segment, which is percent-decoded first.
     #[inline]
     fn literal(&self, segment: &str) -> Option<u32> {
-        self.position(segment).ok().map(|index| self.literals[index].1)
+        if self.literals.is_empty() {
+            return None;
+        }
+        self.position(&decode(segment)).ok().map(|index| self.literals[index].1)
     }
 }
 

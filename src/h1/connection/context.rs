@@ -1,0 +1,71 @@
+//! What passes between a connection and whoever drives it, beside bytes.
+
+use crate::buffer::{OutputQueue, Pool, Receive};
+use crate::config::Config;
+use crate::exchange::{ConnectionId, Reply, Service, Watch};
+use crate::h1::incoming::Incoming;
+use crate::http::{Millis, Moment};
+use crate::limits::POOL_BYTES;
+
+/// What the loop lends to a connection for its turn.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Moment,
+    pub(crate) id: ConnectionId,
+    pub(crate) config: &'a Config,
+    pub(crate) pools: &'a mut Pools,
+    pub(crate) reply: &'a mut Reply,
+    pub(crate) service: &'a mut dyn Service,
+    pub(crate) watch: &'a mut Watch,
+    /// The connection's own idle timeout; a handler may set it.
+    pub(crate) idle_timeout: &'a mut Millis,
+    /// Every reply is the last one of its connection.
+    pub(crate) draining: bool,
+}
+
+/// The buffers that connections borrow.
+#[derive(Debug)]
+pub(crate) struct Pools {
+    pub(crate) receive: Pool<Receive>,
+    pub(crate) output: Pool<OutputQueue>,
+    pub(crate) incoming: Pool<Incoming>,
+}
+
+impl Pools {
+    pub(crate) const fn new() -> Self {
+        Self {
+            receive: Pool::new(POOL_BYTES / 2),
+            output: Pool::new(POOL_BYTES / 4),
+            incoming: Pool::new(POOL_BYTES / 4),
+        }
+    }
+}
+
+/// Work that is allowed in a turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    pub(crate) requests: usize,
+    pub(crate) bytes: usize,
+}
+
+/// Why [`Connection::advance`] can do no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stall {
+    /// It needs more input, or there will be none.
+    Input,
+    /// So much is owed that it waits for the client to read.
+    Output,
+    /// The turn is over; there is more to do.
+    Budget,
+}
+
+/// How the socket ends, once everything owed has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Close it.
+    Close,
+    /// Close it if nothing more has come, else as `HalfClose`: closing over unread input makes the kernel send a reset,
+    /// which would take the reply from the client.
+    CloseIfQuiet,
+    /// Close our side, go on reading, and report by [`Connection::half_closed`].
+    HalfClose,
+}

@@ -1,0 +1,125 @@
+//! The end of a connection, and the deadlines that lead there.
+
+use super::{Connection, Context, End, Reading, Writing};
+use crate::config::Config;
+use crate::exchange::{CloseReason, ConnectionId, Timeout};
+use crate::h1::error::ProtocolError;
+use crate::http::{Millis, Moment};
+use crate::limits::{DRAIN_LINGER, LINGER_BYTES};
+
+impl Connection {
+    /// The last reply is in the queue, or there is none to come.
+    pub(super) fn finish(&mut self, cx: &mut Context<'_>, reason: CloseReason, linger: bool) {
+        let reading = match self.input_ended {
+            true => Reading::Eof,
+            false => Reading::DiscardRest { left: LINGER_BYTES },
+        };
+        let old = self.transition(cx.id, reading, Writing::Flushing { reason, linger });
+        if let Reading::Body(incoming) | Reading::DiscardContent(incoming) = old {
+            cx.pools.incoming.give_back(incoming);
+        }
+        // Nobody waits for the low-water mark any more.
+        if std::mem::take(&mut self.held) {
+            cx.watch.tell(|observer| observer.backpressure(cx.id, false));
+        }
+    }
+
+    /// How the socket should end now, if it should.
+    #[inline]
+    pub(crate) fn wants_end(&self) -> Option<End> {
+        match (self.writing, &self.reading) {
+            (Writing::Idle, _) => None,
+            (Writing::Closed { .. }, _) => Some(End::Close),
+            (Writing::Flushing { .. }, _) if self.output().is_some() => None,
+            (_, Reading::Eof) => Some(End::Close),
+            (Writing::Flushing { linger: true, .. }, _) => Some(End::HalfClose),
+            (Writing::Flushing { linger: false, .. }, _) => Some(End::CloseIfQuiet),
+            (Writing::HalfClosed { .. }, Reading::DiscardRest { left: 0 }) => Some(End::Close),
+            (Writing::HalfClosed { .. }, _) => None,
+        }
+    }
+
+    /// Our side of the socket was closed; the client has until the linger deadline.
+    pub(crate) fn half_closed(&mut self, id: ConnectionId, now: Moment) {
+        if let Writing::Flushing { reason, .. } = self.writing {
+            self.set_writing(id, Writing::HalfClosed { reason });
+            self.began = now;
+        }
+    }
+
+    /// The socket is gone or must go; nothing more is sent.
+    pub(crate) fn abort(&mut self, id: ConnectionId, reason: CloseReason) {
+        if !matches!(self.writing, Writing::Closed { .. }) {
+            self.set_writing(id, Writing::Closed { reason });
+        }
+    }
+
+    /// The server drains and the socket has nothing more: a connection between two requests ends.
+    pub(crate) fn drain(&mut self, cx: &mut Context<'_>) {
+        let between = matches!((&self.reading, self.writing), (Reading::Head { .. }, Writing::Idle));
+        if between && self.has_no_input() {
+            self.finish(cx, CloseReason::Drained, true);
+        }
+    }
+    /// Why the connection ended, or is about to.
+    pub(crate) const fn close_reason(&self) -> Option<CloseReason> {
+        match self.writing {
+            Writing::Idle => None,
+            Writing::Flushing { reason, .. } | Writing::HalfClosed { reason } | Writing::Closed { reason } => {
+                Some(reason)
+            }
+        }
+    }
+    /// When [`expire`](Self::expire) must be called, if no byte comes or goes until then. `activity` is when the last
+    /// one did.
+    #[inline]
+    pub(crate) fn deadline(&self, config: &Config, idle_timeout: Millis, activity: Moment) -> Moment {
+        let idle = activity + idle_timeout;
+        match self.writing {
+            Writing::Idle if self.within_head() => idle.min(self.began + config.head_timeout),
+            Writing::Idle if self.between_requests() => {
+                config.keep_alive_timeout.map_or(idle, |timeout| idle.min(activity + timeout))
+            }
+            Writing::Idle | Writing::Flushing { .. } => idle,
+            Writing::HalfClosed { reason: CloseReason::Drained } => self.began + DRAIN_LINGER,
+            Writing::HalfClosed { .. } => self.began + config.linger_timeout,
+            Writing::Closed { .. } => activity,
+        }
+    }
+
+    /// The deadline has passed.
+    pub(crate) fn expire(&mut self, cx: &mut Context<'_>) {
+        let timeout = match self.writing {
+            Writing::HalfClosed { .. } => Timeout::Linger,
+            Writing::Idle if self.within_head() && cx.now >= self.began + cx.config.head_timeout => Timeout::Head,
+            _ => Timeout::Idle,
+        };
+        log::debug!("conn {}: {timeout:?} timeout", cx.id);
+        cx.watch.tell(|observer| observer.timed_out(cx.id, timeout));
+        let reason = match timeout {
+            Timeout::Head => CloseReason::HeadTimeout,
+            _ => CloseReason::IdleTimeout,
+        };
+        match self.writing {
+            Writing::HalfClosed { reason } => self.abort(cx.id, reason),
+            // The client takes nothing: there is no use in owing it more.
+            _ if self.output().is_some() => self.abort(cx.id, reason),
+            Writing::Idle if self.within_head() || matches!(self.reading, Reading::Body(_)) => {
+                self.fail_as(cx, ProtocolError::Timeout, reason);
+            }
+            Writing::Idle => self.finish(cx, reason, false),
+            Writing::Flushing { .. } | Writing::Closed { .. } => self.abort(cx.id, reason),
+        }
+    }
+    /// Some bytes of a head have come, and it is the client that we wait for.
+    #[inline]
+    fn within_head(&self) -> bool {
+        matches!(self.reading, Reading::Head { .. }) && !self.held && !self.has_no_input()
+    }
+
+    /// A request was answered and the next one has not begun.
+    #[inline]
+    fn between_requests(&self) -> bool {
+        matches!(self.reading, Reading::Head { .. }) && self.began > Moment::ZERO && self.output().is_none()
+    }
+}

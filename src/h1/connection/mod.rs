@@ -1,0 +1,294 @@
+//! One connection: the two state machines, and the steps that drive them.
+//!
+//! ```text
+//!                       ┌────────────── answered, persistent ──────────────┐
+//!                       ▼                                                  │
+//!     Reading   ┌──▶  Head ──── head, content to come ───▶ Body ── whole ──┤
+//!               │       └────── answered before its content ──▶ Discard ───┘
+//!               │
+//!     Writing  Idle ── last reply, error, EOF ──▶ Flushing ──▶ HalfClosed ──▶ Closed
+//! ```
+//!
+//! **Whoever drives it** reads into [`room`](Connection::room) and reports by [`received`](Connection::received) or
+//! [`received_eof`](Connection::received_eof); calls [`advance`](Connection::advance) until it stalls; writes
+//! [`output`](Connection::output) and reports by [`sent`](Connection::sent); and then does what
+//! [`wants_read`](Connection::wants_read), [`wants_end`](Connection::wants_end) and
+//! [`deadline`](Connection::deadline) say. They are computed from the state, never stored.
+
+mod context;
+mod ending;
+mod replies;
+mod requests;
+
+pub(crate) use context::{Budget, Context, End, Pools, Stall};
+
+use super::incoming::Incoming;
+use super::state::{Joint, ReadingKind, WritingKind};
+use crate::buffer::{OutputQueue, Receive};
+use crate::config::Config;
+use crate::exchange::{CloseReason, ConnectionId, Endpoints};
+use crate::http::Moment;
+use crate::limits::{HIGH_WATER, LOW_WATER, RECEIVE_BUFFER};
+
+/// The state of a connection. 48 bytes; everything else is borrowed from [`Pools`] while it is needed.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    reading: Reading,
+    writing: Writing,
+    /// Bytes that came and are not understood yet.
+    input: Option<Box<Receive>>,
+    /// Bytes that are owed.
+    output: Option<Box<OutputQueue>>,
+    /// When the first byte of the current request came; in `HalfClosed`, when our side was closed.
+    began: Moment,
+    /// The client has closed its side; what came before may still wait in `input`.
+    input_ended: bool,
+    /// More was owed than the high-water mark, and not yet less than the low-water mark.
+    held: bool,
+}
+
+/// What the next input byte means. Of the kinds in the joint table, those that exist without streaming and upgrade.
+#[derive(Debug)]
+enum Reading {
+    /// A head; the first `searched` bytes of the input do not hold its end.
+    Head { searched: u32, empty_lines: u8 },
+    /// Content of the request that is kept in the box.
+    Body(Box<Incoming>),
+    /// Content of a request that is already answered.
+    DiscardContent(Box<Incoming>),
+    /// Whatever comes after the last reply; so many bytes more are read.
+    DiscardRest { left: u32 },
+    /// Nothing any more.
+    Eof,
+}
+
+/// What we still owe.
+#[derive(Clone, Copy, Debug)]
+enum Writing {
+    Idle,
+    /// The rest of the queue. `linger`: the client may still be sending, and would lose the reply to a reset.
+    Flushing {
+        reason: CloseReason,
+        linger: bool,
+    },
+    HalfClosed {
+        reason: CloseReason,
+    },
+    Closed {
+        reason: CloseReason,
+    },
+}
+/// A step of [`Connection::advance`].
+enum Step {
+    Again,
+    Stalled,
+}
+
+impl Connection {
+    pub(crate) const fn new() -> Self {
+        Self {
+            reading: Reading::Head { searched: 0, empty_lines: 0 },
+            writing: Writing::Idle,
+            input: None,
+            output: None,
+            began: Moment::ZERO,
+            input_ended: false,
+            held: false,
+        }
+    }
+
+    // ---- input ------------------------------------------------------------------------------------------------------
+
+    /// Where the next bytes from the socket go. Empty only if nothing more is wanted.
+    #[inline]
+    pub(crate) fn room(&mut self, pools: &mut Pools, config: &Config) -> &mut [u8] {
+        // What stands in the input comes first: while it is not decoded, nothing can be read in place.
+        if let (Reading::Body(incoming), None) = (&mut self.reading, &self.input)
+            && let Some(room) = incoming.room()
+        {
+            return room;
+        }
+        let input = self.input.get_or_insert_with(|| pools.receive.lend());
+        input.room(0, config.max_head.saturating_add(RECEIVE_BUFFER))
+    }
+
+    /// `count` bytes were read into the room.
+    #[inline]
+    pub(crate) fn received(&mut self, count: usize, now: Moment) {
+        match (&mut self.input, &mut self.reading) {
+            (Some(input), _) => {
+                if input.is_empty() && matches!(self.reading, Reading::Head { .. }) {
+                    self.began = now;
+                }
+                input.filled(count);
+            }
+            (None, Reading::Body(incoming)) => incoming.filled(count),
+            (None, _) => unreachable!("bytes are received into a room that was given out"),
+        }
+    }
+
+    /// The client has closed its side. What it sent before is still answered.
+    pub(crate) const fn received_eof(&mut self) {
+        self.input_ended = true;
+    }
+
+    /// Whether bytes should be read from the socket.
+    #[inline]
+    pub(crate) fn wants_read(&self) -> bool {
+        let wanted = match self.reading {
+            Reading::Head { .. } | Reading::Body(_) | Reading::DiscardContent(_) => !self.held,
+            Reading::DiscardRest { left } => left > 0,
+            Reading::Eof => false,
+        };
+        wanted && !self.input_ended && !matches!(self.writing, Writing::Closed { .. })
+    }
+
+    // ---- the steps --------------------------------------------------------------------------------------------------
+
+    /// Parses and answers as far as input, output and budget allow.
+    pub(crate) fn advance(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints, budget: &mut Budget) -> Stall {
+        loop {
+            if matches!(self.writing, Writing::Closed { .. }) {
+                return Stall::Input;
+            }
+            if self.held || self.owes_too_much(cx) {
+                return Stall::Output;
+            }
+            let step = match self.reading {
+                Reading::Head { .. } if budget.requests == 0 => return Stall::Budget,
+                Reading::Head { .. } => self.head(cx, endpoints, budget),
+                Reading::Body(_) => self.body(cx, endpoints),
+                Reading::DiscardContent(_) => self.discard_content(cx),
+                Reading::DiscardRest { .. } | Reading::Eof => self.discard_rest(cx),
+            };
+            if matches!(step, Step::Stalled) {
+                return Stall::Input;
+            }
+        }
+    }
+
+    fn owes_too_much(&mut self, cx: &mut Context<'_>) -> bool {
+        let parses = matches!(self.writing, Writing::Idle);
+        if !parses || self.output.as_ref().is_none_or(|output| output.len() < HIGH_WATER) {
+            return false;
+        }
+        self.held = true;
+        log::trace!("conn {}: held, {} bytes are owed", cx.id, self.owed());
+        cx.watch.tell(|observer| observer.backpressure(cx.id, true));
+        true
+    }
+
+    // ---- output -----------------------------------------------------------------------------------------------------
+
+    /// What is owed, if anything is.
+    #[inline]
+    pub(crate) fn output(&self) -> Option<&OutputQueue> {
+        self.output.as_deref().filter(|output| !output.is_empty())
+    }
+
+    /// Bytes that are owed.
+    pub(crate) fn owed(&self) -> usize {
+        self.output.as_ref().map_or(0, |output| output.len())
+    }
+
+    /// The kernel has taken the first `count` bytes that were owed.
+    #[inline]
+    pub(crate) fn sent(&mut self, count: usize, cx: &mut Context<'_>) {
+        let Some(output) = &mut self.output else { return };
+        output.advance(count);
+        if cx.watch.is_some() {
+            while let Some(record) = output.next_finished() {
+                let reply = record.finished(cx.now);
+                cx.watch.tell(|observer| observer.reply_finished(cx.id, &reply));
+            }
+        }
+        if self.held && output.len() < LOW_WATER {
+            self.held = false;
+            log::trace!("conn {}: no longer held", cx.id);
+            cx.watch.tell(|observer| observer.backpressure(cx.id, false));
+        }
+    }
+    /// Whether more is owed than is good, so that nothing is read or parsed.
+    #[inline]
+    pub(crate) const fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// Whether every byte that came is understood.
+    #[inline]
+    pub(crate) fn has_no_input(&self) -> bool {
+        self.input.as_ref().is_none_or(|input| input.is_empty())
+    }
+
+    /// Gives back the buffers that hold nothing.
+    #[inline]
+    pub(crate) fn settle(&mut self, pools: &mut Pools) {
+        if let Some(input) = self.input.take_if(|input| input.is_empty()) {
+            pools.receive.give_back(input);
+        }
+        if let Some(output) = self.output.take_if(|output| output.is_empty()) {
+            pools.output.give_back(output);
+        }
+    }
+
+    /// Gives back all buffers.
+    pub(crate) fn release(&mut self, pools: &mut Pools) {
+        self.input.take().into_iter().for_each(|input| pools.receive.give_back(input));
+        self.output.take().into_iter().for_each(|output| pools.output.give_back(output));
+        let reading = std::mem::replace(&mut self.reading, Reading::Eof);
+        if let Reading::Body(incoming) | Reading::DiscardContent(incoming) = reading {
+            pools.incoming.give_back(incoming);
+        }
+    }
+
+    // ---- the table --------------------------------------------------------------------------------------------------
+
+    /// The only place where the machines change, but for the steps that lead from `Head` to `Head`. Gives the old
+    /// reading state, for its box.
+    fn transition(&mut self, id: ConnectionId, reading: Reading, writing: Writing) -> Reading {
+        let from = self.joint();
+        let old = std::mem::replace(&mut self.reading, reading);
+        self.writing = writing;
+        self.check(id, from);
+        old
+    }
+
+    /// As [`transition`](Self::transition), where only the writing state changes.
+    fn set_writing(&mut self, id: ConnectionId, writing: Writing) {
+        let from = self.joint();
+        self.writing = writing;
+        self.check(id, from);
+    }
+
+    fn check(&self, id: ConnectionId, from: Joint) {
+        let to = self.joint();
+        log::trace!("conn {id}: {from} -> {to}");
+        debug_assert!(from.leads_to(to), "conn {id}: no step leads from {from} to {to}");
+    }
+
+    const fn joint(&self) -> Joint {
+        Joint(self.reading.kind(), self.writing.kind())
+    }
+}
+
+impl Reading {
+    const fn kind(&self) -> ReadingKind {
+        match self {
+            Self::Head { .. } => ReadingKind::Head,
+            Self::Body(_) => ReadingKind::Body,
+            Self::DiscardContent(_) | Self::DiscardRest { .. } => ReadingKind::Discard,
+            Self::Eof => ReadingKind::Eof,
+        }
+    }
+}
+
+impl Writing {
+    const fn kind(&self) -> WritingKind {
+        match self {
+            Self::Idle => WritingKind::Idle,
+            Self::Flushing { .. } => WritingKind::Flushing,
+            Self::HalfClosed { .. } => WritingKind::HalfClosed,
+            Self::Closed { .. } => WritingKind::Closed,
+        }
+    }
+}

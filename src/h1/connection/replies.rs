@@ -1,0 +1,91 @@
+//! The replies: one for each request, or one for what could not be understood.
+
+use super::{Connection, Context, Step};
+use crate::buffer::ReplyRecord;
+use crate::exchange::{Asked, CloseReason, RequestFacts, conduct};
+use crate::h1::error::ProtocolError;
+use crate::h1::head::Message;
+use crate::http::Millis;
+
+impl Connection {
+    /// Has a request answered, and ends the connection if this is its last reply; tells whether it goes on. `close` is
+    /// the reason for which it cannot, if there is one beside those that the message and the server have.
+    #[inline]
+    pub(super) fn answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: &Message<'_>,
+        asked: Asked<'_>,
+        close: Option<CloseReason>,
+    ) -> bool {
+        if let (true, Asked::Call(request) | Asked::Refuse(request, _)) = (cx.watch.is_some(), &asked) {
+            cx.watch.tell(|observer| observer.request(cx.id, request));
+        }
+        let close = match close {
+            None if !message.persistent => Some(CloseReason::NotPersistent),
+            None if cx.draining => Some(CloseReason::Drained),
+            close => close,
+        };
+        let announce = message.asked_keep_alive.then(|| keep_alive(cx).as_secs());
+        let facts = RequestFacts { method: Some(message.head.method), persistent: close.is_none(), announce };
+        let panicked = self.conduct(cx, asked, facts);
+        if !cx.reply.closes() {
+            return true;
+        }
+        let reason = match close {
+            _ if panicked => CloseReason::Panicked,
+            Some(reason) => reason,
+            None => CloseReason::HandlerClosed,
+        };
+        let linger = matches!(reason, CloseReason::BadRequest | CloseReason::ContentUnread | CloseReason::Panicked);
+        self.finish(cx, reason, linger);
+        false
+    }
+
+    /// Answers a message that breaks a rule, and ends the connection: nothing behind it is ever parsed.
+    #[cold]
+    pub(super) fn fail(&mut self, cx: &mut Context<'_>, error: ProtocolError) -> Step {
+        let reason = match error {
+            ProtocolError::IncompleteHead | ProtocolError::IncompleteContent => CloseReason::ClientClosedEarly,
+            _ => CloseReason::BadRequest,
+        };
+        self.fail_as(cx, error, reason);
+        Step::Again
+    }
+
+    pub(super) fn fail_as(&mut self, cx: &mut Context<'_>, error: ProtocolError, reason: CloseReason) {
+        log::debug!("conn {}: {error}", cx.id);
+        let facts = RequestFacts { method: None, persistent: false, announce: None };
+        self.conduct(cx, Asked::Fail(error.into()), facts);
+        self.finish(cx, reason, true);
+    }
+
+    /// Puts one whole reply into the output; tells whether the application panicked.
+    #[inline]
+    fn conduct(&mut self, cx: &mut Context<'_>, asked: Asked<'_>, facts: RequestFacts) -> bool {
+        let output = self.output.get_or_insert_with(|| cx.pools.output.lend());
+        output.compact();
+        let conducted = conduct(cx.service, asked, facts, cx.reply, output);
+        if let Some(timeout) = cx.reply.idle_timeout() {
+            *cx.idle_timeout = timeout.into();
+        }
+        if cx.watch.is_some() {
+            output.record(ReplyRecord {
+                end: 0,
+                method: facts.method,
+                status: cx.reply.status(),
+                content: cx.reply.content_len(),
+                began: self.began,
+            });
+            if let Some(error) = &conducted.error {
+                cx.watch.tell(|observer| observer.request_failed(cx.id, error));
+            }
+        }
+        conducted.panicked
+    }
+}
+
+/// How long the connection of this turn is kept between two requests.
+fn keep_alive(cx: &Context<'_>) -> Millis {
+    cx.config.keep_alive_timeout.map_or(*cx.idle_timeout, |timeout| Millis::from(timeout).min(*cx.idle_timeout))
+}

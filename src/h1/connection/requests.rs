@@ -1,0 +1,299 @@
+//! The steps of reading: from bytes to a request that can be answered.
+
+use super::{Budget, Connection, Context, Reading, Step, Writing};
+use crate::buffer::Receive;
+use crate::config::Config;
+use crate::exchange::{Admission, Asked, CloseReason, Endpoints, Request, admit};
+use crate::h1::error::ProtocolError;
+use crate::h1::framing::{Expectation, Framing};
+use crate::h1::head::{self, Message};
+use crate::http::Moment;
+use crate::limits::{MAX_DISCARD, MAX_EMPTY_LINES};
+
+impl Connection {
+    /// The step within `Head`: skips empty lines, looks for the end of the head, parses it, answers its request.
+    #[inline]
+    pub(super) fn head(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints, budget: &mut Budget) -> Step {
+        let Some(mut input) = self.input.take() else { return self.no_head(cx) };
+        let parsed = match self.find_head(&mut input, cx.config) {
+            Ok(true) => self.parse_head(cx, input.bytes(), endpoints, budget),
+            Ok(false) => Ok(0),
+            Err(error) => Err(error),
+        };
+        if let Ok(consumed) = parsed {
+            input.consume(consumed);
+        }
+        self.input = Some(input);
+        match parsed {
+            Ok(0) if self.input_ended => self.no_head(cx),
+            Ok(0) => Step::Stalled,
+            Ok(_) => Step::Again,
+            Err(error) => self.fail(cx, error),
+        }
+    }
+
+    /// Whether it is worth parsing: at the first look, and when a head that was partial has come to its end.
+    #[inline]
+    fn find_head(&mut self, input: &mut Receive, config: &Config) -> Result<bool, ProtocolError> {
+        let Reading::Head { searched, empty_lines } = &mut self.reading else { unreachable!("within a head") };
+        // RFC 9112 §2.2: "a server ... SHOULD ignore at least one empty line (CRLF) received prior to the request-line".
+        while let [b'\r' | b'\n', ..] = input.bytes() {
+            match input.bytes() {
+                [b'\r', b'\n', ..] => input.consume(2),
+                [b'\r'] => return Ok(false),
+                [b'\n', ..] => return Err(ProtocolError::BareLf),
+                _ => return Err(ProtocolError::RequestLine),
+            }
+            *empty_lines += 1;
+            if *empty_lines > MAX_EMPTY_LINES {
+                return Err(ProtocolError::EmptyLines);
+            }
+        }
+        if *searched == 0 {
+            return Ok(!input.is_empty());
+        }
+        if head::search_end(input.bytes(), *searched as usize)? {
+            return Ok(true);
+        }
+        *searched = input.bytes().len() as u32;
+        head::check_partial(input.bytes(), config).map(|()| false)
+    }
+
+    /// Parses the head at the front of `bytes` and answers its request if the content is there too. Gives the number
+    /// of bytes that are done with: none if the head is partial.
+    #[inline]
+    fn parse_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        endpoints: &dyn Endpoints,
+        budget: &mut Budget,
+    ) -> Result<usize, ProtocolError> {
+        let mut slots = head::slots();
+        let Some(message) = head::parse(bytes, &mut slots, cx.config)? else {
+            head::search_end(bytes, 0)?;
+            self.reading = Reading::Head { searched: bytes.len() as u32, empty_lines: 0 };
+            return Ok(0);
+        };
+        budget.requests -= 1;
+        if message.framing != Framing::None || message.expectation == Expectation::Unknown {
+            return Ok(self.head_with_content(cx, bytes, &message, endpoints));
+        }
+        let request = Request::new(&message.head, &[], endpoints);
+        if self.answer(cx, &message, Asked::Call(request), None) {
+            self.next_request(cx.now);
+        }
+        Ok(message.len)
+    }
+
+    /// Decides on a request with content, at its head; gives the number of bytes that are done with.
+    fn head_with_content(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        message: &Message<'_>,
+        endpoints: &dyn Endpoints,
+    ) -> usize {
+        let request = Request::new(&message.head, &[], endpoints);
+        let refusal = match message.framing {
+            _ if message.expectation == Expectation::Unknown => Some(ProtocolError::ExpectationFailed),
+            Framing::Length(length) if length > cx.config.max_content => Some(ProtocolError::ContentTooLarge),
+            _ => None,
+        };
+        if let Some(error) = refusal {
+            let close = (message.framing != Framing::None).then_some(CloseReason::BadRequest);
+            if self.answer(cx, message, Asked::Refuse(request, error.into()), close) {
+                self.next_request(cx.now);
+            }
+            return message.len;
+        }
+        match admit(cx.service, &request) {
+            Ok(Admission::Buffer) => self.buffer_content(cx, bytes, message, endpoints),
+            Ok(Admission::Now) => {
+                // Whether a client that expects a 100 goes on to send its content after another reply, nobody knows.
+                let short = matches!(message.framing, Framing::Length(length) if length <= MAX_DISCARD);
+                let keep = short && message.expectation == Expectation::None;
+                let close = (!keep).then_some(CloseReason::ContentUnread);
+                if self.answer(cx, message, Asked::Call(request), close) {
+                    let mut incoming = cx.pools.incoming.lend();
+                    incoming.begin(&[], message.framing);
+                    self.transition(cx.id, Reading::DiscardContent(incoming), Writing::Idle);
+                }
+                message.len
+            }
+            Err(panic) => {
+                self.answer(cx, message, Asked::Refuse(request, panic), Some(CloseReason::Panicked));
+                message.len
+            }
+        }
+    }
+
+    /// Answers at once if the content is all there; else begins to collect it.
+    fn buffer_content(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        message: &Message<'_>,
+        endpoints: &dyn Endpoints,
+    ) -> usize {
+        let (head, rest) = bytes.split_at(message.len);
+        if let Framing::Length(length) = message.framing
+            && let Some(content) = usize::try_from(length).ok().and_then(|length| rest.get(..length))
+        {
+            let request = Request::new(&message.head, content, endpoints);
+            if self.answer(cx, message, Asked::Call(request), None) {
+                self.next_request(cx.now);
+            }
+            return message.len + content.len();
+        }
+        if message.expectation == Expectation::Continue && rest.is_empty() {
+            let output = self.output.get_or_insert_with(|| cx.pools.output.lend());
+            output.inline().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        let mut incoming = cx.pools.incoming.lend();
+        incoming.begin(head, message.framing);
+        self.transition(cx.id, Reading::Body(incoming), Writing::Idle);
+        message.len
+    }
+
+    /// The step within `Body`: decodes what has come, and answers when it is whole.
+    pub(super) fn body(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints) -> Step {
+        match self.collect(cx.config.max_content) {
+            Ok(Collected::Partial) if self.input_ended => self.fail(cx, ProtocolError::IncompleteContent),
+            Ok(Collected::Partial) => {
+                // The rest of a content of known length is read in place.
+                if let Some(input) = self.input.take_if(|input| input.is_empty()) {
+                    cx.pools.receive.give_back(input);
+                }
+                Step::Stalled
+            }
+            Ok(whole) => self.answer_collected(cx, endpoints, matches!(whole, Collected::TooLarge)),
+            Err(error) => self.fail(cx, error),
+        }
+    }
+
+    /// Decodes the input into the content of the current request.
+    fn collect(&mut self, max_content: u64) -> Result<Collected, ProtocolError> {
+        let Reading::Body(incoming) = &mut self.reading else { unreachable!("within content") };
+        let mut input = self.input.as_deref_mut();
+        loop {
+            let bytes = input.as_deref().map_or(&[][..], Receive::bytes);
+            let piece = incoming.decoder.decode(bytes)?;
+            let (consumed, end) = (piece.consumed, piece.end);
+            if (incoming.content.bytes().len() + piece.content.len()) as u64 > max_content {
+                return Ok(Collected::TooLarge);
+            }
+            let content = piece.content;
+            incoming.content.push(content);
+            if let Some(input) = &mut input {
+                input.consume(consumed);
+            }
+            if end {
+                return Ok(Collected::Whole);
+            }
+            if consumed == 0 {
+                return Ok(Collected::Partial);
+            }
+        }
+    }
+
+    /// Answers the request whose content was collected.
+    fn answer_collected(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints, too_large: bool) -> Step {
+        let next = Reading::Head { searched: 0, empty_lines: 0 };
+        let Reading::Body(incoming) = std::mem::replace(&mut self.reading, next) else {
+            unreachable!("within content")
+        };
+        let mut slots = head::slots();
+        let Ok(Some(message)) = head::parse(&incoming.head, &mut slots, cx.config) else {
+            unreachable!("this head was parsed before");
+        };
+        let request = Request::new(&message.head, incoming.content.bytes(), endpoints);
+        let (asked, close) = match too_large {
+            true => {
+                let error = ProtocolError::ContentTooLarge.into();
+                (Asked::Refuse(Request::new(&message.head, &[], endpoints), error), Some(CloseReason::BadRequest))
+            }
+            false => (Asked::Call(request), None),
+        };
+        if self.answer(cx, &message, asked, close) {
+            self.next_request(cx.now);
+        }
+        cx.pools.incoming.give_back(incoming);
+        Step::Again
+    }
+
+    /// The step within the content of a request that is already answered.
+    pub(super) fn discard_content(&mut self, cx: &mut Context<'_>) -> Step {
+        let Reading::DiscardContent(incoming) = &mut self.reading else { unreachable!("within discarded content") };
+        if let Some(input) = &mut self.input {
+            match incoming.decoder.decode(input.bytes()) {
+                Ok(piece) => {
+                    let (consumed, end) = (piece.consumed, piece.end);
+                    input.consume(consumed);
+                    if end {
+                        let next = Reading::Head { searched: 0, empty_lines: 0 };
+                        let Reading::DiscardContent(incoming) = self.transition(cx.id, next, Writing::Idle) else {
+                            unreachable!("within discarded content");
+                        };
+                        cx.pools.incoming.give_back(incoming);
+                        self.next_request(cx.now);
+                        return Step::Again;
+                    }
+                }
+                Err(error) => return self.fail(cx, error),
+            }
+        }
+        if self.input_ended {
+            self.finish(cx, CloseReason::ClientClosedEarly, false);
+            return Step::Again;
+        }
+        Step::Stalled
+    }
+
+    /// The step after the last reply: throws away what comes.
+    pub(super) fn discard_rest(&mut self, cx: &mut Context<'_>) -> Step {
+        if let Some(input) = &mut self.input {
+            let count = input.bytes().len();
+            input.clear();
+            if let (Reading::DiscardRest { left }, 1..) = (&mut self.reading, count) {
+                *left = left.saturating_sub(count as u32);
+                if let Writing::Flushing { linger, .. } = &mut self.writing {
+                    *linger = true;
+                }
+            }
+        }
+        if self.input_ended && matches!(self.reading, Reading::DiscardRest { .. }) {
+            self.transition(cx.id, Reading::Eof, self.writing);
+        }
+        Step::Stalled
+    }
+
+    /// There is no head, or not all of it, and perhaps there will be none.
+    fn no_head(&mut self, cx: &mut Context<'_>) -> Step {
+        if !self.input_ended {
+            return Step::Stalled;
+        }
+        let Some(input) = self.input.take_if(|input| !input.is_empty()) else {
+            self.finish(cx, CloseReason::ClientClosed, false);
+            return Step::Again;
+        };
+        let mut slots = head::slots();
+        let error = head::parse(input.bytes(), &mut slots, cx.config).err();
+        self.input = Some(input);
+        self.fail(cx, error.unwrap_or(ProtocolError::IncompleteHead))
+    }
+
+    /// The next byte begins another request.
+    #[inline]
+    fn next_request(&mut self, now: Moment) {
+        self.reading = Reading::Head { searched: 0, empty_lines: 0 };
+        self.began = now;
+    }
+}
+
+/// What came of collecting content.
+enum Collected {
+    Partial,
+    Whole,
+    TooLarge,
+}

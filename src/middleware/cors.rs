@@ -1,0 +1,166 @@
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use crate::exchange::{PreparedField, Request, Response};
+use crate::http::Method;
+use crate::router::Next;
+
+/// Cross-origin resource sharing by the Fetch standard: tells browsers which other origins may use this server.
+///
+/// Preflights are answered with 204; all other replies, errors too, get the header fields that the browser asks for.
+///
+/// ```
+/// use monoloop::{Router, middleware::Cors};
+/// use std::time::Duration;
+///
+/// let mut app = Router::new(());
+/// app.with(Cors::list(["https://app.example"]).credentials().max_age(Duration::from_secs(600)).middleware());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Cors {
+    origins: Origins,
+    methods: String,
+    headers: Headers,
+    exposed: String,
+    credentials: bool,
+    max_age: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Origins {
+    Any,
+    List(Vec<String>),
+}
+
+#[derive(Clone, Debug)]
+enum Headers {
+    List(String),
+    /// Whatever the preflight asks for.
+    Mirror,
+}
+
+impl Cors {
+    /// Every origin may use the server; with the methods GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS, and the header
+    /// fields `Content-Type` and `Authorization`.
+    pub fn any() -> Self {
+        Self {
+            origins: Origins::Any,
+            methods: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_owned(),
+            headers: Headers::List("Content-Type, Authorization".to_owned()),
+            exposed: String::new(),
+            credentials: false,
+            max_age: None,
+        }
+    }
+
+    /// Only these origins may, such as `https://app.example`; compared byte by byte, as browsers send them.
+    pub fn list<O: Into<String>>(origins: impl IntoIterator<Item = O>) -> Self {
+        Self { origins: Origins::List(origins.into_iter().map(Into::into).collect()), ..Self::any() }
+    }
+
+    /// Sets the methods that a preflight allows.
+    #[must_use]
+    pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
+        self.methods = join(methods.into_iter().map(Method::as_str));
+        self
+    }
+
+    /// Sets the request header fields that a preflight allows.
+    #[must_use]
+    pub fn headers<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Self {
+        self.headers = Headers::List(join(names));
+        self
+    }
+
+    /// Allows whatever header fields a preflight asks for.
+    #[must_use]
+    pub fn any_headers(mut self) -> Self {
+        self.headers = Headers::Mirror;
+        self
+    }
+
+    /// Sets the response header fields that a script may read, beside the few that it always may.
+    #[must_use]
+    pub fn expose<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Self {
+        self.exposed = join(names);
+        self
+    }
+
+    /// Allows cookies and other credentials. With [`any`](Self::any), the origin is then named in each reply, since
+    /// browsers refuse `*` together with credentials: think twice before you trust every origin with them.
+    #[must_use]
+    pub const fn credentials(mut self) -> Self {
+        self.credentials = true;
+        self
+    }
+
+    /// How long a browser may remember a preflight; in whole seconds.
+    #[must_use]
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age.as_secs().to_string());
+        self
+    }
+
+    /// The middleware, for [`with`](crate::router::Routes::with).
+    pub fn middleware<S>(self) -> impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r> + 'static {
+        let any = PreparedField::new("Access-Control-Allow-Origin", "*");
+        move |_, request, response| {
+            let response = self.mark(request, response, &any);
+            if is_preflight(request) {
+                return ControlFlow::Break(self.allow(request, response).status(204).empty());
+            }
+            match self.exposed.as_str() {
+                "" => ControlFlow::Continue(response),
+                names => ControlFlow::Continue(response.header("Access-Control-Expose-Headers", names)),
+            }
+        }
+    }
+
+    /// Says whether the origin of the request may see the reply.
+    fn mark<'r>(&self, request: &Request<'_>, response: Response<'r>, any: &PreparedField) -> Response<'r> {
+        let response = match (&self.origins, self.credentials) {
+            (Origins::Any, false) => return response.prepared(any),
+            // The reply depends on the origin, so caches must keep one per origin, also of a reply that allows none.
+            _ => response.append_header("Vary", "Origin"),
+        };
+        let origin = request.header("origin");
+        let allowed = match &self.origins {
+            Origins::Any => origin,
+            Origins::List(known) => origin.filter(|origin| known.iter().any(|known| known == origin)),
+        };
+        let Some(origin) = allowed else { return response };
+        let response = response.header("Access-Control-Allow-Origin", origin);
+        match self.credentials {
+            true => response.header("Access-Control-Allow-Credentials", "true"),
+            false => response,
+        }
+    }
+
+    /// Adds what only a preflight asks for.
+    fn allow<'r>(&self, request: &Request<'_>, response: Response<'r>) -> Response<'r> {
+        let response = response.header("Access-Control-Allow-Methods", &self.methods);
+        let response = match &self.headers {
+            Headers::List(names) => response.header("Access-Control-Allow-Headers", names),
+            Headers::Mirror => {
+                let asked = request.header("access-control-request-headers").unwrap_or_default();
+                let response = response.append_header("Vary", "Access-Control-Request-Headers");
+                response.header("Access-Control-Allow-Headers", asked)
+            }
+        };
+        match &self.max_age {
+            Some(seconds) => response.header("Access-Control-Max-Age", seconds),
+            None => response,
+        }
+    }
+}
+
+/// A preflight is OPTIONS from an origin that asks for a method; any other OPTIONS goes on to the router.
+fn is_preflight(request: &Request<'_>) -> bool {
+    request.method() == Method::Options
+        && request.header("origin").is_some()
+        && request.header("access-control-request-method").is_some()
+}
+
+fn join<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    names.into_iter().collect::<Vec<_>>().join(", ")
+}
