@@ -288,10 +288,12 @@ impl Pooled for OutputQueue {
     fn reset(&mut self) {
         self.inline.clear();
         self.sent = 0;
-        self.splices.clear();
-        self.spliced = 0;
         self.left = 0;
-        self.records.clear();
+        if !self.splices.is_empty() || !self.records.is_empty() {
+            self.splices.clear();
+            self.records.clear();
+            self.spliced = 0;
+        }
     }
 
     fn footprint(&self) -> usize {
@@ -341,10 +343,14 @@ mod tests {
             let mut sent = Vec::new();
             while !queue.is_empty() {
                 assert_eq!(queue.len(), expected.len() - sent.len());
-                let bytes = gathered(&queue);
-                let count = step.min(bytes.len());
-                sent.extend_from_slice(&bytes[..count]);
-                queue.advance(count);
+                let mut slices = [IoSlice::new(b""); MAX_SLICES];
+                let filled = queue.gather(&mut slices);
+                let mut left = step;
+                for slice in &slices[..filled] {
+                    sent.extend_from_slice(&slice[..left.min(slice.len())]);
+                    left -= left.min(slice.len());
+                }
+                queue.advance(step - left);
                 if sent.len() % 3 == 0 {
                     queue.compact();
                 }

@@ -8,17 +8,6 @@ use super::{Admission, Reply, Request, RequestFacts, Response, Sent, Service};
 use crate::buffer::OutputQueue;
 use crate::http::{Error, Result};
 
-/// What the application is asked.
-#[derive(Debug)]
-pub(crate) enum Asked<'a> {
-    /// To answer this request.
-    Call(Request<'a>),
-    /// To refuse this well-formed request.
-    Refuse(Request<'a>, Error),
-    /// To render the error of a request that could not be understood.
-    Fail(Error),
-}
-
 /// How an exchange ended, beside what `reply` says.
 #[derive(Debug)]
 pub(crate) struct Conducted {
@@ -27,22 +16,17 @@ pub(crate) struct Conducted {
     pub(crate) panicked: bool,
 }
 
-/// Asks the application and leaves exactly one reply in `output`.
+/// Calls the application and leaves exactly one reply in `output`.
 #[inline]
 pub(crate) fn conduct(
     service: &mut dyn Service,
-    asked: Asked<'_>,
     facts: RequestFacts,
     reply: &mut Reply,
     output: &mut OutputQueue,
+    call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
 ) -> Conducted {
     reply.begin(facts, output.mark());
-    let result = guarded(|| match asked {
-        Asked::Call(request) => service.call(request, Response::new(reply, output)),
-        Asked::Refuse(request, error) => service.refuse(request, error, Response::new(reply, output)),
-        Asked::Fail(error) => Err(error),
-    });
-    let (error, panicked) = match result {
+    let (error, panicked) = match guarded(|| call(service, Response::new(reply, output))) {
         // The recorded progress counts, not the value: a `Sent` may stem from another request.
         Ok(Ok(Sent { .. })) if reply.finished() => return Conducted { error: None, panicked: false },
         Ok(Ok(Sent { .. })) => (Error::internal("the handler returned without finishing this reply"), false),
@@ -57,22 +41,22 @@ pub(crate) fn conduct(
 #[cold]
 fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply: &mut Reply, output: &mut OutputQueue) {
     log_error(error);
+    let internal = Error::internal("the error could not be rendered");
     for attempt in 0..3 {
         output.roll_back(reply.mark);
         reply.restart();
-        reply.status = error.status();
         reply.close |= panicked;
+        reply.status = if attempt == 0 { error.status() } else { internal.status() };
         let written = match attempt {
             0 => {
                 error.headers().for_each(|(name, value)| reply.set_field(name, value, true));
                 guarded(|| service.render(error, Response::new(reply, output)))
             }
-            1 => Ok(render_json(error, Response::new(reply, output))),
+            1 => Ok(render_json(&internal, Response::new(reply, output))),
             // The fields that the middleware set make even a plain reply fail: do without them.
             _ => {
                 reply.drop_fields();
-                reply.status = 500;
-                Ok(Response::new(reply, output).text("Internal server error"))
+                Ok(render_json(&internal, Response::new(reply, output)))
             }
         };
         match written {
@@ -82,12 +66,13 @@ fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply:
             Err(panic) => log::error!("the error renderer: {panic:?}"),
         }
     }
-    unreachable!("a plain text without header fields can always be encoded");
+    unreachable!("a reply without header fields can always be encoded");
 }
 
 fn log_error(error: &Error) {
+    // A client's mistake, or a status that the application chose, is no trouble of ours.
     match error.status() {
-        500.. => log::error!("{error:?}"),
+        500 => log::error!("{error:?}"),
         _ => log::debug!("{error:?}"),
     }
 }

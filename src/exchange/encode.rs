@@ -1,6 +1,7 @@
 //! A reply head as bytes (RFC 9112 §4, RFC 9110 §8.6).
 
 use super::Reply;
+use super::reply::Prefix;
 use crate::http::{Method, status_line};
 
 /// How the content of a reply is announced.
@@ -27,17 +28,10 @@ impl Reply {
     /// Gives the position of the gap in `out`; it means something for [`Length::Gap`] only.
     #[inline]
     pub(super) fn encode_head(&self, out: &mut Vec<u8>, content_type: &str, length: Length) -> usize {
-        match (&self.reason, status_line(self.status)) {
-            (None, Some(line)) => out.extend_from_slice(line.as_bytes()),
-            (reason, _) => encode_status_line(out, self.status, reason.as_deref().unwrap_or_default()),
-        }
         let has = self.fields.has;
-        if !has.server && !has.date {
-            out.extend_from_slice(&self.common);
-        } else if !has.server {
-            out.extend_from_slice(&self.common[..self.server_len]);
-        } else if !has.date {
-            out.extend_from_slice(&self.common[self.server_len..]);
+        match self.status {
+            200 if self.reason.is_none() && !has.server && !has.date => out.extend_from_slice(&self.prefix.bytes),
+            _ => self.encode_other_prefix(out),
         }
         out.extend_from_slice(self.fields.text.as_bytes());
         if !has.content_type {
@@ -45,6 +39,18 @@ impl Reply {
         }
         self.encode_connection(out);
         self.encode_length(out, length)
+    }
+
+    /// The first lines of a head that does not begin like nearly every other.
+    fn encode_other_prefix(&self, out: &mut Vec<u8>) {
+        match (&self.reason, status_line(self.status)) {
+            (None, Some(line)) => out.extend_from_slice(line.as_bytes()),
+            (reason, _) => encode_status_line(out, self.status, reason.as_deref().unwrap_or_default()),
+        }
+        let Prefix { bytes, status_end, server_end } = &self.prefix;
+        let from = if self.fields.has.server { *server_end } else { *status_end };
+        let to = if self.fields.has.date { *server_end } else { bytes.len() };
+        out.extend_from_slice(&bytes[from..to]);
     }
 
     /// The announcement of the connection's fate (RFC 9112 §9.3, §9.6).

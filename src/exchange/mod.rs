@@ -20,13 +20,13 @@ mod service;
 
 pub use body_writer::BodyWriter;
 pub use close_reason::CloseReason;
-pub(crate) use conduct::{Asked, admit, conduct, panic_message};
+pub(crate) use conduct::{admit, conduct, panic_message};
 pub use endpoint::{Endpoint, Endpoints};
 pub use head::Head;
 pub(crate) use observer::Watch;
 pub use observer::{ConnectionId, DrainCause, FinishedReply, Observer, Tick, Timeout};
 pub use pairs::Pairs;
-pub(crate) use params::{MAX_PARAMS, Params};
+pub(crate) use params::{MAX_PARAMS, Params, Spans};
 pub use reply::Reply;
 pub(crate) use reply::{PreparedField, RequestFacts};
 pub use request::Request;

@@ -5,14 +5,19 @@ use percent_encoding::percent_decode_str;
 /// Most parameters that a route may have.
 pub(crate) const MAX_PARAMS: usize = 8;
 
-/// The parameters of a matched route: names from the route, and where in the raw path the values lie.
-#[derive(Clone, Copy, Debug, Default)]
+/// Where in the raw path the values of the parameters lie: from, to.
+pub(crate) type Spans = [(u32, u32); MAX_PARAMS];
+
+/// The parameters of a matched route: names from the route, values in the raw path.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Params<'a> {
     pub(crate) names: &'a [Box<str>],
-    pub(crate) spans: [(u32, u32); MAX_PARAMS],
+    pub(crate) spans: &'a Spans,
 }
 
 impl<'a> Params<'a> {
+    pub(crate) const NONE: Self = Self { names: &[], spans: &[(0, 0); MAX_PARAMS] };
+
     /// The value of the parameter, percent-decoded (the head was checked: its path decodes to UTF-8).
     pub(crate) fn get(&self, name: &str, raw_path: &'a str) -> Option<Cow<'a, str>> {
         let index = self.names.iter().position(|known| **known == *name)?;

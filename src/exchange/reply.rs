@@ -9,9 +9,8 @@ use crate::http::{DateText, Error, Method, is_field_value, is_token};
 /// Field lines are kept as they will be sent, one behind the other, so that nothing is allocated per line.
 pub struct Reply {
     date: DateText,
-    /// The lines that every reply has: `Server` (its first `server_len` bytes) and `Date`; rendered once a second.
-    pub(super) common: Vec<u8>,
-    pub(super) server_len: usize,
+    /// How nearly every head begins: the status line of a 200, `Server` and `Date`. Rendered once a second.
+    pub(super) prefix: Prefix,
     pub(super) max_content: usize,
 
     pub(super) request: RequestFacts,
@@ -22,10 +21,35 @@ pub struct Reply {
     pub(super) fault: Option<Error>,
     pub(super) close: bool,
     pub(super) idle_timeout: Option<Duration>,
+    /// `close` and `idle_timeout` as the last middleware left them.
+    kept: (bool, Option<Duration>),
     pub(super) finished: bool,
     /// Bytes of content that go on the wire.
     pub(super) content_len: u64,
     pub(super) mark: Mark,
+}
+
+/// The first lines of a head, and where each of them ends.
+pub(super) struct Prefix {
+    pub(super) bytes: Vec<u8>,
+    pub(super) status_end: usize,
+    pub(super) server_end: usize,
+}
+
+impl Prefix {
+    fn new(server_name: Option<&str>) -> Self {
+        let mut bytes = b"HTTP/1.1 200 OK\r\n".to_vec();
+        let status_end = bytes.len();
+        if let Some(name) = server_name.filter(|name| is_field_value(name.as_bytes())) {
+            bytes.extend_from_slice(format!("Server: {name}\r\n").as_bytes());
+        }
+        Self { status_end, server_end: bytes.len(), bytes }
+    }
+
+    fn set_date(&mut self, date: &str) {
+        self.bytes.truncate(self.server_end);
+        self.bytes.extend_from_slice(format!("Date: {date}\r\n").as_bytes());
+    }
 }
 
 /// What the reply must know of the request.
@@ -98,14 +122,12 @@ pub(super) struct Has {
 
 impl Reply {
     pub(crate) fn new(server_name: Option<&str>, max_content: usize, wall_clock: SystemTime) -> Self {
-        let mut common = Vec::new();
-        if let Some(name) = server_name.filter(|name| is_field_value(name.as_bytes())) {
-            common.extend_from_slice(format!("Server: {name}\r\n").as_bytes());
-        }
-        let mut reply = Self {
-            date: DateText::new(wall_clock),
-            server_len: common.len(),
-            common,
+        let date = DateText::new(wall_clock);
+        let mut prefix = Prefix::new(server_name);
+        prefix.set_date(date.as_str());
+        Self {
+            date,
+            prefix,
             max_content,
             request: RequestFacts { method: None, persistent: false, announce: None },
             status: 200,
@@ -114,26 +136,18 @@ impl Reply {
             fault: None,
             close: false,
             idle_timeout: None,
+            kept: (false, None),
             finished: false,
             content_len: 0,
             mark: Mark::default(),
-        };
-        reply.render_date();
-        reply
+        }
     }
 
     /// Takes the new time; called about once a second.
     pub(crate) fn set_date(&mut self, wall_clock: SystemTime) {
         if self.date.update(wall_clock) {
-            self.render_date();
+            self.prefix.set_date(self.date.as_str());
         }
-    }
-
-    fn render_date(&mut self) {
-        self.common.truncate(self.server_len);
-        self.common.extend_from_slice(b"Date: ");
-        self.common.extend_from_slice(self.date.as_str().as_bytes());
-        self.common.extend_from_slice(b"\r\n");
     }
 
     /// Begins an exchange whose reply starts at `mark`.
@@ -143,6 +157,7 @@ impl Reply {
         self.mark = mark;
         self.idle_timeout = None;
         self.close = false;
+        self.kept = (false, None);
         self.fields.clear();
         self.forget();
     }
@@ -151,6 +166,7 @@ impl Reply {
     #[inline]
     pub(super) fn restart(&mut self) {
         self.fields.roll_back();
+        (self.close, self.idle_timeout) = self.kept;
         self.forget();
     }
 
@@ -161,6 +177,13 @@ impl Reply {
         self.fault = None;
         self.finished = false;
         self.content_len = 0;
+    }
+
+    /// A middleware has passed: what it set survives a roll-back.
+    #[inline]
+    pub(super) fn keep(&mut self) {
+        self.fields.keep();
+        self.kept = (self.close, self.idle_timeout);
     }
 
     /// Gives up all fields, the middleware's too: for the last resort.

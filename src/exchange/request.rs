@@ -16,7 +16,7 @@ pub struct Request<'a> {
 
 impl<'a> Request<'a> {
     pub(crate) fn new(head: &'a Head<'a>, content: &'a [u8], endpoints: &'a dyn Endpoints) -> Self {
-        Self { head, content, params: Params::default(), endpoints }
+        Self { head, content, params: Params::NONE, endpoints }
     }
 
     /// The same request with the parameters of its route.

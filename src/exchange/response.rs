@@ -241,10 +241,10 @@ impl<'a> Response<'a> {
         self
     }
 
-    /// From here on a roll-back keeps the field lines that are set now: they are a middleware's.
+    /// From here on a roll-back keeps what is set now: it is a middleware's.
     #[inline]
-    pub(crate) fn keep_fields(&mut self) {
-        self.reply.fields.keep();
+    pub(crate) fn keep(&mut self) {
+        self.reply.keep();
     }
 }
 

@@ -32,6 +32,15 @@ impl BodyDecoder {
         }
     }
 
+    /// Bytes of content that are certain to come, if the client keeps its word.
+    pub(super) fn announced(&self) -> u64 {
+        match self {
+            Self::Length { left } => *left,
+            Self::Chunked(chunked) if chunked.at == At::Data => chunked.size,
+            Self::Chunked(_) => 0,
+        }
+    }
+
     /// Takes the next piece from the front of `input`. Unless the end is reached, all of the input can be consumed by
     /// calling again with the rest.
     pub(super) fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Piece<'a>, ProtocolError> {

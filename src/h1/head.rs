@@ -34,8 +34,21 @@ pub(super) struct Message<'a> {
     pub(super) expectation: Expectation,
 }
 
+/// [`parse`] for the rare second look at a head.
+#[cold]
+#[inline(never)]
+pub(super) fn parse_again<'a>(
+    bytes: &'a [u8],
+    slots: &'a mut Slots<'a>,
+    config: &Config,
+) -> Result<Option<Message<'a>>, ProtocolError> {
+    parse(bytes, slots, config)
+}
+
 /// Parses the head at the front of `bytes`, which is not an empty line; `None` if its end has not come.
-#[inline]
+///
+/// Inlined where each request passes, so that its large result is built in place.
+#[inline(always)]
 pub(super) fn parse<'a>(
     bytes: &'a [u8],
     slots: &'a mut Slots<'a>,
@@ -95,7 +108,7 @@ struct FieldsRead<'a> {
 ///
 /// httparse takes a bare LF for the end of a line. But every line is followed by a field name or by the blank line; so
 /// it is enough to look at the byte two before each name, and at the last four bytes of the head (RFC 9112 §2.2).
-#[inline]
+#[inline(always)]
 fn read_fields<'a>(bytes: &[u8], len: usize, fields: Fields<'a>) -> Result<FieldsRead<'a>, ProtocolError> {
     let mut read = FieldsRead { host: None, expectation: Expectation::None, framing: FramingFields::default() };
     if !bytes[..len].ends_with(b"\r\n\r\n") {
@@ -108,7 +121,7 @@ fn read_fields<'a>(bytes: &[u8], len: usize, fields: Fields<'a>) -> Result<Field
         }
         // The length tells nearly all names apart from ours.
         match name.len() {
-            4 if name.eq_ignore_ascii_case("host") && read.host.replace(value).is_some() => {
+            4 if is_host(name) && read.host.replace(value).is_some() => {
                 return Err(ProtocolError::Host);
             }
             6 if name.eq_ignore_ascii_case("expect") => {
@@ -124,6 +137,13 @@ fn read_fields<'a>(bytes: &[u8], len: usize, fields: Fields<'a>) -> Result<Field
     Ok(read)
 }
 
+/// Whether a name of four letters is `Host`, in any case: the one that nearly every head has.
+#[inline]
+fn is_host(name: &str) -> bool {
+    let letters = name.as_bytes().first_chunk::<4>().map(|letters| u32::from_ne_bytes(*letters) | 0x2020_2020);
+    letters == Some(u32::from_ne_bytes(*b"host"))
+}
+
 fn check_size(target: usize, head: usize, config: &Config) -> Result<(), ProtocolError> {
     if target > config.max_target {
         return Err(ProtocolError::TargetTooLong);
@@ -137,10 +157,7 @@ fn check_size(target: usize, head: usize, config: &Config) -> Result<(), Protoco
 /// Decides the limits before the line has ended.
 #[cold]
 pub(super) fn check_partial(bytes: &[u8], config: &Config) -> Result<(), ProtocolError> {
-    let line = match memchr::memchr(b'\n', bytes) {
-        Some(_) => &[],
-        None => bytes,
-    };
+    let line = &bytes[..memchr::memchr(b'\n', bytes).unwrap_or(bytes.len())];
     match memchr::memchr(b' ', line) {
         None if line.len() > MAX_METHOD => Err(ProtocolError::UnknownMethod),
         None => check_size(0, bytes.len(), config),
@@ -167,9 +184,11 @@ fn explain(error: httparse::Error, bytes: &[u8], config: &Config) -> Result<(), 
 fn explain_version(bytes: &[u8], config: &Config) -> Result<(), ProtocolError> {
     let Some(end) = memchr::memchr(b'\n', bytes) else { return check_partial(bytes, config) };
     let Some(line) = bytes[..end].strip_suffix(b"\r") else { return Err(ProtocolError::BareLf) };
-    let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
-    match version {
-        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
+    let mut words = line.split(|&byte| byte == b' ').skip(2);
+    match (words.next(), words.next()) {
+        (Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None)
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
             Err(ProtocolError::Version)
         }
         _ => Err(ProtocolError::RequestLine),

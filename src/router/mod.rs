@@ -9,7 +9,7 @@ mod trie;
 use std::fmt;
 use std::ops::{ControlFlow, Deref, DerefMut};
 
-use crate::exchange::{Admission, Params, Request, Response, Sent, Service};
+use crate::exchange::{Admission, Params, Request, Response, Sent, Service, Spans};
 use crate::http::{Error, Method, MethodSet, Result};
 use path::Pattern;
 use trie::Trie;
@@ -246,12 +246,12 @@ impl<S> Endpoint<S> {
     /// The handler for `method`: its own, for HEAD that of GET, else the one for any.
     fn handler(&self, method: Method) -> Option<&Handler<S>> {
         let find = |verb| self.handlers.iter().find(|(known, _)| *known == verb).map(|(_, handler)| handler);
-        match method {
-            Method::Trace => None,
-            Method::Head => find(Verb::One(Method::Head)).or_else(|| find(Verb::One(Method::Get))),
-            method => find(Verb::One(method)),
+        match (find(Verb::One(method)), method) {
+            (_, Method::Trace) => None,
+            (Some(handler), _) => Some(handler),
+            (None, Method::Head) => find(Verb::One(Method::Get)).or_else(|| find(Verb::Any)),
+            (None, _) => find(Verb::Any),
         }
-        .or_else(|| if method == Method::Trace { None } else { find(Verb::Any) })
     }
 
     /// The methods that are answered: for `Allow`.
@@ -332,12 +332,10 @@ impl<S> fmt::Debug for Router<S> {
 }
 
 impl<S> Router<S> {
-    /// The endpoint that answers `path`, and the parameters that it takes from there.
+    /// The endpoint that answers `path`; its parameters go to `spans`.
     #[inline]
-    fn find(&self, path: &str) -> Option<(&Endpoint<S>, Params<'_>)> {
-        let found = self.routes.trie.find(path)?;
-        let endpoint = &self.routes.endpoints[found.endpoint];
-        Some((endpoint, Params { names: endpoint.pattern.names(), spans: found.spans }))
+    fn find(&self, path: &str, spans: &mut Spans) -> Option<&Endpoint<S>> {
+        self.routes.trie.find(path, spans).map(|index| &self.routes.endpoints[index])
     }
 
     /// All methods that any route answers: for `OPTIONS *`.
@@ -370,8 +368,8 @@ impl<S> Router<S> {
 impl<S> Service for Router<S> {
     /// Content is worth waiting for only if a handler will see it.
     fn admit(&mut self, request: &Request<'_>) -> Admission {
-        let endpoint = self.find(request.raw_path());
-        match endpoint.and_then(|(endpoint, _)| endpoint.handler(request.method())) {
+        let endpoint = self.find(request.raw_path(), &mut Spans::default());
+        match endpoint.and_then(|endpoint| endpoint.handler(request.method())) {
             Some(_) => Admission::Buffer,
             None => Admission::Now,
         }
@@ -379,13 +377,12 @@ impl<S> Service for Router<S> {
 
     #[inline]
     fn call(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent> {
-        let found = self.routes.trie.find(request.raw_path());
-        let endpoint = found.as_ref().map(|found| &self.routes.endpoints[found.endpoint]);
-        let request = match (&found, endpoint) {
-            (Some(found), Some(endpoint)) => {
-                request.with_params(Params { names: endpoint.pattern.names(), spans: found.spans })
-            }
-            _ => request,
+        let mut spans = Spans::default();
+        let found = self.routes.trie.find(request.raw_path(), &mut spans);
+        let endpoint = found.map(|index| &self.routes.endpoints[index]);
+        let request = match endpoint {
+            Some(endpoint) => request.with_params(Params { names: endpoint.pattern.names(), spans: &spans }),
+            None => request,
         };
         let response = match run_middleware(&self.routes.middleware, &mut self.state, &request, response) {
             ControlFlow::Continue(response) => response,
@@ -423,7 +420,7 @@ fn run_middleware<'r, S>(
     for Scoped { scope, middleware } in middleware {
         if scope.covers(request.raw_path()) {
             response = middleware(state, request, response)?;
-            response.keep_fields();
+            response.keep();
         }
     }
     ControlFlow::Continue(response)

@@ -100,7 +100,7 @@ impl Pattern {
 
 /// A segment of a request's path, percent-decoded. The head was checked: it decodes to UTF-8.
 #[inline]
-pub(super) fn decode(segment: &str) -> Cow<'_, str> {
+fn decode(segment: &str) -> Cow<'_, str> {
     match segment.bytes().any(|byte| byte == b'%') {
         false => Cow::Borrowed(segment),
         true => percent_decode_str(segment).decode_utf8_lossy(),

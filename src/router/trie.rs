@@ -4,19 +4,25 @@
 //! back where that led nowhere. Each node is visited at most once, so a lookup is bounded by the number of routes,
 //! and is a few steps in practice.
 
-use super::path::{Pattern, Segment, decode};
-use crate::exchange::MAX_PARAMS;
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+
+use super::path::{Pattern, Segment};
+use crate::exchange::Spans;
 
 /// Nodes in one vector; the first is the root.
 #[derive(Debug)]
 pub(super) struct Trie {
     nodes: Vec<Node>,
+    /// The endpoints of paths without parameters, by their whole text: the walk would come to the same one, since it
+    /// tries literals first.
+    exact: Literals,
 }
 
 #[derive(Debug, Default)]
 struct Node {
-    /// Sorted by length, then by text.
-    literals: Vec<(Box<str>, u32)>,
+    literals: Literals,
     param: Option<u32>,
     /// The endpoint of `*rest` here.
     rest: Option<u32>,
@@ -24,16 +30,17 @@ struct Node {
     endpoint: Option<u32>,
 }
 
-/// An endpoint, and where in the path its parameters lie.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) endpoint: usize,
-    pub(super) spans: [(u32, u32); MAX_PARAMS],
+/// Texts and what they lead to, sorted by [`key`].
+#[derive(Debug, Default)]
+struct Literals {
+    keys: Vec<u128>,
+    texts: Vec<Box<str>>,
+    values: Vec<u32>,
 }
 
 impl Default for Trie {
     fn default() -> Self {
-        Self { nodes: vec![Node::default()] }
+        Self { nodes: vec![Node::default()], exact: Literals::default() }
     }
 }
 
@@ -48,15 +55,21 @@ impl Trie {
                 Segment::Rest => return *self.nodes[at].rest.get_or_insert(new as u32) as usize,
             };
         }
-        *self.nodes[at].endpoint.get_or_insert(new as u32) as usize
+        let endpoint = *self.nodes[at].endpoint.get_or_insert(new as u32);
+        if pattern.names().is_empty()
+            && let Err(at) = self.exact.position(pattern.as_str().as_bytes())
+        {
+            self.exact.insert(at, pattern.as_str(), endpoint);
+        }
+        endpoint as usize
     }
 
     fn literal_child(&mut self, at: usize, literal: &str) -> usize {
-        match self.nodes[at].position(literal) {
-            Ok(index) => self.nodes[at].literals[index].1 as usize,
+        match self.nodes[at].literals.position(literal.as_bytes()) {
+            Ok(index) => self.nodes[at].literals.values[index] as usize,
             Err(index) => {
                 let child = self.push();
-                self.nodes[at].literals.insert(index, (literal.into(), child));
+                self.nodes[at].literals.insert(index, literal, child);
                 child as usize
             }
         }
@@ -74,82 +87,99 @@ impl Trie {
         self.nodes.len() as u32 - 1
     }
 
-    /// Looks up a raw path.
+    /// Looks up a raw path: the endpoint. Where its parameters lie goes to `spans`.
     #[inline]
-    pub(super) fn find(&self, path: &str) -> Option<Found> {
-        let path = path.strip_prefix('/').map(|rest| Rest { path, from: path.len() - rest.len() })?;
-        let mut spans = [(0, 0); MAX_PARAMS];
-        let endpoint = self.walk(&self.nodes[0], path, 0, &mut spans)?;
-        Some(Found { endpoint: endpoint as usize, spans })
+    pub(super) fn find(&self, path: &str, spans: &mut Spans) -> Option<usize> {
+        if let Ok(at) = self.exact.position(path.as_bytes()) {
+            return Some(self.exact.values[at] as usize);
+        }
+        if !path.starts_with('/') {
+            return None;
+        }
+        self.walk(&self.nodes[0], path, 1, 0, spans).map(|endpoint| endpoint as usize)
     }
 
-    fn walk(&self, node: &Node, rest: Rest<'_>, params: usize, spans: &mut [(u32, u32); MAX_PARAMS]) -> Option<u32> {
-        let end = rest.segment_end();
-        let segment = &rest.path[rest.from..end];
-        let next = (end < rest.path.len()).then_some(Rest { path: rest.path, from: end + 1 });
+    /// Looks up `path[from..]` below `node`; so many parameters were taken on the way.
+    fn walk(&self, node: &Node, path: &str, from: usize, params: usize, spans: &mut Spans) -> Option<u32> {
+        let rest = &path.as_bytes()[from..];
+        let len = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+        let (segment, end) = (&rest[..len], from + len);
         if let Some(child) = node.literal(segment)
-            && let Some(endpoint) = self.step(child, next, params, spans)
+            && let Some(endpoint) = self.step(child, path, end, params, spans)
         {
             return Some(endpoint);
         }
         if let (Some(child), false) = (node.param, segment.is_empty()) {
-            spans[params] = (rest.from as u32, end as u32);
-            if let Some(endpoint) = self.step(child, next, params + 1, spans) {
+            spans[params] = (from as u32, end as u32);
+            if let Some(endpoint) = self.step(child, path, end, params + 1, spans) {
                 return Some(endpoint);
             }
         }
         if node.rest.is_some() {
-            spans[params] = (rest.from as u32, rest.path.len() as u32);
+            spans[params] = (from as u32, path.len() as u32);
         }
         node.rest
     }
 
-    /// One segment further down, or the end.
+    /// A segment has ended at `end`: one further down, or this is the end of the path.
     #[inline]
-    fn step(
-        &self,
-        child: u32,
-        next: Option<Rest<'_>>,
-        params: usize,
-        spans: &mut [(u32, u32); MAX_PARAMS],
-    ) -> Option<u32> {
+    fn step(&self, child: u32, path: &str, end: usize, params: usize, spans: &mut Spans) -> Option<u32> {
         let child = &self.nodes[child as usize];
-        match next {
-            Some(rest) => self.walk(child, rest, params, spans),
-            None => child.endpoint,
+        match end < path.len() {
+            true => self.walk(child, path, end + 1, params, spans),
+            false => child.endpoint,
         }
     }
 }
 
-/// What is left of a path: `path[from..]`.
-#[derive(Clone, Copy)]
-struct Rest<'a> {
-    path: &'a str,
-    from: usize,
+impl Literals {
+    /// Where the literal stands, or else would stand.
+    #[inline]
+    fn position(&self, text: &[u8]) -> Result<usize, usize> {
+        let key = key(text);
+        let first = self.keys.partition_point(|&known| known < key);
+        let mut at = first;
+        while self.keys.get(at) == Some(&key) {
+            // Up to 16 bytes, key and length are the whole text.
+            let literal = self.texts[at].as_bytes();
+            if literal.len() == text.len() && (text.len() <= 16 || literal == text) {
+                return Ok(at);
+            }
+            at += 1;
+        }
+        Err(first)
+    }
+
+    fn insert(&mut self, at: usize, literal: &str, value: u32) {
+        self.keys.insert(at, key(literal.as_bytes()));
+        self.texts.insert(at, literal.into());
+        self.values.insert(at, value);
+    }
 }
 
-impl Rest<'_> {
-    #[inline]
-    fn segment_end(self) -> usize {
-        let bytes = self.path.as_bytes();
-        (self.from..bytes.len()).find(|&at| bytes[at] == b'/').unwrap_or(bytes.len())
+/// By what literals are sorted: their first and last eight bytes, which tell nearly all of them apart.
+#[inline]
+fn key(text: &[u8]) -> u128 {
+    match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        (Some(first), Some(last)) => {
+            u128::from(u64::from_ne_bytes(*first)) << 64 | u128::from(u64::from_ne_bytes(*last))
+        }
+        _ => text.iter().fold(0, |key, &byte| key << 8 | u128::from(byte)),
     }
 }
 
 impl Node {
-    fn position(&self, segment: &str) -> Result<usize, usize> {
-        self.literals.binary_search_by(|(literal, _)| {
-            literal.len().cmp(&segment.len()).then_with(|| literal.as_bytes().cmp(segment.as_bytes()))
-        })
-    }
-
     /// The child for this segment, which is percent-decoded first.
     #[inline]
-    fn literal(&self, segment: &str) -> Option<u32> {
-        if self.literals.is_empty() {
+    fn literal(&self, segment: &[u8]) -> Option<u32> {
+        if self.literals.keys.is_empty() {
             return None;
         }
-        self.position(&decode(segment)).ok().map(|index| self.literals[index].1)
+        let found = match segment.contains(&b'%') {
+            false => self.literals.position(segment),
+            true => self.literals.position(&Cow::from(percent_decode(segment))),
+        };
+        found.ok().map(|at| self.literals.values[at])
     }
 }
 
@@ -167,10 +197,11 @@ mod tests {
 
     /// The path that was found, and its parameters.
     fn find<'p>(paths: &[&'p str], path: &'p str) -> Option<(&'p str, Vec<&'p str>)> {
-        let found = trie(paths).find(path)?;
-        let count = Pattern::parse(paths[found.endpoint]).names().len();
-        let params = found.spans[..count].iter().map(|&(start, end)| &path[start as usize..end as usize]).collect();
-        Some((paths[found.endpoint], params))
+        let mut spans = Spans::default();
+        let endpoint = trie(paths).find(path, &mut spans)?;
+        let count = Pattern::parse(paths[endpoint]).names().len();
+        let params = spans[..count].iter().map(|&(start, end)| &path[start as usize..end as usize]).collect();
+        Some((paths[endpoint], params))
     }
 
     #[test]
@@ -185,7 +216,8 @@ mod tests {
             "/files/*rest",
             "/caf\u{e9}",
         ];
-        let cases: &[(&str, Option<(&str, &[&str])>)] = &[
+        type Case<'a> = (&'a str, Option<(&'a str, &'a [&'a str])>);
+        let cases: &[Case<'_>] = &[
             ("/", Some(("/", &[]))),
             ("/users", Some(("/users", &[]))),
             ("/users/", None),

@@ -35,11 +35,13 @@ pub(super) struct Wheel {
     occupied: [u64; WHEEL_SLOTS / 64],
     /// The last turn whose slot was emptied.
     turn: u32,
+    /// No slot before this turn's holds anything; `NONE` if no slot does at all.
+    next: u32,
 }
 
 impl Wheel {
     pub(super) fn new() -> Self {
-        Self { heads: vec![NONE; WHEEL_SLOTS].into(), occupied: [0; WHEEL_SLOTS / 64], turn: 0 }
+        Self { heads: vec![NONE; WHEEL_SLOTS].into(), occupied: [0; WHEEL_SLOTS / 64], turn: 0, next: NONE }
     }
 
     /// Makes sure that the session comes up at `deadline`, or up to a slot later; earlier is allowed too.
@@ -61,6 +63,7 @@ impl Wheel {
             sessions[next as usize].timer.prev = key as u32;
         }
         self.occupied[slot / 64] |= 1 << (slot % 64);
+        self.next = self.next.min(due);
     }
 
     /// Takes the session out, if it is in.
@@ -86,22 +89,28 @@ impl Wheel {
     #[inline]
     pub(super) fn pop(&mut self, sessions: &mut Slab<Session>, now: Moment) -> Option<usize> {
         let reached = (now.as_nanos() / SLOT_NANOS) as u32;
-        while self.turn < reached {
-            // After a long sleep it is enough to go round once.
-            self.turn = self.turn.max(reached.saturating_sub(WHEEL_SLOTS as u32));
-            let head = self.heads[(self.turn + 1) as usize % WHEEL_SLOTS];
+        while self.next <= reached {
+            self.turn = self.next;
+            let head = self.heads[self.next as usize % WHEEL_SLOTS];
             if head != NONE {
                 self.disarm(sessions, head as usize);
                 return Some(head as usize);
             }
-            self.turn += 1;
+            self.next = self.next_occupied();
         }
+        self.turn = self.turn.max(reached);
         None
     }
 
-    /// When the next session comes up.
+    /// When the next session may come up.
     #[inline]
     pub(super) fn next(&self) -> Option<Moment> {
+        (self.next != NONE).then(|| Moment::from_nanos(u64::from(self.next) * SLOT_NANOS))
+    }
+
+    /// The turn of the first slot behind the current one that is not empty.
+    #[cold]
+    fn next_occupied(&self) -> u32 {
         let first = (self.turn + 1) as usize % WHEEL_SLOTS;
         let words = self.occupied.len();
         for step in 0..=words {
@@ -113,9 +122,9 @@ impl Wheel {
             if word != 0 {
                 let slot = index * 64 + word.trailing_zeros() as usize;
                 let ahead = (slot + WHEEL_SLOTS - first) % WHEEL_SLOTS;
-                return Some(Moment::from_nanos((u64::from(self.turn) + 1 + ahead as u64) * SLOT_NANOS));
+                return self.turn + 1 + ahead as u32;
             }
         }
-        None
+        NONE
     }
 }

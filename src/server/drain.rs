@@ -42,6 +42,7 @@ impl EventLoop {
         }
         log::info!("draining: {cause:?}");
         self.watch.tell(|observer| observer.draining(cause));
+        self.drain_cause = Some(cause);
         self.drain = Drain::Delayed { until: self.now + self.config.drain_delay };
     }
 
@@ -54,7 +55,7 @@ impl EventLoop {
         }
     }
 
-    /// Takes what the kernel has queued, closes the listeners, and looks once more at every connection: a request that
+    /// Takes what the kernel has queued, even beyond `max_connections`, closes the listeners, and looks once more at every connection: a request that
     /// is already in its socket is served.
     fn begin_drain(&mut self, service: &mut dyn Service) {
         self.drain = Drain::Draining { until: self.now + self.config.drain_timeout };

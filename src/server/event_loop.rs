@@ -63,6 +63,7 @@ pub(super) struct EventLoop {
     next_id: u64,
 
     pub(super) drain: Drain,
+    pub(super) drain_cause: Option<DrainCause>,
     /// A signal has begun the drain.
     pub(super) signalled: bool,
     /// How many connections were cut, and whether by a signal.
@@ -110,6 +111,7 @@ impl EventLoop {
             reply,
             next_id: 1,
             drain: Drain::Serving,
+            drain_cause: None,
             signalled: false,
             forced: None,
             interrupted: false,
@@ -166,8 +168,9 @@ impl EventLoop {
         if !self.runnable.is_empty() || self.can_accept() {
             return Some(Duration::ZERO);
         }
-        let deadlines = [self.wheel.next(), self.acceptor.paused_until(), self.drain.deadline()];
-        deadlines.into_iter().flatten().min().map(|deadline| deadline.since(self.now))
+        let rare = self.acceptor.paused_until().into_iter().chain(self.drain.deadline());
+        let next = rare.chain(self.wheel.next()).min();
+        next.map(|deadline| deadline.since(self.now))
     }
 
     /// The only place that asks what time it is.

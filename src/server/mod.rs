@@ -231,7 +231,17 @@ impl<S> Running<S> {
 
     /// The first address that it listens on; none once it drains.
     pub fn local_addr(&self) -> Option<Endpoint> {
-        self.event_loop.acceptor.local().next()
+        self.local_addrs().next()
+    }
+
+    /// All addresses that it listens on; none once it drains.
+    pub fn local_addrs(&self) -> impl Iterator<Item = Endpoint> {
+        self.event_loop.acceptor.local()
+    }
+
+    /// What made the server drain, once it does.
+    pub const fn draining(&self) -> Option<DrainCause> {
+        self.event_loop.drain_cause
     }
 
     /// The application.

@@ -1,6 +1,7 @@
 //! The end of a connection, and the deadlines that lead there.
 
 use super::{Connection, Context, End, Reading, Writing};
+use crate::buffer::Receive;
 use crate::config::Config;
 use crate::exchange::{CloseReason, ConnectionId, Timeout};
 use crate::h1::error::ProtocolError;
@@ -21,6 +22,13 @@ impl Connection {
         // Nobody waits for the low-water mark any more.
         if std::mem::take(&mut self.held) {
             cx.watch.tell(|observer| observer.backpressure(cx.id, false));
+        }
+    }
+
+    /// The client may still be sending, and would lose the last reply to a reset.
+    pub(super) fn linger(&mut self) {
+        if let Writing::Flushing { linger, .. } = &mut self.writing {
+            *linger = true;
         }
     }
 
@@ -111,10 +119,11 @@ impl Connection {
             Writing::Flushing { .. } | Writing::Closed { .. } => self.abort(cx.id, reason),
         }
     }
-    /// Some bytes of a head have come, and it is the client that we wait for.
+    /// Some bytes of a head have come, not only of an empty line, and it is the client that we wait for.
     #[inline]
     fn within_head(&self) -> bool {
-        matches!(self.reading, Reading::Head { .. }) && !self.held && !self.has_no_input()
+        let input = self.input.as_deref().map_or(&[][..], Receive::bytes);
+        matches!(self.reading, Reading::Head { .. }) && !self.held && !matches!(input, [] | [b'\r'])
     }
 
     /// A request was answered and the next one has not begun.

@@ -204,6 +204,8 @@ impl Connection {
         }
         if self.held && output.len() < LOW_WATER {
             self.held = false;
+            // A head that waited for us has its time from now on.
+            self.began = cx.now;
             log::trace!("conn {}: no longer held", cx.id);
             cx.watch.tell(|observer| observer.backpressure(cx.id, false));
         }
@@ -212,6 +214,15 @@ impl Connection {
     #[inline]
     pub(crate) const fn is_held(&self) -> bool {
         self.held
+    }
+
+    /// The head of the current request, as far as it has come.
+    fn current_head(&self) -> &[u8] {
+        match (&self.reading, &self.input) {
+            (Reading::Head { .. }, Some(input)) => input.bytes(),
+            (Reading::Body(incoming), _) => &incoming.head,
+            _ => &[],
+        }
     }
 
     /// Whether every byte that came is understood.

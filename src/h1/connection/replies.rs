@@ -2,25 +2,24 @@
 
 use super::{Connection, Context, Step};
 use crate::buffer::ReplyRecord;
-use crate::exchange::{Asked, CloseReason, RequestFacts, conduct};
+use crate::exchange::{CloseReason, Request, RequestFacts, Response, Sent, Service, conduct};
 use crate::h1::error::ProtocolError;
 use crate::h1::head::Message;
-use crate::http::Millis;
+use crate::http::{Method, Millis, Result};
 
 impl Connection {
-    /// Has a request answered, and ends the connection if this is its last reply; tells whether it goes on. `close` is
-    /// the reason for which it cannot, if there is one beside those that the message and the server have.
+    /// Has a request answered by `call`, and ends the connection if this is its last reply; tells whether it goes on.
+    /// `close` is the reason for which it cannot, if there is one beside those that the message and the server have.
     #[inline]
     pub(super) fn answer(
         &mut self,
         cx: &mut Context<'_>,
         message: &Message<'_>,
-        asked: Asked<'_>,
+        request: Request<'_>,
         close: Option<CloseReason>,
+        call: impl FnOnce(&mut dyn Service, Request<'_>, Response<'_>) -> Result<Sent>,
     ) -> bool {
-        if let (true, Asked::Call(request) | Asked::Refuse(request, _)) = (cx.watch.is_some(), &asked) {
-            cx.watch.tell(|observer| observer.request(cx.id, request));
-        }
+        cx.watch.tell(|observer| observer.request(cx.id, &request));
         let close = match close {
             None if !message.persistent => Some(CloseReason::NotPersistent),
             None if cx.draining => Some(CloseReason::Drained),
@@ -28,7 +27,7 @@ impl Connection {
         };
         let announce = message.asked_keep_alive.then(|| keep_alive(cx).as_secs());
         let facts = RequestFacts { method: Some(message.head.method), persistent: close.is_none(), announce };
-        let panicked = self.conduct(cx, asked, facts);
+        let panicked = self.conduct(cx, facts, |service, response| call(service, request, response));
         if !cx.reply.closes() {
             return true;
         }
@@ -55,17 +54,24 @@ impl Connection {
 
     pub(super) fn fail_as(&mut self, cx: &mut Context<'_>, error: ProtocolError, reason: CloseReason) {
         log::debug!("conn {}: {error}", cx.id);
-        let facts = RequestFacts { method: None, persistent: false, announce: None };
-        self.conduct(cx, Asked::Fail(error.into()), facts);
+        // Even then a reply to HEAD has no content (RFC 9110 §9.3.2).
+        let method = self.current_head().starts_with(b"HEAD ").then_some(Method::Head);
+        let facts = RequestFacts { method, persistent: false, announce: None };
+        self.conduct(cx, facts, |_, _| Err(error.into()));
         self.finish(cx, reason, true);
     }
 
     /// Puts one whole reply into the output; tells whether the application panicked.
     #[inline]
-    fn conduct(&mut self, cx: &mut Context<'_>, asked: Asked<'_>, facts: RequestFacts) -> bool {
+    fn conduct(
+        &mut self,
+        cx: &mut Context<'_>,
+        facts: RequestFacts,
+        call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
+    ) -> bool {
         let output = self.output.get_or_insert_with(|| cx.pools.output.lend());
         output.compact();
-        let conducted = conduct(cx.service, asked, facts, cx.reply, output);
+        let conducted = conduct(cx.service, facts, cx.reply, output, call);
         if let Some(timeout) = cx.reply.idle_timeout() {
             *cx.idle_timeout = timeout.into();
         }

@@ -2,12 +2,11 @@
 
 use super::{Budget, Connection, Context, Reading, Step, Writing};
 use crate::buffer::Receive;
-use crate::config::Config;
-use crate::exchange::{Admission, Asked, CloseReason, Endpoints, Request, admit};
+use crate::exchange::{Admission, CloseReason, Endpoints, Request, Response, Sent, Service, admit};
 use crate::h1::error::ProtocolError;
 use crate::h1::framing::{Expectation, Framing};
 use crate::h1::head::{self, Message};
-use crate::http::Moment;
+use crate::http::{Error, Moment, Result};
 use crate::limits::{MAX_DISCARD, MAX_EMPTY_LINES};
 
 impl Connection {
@@ -15,7 +14,7 @@ impl Connection {
     #[inline]
     pub(super) fn head(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints, budget: &mut Budget) -> Step {
         let Some(mut input) = self.input.take() else { return self.no_head(cx) };
-        let parsed = match self.find_head(&mut input, cx.config) {
+        let parsed = match self.find_head(&mut input, cx) {
             Ok(true) => self.parse_head(cx, input.bytes(), endpoints, budget),
             Ok(false) => Ok(0),
             Err(error) => Err(error),
@@ -34,7 +33,7 @@ impl Connection {
 
     /// Whether it is worth parsing: at the first look, and when a head that was partial has come to its end.
     #[inline]
-    fn find_head(&mut self, input: &mut Receive, config: &Config) -> Result<bool, ProtocolError> {
+    fn find_head(&mut self, input: &mut Receive, cx: &Context<'_>) -> Result<bool, ProtocolError> {
         let Reading::Head { searched, empty_lines } = &mut self.reading else { unreachable!("within a head") };
         // RFC 9112 §2.2: "a server ... SHOULD ignore at least one empty line (CRLF) received prior to the request-line".
         while let [b'\r' | b'\n', ..] = input.bytes() {
@@ -44,6 +43,8 @@ impl Connection {
                 [b'\n', ..] => return Err(ProtocolError::BareLf),
                 _ => return Err(ProtocolError::RequestLine),
             }
+            // Empty lines do not count: the head begins behind them.
+            self.began = cx.now;
             *empty_lines += 1;
             if *empty_lines > MAX_EMPTY_LINES {
                 return Err(ProtocolError::EmptyLines);
@@ -56,7 +57,7 @@ impl Connection {
             return Ok(true);
         }
         *searched = input.bytes().len() as u32;
-        head::check_partial(input.bytes(), config).map(|()| false)
+        head::check_partial(input.bytes(), cx.config).map(|()| false)
     }
 
     /// Parses the head at the front of `bytes` and answers its request if the content is there too. Gives the number
@@ -80,7 +81,7 @@ impl Connection {
             return Ok(self.head_with_content(cx, bytes, &message, endpoints));
         }
         let request = Request::new(&message.head, &[], endpoints);
-        if self.answer(cx, &message, Asked::Call(request), None) {
+        if self.answer(cx, &message, request, None, call) {
             self.next_request(cx.now);
         }
         Ok(message.len)
@@ -102,7 +103,7 @@ impl Connection {
         };
         if let Some(error) = refusal {
             let close = (message.framing != Framing::None).then_some(CloseReason::BadRequest);
-            if self.answer(cx, message, Asked::Refuse(request, error.into()), close) {
+            if self.answer(cx, message, request, close, refuse(error.into())) {
                 self.next_request(cx.now);
             }
             return message.len;
@@ -114,15 +115,18 @@ impl Connection {
                 let short = matches!(message.framing, Framing::Length(length) if length <= MAX_DISCARD);
                 let keep = short && message.expectation == Expectation::None;
                 let close = (!keep).then_some(CloseReason::ContentUnread);
-                if self.answer(cx, message, Asked::Call(request), close) {
+                if self.answer(cx, message, request, close, call) {
                     let mut incoming = cx.pools.incoming.lend();
                     incoming.begin(&[], message.framing);
                     self.transition(cx.id, Reading::DiscardContent(incoming), Writing::Idle);
+                } else {
+                    // Whatever the reason is, the content may still be coming.
+                    self.linger();
                 }
                 message.len
             }
             Err(panic) => {
-                self.answer(cx, message, Asked::Refuse(request, panic), Some(CloseReason::Panicked));
+                self.answer(cx, message, request, Some(CloseReason::Panicked), refuse(panic));
                 message.len
             }
         }
@@ -141,7 +145,7 @@ impl Connection {
             && let Some(content) = usize::try_from(length).ok().and_then(|length| rest.get(..length))
         {
             let request = Request::new(&message.head, content, endpoints);
-            if self.answer(cx, message, Asked::Call(request), None) {
+            if self.answer(cx, message, request, None, call) {
                 self.next_request(cx.now);
             }
             return message.len + content.len();
@@ -180,13 +184,14 @@ impl Connection {
             let bytes = input.as_deref().map_or(&[][..], Receive::bytes);
             let piece = incoming.decoder.decode(bytes)?;
             let (consumed, end) = (piece.consumed, piece.end);
-            if (incoming.content.bytes().len() + piece.content.len()) as u64 > max_content {
-                return Ok(Collected::TooLarge);
-            }
-            let content = piece.content;
-            incoming.content.push(content);
+            incoming.content.push(piece.content);
             if let Some(input) = &mut input {
                 input.consume(consumed);
+            }
+            // A chunk that is too large is refused at its size.
+            let announced = (incoming.content.bytes().len() as u64).saturating_add(incoming.decoder.announced());
+            if announced > max_content {
+                return Ok(Collected::TooLarge);
             }
             if end {
                 return Ok(Collected::Whole);
@@ -204,18 +209,20 @@ impl Connection {
             unreachable!("within content")
         };
         let mut slots = head::slots();
-        let Ok(Some(message)) = head::parse(&incoming.head, &mut slots, cx.config) else {
+        let Ok(Some(message)) = head::parse_again(&incoming.head, &mut slots, cx.config) else {
             unreachable!("this head was parsed before");
         };
-        let request = Request::new(&message.head, incoming.content.bytes(), endpoints);
-        let (asked, close) = match too_large {
+        let goes_on = match too_large {
             true => {
-                let error = ProtocolError::ContentTooLarge.into();
-                (Asked::Refuse(Request::new(&message.head, &[], endpoints), error), Some(CloseReason::BadRequest))
+                let (request, error) = (Request::new(&message.head, &[], endpoints), ProtocolError::ContentTooLarge);
+                self.answer(cx, &message, request, Some(CloseReason::BadRequest), refuse(error.into()))
             }
-            false => (Asked::Call(request), None),
+            false => {
+                let request = Request::new(&message.head, incoming.content.bytes(), endpoints);
+                self.answer(cx, &message, request, None, call)
+            }
         };
-        if self.answer(cx, &message, asked, close) {
+        if goes_on {
             self.next_request(cx.now);
         }
         cx.pools.incoming.give_back(incoming);
@@ -257,9 +264,7 @@ impl Connection {
             input.clear();
             if let (Reading::DiscardRest { left }, 1..) = (&mut self.reading, count) {
                 *left = left.saturating_sub(count as u32);
-                if let Writing::Flushing { linger, .. } = &mut self.writing {
-                    *linger = true;
-                }
+                self.linger();
             }
         }
         if self.input_ended && matches!(self.reading, Reading::DiscardRest { .. }) {
@@ -273,12 +278,12 @@ impl Connection {
         if !self.input_ended {
             return Step::Stalled;
         }
-        let Some(input) = self.input.take_if(|input| !input.is_empty()) else {
+        let Some(input) = self.input.take_if(|input| !matches!(input.bytes(), [] | [b'\r'])) else {
             self.finish(cx, CloseReason::ClientClosed, false);
             return Step::Again;
         };
         let mut slots = head::slots();
-        let error = head::parse(input.bytes(), &mut slots, cx.config).err();
+        let error = head::parse_again(input.bytes(), &mut slots, cx.config).err();
         self.input = Some(input);
         self.fail(cx, error.unwrap_or(ProtocolError::IncompleteHead))
     }
@@ -296,4 +301,15 @@ enum Collected {
     Partial,
     Whole,
     TooLarge,
+}
+
+/// Has a request answered.
+#[inline]
+fn call(service: &mut dyn Service, request: Request<'_>, response: Response<'_>) -> Result<Sent> {
+    service.call(request, response)
+}
+
+/// Has a well-formed request refused.
+fn refuse(error: Error) -> impl FnOnce(&mut dyn Service, Request<'_>, Response<'_>) -> Result<Sent> {
+    |service, request, response| service.refuse(request, error, response)
 }

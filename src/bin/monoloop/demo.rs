@@ -1,0 +1,224 @@
+//! The example API: users in memory, and a few routes that are there to be measured or looked at.
+//!
+//! It is written as a user of the library would write it: state is an ordinary struct, a handler is a function of it.
+
+use std::collections::BTreeMap;
+
+use monoloop::limits::MAX_RESPONSE_BUFFER;
+use monoloop::middleware::Cors;
+use monoloop::{Error, OptionExt, Request, Response, Result, Router, Sent};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Everything is kept in memory, so there is an end to it.
+const MAX_USERS: usize = 10_000;
+
+/// Largest user as JSON, in bytes.
+const MAX_USER: usize = 512;
+
+/// The list of all users, with its commas, fits in the largest reply from memory.
+const _: () = assert!(MAX_USERS * (MAX_USER + 1) + r#"{"users":[]}"#.len() < MAX_RESPONSE_BUFFER);
+
+pub(crate) fn app() -> Router<Users> {
+    let mut app = Router::new(Users::default());
+    app.with(Cors::any().middleware());
+    app.get("/", |_, _, res| res.json(&Welcome { message: "Welcome to the API", version: "1.0" }));
+    app.get("/users", |users, _, res| res.json(&List { users: users.all() }));
+    app.get("/users/:id", |users, req, res| res.json(users.get(req.param("id")?)?));
+    app.post("/users", |users, req, res| res.status(201).json(users.add(req.json()?)?));
+    app.put("/users/:id", |users, req, res| res.json(users.change(req.param("id")?, req.json()?)?));
+    app.delete("/users/:id", delete_user);
+    app.post("/echo", echo);
+    // What an error says goes to the log; the client learns only that it was a 500.
+    app.get("/fail", |_, _, _| Err(Error::internal("/fail was asked for, and it failed")));
+    app.get("/plaintext", |_, _, res| res.header("Content-Type", "text/plain").send("Hello, World!"));
+    app.get("/json", |_, _, res| res.json(&Hello { message: "Hello, World!" }));
+    app
+}
+
+fn delete_user(users: &mut Users, req: &Request<'_>, res: Response<'_>) -> Result<Sent> {
+    let id = req.param("id")?;
+    users.remove(id)?;
+    res.json(&Deleted { success: true, deleted: id })
+}
+
+fn echo(_: &mut Users, req: &Request<'_>, res: Response<'_>) -> Result<Sent> {
+    let content_type = req.header("content-type").unwrap_or("application/octet-stream");
+    res.header("Content-Type", content_type).send(req.body())
+}
+
+// What the replies hold. `json!` would do as well; a struct keeps the order of its fields and allocates nothing.
+
+#[derive(Serialize)]
+struct Welcome {
+    message: &'static str,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    users: Vec<&'a User>,
+}
+
+#[derive(Serialize)]
+struct Deleted {
+    success: bool,
+    deleted: u64,
+}
+
+#[derive(Serialize)]
+struct Hello {
+    message: &'static str,
+}
+
+/// A user as clients see it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct User {
+    id: u64,
+    #[serde(flatten)]
+    fields: Fields,
+}
+
+/// What a client may set of a user: any JSON object. A name and an email that are null are not there.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Fields {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<Value>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+/// The state: all users, and the id of the next.
+#[derive(Debug)]
+pub(crate) struct Users {
+    by_id: BTreeMap<u64, User>,
+    next_id: u64,
+}
+
+impl Default for Users {
+    fn default() -> Self {
+        let names = [("Alice", "alice@example.com"), ("Bob", "bob@example.com"), ("Charlie", "charlie@example.com")];
+        let users = names.map(|(name, email)| Fields {
+            name: Some(name.into()),
+            email: Some(email.into()),
+            others: Map::new(),
+        });
+        let by_id: BTreeMap<_, _> = (1..).zip(users).map(|(id, fields)| (id, User { id, fields })).collect();
+        Self { next_id: 1 + by_id.len() as u64, by_id }
+    }
+}
+
+impl Users {
+    fn all(&self) -> Vec<&User> {
+        self.by_id.values().collect()
+    }
+
+    fn get(&self, id: u64) -> Result<&User> {
+        self.by_id.get(&id).or_not_found("User not found")
+    }
+
+    fn add(&mut self, fields: Fields) -> Result<&User> {
+        if self.by_id.len() >= MAX_USERS {
+            return Err(Error::new(507, format!("There are {MAX_USERS} users already: delete one first")));
+        }
+        let user = User::new(self.next_id, fields)?;
+        self.next_id += 1;
+        Ok(self.by_id.entry(user.id).or_insert(user))
+    }
+
+    /// Replaces the fields that are given and leaves the others.
+    fn change(&mut self, id: u64, given: Fields) -> Result<&User> {
+        let user = self.by_id.get_mut(&id).or_not_found("User not found")?;
+        let mut fields = user.fields.clone();
+        fields.name = given.name.or(fields.name);
+        fields.email = given.email.or(fields.email);
+        fields.others.extend(given.others);
+        *user = User::new(id, fields)?;
+        Ok(user)
+    }
+
+    fn remove(&mut self, id: u64) -> Result<User> {
+        self.by_id.remove(&id).or_not_found("User not found")
+    }
+}
+
+impl User {
+    /// A user that is not too large. Its id is ours to give: one among the fields is dropped.
+    fn new(id: u64, mut fields: Fields) -> Result<Self> {
+        fields.others.remove("id");
+        let user = Self { id, fields };
+        if serde_json::to_vec(&user)?.len() > MAX_USER {
+            return Err(Error::new(413, format!("A user may have {MAX_USER} bytes as JSON")));
+        }
+        Ok(user)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(json: &str) -> Fields {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn json(user: &User) -> String {
+        serde_json::to_string(user).unwrap()
+    }
+
+    #[test]
+    fn a_user_keeps_what_the_client_gave_and_its_own_id() {
+        let mut users = Users::default();
+        let user = users.add(fields(r#"{"age":36,"email":"d@example.com","id":"mine","name":"Dora","tags":[null]}"#));
+        let expected = r#"{"id":4,"name":"Dora","email":"d@example.com","age":36,"tags":[null]}"#;
+        assert_eq!(json(user.unwrap()), expected);
+        assert_eq!(json(users.add(fields("{}")).unwrap()), r#"{"id":5}"#);
+    }
+
+    #[test]
+    fn a_change_replaces_what_is_given() {
+        let mut users = Users::default();
+        let user = users.change(2, fields(r#"{"email":"b@example.org","id":9,"age":1}"#)).unwrap();
+        assert_eq!(json(user), r#"{"id":2,"name":"Bob","email":"b@example.org","age":1}"#);
+        assert_eq!(users.change(9, fields("{}")).unwrap_err().status(), 404);
+    }
+
+    #[test]
+    fn ids_are_not_used_twice() {
+        let mut users = Users::default();
+        assert_eq!(users.add(fields("{}")).unwrap().id, 4);
+        users.remove(4).unwrap();
+        assert_eq!(users.remove(4).unwrap_err().status(), 404);
+        assert_eq!(users.add(fields("{}")).unwrap().id, 5);
+    }
+
+    #[test]
+    fn only_an_object_is_a_user() {
+        for json in ["", "[]", r#"["Alice","a@example.com",{}]"#, "null", "1", "\"x\"", "{", "{}x"] {
+            assert!(serde_json::from_str::<Fields>(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut users = Users::default();
+        let large = format!(r#"{{"name":"{}"}}"#, "x".repeat(MAX_USER));
+        assert_eq!(users.add(fields(&large)).unwrap_err().status(), 413);
+        assert_eq!(users.change(1, fields(&large)).unwrap_err().status(), 413);
+        assert_eq!(json(users.get(1).unwrap()), r#"{"id":1,"name":"Alice","email":"alice@example.com"}"#);
+
+        // Many small changes must not add up.
+        let grow = |i: usize| fields(&format!(r#"{{"field{i}":{i}}}"#));
+        let refused = (0..MAX_USER).find_map(|i| users.change(1, grow(i)).err());
+        assert_eq!(refused.unwrap().status(), 413);
+
+        while users.by_id.len() < MAX_USERS {
+            let _ = users.add(fields("{}")).unwrap();
+        }
+        assert_eq!(users.add(fields("{}")).unwrap_err().status(), 507);
+        users.remove(1).unwrap();
+        assert!(users.add(fields("{}")).is_ok());
+    }
+}

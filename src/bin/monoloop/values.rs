@@ -1,0 +1,309 @@
+//! The values of options, from text. Pure functions; an error says what was expected instead.
+
+use std::time::Duration;
+
+use log::LevelFilter;
+
+type Result<T> = std::result::Result<T, &'static str>;
+
+const TOO_LARGE: &str = "it is too large";
+const DURATION: &str = "expected a duration such as 30s, 500ms, 2m or 1h";
+const SIZE: &str = "expected a size in bytes such as 16384, 16k or 1m";
+const COUNT: &str = "expected a whole number";
+const FILTER: &str = "expected a level (off, error, warn, info, debug, trace) or a list such as monoloop=debug,warn";
+
+/// A duration: a whole number and `ms`, `s`, `m` or `h`; plain seconds without a unit.
+pub(crate) fn duration(text: &str) -> Result<Duration> {
+    let (number, unit) = split_unit(text);
+    let number = whole(number, DURATION)?;
+    let seconds_per_unit = match unit {
+        "ms" => return Ok(Duration::from_millis(number)),
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(DURATION),
+    };
+    number.checked_mul(seconds_per_unit).map(Duration::from_secs).ok_or(TOO_LARGE)
+}
+
+/// A duration for which zero would close every connection at once.
+pub(crate) fn timeout(text: &str) -> Result<Duration> {
+    match duration(text)? {
+        Duration::ZERO => Err("it must be longer than zero"),
+        timeout => Ok(timeout),
+    }
+}
+
+/// A size in bytes: a whole number and perhaps `k`, `m` or `g` (powers of 1024), in either case.
+pub(crate) fn size(text: &str) -> Result<usize> {
+    let (number, unit) = split_unit(text);
+    let number = whole(number, SIZE)?;
+    let bytes_per_unit = match unit {
+        "" => 1,
+        "k" | "K" => 1 << 10,
+        "m" | "M" => 1 << 20,
+        "g" | "G" => 1 << 30,
+        _ => return Err(SIZE),
+    };
+    number.checked_mul(bytes_per_unit).and_then(|bytes| usize::try_from(bytes).ok()).ok_or(TOO_LARGE)
+}
+
+/// A size with which nothing could be served if it were zero.
+pub(crate) fn capacity(text: &str) -> Result<usize> {
+    match size(text)? {
+        0 => Err("it must be more than zero"),
+        size => Ok(size),
+    }
+}
+
+/// A number of things, one at least.
+pub(crate) fn count(text: &str) -> Result<usize> {
+    match whole(text, COUNT)? {
+        0 => Err("it must be more than zero"),
+        count => usize::try_from(count).map_err(|_| TOO_LARGE),
+    }
+}
+
+/// As [`count`], in the type that `listen(2)` takes.
+pub(crate) fn backlog(text: &str) -> Result<i32> {
+    count(text).and_then(|count| i32::try_from(count).map_err(|_| TOO_LARGE))
+}
+
+/// A port; 0 stands for a free one.
+pub(crate) fn port(text: &str) -> Result<u16> {
+    const PORT: &str = "expected a port number from 0 to 65535";
+    whole(text, PORT).and_then(|port| u16::try_from(port).map_err(|_| PORT))
+}
+
+/// A host name or an IP address; one of version 6 with or without brackets.
+pub(crate) fn host(text: &str) -> Result<&str> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    match bare.is_empty() || bare.contains(|c: char| c.is_whitespace() || c.is_control() || "[]/".contains(c)) {
+        true => Err("expected a host name or an IP address"),
+        false => Ok(bare),
+    }
+}
+
+/// A path of the file system.
+pub(crate) fn path(text: &str) -> Result<&str> {
+    match text.is_empty() || text.contains('\0') {
+        true => Err("expected a path"),
+        false => Ok(text),
+    }
+}
+
+/// The value of the `Server` field; the empty text stands for none.
+pub(crate) fn server_name(text: &str) -> Result<Option<&str>> {
+    match text.contains(char::is_control) {
+        true => Err("expected text without control characters"),
+        false => Ok(Some(text).filter(|text| !text.is_empty())),
+    }
+}
+
+/// A filter as in `RUST_LOG`. The logger itself would skip a part that it cannot read.
+pub(crate) fn log_filter(text: &str) -> Result<&str> {
+    let directives = text.split('/').next().unwrap_or_default();
+    let is_good = |directive: &str| match directive.split_once('=') {
+        Some((target, level)) => !target.is_empty() && (level.is_empty() || level.parse::<LevelFilter>().is_ok()),
+        None => !directive.contains(char::is_whitespace),
+    };
+    let is_filter = !directives.trim().is_empty() && directives.split(',').all(|part| is_good(part.trim()));
+    if is_filter { Ok(text) } else { Err(FILTER) }
+}
+
+/// The digits, and what follows them.
+fn split_unit(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
+}
+
+/// A whole number of digits alone: `str::parse` would take `+5` too.
+fn whole(text: &str, expected: &'static str) -> Result<u64> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(expected);
+    }
+    text.parse().map_err(|_| TOO_LARGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use super::*;
+
+    #[track_caller]
+    fn check<T: Debug + PartialEq>(parse: fn(&'static str) -> Result<T>, table: Vec<(&'static str, Result<T>)>) {
+        for (text, expected) in table {
+            assert_eq!(parse(text), expected, "of {text:?}");
+        }
+    }
+
+    #[test]
+    fn durations() {
+        check(
+            duration,
+            vec![
+                ("30", Ok(Duration::from_secs(30))),
+                ("30s", Ok(Duration::from_secs(30))),
+                ("500ms", Ok(Duration::from_millis(500))),
+                ("2m", Ok(Duration::from_secs(120))),
+                ("1h", Ok(Duration::from_secs(3600))),
+                ("0", Ok(Duration::ZERO)),
+                ("007s", Ok(Duration::from_secs(7))),
+                ("18446744073709551615", Ok(Duration::from_secs(u64::MAX))),
+                ("18446744073709551615ms", Ok(Duration::from_millis(u64::MAX))),
+                ("18446744073709551616", Err(TOO_LARGE)),
+                ("18446744073709551615m", Err(TOO_LARGE)),
+                ("99999999999999999999999h", Err(TOO_LARGE)),
+                ("", Err(DURATION)),
+                ("s", Err(DURATION)),
+                ("-1", Err(DURATION)),
+                ("+1", Err(DURATION)),
+                ("1.5s", Err(DURATION)),
+                ("1e3", Err(DURATION)),
+                (" 1s", Err(DURATION)),
+                ("1 s", Err(DURATION)),
+                ("1s ", Err(DURATION)),
+                ("1S", Err(DURATION)),
+                ("1d", Err(DURATION)),
+                ("1m30s", Err(DURATION)),
+                ("١s", Err(DURATION)),
+            ],
+        );
+    }
+
+    #[test]
+    fn timeouts_are_not_zero() {
+        let zero = "it must be longer than zero";
+        check(
+            timeout,
+            vec![
+                ("1ms", Ok(Duration::from_millis(1))),
+                ("0", Err(zero)),
+                ("0ms", Err(zero)),
+                ("000h", Err(zero)),
+                ("", Err(DURATION)),
+            ],
+        );
+    }
+
+    #[test]
+    fn sizes() {
+        check(
+            size,
+            vec![
+                ("16384", Ok(16384)),
+                ("16k", Ok(16384)),
+                ("16K", Ok(16384)),
+                ("1m", Ok(1 << 20)),
+                ("2G", Ok(2 << 30)),
+                ("0", Ok(0)),
+                ("18446744073709551616", Err(TOO_LARGE)),
+                ("18446744073709551615k", Err(TOO_LARGE)),
+                ("", Err(SIZE)),
+                ("k", Err(SIZE)),
+                ("-1", Err(SIZE)),
+                ("+1", Err(SIZE)),
+                ("1.5m", Err(SIZE)),
+                ("16kb", Err(SIZE)),
+                ("16 k", Err(SIZE)),
+                ("0x10", Err(SIZE)),
+            ],
+        );
+        check(capacity, vec![("1", Ok(1)), ("0k", Err("it must be more than zero")), ("x", Err(SIZE))]);
+    }
+
+    #[test]
+    fn numbers() {
+        let zero = "it must be more than zero";
+        check(
+            count,
+            vec![
+                ("1", Ok(1)),
+                ("10000", Ok(10_000)),
+                ("0", Err(zero)),
+                ("", Err(COUNT)),
+                ("-5", Err(COUNT)),
+                ("1k", Err(COUNT)),
+                ("99999999999999999999", Err(TOO_LARGE)),
+            ],
+        );
+        check(
+            backlog,
+            vec![("2147483647", Ok(i32::MAX)), ("2147483648", Err(TOO_LARGE)), ("0", Err(zero)), ("-1", Err(COUNT))],
+        );
+        let bad = "expected a port number from 0 to 65535";
+        check(
+            port,
+            vec![
+                ("0", Ok(0)),
+                ("3000", Ok(3000)),
+                ("65535", Ok(65535)),
+                ("65536", Err(bad)),
+                ("99999999999999999999", Err(TOO_LARGE)),
+                ("", Err(bad)),
+                ("-1", Err(bad)),
+                ("+80", Err(bad)),
+                ("http", Err(bad)),
+                ("80 ", Err(bad)),
+            ],
+        );
+    }
+
+    #[test]
+    fn hosts_and_paths() {
+        let bad = "expected a host name or an IP address";
+        check(
+            host,
+            vec![
+                ("127.0.0.1", Ok("127.0.0.1")),
+                ("localhost", Ok("localhost")),
+                ("::1", Ok("::1")),
+                ("[::1]", Ok("::1")),
+                ("", Err(bad)),
+                ("[]", Err(bad)),
+                ("[::1", Err(bad)),
+                ("a b", Err(bad)),
+                ("http://localhost", Err(bad)),
+                ("a\0", Err(bad)),
+            ],
+        );
+        let bad = "expected a path";
+        check(path, vec![("/run/a.sock", Ok("/run/a.sock")), ("", Err(bad)), ("a\0b", Err(bad))]);
+    }
+
+    #[test]
+    fn server_names() {
+        let bad = "expected text without control characters";
+        check(
+            server_name,
+            vec![
+                ("monoloop", Ok(Some("monoloop"))),
+                ("", Ok(None)),
+                ("a\r\nX-Evil: 1", Err(bad)),
+                ("a\0", Err(bad)),
+                ("a\u{7f}", Err(bad)),
+            ],
+        );
+    }
+
+    #[test]
+    fn log_filters() {
+        check(
+            log_filter,
+            vec![
+                ("warn", Ok("warn")),
+                ("TRACE", Ok("TRACE")),
+                ("monoloop", Ok("monoloop")),
+                ("warn,monoloop=trace", Ok("warn,monoloop=trace")),
+                ("warn, monoloop::h1=debug", Ok("warn, monoloop::h1=debug")),
+                ("info/conn 1=", Ok("info/conn 1=")),
+                ("", Err(FILTER)),
+                ("  ", Err(FILTER)),
+                ("monoloop=loud", Err(FILTER)),
+                ("=debug", Err(FILTER)),
+                ("a=b=debug", Err(FILTER)),
+                ("very loud", Err(FILTER)),
+            ],
+        );
+    }
+}

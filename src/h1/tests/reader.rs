@@ -1,0 +1,101 @@
+//! An independent little reader of replies. It panics on whatever a strict client would choke on.
+
+/// A reply as a client sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) fields: Vec<(String, String)>,
+    pub(super) content: Vec<u8>,
+    /// How many `100 Continue` came before it.
+    pub(super) continues: usize,
+}
+
+impl Reply {
+    /// The value of the only field line of this name.
+    #[track_caller]
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        let mut values = self.fields.iter().filter(|(line, _)| line.eq_ignore_ascii_case(name));
+        let value = values.next().map(|(_, value)| value.as_str());
+        assert!(values.next().is_none(), "{name} is there more than once: {self:?}");
+        value
+    }
+
+    /// Whether it announces the end of the connection.
+    #[track_caller]
+    pub(super) fn closes(&self) -> bool {
+        self.field("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+    }
+
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.content).into_owned()
+    }
+}
+
+/// Reads all replies in `bytes`. `is_head` tells whether the n-th request was a HEAD.
+#[track_caller]
+pub(super) fn read_all(mut bytes: &[u8], is_head: impl Fn(usize) -> bool) -> Vec<Reply> {
+    let mut replies = Vec::new();
+    while !bytes.is_empty() {
+        replies.push(read(&mut bytes, is_head(replies.len())));
+    }
+    replies
+}
+
+#[track_caller]
+fn read(bytes: &mut &[u8], is_head: bool) -> Reply {
+    let mut continues = 0;
+    loop {
+        let (status, fields) = read_head(bytes);
+        if status == 100 {
+            assert!(fields.is_empty(), "a 100 has no fields here: {fields:?}");
+            continues += 1;
+            continue;
+        }
+        assert!(status >= 200, "an interim reply that nobody expects: {status}");
+        let mut reply = Reply { status, fields, content: Vec::new(), continues };
+        assert_eq!(reply.field("Transfer-Encoding"), None);
+        assert!(reply.field("Date").is_some_and(|date| date.len() == 29 && date.ends_with(" GMT")), "{reply:?}");
+        let length = reply.field("Content-Length").map(|value| {
+            assert!(!value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()), "{value:?}");
+            value.parse::<usize>().expect("a Content-Length that fits")
+        });
+        let expected = match status {
+            204 => {
+                assert_eq!(length, None, "RFC 9110 §8.6: no Content-Length with a 204");
+                0
+            }
+            304 => 0,
+            _ => {
+                let length = length.unwrap_or_else(|| panic!("no Content-Length: {reply:?}"));
+                if is_head { 0 } else { length }
+            }
+        };
+        assert!(bytes.len() >= expected, "content of {expected} bytes is cut off at {}: {reply:?}", bytes.len());
+        let (content, rest) = bytes.split_at(expected);
+        reply.content = content.to_vec();
+        *bytes = rest;
+        return reply;
+    }
+}
+
+#[track_caller]
+fn read_head(bytes: &mut &[u8]) -> (u16, Vec<(String, String)>) {
+    let shown = bytes[..bytes.len().min(300)].escape_ascii();
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+    let end = end.unwrap_or_else(|| panic!("no reply head: {shown}"));
+    let head = std::str::from_utf8(&bytes[..end]).unwrap_or_else(|_| panic!("not UTF-8: {shown}"));
+    let mut lines = head.split("\r\n");
+    let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")).unwrap_or_default();
+    let (code, reason) = status.split_once(' ').unwrap_or_else(|| panic!("no status line: {shown}"));
+    assert!(code.len() == 3 && !reason.contains(['\r', '\n', '\0']), "status line: {status:?}");
+    let fields = lines.map(|line| {
+        let (name, value) = line.split_once(": ").unwrap_or_else(|| panic!("no field line: {line:?} in {shown}"));
+        assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') && !name.is_empty(), "{line:?}");
+        assert!(!value.bytes().any(|byte| byte.is_ascii_control()), "{line:?}");
+        (name.to_owned(), value.to_owned())
+    });
+    let fields = fields.collect();
+    let status = code.parse().unwrap_or_else(|_| panic!("no status code: {code:?}"));
+    *bytes = &bytes[end + 4..];
+    (status, fields)
+}

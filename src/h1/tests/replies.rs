@@ -1,0 +1,238 @@
+//! What leaves: framing by status and method, the common fields, and handlers that do it wrong.
+
+use super::app::{INJECTED, LARGE};
+use super::bench::{Bench, Fate, bench, small};
+use super::reader::Reply;
+use super::table::After::{Closes, Errs, Open};
+use super::table::{Row, run};
+use crate::config::Config;
+use crate::exchange::CloseReason;
+
+fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes()
+}
+
+#[track_caller]
+fn reply_to(request: impl AsRef<[u8]>) -> Reply {
+    let mut bench = bench();
+    let reply = bench.send(request).only_reply();
+    bench.restart();
+    reply
+}
+
+#[test]
+fn framing_by_status_and_method() {
+    let table: &[Row<'_>] = &[
+        ("204", &get("/204"), &["204 "], Open),
+        ("204 with content", &get("/204/content"), &["204 "], Open),
+        ("204 with written content", &get("/204/written"), &["204 "], Open),
+        ("304", &get("/304"), &["304 "], Open),
+        ("304 with a length", &get("/304/length"), &["304 "], Open),
+        ("304 with content", &get("/304/content"), &["304 "], Open),
+        ("205 with content", &get("/205"), &["205 "], Open),
+        ("a code that nobody registered", &get("/299"), &["299 odd"], Open),
+        ("no content", &get("/empty"), &["200 "], Open),
+        ("written piece by piece", &get("/written"), &["201 1 2 3"], Open),
+        ("started and never written", &get("/written/nothing"), &["200 "], Open),
+        ("json", &get("/json"), &["200 [\"a\",\"b\"]"], Open),
+        ("json to HEAD", b"HEAD /json HTTP/1.1\r\nHost: a\r\n\r\n", &["200 "], Open),
+        ("written to HEAD", b"HEAD /written HTTP/1.1\r\nHost: a\r\n\r\n", &["201 "], Open),
+        ("204 to HEAD", b"HEAD /204 HTTP/1.1\r\nHost: a\r\n\r\n", &["204 "], Open),
+        ("an error to HEAD", b"HEAD /fail HTTP/1.1\r\nHost: a\r\n\r\n", &["409 "], Open),
+        ("a 404 to HEAD", b"HEAD /nowhere HTTP/1.1\r\nHost: a\r\n\r\n", &["404 "], Open),
+        ("a panic to HEAD", b"HEAD /panic HTTP/1.1\r\nHost: a\r\n\r\n", &["500 "], Errs),
+        ("HEAD of its own", b"HEAD /head HTTP/1.1\r\nHost: a\r\n\r\n", &["200 "], Open),
+        ("HEAD on 1.0", b"HEAD / HTTP/1.0\r\n\r\n", &["200 "], Closes),
+        ("a redirect", &get("/move"), &["302 "], Open),
+        ("a handler that closes", &get("/close"), &["200 bye"], Closes),
+        ("a true length", &get("/length/true"), &["200 12345"], Open),
+    ];
+    run(table);
+}
+
+#[test]
+fn handlers_that_fail() {
+    let table: &[Row<'_>] = &[
+        ("an error", &get("/fail"), &["409 {\"error\":\"Taken\"}"], Open),
+        ("another error type", &get("/parse"), &["500 {\"error\":\"Internal server error\"}"], Open),
+        ("an error within content", &get("/half"), &["503 {\"error\":\"Not now\"}"], Open),
+        ("content that is never ended", &get("/forgets"), &["500 {\"error\":\"Internal server error\"}"], Open),
+        ("a parameter that does not parse", &get("/users/x"), &["400 {\"error\":\"Invalid parameter: id\"}"], Open),
+        ("a panic", &get("/panic"), &["500 {\"error\":\"Internal server error\"}"], Errs),
+        ("a panic with content", b"POST /panic HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", &["500"], Errs),
+        ("a panic of the last request", b"GET /panic HTTP/1.0\r\n\r\n", &["500"], Errs),
+        ("too much content", &get("/written/much"), &["500"], Open),
+        ("too much json", &get("/json/much"), &["500"], Open),
+        ("too much json to HEAD", b"HEAD /json/much HTTP/1.1\r\nHost: a\r\n\r\n", &["500"], Open),
+        ("Transfer-Encoding", &get("/coding"), &["500"], Open),
+        ("an interim status", &get("/status/100"), &["500"], Open),
+        ("a status that is none", &get("/status/999"), &["500"], Open),
+    ];
+    run(table);
+}
+
+#[test]
+fn a_length_that_is_not_true_is_a_500() {
+    for path in ["short", "long", "sign", "word", "list", "empty", "huge", "start"] {
+        let reply = reply_to(get(&format!("/length/{path}")));
+        assert_eq!((reply.status, &*reply.text()), (500, "{\"error\":\"Internal server error\"}"), "{path}");
+    }
+}
+
+#[test]
+fn nothing_of_an_injected_line_reaches_the_wire() {
+    for path in ["value", "lf", "cr", "nul", "name", "empty", "space", "reason", "type", "redirect", "error", "late"] {
+        let mut bench = bench();
+        bench.send([get(&format!("/inject/{path}")), get("/")].concat());
+        assert_eq!(bench.statuses(), [500, 200], "{path}");
+        let sent = String::from_utf8_lossy(&bench.sent);
+        assert!(!sent.contains(INJECTED) && !sent.contains("X-Value"), "{path}: {sent}");
+        bench.restart();
+    }
+}
+
+#[test]
+fn a_reply_that_was_stashed_is_a_500() {
+    let mut bench = bench();
+    bench.send([get("/stash"), get("/unstash"), get("/unstash"), get("/")].concat());
+    assert_eq!(bench.statuses(), [503, 500, 418, 200]);
+    assert!(!String::from_utf8_lossy(&bench.sent).contains("stashed\r\n"));
+    assert!(bench.replies().iter().all(|reply| reply.text() != "stashed"));
+    bench.restart();
+}
+
+#[test]
+fn fields_of_an_error_reply() {
+    let reply = reply_to(get("/fail"));
+    assert_eq!(reply.field("X-Kept"), Some("by middleware"));
+    assert_eq!(reply.field("X-Told"), Some("by the error"));
+    assert_eq!(reply.field("X-Lost"), None);
+    let reply = reply_to(get("/half"));
+    assert_eq!((reply.field("X-Kept"), reply.field("X-Lost")), (Some("by middleware"), None));
+    let reply = reply_to("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n");
+    assert_eq!((reply.status, reply.field("X-Kept")), (413, Some("by middleware")));
+    let reply = reply_to("POST /echo HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nContent-Length: 9\r\n\r\n");
+    assert_eq!((reply.status, reply.field("X-Kept")), (417, Some("by middleware")));
+}
+
+#[test]
+fn common_fields() {
+    let reply = reply_to(get("/"));
+    assert_eq!(reply.field("Date"), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
+    assert_eq!(reply.field("Server"), Some("monoloop"));
+    assert_eq!(reply.field("Content-Type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(reply.field("Content-Length"), Some("5"));
+    assert_eq!((reply.field("Connection"), reply.field("Keep-Alive")), (None, None));
+    assert_eq!(reply_to(get("/date")).field("Date"), Some("Thu, 01 Jan 1970 00:00:00 GMT"));
+    assert_eq!(reply_to(get("/move")).field("Location"), Some("/a%20b%C3%A9"));
+    assert_eq!(reply_to(get("/json")).field("Content-Type"), Some("application/json"));
+    assert_eq!(reply_to(get("/204")).field("Content-Type"), None);
+    assert_eq!(reply_to(get("/304/length")).field("Content-Length"), Some("77"));
+    assert_eq!(reply_to(get("/304")).field("ETag"), Some("\"a\""));
+}
+
+#[test]
+fn head_has_the_fields_of_get() {
+    for path in [
+        "/",
+        "/users/7",
+        "/json",
+        "/large",
+        "/written",
+        "/written/nothing",
+        "/empty",
+        "/fail",
+        "/nowhere",
+        "/304",
+        "/204",
+    ] {
+        let mut wanted = reply_to(get(path));
+        wanted.content.clear();
+        let got = reply_to(format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert_eq!(got, wanted, "{path}");
+    }
+    let own = reply_to("HEAD /head HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(own.field("Content-Length"), Some("4711"));
+}
+
+#[test]
+fn the_announcement_of_persistence() {
+    let cases = [
+        ("HTTP/1.1\r\nHost: a", None, None),
+        ("HTTP/1.1\r\nHost: a\r\nConnection: keep-alive", Some("keep-alive"), Some("timeout=30")),
+        ("HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, Keep-Alive", Some("keep-alive"), Some("timeout=30")),
+        ("HTTP/1.0\r\nConnection: keep-alive", Some("keep-alive"), Some("timeout=30")),
+        ("HTTP/1.0", Some("close"), None),
+        ("HTTP/1.1\r\nHost: a\r\nConnection: close", Some("close"), None),
+        ("HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, close", Some("close"), None),
+    ];
+    for (rest, connection, keep_alive) in cases {
+        for path in ["/", "/nowhere", "/204", "/large", "/fail"] {
+            let reply = reply_to(format!("GET {path} {rest}\r\n\r\n"));
+            assert_eq!(
+                (reply.field("Connection"), reply.field("Keep-Alive")),
+                (connection, keep_alive),
+                "{path} {rest}"
+            );
+        }
+        let reply = reply_to(format!("GET /close {rest}\r\n\r\n"));
+        assert_eq!((reply.field("Connection"), reply.field("Keep-Alive")), (Some("close"), None), "/close {rest}");
+    }
+}
+
+#[test]
+fn a_handler_that_closes_says_so_and_does() {
+    let mut bench = bench();
+    bench.send(get("/close"));
+    assert_eq!((bench.fate(), bench.reason()), (Fate::Closed, Some(CloseReason::HandlerClosed)));
+    assert!(bench.only_reply().closes());
+    bench.restart();
+}
+
+#[test]
+fn a_panic_closes_and_the_next_connection_is_served() {
+    let mut bench = bench();
+    bench.send(get("/panic"));
+    assert_eq!((bench.fate(), bench.reason()), (Fate::Lingers, Some(CloseReason::Panicked)));
+    let reply = bench.only_reply();
+    assert_eq!((reply.closes(), reply.field("X-Kept")), (true, Some("by middleware")));
+    bench.restart();
+    assert_eq!(bench.send(get("/")).statuses(), [200]);
+}
+
+#[test]
+fn large_content_leaves_whole_however_the_client_reads() {
+    for (path, byte) in [("/large", b'x'), ("/large/borrowed", b'y')] {
+        for window in [1, 100, 777, 16_384, LARGE, usize::MAX] {
+            let mut bench = bench();
+            bench.window = 0;
+            bench.send([get("/"), get(path), get(path), get("/")].concat());
+            for _ in 0..(3 * LARGE / window).min(5000) {
+                bench.read(window);
+            }
+            bench.read(usize::MAX);
+            assert_eq!(bench.statuses(), [200; 4], "{path} in windows of {window}");
+            assert!(bench.replies()[1].content == vec![byte; LARGE]);
+            assert_eq!(bench.replies()[3].text(), "hello");
+            bench.restart();
+        }
+    }
+}
+
+#[test]
+fn no_error_of_the_parser_lacks_its_fields() {
+    for input in ["x\r\n\r\n", "BREW / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/2.0\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"]
+    {
+        let reply = reply_to(input);
+        assert!(reply.closes() && reply.status >= 400);
+        assert_eq!(reply.field("Content-Type"), Some("application/json"));
+        assert_eq!(reply.field("Content-Length"), Some(&*reply.content.len().to_string()));
+        assert!(reply.field("Date").is_some() && reply.text().starts_with("{\"error\":\""));
+    }
+}
+
+#[test]
+fn without_a_server_name() {
+    let mut bench = Bench::new(Config { server_name: None, ..small() });
+    assert_eq!(bench.send(get("/")).only_reply().field("Server"), None);
+}
