@@ -54,7 +54,8 @@ class Server:
 
     def __init__(self, under=(), log=None):
         command = [*under, BINARY, "demo", "--port", "0", "--idle-timeout", "1h", "--head-timeout", "1h"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log or subprocess.DEVNULL)
+        self.process = subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE,
+                                        stderr=log or subprocess.DEVNULL)
         line = ""
         while not line.startswith("listening on"):
             ready, _, _ = select.select([self.process.stdout], [], [], 60)

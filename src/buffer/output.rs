@@ -172,7 +172,15 @@ impl OutputQueue {
     }
 
     /// Appends content: copied if it is small or borrowed, spliced in otherwise.
+    #[inline]
     pub fn push(&mut self, content: Content<'_>) {
+        match content {
+            Content::Borrowed(bytes) => self.inline.extend_from_slice(bytes),
+            owned => self.push_owned(owned),
+        }
+    }
+
+    fn push_owned(&mut self, content: Content<'_>) {
         let content: Content<'static> = match content {
             Content::Borrowed(bytes) => return self.inline.extend_from_slice(bytes),
             small if small.as_bytes().len() < SHARE_FROM => return self.inline.extend_from_slice(small.as_bytes()),
@@ -251,12 +259,18 @@ impl OutputQueue {
     }
 
     /// Drops the memory of what has been sent, when that is most of it. Not while a [`Mark`] is held.
+    #[inline]
     pub(crate) fn compact(&mut self) {
         if self.sent > self.inline.len() / 2 {
-            self.inline.drain(..self.sent);
-            self.splices.iter_mut().for_each(|splice| splice.at -= self.sent);
-            self.sent = 0;
+            self.forget_sent();
         }
+    }
+
+    #[cold]
+    fn forget_sent(&mut self) {
+        self.inline.drain(..self.sent);
+        self.splices.iter_mut().for_each(|splice| splice.at -= self.sent);
+        self.sent = 0;
     }
 
     /// The end of the queue as it is now.

@@ -126,8 +126,16 @@ impl std::error::Error for TooLarge {}
 impl Reply {
     /// A `Content-Length` of the handler's must be true; only a reply to HEAD and a 304 may tell of content that they
     /// do not bring. A 204 never has one (RFC 9110 §8.6): it is dropped.
+    #[inline]
     pub(super) fn check_length(&mut self, length: usize) -> Result<()> {
-        let Some(claimed) = self.fields.has.content_length else { return Ok(()) };
+        match self.fields.has.content_length {
+            None => Ok(()),
+            Some(claimed) => self.check_claimed_length(claimed, length),
+        }
+    }
+
+    #[cold]
+    fn check_claimed_length(&mut self, claimed: u64, length: usize) -> Result<()> {
         match self.status {
             204 => self.fields.remove("content-length"),
             205 if claimed != 0 => return Err(Error::internal("a 205 has no content")),

@@ -17,7 +17,7 @@ pub(crate) struct Conducted {
 }
 
 /// Calls the application and leaves exactly one reply in `output`.
-#[inline]
+#[inline(always)]
 pub(crate) fn conduct(
     service: &mut dyn Service,
     facts: RequestFacts,
@@ -78,7 +78,7 @@ fn log_error(error: &Error) {
 }
 
 /// Runs application code; a panic becomes an error.
-#[inline]
+#[inline(always)]
 fn guarded(call: impl FnOnce() -> Result<Sent>) -> Result<Result<Sent>> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|payload| Error::internal(panic_message(&*payload)))
 }

@@ -42,6 +42,7 @@ impl Reply {
     }
 
     /// The first lines of a head that does not begin like nearly every other.
+    #[cold]
     fn encode_other_prefix(&self, out: &mut Vec<u8>) {
         match (&self.reason, status_line(self.status)) {
             (None, Some(line)) => out.extend_from_slice(line.as_bytes()),
@@ -54,6 +55,7 @@ impl Reply {
     }
 
     /// The announcement of the connection's fate (RFC 9112 §9.3, §9.6).
+    #[inline]
     fn encode_connection(&self, out: &mut Vec<u8>) {
         if self.closes() {
             out.extend_from_slice(b"Connection: close\r\n");

@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::buffer::Mark;
-use crate::http::{DateText, Error, Method, is_field_value, is_token};
+use crate::http::{DateText, Error, Method, is_field_value, is_name, is_token};
 
 /// The reply in the making: one for the whole loop, lent to each exchange in turn.
 ///
@@ -234,15 +234,15 @@ impl Reply {
         }
         // Lengths tell most names apart; the few that need care are looked at.
         match name.len() {
-            10 if name.eq_ignore_ascii_case("connection") => return self.set_connection(value, replace),
-            14 if name.eq_ignore_ascii_case("content-length") => {
+            10 if is_name(name, b"connection") => return self.set_connection(value, replace),
+            14 if is_name(name, b"content-length") => {
                 if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) || value.parse::<u64>().is_err()
                 {
                     return self.blame(format!("not a Content-Length: {value:?}"));
                 }
                 self.fields.remove(name);
             }
-            17 if name.eq_ignore_ascii_case("transfer-encoding") => {
+            17 if is_name(name, b"transfer-encoding") => {
                 return self.blame("Transfer-Encoding is the server's to set".to_owned());
             }
             _ => {}
@@ -321,10 +321,10 @@ impl FieldLines {
         self.text.push_str("\r\n");
         self.lines.push(Line { name_len: name.len() as u32, end: self.text.len() as u32 });
         match name.len() {
-            4 if name.eq_ignore_ascii_case("date") => self.has.date = true,
-            6 if name.eq_ignore_ascii_case("server") => self.has.server = true,
-            12 if name.eq_ignore_ascii_case("content-type") => self.has.content_type = true,
-            14 if name.eq_ignore_ascii_case("content-length") => self.has.content_length = value.parse().ok(),
+            4 if is_name(name, b"date") => self.has.date = true,
+            6 if is_name(name, b"server") => self.has.server = true,
+            12 if is_name(name, b"content-type") => self.has.content_type = true,
+            14 if is_name(name, b"content-length") => self.has.content_length = value.parse().ok(),
             _ => {}
         }
     }

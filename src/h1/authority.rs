@@ -3,15 +3,14 @@
 use std::net::Ipv6Addr;
 
 use super::error::ProtocolError;
+use crate::http::classes;
 
 /// What a byte of an authority means; a set of them says what a stretch of bytes holds.
 mod class {
     /// Part of a registered name or an IPv4 address: unreserved and sub-delims (RFC 3986 §2), but for the comma: two
     /// hosts in one field are not one host.
     pub(super) const NAME: u8 = 0;
-    pub(super) const COLON: u8 = 1;
-    pub(super) const PERCENT: u8 = 2;
-    pub(super) const OTHER: u8 = 4;
+    pub(super) const OTHER: u8 = 1;
 }
 
 const CLASS: [u8; 256] = {
@@ -21,8 +20,6 @@ const CLASS: [u8; 256] = {
         table[byte] = match byte as u8 {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => class::NAME,
             b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=' => class::NAME,
-            b':' => class::COLON,
-            b'%' => class::PERCENT,
             _ => class::OTHER,
         };
         byte += 1;
@@ -30,28 +27,23 @@ const CLASS: [u8; 256] = {
     table
 };
 
-fn classes(bytes: &[u8]) -> u8 {
-    bytes.iter().fold(class::NAME, |set, &byte| set | CLASS[byte as usize])
-}
-
 /// Checks that `bytes` are an authority: a host that is not empty, and a port that is empty or fits in 16 bits. No
 /// userinfo, no path, no list.
 #[inline]
 pub(super) fn check(bytes: &[u8]) -> Result<(), ProtocolError> {
-    match classes(bytes) {
-        class::NAME if !bytes.is_empty() => Ok(()),
-        class::COLON => check_with_port(bytes),
-        _ => check_rare(bytes),
+    let digits = bytes.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (name, port) = match bytes.split_at(bytes.len() - digits) {
+        ([name @ .., b':'], port) => (name, port),
+        _ => (bytes, &[][..]),
+    };
+    // Nearly always a name or an IPv4 address, and a port of at most four digits or none.
+    match !name.is_empty() && classes(&CLASS, name) == class::NAME && port.len() < 5 {
+        true => Ok(()),
+        false => check_rare(bytes),
     }
 }
 
-/// A name or an IPv4 address, and a port: no name holds a colon, so the first one ends it.
-fn check_with_port(bytes: &[u8]) -> Result<(), ProtocolError> {
-    let colon = bytes.iter().position(|&byte| byte == b':').unwrap_or(bytes.len());
-    if colon > 0 && is_port(&bytes[colon + 1..]) { Ok(()) } else { Err(ProtocolError::Host) }
-}
-
-/// An IPv6 address, something percent-encoded, or nothing valid.
+/// An IPv6 address, something percent-encoded, a longer port, or nothing valid.
 #[cold]
 fn check_rare(bytes: &[u8]) -> Result<(), ProtocolError> {
     let host_len = match bytes.first() {

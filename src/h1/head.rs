@@ -9,7 +9,7 @@ use super::framing::{Expectation, Framing, FramingFields};
 use super::target;
 use crate::config::Config;
 use crate::exchange::Head;
-use crate::http::{Fields, Method, Version};
+use crate::http::{Fields, Method, Version, is_name};
 use crate::limits::{MAX_FIELDS, MAX_METHOD};
 
 /// Room for the field lines of a head, on the stack and not initialised.
@@ -121,27 +121,20 @@ fn read_fields<'a>(bytes: &[u8], len: usize, fields: Fields<'a>) -> Result<Field
         }
         // The length tells nearly all names apart from ours.
         match name.len() {
-            4 if is_host(name) && read.host.replace(value).is_some() => {
+            4 if is_name(name, b"host") && read.host.replace(value).is_some() => {
                 return Err(ProtocolError::Host);
             }
-            6 if name.eq_ignore_ascii_case("expect") => {
+            6 if is_name(name, b"expect") => {
                 let known = value.eq_ignore_ascii_case(b"100-continue") && read.expectation != Expectation::Unknown;
                 read.expectation = if known { Expectation::Continue } else { Expectation::Unknown };
             }
-            10 if name.eq_ignore_ascii_case("connection") => read.framing.connection(value),
-            14 if name.eq_ignore_ascii_case("content-length") => read.framing.content_length(value)?,
-            17 if name.eq_ignore_ascii_case("transfer-encoding") => read.framing.transfer_encoding(value)?,
+            10 if is_name(name, b"connection") => read.framing.connection(value),
+            14 if is_name(name, b"content-length") => read.framing.content_length(value)?,
+            17 if is_name(name, b"transfer-encoding") => read.framing.transfer_encoding(value)?,
             _ => {}
         }
     }
     Ok(read)
-}
-
-/// Whether a name of four letters is `Host`, in any case: the one that nearly every head has.
-#[inline]
-fn is_host(name: &str) -> bool {
-    let letters = name.as_bytes().first_chunk::<4>().map(|letters| u32::from_ne_bytes(*letters) | 0x2020_2020);
-    letters == Some(u32::from_ne_bytes(*b"host"))
 }
 
 fn check_size(target: usize, head: usize, config: &Config) -> Result<(), ProtocolError> {

@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use super::authority;
 use super::error::ProtocolError;
-use crate::http::Method;
+use crate::http::{Method, classes};
 
 /// A request target, taken apart.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,16 +64,10 @@ pub(super) fn parse(method: Method, target: &str) -> Result<Target<'_>, Protocol
 
 #[inline(always)]
 fn origin_form<'a>(target: &'a str, authority: Option<&'a [u8]>) -> Result<Target<'a>, ProtocolError> {
-    match classes(target) {
+    match classes(&CLASS, target.as_bytes()) {
         class::PATH => Ok(Target { raw_path: target, path: Cow::Borrowed(target), query: None, authority }),
         _ => origin_form_with_more(target, authority),
     }
-}
-
-/// What the bytes of `text` mean, all taken together: one look at each, and no early end.
-#[inline]
-fn classes(text: &str) -> u8 {
-    text.bytes().fold(class::PATH, |set, byte| set | CLASS[byte as usize])
 }
 
 /// There is a query, or something is encoded or forbidden.
@@ -83,10 +77,10 @@ fn origin_form_with_more<'a>(target: &'a str, authority: Option<&'a [u8]>) -> Re
         None => (target, None),
     };
     // A percent sign that begins no triplet is left to the WHATWG rules by which the query will be decoded.
-    if query.is_some_and(|query| classes(query) & class::NEVER != 0) {
+    if query.is_some_and(|query| classes(&CLASS, query.as_bytes()) & class::NEVER != 0) {
         return Err(ProtocolError::Target);
     }
-    let path = match classes(raw_path) {
+    let path = match classes(&CLASS, raw_path.as_bytes()) {
         class::PATH => Cow::Borrowed(raw_path),
         class::PERCENT => decode(raw_path)?,
         _ => return Err(ProtocolError::Target),

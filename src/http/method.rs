@@ -28,6 +28,7 @@ impl Method {
         [Self::Get, Self::Head, Self::Post, Self::Put, Self::Delete, Self::Options, Self::Patch, Self::Trace];
 
     /// The method that `token` names, if it is one of ours; upper case only.
+    #[inline(always)]
     pub fn from_token(token: &str) -> Option<Self> {
         Some(match token.as_bytes() {
             b"GET" => Self::Get,

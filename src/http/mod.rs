@@ -17,5 +17,5 @@ pub(crate) use moment::Millis;
 pub use moment::Moment;
 pub use status::reason_phrase;
 pub(crate) use status::status_line;
-pub(crate) use token::{is_field_value, is_token, is_token_byte};
+pub(crate) use token::{classes, is_field_value, is_name, is_token, is_token_byte};
 pub use version::Version;

@@ -410,7 +410,7 @@ impl<S> Service for Router<S> {
 }
 
 /// Passes the response through the middleware of the request's path.
-#[inline]
+#[inline(always)]
 fn run_middleware<'r, S>(
     middleware: &[Scoped<S>],
     state: &mut S,

@@ -137,7 +137,10 @@ impl Literals {
     #[inline]
     fn position(&self, text: &[u8]) -> Result<usize, usize> {
         let key = key(text);
-        let first = self.keys.partition_point(|&known| known < key);
+        let first = match self.keys.len() {
+            0..=8 => self.keys.iter().take_while(|&&known| known < key).count(),
+            _ => self.keys.partition_point(|&known| known < key),
+        };
         let mut at = first;
         while self.keys.get(at) == Some(&key) {
             // Up to 16 bytes, key and length are the whole text.

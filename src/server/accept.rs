@@ -15,6 +15,8 @@ use crate::limits::ACCEPT_PAUSE;
 #[derive(Default)]
 pub(super) struct Acceptor {
     listeners: Vec<Waiting>,
+    /// One of them is ready.
+    any_ready: bool,
     /// No descriptor was free: wait until then, or until a connection closes.
     paused_until: Option<Moment>,
 }
@@ -43,19 +45,22 @@ impl Acceptor {
     /// An event came for this token; false if it is none of ours.
     pub(super) fn mark_ready(&mut self, token: Token) -> bool {
         let found = self.listeners.iter_mut().find(|waiting| waiting.token == token);
-        found.map(|waiting| waiting.ready = true).is_some()
+        let found = found.map(|waiting| waiting.ready = true).is_some();
+        self.any_ready |= found;
+        found
     }
 
     /// Pretends that events came for all: for the last round before closing.
     pub(super) fn mark_all_ready(&mut self) {
         self.paused_until = None;
         self.listeners.iter_mut().for_each(|waiting| waiting.ready = true);
+        self.any_ready = !self.listeners.is_empty();
     }
 
     /// Whether a call of [`accept`](Self::accept) may bring a connection.
     #[inline]
     pub(super) fn is_ready(&self) -> bool {
-        self.paused_until.is_none() && self.listeners.iter().any(|waiting| waiting.ready)
+        self.any_ready && self.paused_until.is_none()
     }
 
     /// When to try again after trouble.
@@ -82,12 +87,14 @@ impl Acceptor {
                 }
             }
         }
+        self.any_ready = false;
         Accepted::Nothing
     }
 
     /// Closes the listening sockets.
     pub(super) fn close(&mut self) {
         self.listeners.clear();
+        self.any_ready = false;
         self.paused_until = None;
     }
 

@@ -78,34 +78,27 @@ impl Session {
     /// `partial_reads`: a signal came in this tick and may have cut a read short, so a short one exhausts nothing.
     pub(super) fn pump(&mut self, cx: &mut Context<'_>, partial_reads: bool) -> After {
         let mut budget = Budget { requests: TURN_REQUESTS, bytes: TURN_BYTES };
-        let mut stall = match self.connection.has_no_input() {
-            true => Stall::Input,
-            false => self.advance(cx, &mut budget),
-        };
+        // What came before and is not understood yet comes first.
+        let mut reads = self.connection.has_no_input() && self.may_read();
         loop {
-            if stall == Stall::Input && self.may_read() {
-                if budget.bytes == 0 {
-                    return After::Runnable;
-                }
+            if reads {
                 self.fill(cx, &mut budget, partial_reads);
-                stall = self.advance(cx, &mut budget);
             }
+            let ends = Ends { peer: self.peer, socket: &self.socket };
+            let stall = self.connection.advance(cx, &ends, &mut budget);
             self.flush(cx);
-            match stall {
+            reads = match stall {
                 Stall::Budget => return After::Runnable,
-                Stall::Output if !self.connection.is_held() => stall = self.advance(cx, &mut budget),
-                Stall::Input if self.may_read() => {}
+                Stall::Output if !self.connection.is_held() => false,
+                Stall::Input if self.may_read() && budget.bytes == 0 => return After::Runnable,
+                Stall::Input if self.may_read() => true,
                 Stall::Input if cx.draining && self.connection.close_reason().is_none() => {
                     self.connection.drain(cx);
                     return self.end(cx);
                 }
                 Stall::Input | Stall::Output => return self.end(cx),
-            }
+            };
         }
-    }
-
-    fn advance(&mut self, cx: &mut Context<'_>, budget: &mut Budget) -> Stall {
-        self.connection.advance(cx, &Ends { peer: self.peer, socket: &self.socket }, budget)
     }
 
     fn may_read(&self) -> bool {
@@ -113,6 +106,7 @@ impl Session {
     }
 
     /// One read.
+    #[inline]
     fn fill(&mut self, cx: &mut Context<'_>, budget: &mut Budget, mut partial_reads: bool) {
         let room = self.connection.room(cx.pools, cx.config);
         debug_assert!(!room.is_empty(), "a read into no room would look like EOF");
@@ -141,6 +135,7 @@ impl Session {
     }
 
     /// Writes what is owed, until nothing is or the kernel takes no more.
+    #[inline]
     fn flush(&mut self, cx: &mut Context<'_>) {
         while self.readiness.writable {
             let Some(output) = self.connection.output() else { return };

@@ -31,7 +31,7 @@ pub(crate) fn app() -> Router<Users> {
     app.post("/echo", echo);
     // What an error says goes to the log; the client learns only that it was a 500.
     app.get("/fail", |_, _, _| Err(Error::internal("/fail was asked for, and it failed")));
-    app.get("/plaintext", |_, _, res| res.header("Content-Type", "text/plain").send("Hello, World!"));
+    app.get("/plaintext", |_, _, res| res.text("Hello, World!"));
     app.get("/json", |_, _, res| res.json(&Hello { message: "Hello, World!" }));
     app
 }

@@ -5,12 +5,14 @@ use crate::buffer::ReplyRecord;
 use crate::exchange::{CloseReason, Request, RequestFacts, Response, Sent, Service, conduct};
 use crate::h1::error::ProtocolError;
 use crate::h1::head::Message;
-use crate::http::{Method, Millis, Result};
+use crate::http::{Error, Method, Millis, Result};
 
 impl Connection {
     /// Has a request answered by `call`, and ends the connection if this is its last reply; tells whether it goes on.
     /// `close` is the reason for which it cannot, if there is one beside those that the message and the server have.
-    #[inline]
+    ///
+    /// Inlined where each request passes.
+    #[inline(always)]
     pub(super) fn answer(
         &mut self,
         cx: &mut Context<'_>,
@@ -41,6 +43,22 @@ impl Connection {
         false
     }
 
+    /// [`answer`](Self::answer) for requests with content, of which there are fewer.
+    #[inline(never)]
+    pub(super) fn answer_with_content(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: &Message<'_>,
+        request: Request<'_>,
+        close: Option<CloseReason>,
+        refusal: Option<Error>,
+    ) -> bool {
+        self.answer(cx, message, request, close, |service, request, response| match refusal {
+            None => service.call(request, response),
+            Some(error) => service.refuse(request, error, response),
+        })
+    }
+
     /// Answers a message that breaks a rule, and ends the connection: nothing behind it is ever parsed.
     #[cold]
     pub(super) fn fail(&mut self, cx: &mut Context<'_>, error: ProtocolError) -> Step {
@@ -62,7 +80,7 @@ impl Connection {
     }
 
     /// Puts one whole reply into the output; tells whether the application panicked.
-    #[inline]
+    #[inline(always)]
     fn conduct(
         &mut self,
         cx: &mut Context<'_>,

@@ -2,16 +2,16 @@
 
 use super::{Budget, Connection, Context, Reading, Step, Writing};
 use crate::buffer::Receive;
-use crate::exchange::{Admission, CloseReason, Endpoints, Request, Response, Sent, Service, admit};
+use crate::exchange::{Admission, CloseReason, Endpoints, Request, admit};
 use crate::h1::error::ProtocolError;
 use crate::h1::framing::{Expectation, Framing};
 use crate::h1::head::{self, Message};
-use crate::http::{Error, Moment, Result};
+use crate::http::Moment;
 use crate::limits::{MAX_DISCARD, MAX_EMPTY_LINES};
 
 impl Connection {
     /// The step within `Head`: skips empty lines, looks for the end of the head, parses it, answers its request.
-    #[inline]
+    #[inline(always)]
     pub(super) fn head(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints, budget: &mut Budget) -> Step {
         let Some(mut input) = self.input.take() else { return self.no_head(cx) };
         let parsed = match self.find_head(&mut input, cx) {
@@ -22,17 +22,20 @@ impl Connection {
         if let Ok(consumed) = parsed {
             input.consume(consumed);
         }
+        let is_empty = input.is_empty();
         self.input = Some(input);
         match parsed {
             Ok(0) if self.input_ended => self.no_head(cx),
             Ok(0) => Step::Stalled,
+            // Nearly always: there was one request, and it is answered.
+            Ok(_) if is_empty && !self.input_ended => Step::Stalled,
             Ok(_) => Step::Again,
             Err(error) => self.fail(cx, error),
         }
     }
 
     /// Whether it is worth parsing: at the first look, and when a head that was partial has come to its end.
-    #[inline]
+    #[inline(always)]
     fn find_head(&mut self, input: &mut Receive, cx: &Context<'_>) -> Result<bool, ProtocolError> {
         let Reading::Head { searched, empty_lines } = &mut self.reading else { unreachable!("within a head") };
         // RFC 9112 §2.2: "a server ... SHOULD ignore at least one empty line (CRLF) received prior to the request-line".
@@ -62,7 +65,7 @@ impl Connection {
 
     /// Parses the head at the front of `bytes` and answers its request if the content is there too. Gives the number
     /// of bytes that are done with: none if the head is partial.
-    #[inline]
+    #[inline(always)]
     fn parse_head(
         &mut self,
         cx: &mut Context<'_>,
@@ -81,7 +84,7 @@ impl Connection {
             return Ok(self.head_with_content(cx, bytes, &message, endpoints));
         }
         let request = Request::new(&message.head, &[], endpoints);
-        if self.answer(cx, &message, request, None, call) {
+        if self.answer(cx, &message, request, None, |service, request, response| service.call(request, response)) {
             self.next_request(cx.now);
         }
         Ok(message.len)
@@ -103,7 +106,7 @@ impl Connection {
         };
         if let Some(error) = refusal {
             let close = (message.framing != Framing::None).then_some(CloseReason::BadRequest);
-            if self.answer(cx, message, request, close, refuse(error.into())) {
+            if self.answer_with_content(cx, message, request, close, Some(error.into())) {
                 self.next_request(cx.now);
             }
             return message.len;
@@ -115,7 +118,7 @@ impl Connection {
                 let short = matches!(message.framing, Framing::Length(length) if length <= MAX_DISCARD);
                 let keep = short && message.expectation == Expectation::None;
                 let close = (!keep).then_some(CloseReason::ContentUnread);
-                if self.answer(cx, message, request, close, call) {
+                if self.answer_with_content(cx, message, request, close, None) {
                     let mut incoming = cx.pools.incoming.lend();
                     incoming.begin(&[], message.framing);
                     self.transition(cx.id, Reading::DiscardContent(incoming), Writing::Idle);
@@ -126,7 +129,7 @@ impl Connection {
                 message.len
             }
             Err(panic) => {
-                self.answer(cx, message, request, Some(CloseReason::Panicked), refuse(panic));
+                self.answer_with_content(cx, message, request, Some(CloseReason::Panicked), Some(panic));
                 message.len
             }
         }
@@ -145,7 +148,7 @@ impl Connection {
             && let Some(content) = usize::try_from(length).ok().and_then(|length| rest.get(..length))
         {
             let request = Request::new(&message.head, content, endpoints);
-            if self.answer(cx, message, request, None, call) {
+            if self.answer_with_content(cx, message, request, None, None) {
                 self.next_request(cx.now);
             }
             return message.len + content.len();
@@ -212,17 +215,12 @@ impl Connection {
         let Ok(Some(message)) = head::parse_again(&incoming.head, &mut slots, cx.config) else {
             unreachable!("this head was parsed before");
         };
-        let goes_on = match too_large {
-            true => {
-                let (request, error) = (Request::new(&message.head, &[], endpoints), ProtocolError::ContentTooLarge);
-                self.answer(cx, &message, request, Some(CloseReason::BadRequest), refuse(error.into()))
-            }
-            false => {
-                let request = Request::new(&message.head, incoming.content.bytes(), endpoints);
-                self.answer(cx, &message, request, None, call)
-            }
+        let (content, close, refusal) = match too_large {
+            true => (&[][..], Some(CloseReason::BadRequest), Some(ProtocolError::ContentTooLarge.into())),
+            false => (incoming.content.bytes(), None, None),
         };
-        if goes_on {
+        let request = Request::new(&message.head, content, endpoints);
+        if self.answer_with_content(cx, &message, request, close, refusal) {
             self.next_request(cx.now);
         }
         cx.pools.incoming.give_back(incoming);
@@ -301,15 +299,4 @@ enum Collected {
     Partial,
     Whole,
     TooLarge,
-}
-
-/// Has a request answered.
-#[inline]
-fn call(service: &mut dyn Service, request: Request<'_>, response: Response<'_>) -> Result<Sent> {
-    service.call(request, response)
-}
-
-/// Has a well-formed request refused.
-fn refuse(error: Error) -> impl FnOnce(&mut dyn Service, Request<'_>, Response<'_>) -> Result<Sent> {
-    |service, request, response| service.refuse(request, error, response)
 }
