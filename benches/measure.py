@@ -113,13 +113,13 @@ def syscalls():
     for name, request, batch in SCENARIOS:
         if name.startswith("20"):
             continue
-        rounds = 5000
+        rounds = 12800
         with tempfile.NamedTemporaryFile("r") as out:
             server = Server(["strace", "-f", "-c", "-o", out.name])
-            connections = [server.connect() for _ in range(8)]
+            connections = [server.connect() for _ in range(64)]
             for connection in connections:
                 ask(connection, request, 1, batch)
-            for _ in range(rounds // 8):
+            for _ in range(rounds // 64):
                 for connection in connections:
                     connection.sendall(request * batch)
                 for connection in connections:

@@ -1,4 +1,63 @@
-//! x
+//! An HTTP/1.1 server on one thread: one mio poll loop, one slab of connections, no async runtime and no lock.
+//!
+//! ```no_run
+//! fn main() -> monoloop::server::Result<()> {
+//!     monoloop::serve("127.0.0.1:3000", |_req, res| res.text("Hello, World!\n"))
+//! }
+//! ```
+//!
+//! Handlers run on the thread of the loop, one after the other, and borrow the state of the application as `&mut S`.
+//! They must not block. A [`Router`] finds them:
+//!
+//! ```no_run
+//! use monoloop::{Router, Server};
+//!
+//! # fn main() -> monoloop::server::Result<()> {
+//! let mut app = Router::new(0_u64);
+//! app.get("/count/:step", |count, req, res| {
+//!     *count += req.param::<u64>("step")?;
+//!     res.text(count.to_string())
+//! });
+//! Server::bind("127.0.0.1:3000")?.run(app)
+//! # }
+//! ```
+//!
+//! Where to go on: [`Router`] and [`router::Routes`] for paths and middleware, [`Request`] and [`Response`] for what a
+//! handler sees, [`Error`] for what it may return by `?`, [`Config`] for limits and timeouts, [`Server`] and [`Handle`]
+//! for starting and stopping, [`server::Observer`] for watching.
+//!
+//! # The way of the bytes
+//!
+//! ```text
+//!     socket ─read→ buffer::Receive → h1::head → h1::framing ─────────────┐     (Service::admit sees the head of
+//!                                                     │                   │     a request with content: a 404
+//!                                                     └→ h1::body ────────┤     or a 405 does not wait for it)
+//!                                                                         ▼
+//!                        exchange::Service → router → middleware → handler(&mut S, &Request, Response)
+//!                                                                         │
+//!     socket ←write─ buffer::OutputQueue ← exchange::encode ← Response ←──┘
+//! ```
+//!
+//! # In which order to read the code
+//!
+//! 1. [`limits`]: every constant, with its reason.
+//! 2. `server/event_loop.rs`: the tick. Then `server/session.rs`: the pump of one socket.
+//! 3. `h1/connection/mod.rs`: the state machines of one connection; `h1/state.rs`: the table of their joint states; then
+//!    `h1/connection/requests.rs`, from bytes to a request that can be answered.
+//! 4. `h1/head.rs`, `h1/framing.rs`, `h1/body.rs`: the parsers.
+//! 5. `exchange/service.rs` and `exchange/conduct.rs`: the call into the application; `exchange/response.rs`: its reply.
+//! 6. `router/mod.rs` and `router/trie.rs`: from a path to a handler.
+//! 7. `server/deadlines.rs`, `server/accept.rs`, `server/drain.rs`: time, overload and the end.
+//!
+//! `docs/ARCHITECTURE.md` in the repository is the guided tour.
+//!
+//! # Features
+//!
+//! `json` ([`Request`] and [`Response`] get a `json` method), `signals` (the drain on SIGTERM and SIGINT) and `cli` (the
+//! `monoloop` command) are on by default; `default-features = false` leaves the core.
+
+#![forbid(unsafe_code)]
+
 pub mod buffer;
 mod config;
 pub mod exchange;
@@ -14,3 +73,8 @@ pub use exchange::{BodyWriter, Endpoint, Request, Response, Sent};
 pub use http::{Error, Method, OptionExt, Result};
 pub use router::Router;
 pub use server::{Handle, Server, serve};
+
+/// Runs the examples of the README as tests.
+#[cfg(all(doctest, feature = "json"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -31,16 +31,17 @@ const CLASS: [u8; 256] = {
 /// userinfo, no path, no list.
 #[inline]
 pub(super) fn check(bytes: &[u8]) -> Result<(), ProtocolError> {
-    let digits = bytes.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let (name, port) = match bytes.split_at(bytes.len() - digits) {
-        ([name @ .., b':'], port) => (name, port),
-        _ => (bytes, &[][..]),
-    };
-    // Nearly always a name or an IPv4 address, and a port of at most four digits or none.
-    match !name.is_empty() && classes(&CLASS, name) == class::NAME && port.len() < 5 {
-        true => Ok(()),
-        false => check_rare(bytes),
+    let mut name = bytes;
+    while let [rest @ .., b'0'..=b'9'] = name {
+        name = rest;
     }
+    let digits = bytes.len() - name.len();
+    // Nearly always a name or an IPv4 address, and a port of at most four digits or none.
+    let plain = match name {
+        [name @ .., b':'] => digits < 5 && !name.is_empty() && classes(&CLASS, name) == class::NAME,
+        _ => !bytes.is_empty() && classes(&CLASS, bytes) == class::NAME,
+    };
+    if plain { Ok(()) } else { check_rare(bytes) }
 }
 
 /// An IPv6 address, something percent-encoded, a longer port, or nothing valid.

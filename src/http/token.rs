@@ -2,7 +2,7 @@
 //! is valid, and so the compiler may look at many bytes at once.
 
 /// The classes of all of `bytes`, taken together: what `table` says of each, or-ed. No early end, and four at a time.
-#[inline]
+#[inline(always)]
 pub(crate) fn classes(table: &[u8; 256], bytes: &[u8]) -> u8 {
     let (fours, rest) = bytes.as_chunks::<4>();
     let class = |byte: u8| table[byte as usize];

@@ -189,3 +189,22 @@ impl Session {
         self.readiness = Readiness::default();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_its_slab_entry_and_that_is_small() {
+        /// The shape of slab's own entry.
+        #[allow(dead_code, reason = "only its size is asked for")]
+        enum Entry {
+            Vacant(usize),
+            Occupied(Session),
+        }
+        // With debug assertions, mio's sockets remember their poll.
+        let most = if cfg!(debug_assertions) { 144 } else { 128 };
+        let size = size_of::<Entry>();
+        assert!(size <= most, "the slab entry has {size} bytes, more than {most}");
+    }
+}

@@ -74,17 +74,23 @@ impl Connection {
         budget: &mut Budget,
     ) -> Result<usize, ProtocolError> {
         let mut slots = head::slots();
-        let Some(message) = head::parse(bytes, &mut slots, cx.config)? else {
-            head::search_end(bytes, 0)?;
-            self.reading = Reading::Head { searched: bytes.len() as u32, empty_lines: 0 };
-            return Ok(0);
+        // Looked at where it lies: moving it out would copy it.
+        let parsed = head::parse(bytes, &mut slots, cx.config);
+        let message = match &parsed {
+            Ok(Some(message)) => message,
+            Ok(None) => {
+                head::search_end(bytes, 0)?;
+                self.reading = Reading::Head { searched: bytes.len() as u32, empty_lines: 0 };
+                return Ok(0);
+            }
+            Err(error) => return Err(*error),
         };
         budget.requests -= 1;
         if message.framing != Framing::None || message.expectation == Expectation::Unknown {
-            return Ok(self.head_with_content(cx, bytes, &message, endpoints));
+            return Ok(self.head_with_content(cx, bytes, message, endpoints));
         }
         let request = Request::new(&message.head, &[], endpoints);
-        if self.answer(cx, &message, request, None, |service, request, response| service.call(request, response)) {
+        if self.answer(cx, message, request, None, |service, request, response| service.call(request, response)) {
             self.next_request(cx.now);
         }
         Ok(message.len)
