@@ -4,6 +4,8 @@
 //! its handlers get as `&mut S`. Paths are looked up in a trie of segments ([`trie`]).
 
 mod path;
+#[cfg(test)]
+mod tests;
 mod trie;
 
 use std::fmt;

@@ -43,6 +43,7 @@ impl EventLoop {
         log::info!("draining: {cause:?}");
         self.watch.tell(|observer| observer.draining(cause));
         self.drain_cause = Some(cause);
+        self.shared.set_draining();
         self.drain = Drain::Delayed { until: self.now + self.config.drain_delay };
     }
 

@@ -27,11 +27,17 @@ pub struct Handle<S> {
 pub(super) struct Shared {
     waker: Waker,
     shutdown: AtomicBool,
+    draining: AtomicBool,
 }
 
 impl Shared {
     pub(super) const fn new(waker: Waker) -> Self {
-        Self { waker, shutdown: AtomicBool::new(false) }
+        Self { waker, shutdown: AtomicBool::new(false), draining: AtomicBool::new(false) }
+    }
+
+    /// The drain has begun.
+    pub(super) fn set_draining(&self) {
+        self.draining.store(true, Ordering::Release);
     }
 
     /// Whether the shutdown was asked for since the last call.
@@ -52,6 +58,12 @@ impl<S> Handle<S> {
         if let Err(error) = self.wake() {
             log::error!("the loop could not be woken: {error}");
         }
+    }
+
+    /// Whether the server has begun to drain, by whatever cause: from this moment on a health check should say so. During
+    /// [`Config::drain_delay`](crate::Config::drain_delay) it still serves as before.
+    pub fn is_draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Acquire)
     }
 
     fn wake(&self) -> io::Result<()> {

@@ -1,0 +1,260 @@
+//! The router as a client sees it: requests in, replies out, through the protocol core.
+
+use std::ops::ControlFlow;
+use std::time::UNIX_EPOCH;
+
+use super::{Router, Routes};
+use crate::config::Config;
+use crate::exchange::{ConnectionId, Endpoint, Endpoints, Reply, Watch};
+use crate::h1::{Budget, Connection, Context, Pools};
+use crate::http::{Error, Method, Moment};
+use crate::middleware::Cors;
+
+struct Nowhere;
+
+impl Endpoints for Nowhere {
+    fn peer(&self) -> Endpoint {
+        Endpoint::Unix
+    }
+
+    fn local(&self) -> Endpoint {
+        Endpoint::Unix
+    }
+}
+
+/// The reply to one request without content: `fields` are whole lines.
+fn ask<S>(app: &mut Router<S>, line: &str, fields: &[&str]) -> String {
+    let config = Config::default();
+    let (mut connection, mut pools) = (Connection::new(), Pools::new());
+    let mut cx = Context {
+        now: Moment::from_nanos(1),
+        id: ConnectionId(1),
+        config: &config,
+        pools: &mut pools,
+        reply: &mut Reply::new(None, config.max_response_buffer, UNIX_EPOCH),
+        service: app,
+        watch: &mut Watch::default(),
+        idle_timeout: &mut config.idle_timeout.into(),
+        draining: false,
+    };
+    let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
+    let request = format!("{line} HTTP/1.1\r\nHost: test\r\n{fields}\r\n");
+    connection.room(cx.pools, &config)[..request.len()].copy_from_slice(request.as_bytes());
+    connection.received(request.len(), cx.now);
+    connection.advance(&mut cx, &Nowhere, &mut Budget { requests: 9, bytes: 9999 });
+    let output = connection.output().and_then(|output| output.as_slice()).unwrap_or_default();
+    String::from_utf8(output.to_vec()).unwrap()
+}
+
+/// Status code and content.
+fn answer<S>(app: &mut Router<S>, line: &str) -> String {
+    let reply = ask(app, line, &[]);
+    let (head, content) = reply.split_once("\r\n\r\n").expect("a reply");
+    format!("{} {content}", &head[9..12])
+}
+
+fn field<'r>(reply: &'r str, name: &str) -> Vec<&'r str> {
+    let head = reply.split("\r\n\r\n").next().unwrap_or_default();
+    head.lines().filter_map(|line| line.split_once(": ")).filter(|(key, _)| *key == name).map(|(_, v)| v).collect()
+}
+
+#[test]
+fn methods_of_a_path() {
+    let mut app = Router::new(());
+    app.get("/x", |_, _, res| res.text("got"));
+    app.post("/x", |_, _, res| res.text("posted"));
+    app.head("/own", |_, _, res| res.header("X-Own", "yes").empty());
+    app.get("/own", |_, _, res| res.text("got"));
+    app.any("/any", |_, req, res| res.text(req.method().as_str()));
+    app.put("/any", |_, _, res| res.text("put itself"));
+    assert_eq!(answer(&mut app, "GET /x"), "200 got");
+    assert_eq!(answer(&mut app, "POST /x"), "200 posted");
+    assert_eq!(answer(&mut app, "DELETE /x"), "405 {\"error\":\"Method not allowed\"}");
+    assert_eq!(field(&ask(&mut app, "DELETE /x", &[]), "Allow"), ["GET, HEAD, POST, OPTIONS"]);
+    let head = ask(&mut app, "HEAD /x", &[]);
+    assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
+    assert_eq!(field(&head, "Content-Length"), ["3"]);
+    assert_eq!(field(&ask(&mut app, "HEAD /own", &[]), "X-Own"), ["yes"]);
+    assert_eq!(answer(&mut app, "PATCH /any"), "200 PATCH");
+    assert_eq!(answer(&mut app, "PUT /any"), "200 put itself");
+    assert_eq!(field(&ask(&mut app, "OPTIONS /x", &[]), "Allow"), ["GET, HEAD, POST, OPTIONS"]);
+    assert_eq!(answer(&mut app, "OPTIONS /any"), "200 OPTIONS");
+    assert_eq!(answer(&mut app, "OPTIONS *"), "204 ");
+    assert_eq!(answer(&mut app, "OPTIONS /nowhere"), "404 {\"error\":\"Not found\"}");
+    assert_eq!(answer(&mut app, "TRACE /any"), "405 {\"error\":\"Method not allowed\"}");
+    assert_eq!(answer(&mut app, "TRACE /nowhere"), "405 {\"error\":\"Method not allowed\"}");
+}
+
+#[test]
+fn parameters_are_decoded_once_and_parsed() {
+    let mut app = Router::new(());
+    app.get("/n/:n", |_, req, res| res.text(req.param::<i8>("n")?.to_string()));
+    app.get("/s/:a/:b", |_, req, res| {
+        res.text(format!("{}+{}", req.param::<String>("a")?, req.param_str("b").unwrap()))
+    });
+    app.get("/r/*rest", |_, req, res| res.text(req.param::<String>("rest")?));
+    app.get("/typo/:id", |_, req, res| res.text(req.param::<String>("ID")?));
+    assert_eq!(answer(&mut app, "GET /n/-128"), "200 -128");
+    assert_eq!(answer(&mut app, "GET /n/128"), "400 {\"error\":\"Invalid parameter: n\"}");
+    assert_eq!(answer(&mut app, "GET /n/%31"), "200 1");
+    assert_eq!(answer(&mut app, "GET /s/a%2Fb/c%2520d"), "200 a/b+c%20d");
+    assert_eq!(answer(&mut app, "GET /r/a/b%20c/"), "200 a/b c/");
+    assert_eq!(answer(&mut app, "GET /r/"), "200 ");
+    assert_eq!(answer(&mut app, "GET /typo/1"), "500 {\"error\":\"Internal server error\"}");
+}
+
+#[test]
+fn a_mounted_part_keeps_its_routes_and_its_middleware_below_the_prefix() {
+    let mut part = Routes::new();
+    part.with(|seen: &mut Vec<String>, req, res| {
+        seen.push(format!("part {}", req.path()));
+        ControlFlow::Continue(res.header("X-Part", "yes"))
+    });
+    part.get("/", |_, _, res| res.text("root of the part"));
+    part.get("/:id", |_, req, res| res.text(req.param::<String>("id")?));
+    let mut app = Router::new(Vec::new());
+    app.with(|seen, req, res| {
+        seen.push(format!("app {}", req.path()));
+        ControlFlow::Continue(res)
+    });
+    app.get("/", |_, _, res| res.text("root"));
+    app.mount("/part/", part);
+    assert_eq!(answer(&mut app, "GET /part"), "200 root of the part");
+    assert_eq!(answer(&mut app, "GET /part/7"), "200 7");
+    assert_eq!(answer(&mut app, "GET /%70art/7"), "200 7");
+    assert_eq!(answer(&mut app, "GET /"), "200 root");
+    assert_eq!(field(&ask(&mut app, "GET /part/no/where", &[]), "X-Part"), ["yes"]);
+    assert_eq!(field(&ask(&mut app, "GET /party", &[]), "X-Part"), [""; 0]);
+    let expected = [
+        "app /part",
+        "part /part",
+        "app /part/7",
+        "part /part/7",
+        "app /part/7",
+        "part /part/7",
+        "app /",
+        "app /part/no/where",
+        "part /part/no/where",
+        "app /party",
+    ];
+    assert_eq!(*app.state(), expected);
+    let listed: Vec<String> = app.routes().map(|route| route.to_string()).collect();
+    assert_eq!(listed, ["GET    /", "GET    /part", "GET    /part/:id"]);
+}
+
+#[test]
+fn what_middleware_set_survives_an_error_and_what_the_handler_set_does_not() {
+    let mut app = Router::new(());
+    app.with(|_, _, res| ControlFlow::Continue(res.header("X-Kept", "1").header("Content-Language", "en")));
+    app.with(|_, req, res| match req.path() {
+        "/denied" => ControlFlow::Break(Err(Error::new(403, "No").with_header("X-Why", "because"))),
+        "/answered" => ControlFlow::Break(res.text("by middleware")),
+        _ => ControlFlow::Continue(res),
+    });
+    app.get("/fails", |_, _, res| {
+        let mut body = res.header("X-Lost", "1").header("X-Kept", "2").remove_header("content-language").start()?;
+        body.write("half a reply")?;
+        Err(Error::bad_request("no"))
+    });
+    let reply = ask(&mut app, "GET /fails", &[]);
+    assert!(reply.ends_with("\r\n\r\n{\"error\":\"no\"}"), "{reply}");
+    assert_eq!(field(&reply, "X-Kept"), ["1"]);
+    assert_eq!(field(&reply, "Content-Language"), ["en"]);
+    assert_eq!(field(&reply, "X-Lost"), [""; 0]);
+    let reply = ask(&mut app, "GET /denied", &[]);
+    assert!(reply.starts_with("HTTP/1.1 403"), "{reply}");
+    assert_eq!((field(&reply, "X-Why"), field(&reply, "X-Kept")), (vec!["because"], vec!["1"]));
+    assert_eq!(answer(&mut app, "GET /answered"), "200 by middleware");
+    assert_eq!(field(&ask(&mut app, "GET /nowhere", &[]), "X-Kept"), ["1"]);
+}
+
+#[test]
+fn errors_can_be_rendered_otherwise_and_a_renderer_that_fails_does_no_harm() {
+    let mut app = Router::new(());
+    app.get("/fails", |_, _, _| Err(Error::new(409, "twice")));
+    app.on_error(|error, res| res.text(format!("sorry: {}", error.message())));
+    assert_eq!(answer(&mut app, "GET /fails"), "409 sorry: twice");
+    assert_eq!(answer(&mut app, "GET /nowhere"), "404 sorry: Not found");
+    app.on_error(|_, _| Err(Error::internal("the renderer is broken")));
+    assert_eq!(answer(&mut app, "GET /fails"), "500 {\"error\":\"Internal server error\"}");
+    app.on_error(|_, _| panic!("the renderer is more than broken"));
+    assert_eq!(answer(&mut app, "GET /fails"), "500 {\"error\":\"Internal server error\"}");
+}
+
+#[test]
+fn a_route_that_is_there_twice_is_found_at_the_start() {
+    let twice = |second: &'static str| {
+        std::panic::catch_unwind(move || {
+            let mut app = Router::new(());
+            app.get("/a/:x", |_, _, res| res.empty());
+            app.get(second, |_, _, res| res.empty());
+        })
+        .is_err()
+    };
+    assert!(twice("/a/:x") && twice("/a/:y"));
+    assert!(!twice("/a/x") && !twice("/a/*x"));
+}
+
+// ---- CORS -----------------------------------------------------------------------------------------------------------
+
+fn with_cors(cors: Cors) -> Router<()> {
+    let mut app = Router::new(());
+    app.with(cors.middleware());
+    app.get("/", |_, _, res| res.text("hello"));
+    app.get("/fails", |_, _, _| Err(Error::internal("on purpose")));
+    app.get("/panics", |_, _, _| panic!("on purpose"));
+    app
+}
+
+const ORIGIN: &str = "Origin: https://app.example";
+const ASKS: &str = "Access-Control-Request-Method: PUT";
+
+#[test]
+fn any_origin_is_allowed_on_every_reply() {
+    let mut app = with_cors(Cors::any());
+    for line in ["GET /", "GET /fails", "GET /panics", "GET /nowhere", "DELETE /", "OPTIONS /"] {
+        let reply = ask(&mut app, line, &[ORIGIN]);
+        assert_eq!(field(&reply, "Access-Control-Allow-Origin"), ["*"], "{line}");
+        assert_eq!(field(&reply, "Vary"), [""; 0], "{line}");
+    }
+    let preflight = ask(&mut app, "OPTIONS /nowhere", &[ORIGIN, ASKS]);
+    assert!(preflight.starts_with("HTTP/1.1 204 "), "{preflight}");
+    assert_eq!(field(&preflight, "Access-Control-Allow-Methods"), ["GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]);
+    assert_eq!(field(&preflight, "Access-Control-Allow-Headers"), ["Content-Type, Authorization"]);
+    assert_eq!(field(&preflight, "Content-Length"), [""; 0]);
+}
+
+#[test]
+fn an_origin_that_is_not_listed_is_told_nothing_but_caches_are() {
+    let mut app = with_cors(Cors::list(["https://app.example"]));
+    let allowed = ask(&mut app, "GET /", &[ORIGIN]);
+    assert_eq!(field(&allowed, "Access-Control-Allow-Origin"), ["https://app.example"]);
+    for fields in [&["Origin: https://app.example.evil"][..], &["Origin: null"], &[]] {
+        let reply = ask(&mut app, "GET /", fields);
+        assert_eq!(field(&reply, "Access-Control-Allow-Origin"), [""; 0], "{fields:?}");
+        assert_eq!(field(&reply, "Vary"), ["Origin"], "{fields:?}");
+    }
+    assert_eq!(field(&allowed, "Vary"), ["Origin"]);
+}
+
+#[test]
+fn credentials_name_the_origin() {
+    let mut app = with_cors(Cors::any().credentials().expose(["X-Total", "X-Page"]));
+    let reply = ask(&mut app, "GET /", &[ORIGIN]);
+    assert_eq!(field(&reply, "Access-Control-Allow-Origin"), ["https://app.example"]);
+    assert_eq!(field(&reply, "Access-Control-Allow-Credentials"), ["true"]);
+    assert_eq!(field(&reply, "Access-Control-Expose-Headers"), ["X-Total, X-Page"]);
+    assert_eq!(field(&reply, "Vary"), ["Origin"]);
+}
+
+#[test]
+fn a_preflight_says_what_was_configured() {
+    let cors = Cors::list(["https://app.example"]).methods([Method::Get, Method::Put]);
+    let mut app = with_cors(cors.any_headers().max_age(std::time::Duration::from_secs(600)));
+    let asks = [ORIGIN, ASKS, "Access-Control-Request-Headers: x-one,x-two"];
+    let reply = ask(&mut app, "OPTIONS /", &asks);
+    assert_eq!(field(&reply, "Access-Control-Allow-Methods"), ["GET, PUT"]);
+    assert_eq!(field(&reply, "Access-Control-Allow-Headers"), ["x-one,x-two"]);
+    assert_eq!(field(&reply, "Access-Control-Max-Age"), ["600"]);
+    assert_eq!(field(&reply, "Vary"), ["Origin", "Access-Control-Request-Headers"]);
+}
