@@ -77,6 +77,14 @@ pub(crate) struct ReplyRecord {
 
 /// The content of a reply: borrowed (it will be copied), or owned or shared (from
 /// [`SHARE_FROM`](crate::limits::SHARE_FROM) bytes on it is sent from where it lies).
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// let picture: Arc<[u8]> = vec![0; 100_000].into();
+/// let mut app = monoloop::Router::new(picture);
+/// app.get("/picture", |picture, _, res| res.send(picture.clone()));    // shared, not copied
+/// ```
 #[derive(Clone)]
 pub enum Content<'a> {
     /// Bytes that are copied behind the head.

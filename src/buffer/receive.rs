@@ -7,6 +7,16 @@ use crate::limits::{MIN_READ, RECEIVE_BUFFER};
 ///
 /// A plain queue of bytes in one piece, because a head is parsed in place and a handler borrows straight from it. The
 /// memory is zeroed once, when it is allocated, and reused from then on.
+///
+/// ```
+/// use monoloop::buffer::Receive;
+///
+/// let mut buffer = Receive::default();
+/// buffer.room(0, 1 << 20)[..5].copy_from_slice(b"hello");
+/// buffer.filled(5);
+/// buffer.consume(2);
+/// assert_eq!(buffer.bytes(), b"llo");
+/// ```
 #[derive(Default)]
 pub struct Receive {
     memory: Vec<u8>,

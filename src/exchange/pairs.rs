@@ -2,6 +2,15 @@ use std::borrow::Cow;
 
 /// Names and values of a query or of a posted form, decoded by the WHATWG rules for
 /// `application/x-www-form-urlencoded`.
+///
+/// ```
+/// # let mut app = monoloop::Router::new(());
+/// app.get("/search", |_, req, res| {
+///     let query = req.query_pairs();                               // ?tag=a&tag=b+c&page=2
+///     let tags: Vec<_> = query.all("tag").collect();               // "a", "b c"
+///     res.text(format!("{tags:?} of {} pairs", query.iter().count()))
+/// });
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Pairs<'a>(&'a [u8]);
 

@@ -6,6 +6,25 @@ use super::{Endpoint, Endpoints, Head, Pairs, Params};
 use crate::http::{Error, Fields, Method, OptionExt, Result, Version};
 
 /// A request, borrowed from the receive buffer.
+///
+/// ```
+/// use monoloop::{Method, Router};
+///
+/// let mut app = Router::new(());
+/// app.post("/items/:id", |_, req, res| {
+///     assert_eq!(req.method(), Method::Post);
+///     let id: u64 = req.param("id")?;                              // 400 if it is no number
+///     let page = req.query("page").unwrap_or("1".into());          // ?page=...
+///     let kind = req.header("Content-Type").unwrap_or("none");     // any case
+///     let cookies = req.headers().all("cookie").count();           // repeated lines are all there
+///     let from = req.peer();
+///     res.text(format!("{id}, page {page}: {} bytes of {kind} and {cookies} cookies from {from}", req.body().len()))
+/// });
+/// app.post("/form", |_, req, res| {
+///     let form = req.form()?;                                      // 415 if it is none
+///     res.text(form.get("name").unwrap_or_default())
+/// });
+/// ```
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     head: &'a Head<'a>,

@@ -31,6 +31,15 @@ use crate::http::{Result, is_field_value};
 /// });
 /// ```
 ///
+/// ```
+/// # let mut app = monoloop::Router::new(());
+/// app.get("/login", |_, _, res| {
+///     let res = res.header("Cache-Control", "no-store").append_header("Set-Cookie", "a=1").append_header("Set-Cookie", "b=2");
+///     assert_eq!(res.get_header("cache-control"), Some("no-store"));
+///     res.status(303).redirect("/home")
+/// });
+/// ```
+///
 /// A mistake with a header, such as a line break in its value, never reaches the wire: the method that finishes the
 /// reply returns it as an error, and the client gets a 500.
 #[must_use = "a reply that is not finished is a 500"]

@@ -4,6 +4,17 @@ use std::fmt;
 ///
 /// Names compare without regard to case (RFC 9110 §5.1). Values are bytes: RFC 9110 §5.5 lets them hold any byte from
 /// 0x80 on.
+///
+/// ```
+/// # let mut app = monoloop::Router::new(());
+/// app.get("/", |_, req, res| {
+///     let mut text = String::new();
+///     for (name, value) in req.headers().iter() {
+///         text += &format!("{name} has {} bytes\n", value.len());
+///     }
+///     res.text(text)
+/// });
+/// ```
 #[derive(Clone, Copy)]
 pub struct Fields<'a>(&'a [httparse::Header<'a>]);
 

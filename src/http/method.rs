@@ -1,6 +1,13 @@
 use std::fmt;
 
 /// A request method (RFC 9110 §9, RFC 5789). Methods are case-sensitive; any other token is answered with 501.
+///
+/// ```
+/// use monoloop::Method;
+///
+/// assert_eq!(Method::from_token("PATCH"), Some(Method::Patch));
+/// assert_eq!(Method::from_token("patch"), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Method {

@@ -5,6 +5,14 @@ use std::time::Duration;
 ///
 /// The protocol core never asks what time it is: it is told. Eight bytes instead of the sixteen of
 /// [`Instant`](std::time::Instant), because every connection stores one.
+///
+/// ```
+/// use monoloop::http::Moment;
+/// use std::time::Duration;
+///
+/// let later = Moment::ZERO + Duration::from_secs(2);
+/// assert_eq!(later.since(Moment::ZERO), Duration::from_secs(2));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(u64);
 

@@ -21,6 +21,18 @@ type Middleware<S> = Box<dyn for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> N
 type Renderer = Box<dyn Fn(&Error, Response<'_>) -> Result<Sent>>;
 
 /// What a middleware decides: to pass the response on, perhaps with more header fields, or to answer itself.
+///
+/// ```
+/// use monoloop::{Request, Response, Router, router::Next};
+/// use std::ops::ControlFlow;
+///
+/// fn nosniff<'r>(_: &mut (), _: &Request<'_>, res: Response<'r>) -> Next<'r> {
+///     ControlFlow::Continue(res.header("X-Content-Type-Options", "nosniff"))
+/// }
+///
+/// let mut app = Router::new(());
+/// app.with(nosniff);
+/// ```
 pub type Next<'r> = ControlFlow<Result<Sent>, Response<'r>>;
 
 /// A table of routes and middleware, to be used by a [`Router`] or mounted in another table.
@@ -33,7 +45,7 @@ pub type Next<'r> = ControlFlow<Result<Sent>, Response<'r>>;
 /// use monoloop::{Router, router::Routes};
 ///
 /// fn users() -> Routes<Vec<String>> {
-///     let mut users = Routes::new();
+///     let mut users = Routes::<Vec<String>>::new();
 ///     users.get("/", |names, _, res| res.text(names.join(", ")));
 ///     users.get("/:index", |names, req, res| {
 ///         let index: usize = req.param("index")?;
@@ -77,6 +89,13 @@ struct Scoped<S> {
 }
 
 /// A registered route; `Display` pads the method so that a list of them lines up.
+///
+/// ```
+/// let mut app = monoloop::Router::new(());
+/// app.any("/x", |_, _, res| res.empty());
+/// let route = app.routes().next().unwrap();
+/// assert_eq!((route.method(), route.path(), route.to_string()), (None, "/x", "ANY    /x".to_owned()));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route<'a> {
     verb: Verb,
@@ -215,6 +234,22 @@ impl<S> fmt::Debug for Routes<S> {
 }
 
 /// What can be mounted in a table of routes.
+///
+/// ```
+/// use monoloop::{Router, router::{Mount, Routes}};
+///
+/// struct Health;
+///
+/// impl<S: 'static> Mount<S> for Health {
+///     fn mount_at(self, prefix: &str, routes: &mut Routes<S>) {
+///         routes.get(&format!("{prefix}/live"), |_, _, res| res.text("alive"));
+///     }
+/// }
+///
+/// let mut app = Router::new(());
+/// app.mount("/health", Health);
+/// assert_eq!(app.routes().next().unwrap().path(), "/health/live");
+/// ```
 pub trait Mount<S> {
     /// Adds everything of this part to `routes`, below `prefix`.
     fn mount_at(self, prefix: &str, routes: &mut Routes<S>);

@@ -3,6 +3,23 @@ use std::time::{Instant, SystemTime};
 use crate::http::Moment;
 
 /// The loop's clock. It is read once per tick; tests put their own in.
+///
+/// ```
+/// use monoloop::{Server, http::Moment, server::Clock};
+///
+/// struct Frozen;
+///
+/// impl Clock for Frozen {
+///     fn now(&mut self) -> Moment {
+///         Moment::ZERO
+///     }
+/// }
+///
+/// # fn main() -> monoloop::server::Result<()> {
+/// let server = Server::bind("127.0.0.1:0")?.clock(Frozen);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Clock {
     /// The time since some fixed start; never goes back.
     fn now(&mut self) -> Moment;

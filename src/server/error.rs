@@ -6,6 +6,15 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a server could not start, or did not end well.
 ///
+/// ```
+/// use monoloop::{Server, server::Error};
+///
+/// let first = Server::bind("127.0.0.1:0").unwrap();
+/// let taken = Server::bind(first.local_addr().to_string()).unwrap_err();
+/// assert!(matches!(&taken, Error::Bind { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse));
+/// assert_eq!(taken.to_string(), format!("{} is already in use", first.local_addr()));
+/// ```
+///
 /// `Debug` is as readable as `Display`, so that `fn main() -> monoloop::server::Result<()>` ends with a sentence.
 #[non_exhaustive]
 pub enum Error {

@@ -217,7 +217,23 @@ impl fmt::Debug for Server {
     }
 }
 
-/// A server with its application, and the loop that joins them.
+/// A server with its application, and the loop that joins them: run it, or turn it in a loop of yours.
+///
+/// ```
+/// use monoloop::{Router, Server};
+/// use std::time::Duration;
+///
+/// # fn main() -> monoloop::server::Result<()> {
+/// let mut running = Server::bind("127.0.0.1:0")?.serve(Router::new(0_u32))?;
+/// while running.turn(Some(Duration::from_millis(1)))? {
+///     *running.app_mut().state_mut() += 1;
+///     if *running.app().state() == 3 {
+///         running.handle().shutdown();
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Running<S> {
     app: Router<S>,
     event_loop: EventLoop,
