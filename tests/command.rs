@@ -81,7 +81,7 @@ fn what_is_created_can_be_read_changed_and_deleted() {
 fn content_types_are_told() {
     let demo = Demo::start(&[]);
     let mut client = demo.connect();
-    assert_eq!(client.ask("GET /plaintext", "", "").field("content-type"), Some("text/plain"));
+    assert_eq!(client.ask("GET /plaintext", "", "").field("content-type"), Some("text/plain; charset=utf-8"));
     assert_eq!(client.ask("GET /json", "", "").field("content-type"), Some("application/json"));
     assert_eq!(client.ask("GET /users/99", "", "").field("content-type"), Some("application/json"));
     let echo = client.ask("POST /echo", "Content-Type: text/x-mine; a=b\r\n", "x");

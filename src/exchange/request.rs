@@ -3,7 +3,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{Endpoint, Endpoints, Head, Pairs, Params};
-use crate::http::{Error, Fields, Method, OptionExt, Result, Version};
+use crate::http::{Error, Fields, Method, Result, Version};
 
 /// A request, borrowed from the receive buffer.
 ///
@@ -94,7 +94,7 @@ impl<'a> Request<'a> {
         let value = self
             .param_str(name)
             .ok_or_else(|| Error::internal(format!("the route of {} has no parameter \"{name}\"", self.path())))?;
-        value.parse().ok().or_status(400, format!("Invalid parameter: {name}"))
+        value.parse().map_err(|_| Error::bad_request(format!("Invalid parameter: {name}")))
     }
 
     /// The parameter `name` of the route, percent-decoded.

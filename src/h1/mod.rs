@@ -1,8 +1,8 @@
 //! The protocol core, sans I/O: bytes and time go in, bytes and wishes come out. Nothing here knows a socket or asks
 //! what time it is, so tests drive it byte by byte with a made-up clock.
 //!
-//! Reading order: [`connection`] (the two state machines), [`state`] (their joint table), [`head`] and what it calls,
-//! [`body`].
+//! Reading order: `connection` (the two state machines), `state` (their joint table), `head` and what it calls,
+//! `body`.
 
 mod authority;
 mod body;

@@ -25,7 +25,7 @@ pub enum Method {
     Options,
     /// `PATCH`
     Patch,
-    /// `TRACE`: never routed, always answered with 405.
+    /// `TRACE`: a [`Router`](crate::Router) always answers it with 405.
     Trace,
 }
 

@@ -1,7 +1,7 @@
 //! The router: from a method and a path to a handler, with 404, 405, HEAD and OPTIONS taken care of.
 //!
 //! [`Routes`] is a table of routes and middleware without state; a [`Router`] is such a table and the state `S` that
-//! its handlers get as `&mut S`. Paths are looked up in a trie of segments ([`trie`]).
+//! its handlers get as `&mut S`. Paths are looked up in a trie of segments (`trie`).
 
 mod path;
 #[cfg(test)]

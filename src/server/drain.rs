@@ -56,8 +56,8 @@ impl EventLoop {
         }
     }
 
-    /// Takes what the kernel has queued, even beyond `max_connections`, closes the listeners, and looks once more at every connection: a request that
-    /// is already in its socket is served.
+    /// Takes what the kernel has queued, even beyond `max_connections`, closes the listeners, and looks once more at
+    /// every connection: a request that is already in its socket is served.
     fn begin_drain(&mut self, service: &mut dyn Service) {
         self.drain = Drain::Draining { until: self.now + self.config.drain_timeout };
         self.acceptor.mark_all_ready();

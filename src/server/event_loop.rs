@@ -211,11 +211,8 @@ impl EventLoop {
         if self.acceptor.mark_ready(token) {
             return;
         }
-        if token == WAKER {
-            if self.shared.take_shutdown() {
-                self.stop(DrainCause::Handle);
-            }
-            return;
+        if token == WAKER && self.shared.take_shutdown() {
+            self.stop(DrainCause::Handle);
         }
         #[cfg(feature = "signals")]
         if let Some((name, times)) = self.signals.as_mut().and_then(|signals| signals.take(token)) {

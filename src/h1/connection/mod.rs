@@ -254,8 +254,8 @@ impl Connection {
 
     // ---- the table --------------------------------------------------------------------------------------------------
 
-    /// The only place where the machines change, but for the steps that lead from `Head` to `Head`. Gives the old
-    /// reading state, for its box.
+    /// The only place where the machines change, but for two: a request that is answered at once leads from `Head` to
+    /// `Head`, and a connection that is released has no state any more. Gives the old reading state, for its box.
     fn transition(&mut self, id: ConnectionId, reading: Reading, writing: Writing) -> Reading {
         let from = self.joint();
         let old = std::mem::replace(&mut self.reading, reading);

@@ -7,7 +7,7 @@ use crate::h1::error::ProtocolError;
 use crate::h1::framing::{Expectation, Framing};
 use crate::h1::head::{self, Message};
 use crate::http::Moment;
-use crate::limits::{MAX_DISCARD, MAX_EMPTY_LINES};
+use crate::limits::{HIGH_WATER, MAX_DISCARD, MAX_EMPTY_LINES};
 
 impl Connection {
     /// The step within `Head`: skips empty lines, looks for the end of the head, parses it, answers its request.
@@ -28,7 +28,7 @@ impl Connection {
             Ok(0) if self.input_ended => self.no_head(cx),
             Ok(0) => Step::Stalled,
             // Nearly always: there was one request, and it is answered.
-            Ok(_) if is_empty && !self.input_ended => Step::Stalled,
+            Ok(_) if is_empty && !self.input_ended && self.owed() < HIGH_WATER => Step::Stalled,
             Ok(_) => Step::Again,
             Err(error) => self.fail(cx, error),
         }
@@ -214,7 +214,7 @@ impl Connection {
     /// Answers the request whose content was collected.
     fn answer_collected(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints, too_large: bool) -> Step {
         let next = Reading::Head { searched: 0, empty_lines: 0 };
-        let Reading::Body(incoming) = std::mem::replace(&mut self.reading, next) else {
+        let Reading::Body(incoming) = self.transition(cx.id, next, Writing::Idle) else {
             unreachable!("within content")
         };
         let mut slots = head::slots();

@@ -1,0 +1,523 @@
+//! What a request costs: allocations, readings of the clock, and what is left behind. The server and its client share a
+//! thread here, the server being turned by hand, so every number is exact.
+//!
+//! Naming the crate `allocation_counter` puts its counting allocator into this test program.
+
+mod support;
+
+use std::cell::{Cell, RefCell};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use monoloop::http::Moment;
+use monoloop::middleware::Cors;
+use monoloop::server::{Clock, CloseReason, ConnectionId, Observer, Running, Tick};
+use monoloop::{Config, Endpoint, Router, Server};
+use support::{LIMIT, get, test_config};
+
+/// Turns of the loop that may bring nothing, while the kernel carries bytes from one socket to the other.
+const PATIENCE: usize = 1_000_000;
+
+// ---- a server and its client in one thread --------------------------------------------------------------------------
+
+struct Pair {
+    running: Running<()>,
+    address: SocketAddr,
+    client: TcpStream,
+}
+
+impl Pair {
+    #[track_caller]
+    fn new(setup: impl FnOnce(&mut Router<()>, Server) -> Server) -> Self {
+        let mut app = Router::new(());
+        let server = setup(&mut app, Server::bind("127.0.0.1:0").expect("a port is free").config(test_config()));
+        let running = server.serve(app).expect("a poll");
+        let address = running.local_addr().expect("it listens").to_string().parse().expect("an address");
+        let client = connect(address);
+        Self { running, address, client }
+    }
+
+    #[track_caller]
+    fn turn(&mut self) {
+        assert!(self.running.turn(Some(Duration::ZERO)).expect("the poll works"), "the server goes on");
+    }
+
+    /// Sends `request` and reads one reply, to learn its length.
+    #[track_caller]
+    fn first_reply(&mut self, request: &[u8]) -> Vec<u8> {
+        self.client.write_all(request).expect("the kernel takes it");
+        let mut reply = Vec::new();
+        let mut room = [0; 4096];
+        for _ in 0..PATIENCE {
+            self.turn();
+            match self.client.read(&mut room) {
+                Ok(count) => reply.extend_from_slice(&room[..count]),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
+            if let Some(end) = whole(&reply) {
+                assert_eq!(end, reply.len(), "nothing stands behind the reply");
+                return reply;
+            }
+        }
+        panic!("no reply");
+    }
+
+    /// Sends `bytes` and takes `expected` bytes of replies. Allocates nothing itself.
+    #[track_caller]
+    fn exchange(&mut self, bytes: &[u8], expected: usize) {
+        self.client.write_all(bytes).expect("the kernel takes it");
+        let (mut room, mut got) = ([0; 16 * 1024], 0);
+        for _ in 0..PATIENCE {
+            self.turn();
+            match self.client.read(&mut room) {
+                Ok(count) => {
+                    assert!(count > 0, "the connection is kept");
+                    got += count;
+                }
+                Err(error) => assert!(error.kind() == ErrorKind::WouldBlock),
+            }
+            if got >= expected {
+                assert!(got == expected, "each reply is as long as the first");
+                return;
+            }
+        }
+        panic!("the replies do not come");
+    }
+}
+
+#[track_caller]
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect_timeout(&address, LIMIT).expect("the server can be reached");
+    stream.set_nodelay(true).expect("TCP_NODELAY can be set");
+    stream.set_nonblocking(true).expect("it can be made so");
+    stream
+}
+
+/// Where the first reply ends, if it is whole.
+fn whole(reply: &[u8]) -> Option<usize> {
+    let head = reply.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let text = std::str::from_utf8(&reply[..head]).expect("a head is text");
+    let length = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Length: "))
+        .map_or(0, |length| length.parse().expect("a length is a number"));
+    (reply.len() >= head + length).then_some(head + length)
+}
+
+// ---- allocations ----------------------------------------------------------------------------------------------------
+
+fn routes(app: &mut Router<()>) {
+    app.get("/plaintext", |_, _, res| res.text("Hello, World!"));
+    app.get("/numbers/:number", |_, req, res| {
+        let number: u32 = req.param("number")?;
+        assert!(number == 42);
+        res.text("a number")
+    });
+    app.get("/names/:name/of/*rest", |_, req, res| {
+        assert!(req.param_str("rest").is_some_and(|rest| rest == "the/great"));
+        res.text(req.param_str("name").unwrap_or_default())
+    });
+    app.get("/field", |_, _, res| res.header("X-Field", "a value").text("with a field"));
+    app.get("/fields", |_, _, res| {
+        res.status(200).append_header("Set-Cookie", "a=1").append_header("Set-Cookie", "b=2").text("with fields")
+    });
+    app.get("/pieces", |_, _, res| {
+        let mut body = res.start()?;
+        for _ in 0..10 {
+            body.write("a piece of the content, ")?;
+        }
+        body.end()
+    });
+    app.post("/echo", |_, req, res| res.send(req.body()));
+}
+
+/// Requests that are measured.
+const REQUESTS: usize = 2000;
+
+/// Counts the allocations of so many requests on a kept connection, each batch of `depth` sent at once.
+#[track_caller]
+fn allocations(setup: impl FnOnce(&mut Router<()>, Server) -> Server, request: &str, depth: usize) -> u64 {
+    let mut pair = Pair::new(setup);
+    let reply = pair.first_reply(request.as_bytes());
+    assert!(reply.starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", String::from_utf8_lossy(&reply));
+    let batch = request.repeat(depth);
+    let rounds = REQUESTS / depth;
+    for _ in 0..rounds / 4 {
+        pair.exchange(batch.as_bytes(), depth * reply.len());
+    }
+    let measured = allocation_counter::measure(|| {
+        for _ in 0..rounds {
+            pair.exchange(batch.as_bytes(), depth * reply.len());
+        }
+    });
+    measured.count_total
+}
+
+#[test]
+fn a_request_in_steady_state_allocates_nothing() {
+    // The clock stands still: what a new second costs is counted below.
+    let plain = |app: &mut Router<()>, server: Server| {
+        routes(app);
+        server.clock(Steps::default())
+    };
+    let cors = |app: &mut Router<()>, server: Server| {
+        routes(app);
+        app.with(Cors::any().middleware());
+        server.clock(Steps::default())
+    };
+    let requests = [
+        ("plaintext", get("/plaintext")),
+        ("a parameter that is parsed", get("/numbers/42")),
+        ("parameters that are text", get("/names/alexander/of/the/great")),
+        ("a field line", get("/field")),
+        ("two field lines", get("/fields")),
+        ("content in pieces", get("/pieces")),
+        ("a query and many fields", fields()),
+        ("content", "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 7\r\n\r\ncontent".to_owned()),
+        (
+            "chunks",
+            "POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n".to_owned(),
+        ),
+    ];
+    let mut found = Vec::new();
+    for (name, request) in &requests {
+        for depth in [1, 16] {
+            let both =
+                [("no middleware", allocations(plain, request, depth)), ("CORS", allocations(cors, request, depth))];
+            let dear = both.into_iter().filter(|(_, count)| *count > 0);
+            found.extend(dear.map(|(with, count)| format!("{name}, {with}, {depth} at a time: {count} of {REQUESTS}")));
+        }
+    }
+    assert!(found.is_empty(), "allocations: {found:#?}");
+}
+
+/// Like what a browser sends.
+fn fields() -> String {
+    let fields: String = (0..20).map(|i| format!("X-Field-{i}: the value of field {i}\r\n")).collect();
+    format!("GET /plaintext?page=2&limit=10 HTTP/1.1\r\nHost: test\r\nOrigin: https://app.example\r\n{fields}\r\n")
+}
+
+#[test]
+fn an_observer_does_not_make_requests_allocate() {
+    let setup = |app: &mut Router<()>, server: Server| {
+        routes(app);
+        server.observer(Counts::default()).clock(Steps::default())
+    };
+    assert_eq!(allocations(setup, &get("/plaintext"), 1), 0);
+    assert_eq!(allocations(setup, &get("/plaintext"), 16), 0);
+}
+
+/// A new second may allocate a little, whatever happens in it.
+#[test]
+fn a_new_second_allocates_a_few_times_at_most() {
+    let clock = Steps { step: Duration::from_millis(700), ..Steps::default() };
+    let wall_readings = Rc::clone(&clock.wall_readings);
+    let setup = |app: &mut Router<()>, server: Server| {
+        routes(app);
+        // A tick lasts 700 ms here, so no timeout may be near.
+        server.config(patient()).clock(clock)
+    };
+    let count = allocations(setup, &get("/plaintext"), 16);
+    assert!(count <= 4 * wall_readings.get(), "{count} in less than {} seconds", wall_readings.get());
+}
+
+fn patient() -> Config {
+    let mut config = test_config();
+    config.idle_timeout = Duration::from_secs(1_000_000);
+    config
+}
+
+// ---- the clock ------------------------------------------------------------------------------------------------------
+
+/// A clock that goes on by `step` at each reading, and counts them.
+#[derive(Clone, Default)]
+struct Steps {
+    step: Duration,
+    readings: Rc<Cell<u64>>,
+    wall_readings: Rc<Cell<u64>>,
+    now: Rc<Cell<Duration>>,
+}
+
+/// The time of day at the start of the made-up clock: not a whole second.
+const START: Duration = Duration::from_millis(1_700_000_000_250);
+
+impl Clock for Steps {
+    fn now(&mut self) -> Moment {
+        self.readings.set(self.readings.get() + 1);
+        self.now.set(self.now.get() + self.step);
+        Moment::from_nanos(self.now.get().as_nanos() as u64)
+    }
+
+    fn wall_clock(&mut self) -> SystemTime {
+        self.wall_readings.set(self.wall_readings.get() + 1);
+        UNIX_EPOCH + START + self.now.get()
+    }
+}
+
+/// An observer that counts.
+#[derive(Clone, Default)]
+struct Counts {
+    ticks: Rc<Cell<u64>>,
+    opened: Rc<Cell<u64>>,
+    closed: Rc<RefCell<Vec<(CloseReason, u64)>>>,
+    open_now: Rc<Cell<usize>>,
+}
+
+impl Counts {
+    fn closed(&self) -> u64 {
+        self.closed.borrow().iter().map(|(_, count)| count).sum()
+    }
+}
+
+impl Observer for Counts {
+    fn connection_opened(&mut self, _: ConnectionId, _: &Endpoint) {
+        self.opened.set(self.opened.get() + 1);
+    }
+
+    fn connection_closed(&mut self, _: ConnectionId, reason: CloseReason) {
+        let mut closed = self.closed.borrow_mut();
+        match closed.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += 1,
+            None => closed.push((reason, 1)),
+        }
+    }
+
+    fn ticked(&mut self, tick: &Tick) {
+        self.ticks.set(self.ticks.get() + 1);
+        self.open_now.set(tick.connections);
+    }
+}
+
+#[test]
+fn the_clock_is_read_once_per_tick_and_the_time_of_day_once_per_second() {
+    let clock = Steps { step: Duration::from_millis(100), ..Steps::default() };
+    let counts = Counts::default();
+    let (clocks, observer) = (clock.clone(), counts.clone());
+    let mut pair = Pair::new(move |app, server| {
+        routes(app);
+        server.config(patient()).clock(clocks).observer(observer)
+    });
+    assert_eq!((clock.readings.get(), clock.wall_readings.get()), (1, 1), "one reading of each at the start");
+
+    let request = get("/plaintext");
+    let length = pair.first_reply(request.as_bytes()).len();
+    for round in 0..500 {
+        match round % 3 {
+            0 => pair.exchange(request.as_bytes(), length),
+            1 => pair.exchange(request.repeat(70).as_bytes(), 70 * length),
+            _ => pair.turn(),
+        }
+        assert_eq!(clock.readings.get(), counts.ticks.get() + 1);
+    }
+
+    // Whenever the `Date` field changes and at no other time: the time of each tick is known.
+    let ticks = counts.ticks.get();
+    let second = |tick: u64| (START + clock.step * (tick as u32 + 1)).as_secs();
+    let mut seconds: Vec<_> = (1..=ticks).map(second).collect();
+    seconds.dedup();
+    assert!(seconds.len() > 15, "{ticks} ticks");
+    assert_eq!(clock.wall_readings.get(), 1 + seconds.len() as u64);
+}
+
+#[test]
+fn the_date_is_that_of_the_tick() {
+    let clock = Steps { step: Duration::from_millis(400), ..Steps::default() };
+    let clocks = clock.clone();
+    let mut pair = Pair::new(move |app, server| {
+        routes(app);
+        server.config(patient()).clock(clocks)
+    });
+    for _ in 0..20 {
+        let reply = String::from_utf8(pair.first_reply(get("/plaintext").as_bytes())).expect("text");
+        let date = reply.lines().find_map(|line| line.strip_prefix("Date: ")).expect("a Date");
+        let date = httpdate::parse_http_date(date).expect("an IMF-fixdate");
+        // The reply was written in this tick or an earlier one.
+        let now = UNIX_EPOCH + START + clock.now.get();
+        let past = now.duration_since(date).expect("it is not in the future");
+        assert!(past < Duration::from_secs(1) + clock.step, "{past:?}");
+    }
+}
+
+// ---- what is left behind --------------------------------------------------------------------------------------------
+
+/// Opens connections, uses them in each way that a client can, and closes them; until the server has seen the end of all.
+#[track_caller]
+fn storm(pair: &mut Pair, counts: &Counts) {
+    let before = counts.opened.get();
+    let expected = before + 300;
+    let requests = [
+        &b""[..],
+        b"GET /plaintext HTTP/1.1\r\nHost: test\r\n\r\n",
+        b"GET /plaintext HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n",
+        b"GET /large HTTP/1.1\r\nHost: test\r\n\r\n",
+        b"GET /none HTTP/1.1\r\nHost: test\r\n\r\nGET /pl",
+        b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 100000\r\n\r\nthe beginning",
+        b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        b"no request\r\n\r\n",
+        b"POST /none HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\nhalf",
+        b"GET /panic HTTP/1.1\r\nHost: test\r\n\r\n",
+    ];
+    for group in 0..30 {
+        let mut clients: Vec<_> = requests.iter().map(|_| connect(pair.address)).collect();
+        for (client, request) in clients.iter_mut().zip(requests) {
+            client.write_all(request).expect("the kernel takes it");
+        }
+        // Some are left before the server has seen them, some in the middle, some after.
+        for _ in 0..group % 4 {
+            pair.turn();
+        }
+    }
+    let limit = Instant::now() + LIMIT;
+    while counts.opened.get() < expected || counts.closed() < expected - 1 {
+        pair.turn();
+        let (opened, closed) = (counts.opened.get(), counts.closed());
+        assert!(Instant::now() < limit, "of {expected} connections, {opened} were opened and {closed} closed");
+    }
+}
+
+#[test]
+fn what_is_opened_is_closed_and_nothing_stays() {
+    let counts = Counts::default();
+    let observer = counts.clone();
+    let mut pair = Pair::new(move |app, server| {
+        routes(app);
+        let large: std::sync::Arc<[u8]> = vec![7; 1 << 20].into();
+        app.get("/large", move |_, _, res| res.send(large.clone()));
+        app.get("/panic", |_, _, _| panic!("this test panics on purpose"));
+        server.observer(observer)
+    });
+    // The first connection is the pair's own, and stays.
+    pair.first_reply(get("/plaintext").as_bytes());
+    for _ in 0..3 {
+        storm(&mut pair, &counts);
+    }
+    let measured = allocation_counter::measure(|| {
+        for _ in 0..3 {
+            storm(&mut pair, &counts);
+        }
+    });
+    assert_eq!(counts.opened.get(), counts.closed() + 1);
+    assert_eq!(counts.open_now.get(), 1);
+    // The pool may keep other buffers than before, but no more than it may.
+    assert!(measured.bytes_current.unsigned_abs() <= monoloop::limits::POOL_BYTES as u64, "{measured:?}");
+    pair.first_reply(get("/plaintext").as_bytes());
+}
+
+// ---- no descriptor is free ------------------------------------------------------------------------------------------
+
+/// Counts the troubles of a server.
+struct Troubles(Rc<Cell<u64>>);
+
+impl Observer for Troubles {
+    fn server_error(&mut self, error: &std::io::Error) {
+        assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::MFILE.raw_os_error()));
+        self.0.set(self.0.get() + 1);
+    }
+}
+
+/// The limit is one of the whole process, so the test runs in a process of its own: this program, called again.
+#[cfg(target_os = "linux")]
+#[test]
+fn without_a_free_descriptor_accepting_pauses_and_goes_on() {
+    const NAME: &str = "without_a_free_descriptor_accepting_pauses_and_goes_on";
+    const CHILD: &str = "MONOLOOP_TEST_CHILD";
+    if std::env::var_os(CHILD).is_some() {
+        return run_out_of_descriptors();
+    }
+    let program = std::env::current_exe().expect("it runs");
+    let output = std::process::Command::new(program).args(["--exact", NAME]).env(CHILD, "1").output();
+    let output = output.expect("it runs again");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[cfg(target_os = "linux")]
+fn run_out_of_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    use std::os::fd::AsRawFd;
+
+    let clock = Steps::default();
+    let troubles = Rc::new(Cell::new(0));
+    let (clocks, observer) = (clock.clone(), Troubles(Rc::clone(&troubles)));
+    let mut config = test_config();
+    config.raise_descriptor_limit = false;
+    let mut pair = Pair::new(move |app, server| {
+        routes(app);
+        server.config(config).clock(clocks).observer(observer)
+    });
+    let request = get("/plaintext");
+    let length = pair.first_reply(request.as_bytes()).len();
+    let mut waiting: Vec<_> = (0..3).map(|_| connect(pair.address)).collect();
+    waiting.iter_mut().for_each(|client| client.write_all(request.as_bytes()).expect("the kernel takes it"));
+
+    let limits = getrlimit(Resource::Nofile);
+    let free = pair.client.try_clone().expect("one is still free").as_raw_fd() as u64;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(free), ..limits }).expect("it may be lowered");
+    for _ in 0..PATIENCE {
+        pair.turn();
+        if troubles.get() > 0 {
+            break;
+        }
+    }
+    for _ in 0..100 {
+        pair.turn();
+        assert_eq!(pair.running.next_deadline(), Some(Duration::from_millis(250)), "it does not spin");
+    }
+    assert_eq!(troubles.get(), 1, "nothing is tried again too early");
+    pair.exchange(request.as_bytes(), length);
+
+    clock.now.set(clock.now.get() + Duration::from_millis(250));
+    pair.turn();
+    assert_eq!(troubles.get(), 2, "it is tried again after the pause");
+
+    // Whoever leaves makes room at once, without a pause: one descriptor at the client's end, one at the server's.
+    pair.client = waiting.remove(0);
+    pair.exchange(b"", length);
+    let mut served = vec![std::mem::replace(&mut pair.client, waiting.remove(0))];
+    pair.exchange(b"", length);
+    pair.turn();
+    assert_eq!(troubles.get(), 3, "for the third there is no descriptor");
+
+    // With a higher limit that one is served too: the listener was not lost.
+    setrlimit(Resource::Nofile, limits).expect("it may be raised again");
+    clock.now.set(clock.now.get() + Duration::from_millis(250));
+    served.push(std::mem::replace(&mut pair.client, waiting.remove(0)));
+    pair.exchange(b"", length);
+    assert_eq!(troubles.get(), 3);
+}
+
+// ---- TCP_NODELAY ----------------------------------------------------------------------------------------------------
+
+/// The accepted socket is found by its addresses, and a duplicate of it asked.
+#[cfg(target_os = "linux")]
+#[test]
+fn accepted_sockets_have_tcp_nodelay() {
+    use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+
+    for nodelay in [true, false] {
+        let mut config = test_config();
+        config.nodelay = nodelay;
+        let mut pair = Pair::new(move |app, server| {
+            routes(app);
+            server.config(config)
+        });
+        pair.first_reply(get("/plaintext").as_bytes());
+        let remote = pair.client.local_addr().expect("it is connected");
+        let entries = support::proc_net_tcp().into_iter();
+        let accepted = entries.filter(|entry| entry.local == pair.address && entry.remote == remote);
+        let inode = accepted.map(|entry| entry.inode).next().expect("the kernel knows it");
+        let name = format!("socket:[{inode}]");
+        let descriptors = std::fs::read_dir("/proc/self/fd").expect("Linux has it");
+        let descriptor = descriptors
+            .filter_map(|entry| entry.ok())
+            .find(|entry| std::fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == &*name))
+            .and_then(|entry| entry.file_name().to_str()?.parse().ok())
+            .expect("it is a descriptor of this process");
+        let process = pidfd_open(getpid(), PidfdFlags::empty()).expect("one may look at oneself");
+        let Ok(duplicate) = pidfd_getfd(process, descriptor, PidfdGetfdFlags::empty()) else {
+            return eprintln!("skipped: this machine does not let a process duplicate its own descriptor");
+        };
+        assert_eq!(rustix::net::sockopt::tcp_nodelay(&duplicate).expect("it is a TCP socket"), nodelay);
+    }
+}

@@ -1,0 +1,423 @@
+//! Holds the walls of the code: what may know what, and what the documents promise. Each failure says what to do.
+//!
+//! It reads the sources as text, so it is quick and sometimes naive. When it is in the way of something good, change the
+//! rule here, with a reason, in the same commit.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+// ---- walls ------------------------------------------------------------------------------------------------------
+
+/// Folders and files of `src/`, from the bottom to the top. A module may name those that stand before it, and itself.
+/// (The command is a crate of its own: it can name only what is public.)
+const LAYERS: [&str; 9] = ["limits", "config", "http", "buffer", "exchange", "h1", "router", "middleware", "server"];
+
+/// What may look up, and why: `(file, module that it names, reason)`.
+const LOOKING_UP: [(&str, &str, &str); 0] = [];
+
+#[test]
+fn a_module_knows_only_those_below_it() {
+    let reexports = reexports();
+    let mut problems = Vec::new();
+    for file in library() {
+        let module = file.module();
+        let level =
+            level(module).unwrap_or_else(|| panic!("{}: put `{module}` into LAYERS in tests/tidy.rs", file.name));
+        for (line, text) in file.code() {
+            for named in crate_paths(text) {
+                let home = reexports.iter().find(|(name, _)| *name == named).map_or(named, |(_, home)| home.as_str());
+                let Some(below) = self::level(home) else {
+                    problems.push(format!("{}:{line}: `crate::{named}` has no place in LAYERS", file.name));
+                    continue;
+                };
+                let allowed = LOOKING_UP.iter().any(|(name, up, _)| *name == file.name && *up == home);
+                if below > level && !allowed {
+                    problems.push(format!(
+                        "{}:{line}: `{module}` names `{home}`, which stands above it: move what both need down, or let \
+                         the upper one call the lower one through a trait",
+                        file.name
+                    ));
+                }
+            }
+            if text.contains("super::super::") || (file.is_root_of_module() && has_word(text, "super::")) {
+                problems.push(format!("{}:{line}: write `crate::` so that the wall is seen", file.name));
+            }
+        }
+    }
+    report(problems);
+}
+
+#[test]
+fn only_the_server_knows_sockets_signals_and_mio() {
+    let words = [
+        "mio",
+        "rustix",
+        "signal_hook",
+        "TcpStream",
+        "TcpListener",
+        "UdpSocket",
+        "UnixStream",
+        "UnixListener",
+        "UnixDatagram",
+    ];
+    only_in(&words, &["src/server/"], "pass bytes, or an `Endpoint`, through src/server/ instead");
+}
+
+#[test]
+fn only_one_file_reads_the_clock() {
+    let words = ["Instant::now", "SystemTime::now", ".elapsed("];
+    only_in(&words, &["src/server/clock.rs"], "take a `Moment` as an argument instead");
+}
+
+#[test]
+fn only_the_head_parser_knows_httparse() {
+    let files = ["src/h1/head.rs", "src/http/fields.rs"];
+    only_in(&["httparse"], &files, "let src/h1/head.rs parse, and check there what httparse lets through");
+}
+
+#[track_caller]
+fn only_in(words: &[&str], homes: &[&str], advice: &str) {
+    let mut problems = Vec::new();
+    for file in sources().iter().filter(|file| !homes.iter().any(|home| file.name.starts_with(home))) {
+        for (line, text) in file.code() {
+            for word in words.iter().filter(|word| has_word(text, word)) {
+                problems.push(format!("{}:{line}: `{word}` belongs only in {}: {advice}", file.name, homes.join(", ")));
+            }
+        }
+    }
+    report(problems);
+    // A rule whose subject has gone would hold for ever and mean nothing.
+    for home in homes {
+        let lives = |file: &Source| file.name.starts_with(home) && words.iter().any(|word| file.text.contains(word));
+        assert!(sources().iter().any(lives), "nothing in {home} uses {words:?} any more: change this rule");
+    }
+}
+
+// ---- files ------------------------------------------------------------------------------------------------------
+
+/// Past this length a file is no chapter any more.
+const MAX_LINES: usize = 500;
+
+#[test]
+fn a_file_can_be_read_in_one_sitting() {
+    let too_long = |file: &Source| {
+        let lines = file.without_tests().lines().count();
+        (lines > MAX_LINES).then(|| {
+            format!("{}: {lines} lines without its tests, more than {MAX_LINES}: look for the seam", file.name)
+        })
+    };
+    report(sources().iter().filter_map(too_long).collect());
+}
+
+#[test]
+fn unit_tests_stand_at_the_end_of_their_file() {
+    let misplaced = |file: &Source| {
+        let (_, tests) = file.text.split_once(TESTS)?;
+        (tests.trim_end().lines().skip(1).position(|line| line == "}") != Some(tests.trim_end().lines().count() - 2))
+            .then(|| {
+                format!("{}: move `mod tests` to the end, since tests/tidy.rs skips the rest of the file", file.name)
+            })
+    };
+    report(sources().iter().filter_map(misplaced).collect());
+}
+
+#[test]
+fn the_top_of_the_repository_holds_what_belongs_there() {
+    let allowed = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "src",
+        "tests",
+        "benches",
+        "docs",
+        "README.md",
+        "CHANGELOG.md",
+        "LICENSE-MIT",
+        "LICENSE-APACHE",
+        "rustfmt.toml",
+        ".gitignore",
+        ".ci",
+    ];
+    // Git's own folder, and what .gitignore names.
+    let ignored = [".git", "target"];
+    let mut problems = Vec::new();
+    for entry in fs::read_dir(root()).expect("the repository can be read") {
+        let name = entry.expect("the repository can be read").file_name().into_string().expect("names are UTF-8");
+        if !allowed.contains(&name.as_str()) && !ignored.contains(&name.as_str()) {
+            problems.push(format!("{name}: move it into a folder, or allow it in tests/tidy.rs with a reason"));
+        }
+    }
+    report(problems);
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    // In pieces, so that this file does not find itself.
+    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("to", "do!"), concat!("unimpl", "emented!")];
+    let mut problems = Vec::new();
+    for folder in ["src", "tests", "benches", "docs"] {
+        for file in read_all(folder, &["rs", "md", "py", "lua"]) {
+            for (number, line) in file.text.lines().enumerate() {
+                for mark in marks.iter().filter(|mark| has_word(line, mark)) {
+                    problems.push(format!("{}:{}: {mark}: do it, or say what is missing", file.name, number + 1));
+                }
+            }
+        }
+    }
+    report(problems);
+}
+
+#[test]
+fn every_limit_says_why() {
+    let limits = read("src/limits.rs");
+    let mut problems = Vec::new();
+    let mut before = "";
+    let mut count = 0;
+    for line in limits.lines() {
+        if line.starts_with("pub const ") {
+            count += 1;
+            if !before.starts_with("/// ") {
+                problems.push(format!("src/limits.rs: {line}: say its unit, why, and what other servers use"));
+            }
+        }
+        before = line;
+    }
+    report(problems);
+    assert!(count > 0, "src/limits.rs has no constants any more: change this rule");
+}
+
+// ---- documents --------------------------------------------------------------------------------------------------
+
+#[test]
+fn the_way_of_the_bytes_is_the_same_everywhere() {
+    let readme = way_of_the_bytes("README.md", &read("README.md"));
+    let landing_page: String = read("src/lib.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("//!"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let landing_page = landing_page.replace("\n ", "\n");
+    for (name, text) in [("src/lib.rs", landing_page), ("docs/ARCHITECTURE.md", read("docs/ARCHITECTURE.md"))] {
+        let way = way_of_the_bytes(name, &text);
+        assert!(way == readme, "copy the picture: {name} has\n{way}\nand README.md has\n{readme}");
+    }
+}
+
+#[test]
+fn the_way_of_the_bytes_names_what_exists() {
+    let way = way_of_the_bytes("README.md", &read("README.md"));
+    let code: String = sources().into_iter().map(|file| file.text).collect();
+    let mut problems = Vec::new();
+    let mut count = 0;
+    let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    for path in way.split(|c| !is_path(c)).filter(|word| word.contains("::")) {
+        let (module, item) = path.split_once("::").expect("it was just found");
+        let exists = if module.starts_with(char::is_uppercase) {
+            has_word(&code, &format!("fn {item}"))
+        } else if item.starts_with(char::is_uppercase) {
+            let code: String = read_all(&format!("src/{module}"), &["rs"]).into_iter().map(|file| file.text).collect();
+            ["struct", "trait"].iter().any(|kind| has_word(&code, &format!("pub {kind} {item}")))
+        } else {
+            root().join(format!("src/{module}/{item}.rs")).exists()
+        };
+        count += 1;
+        if !exists {
+            problems.push(format!("`{path}` in the way of the bytes is not in the code: correct the picture"));
+        }
+    }
+    report(problems);
+    assert!(count > 0, "the picture names no module any more: change this rule");
+}
+
+#[test]
+fn the_readme_has_every_option_of_the_command() {
+    let (table, readme) = (read("src/bin/monoloop/cli.rs"), read("README.md"));
+    let mut problems = Vec::new();
+    let mut count = 0;
+    for option in table.split("Opt { name: \"").skip(1) {
+        let name = option.split('"').next().unwrap_or_default();
+        let value = |field: &str| {
+            let (_, rest) = option.split_once(&format!("{field}: \"")).expect("each option has each field");
+            rest.split('"').next().unwrap_or_default().to_owned()
+        };
+        let (flag, env) = (format!("`--{name} {}`", value("value")), format!("`{}`", value("env")));
+        // A default in parentheses is a sentence; the README may put it in its own words.
+        let default = Some(value("default")).filter(|default| !default.starts_with('('));
+        count += 1;
+        let row = readme.lines().find(|line| line.contains(&flag));
+        match row {
+            None => problems.push(format!("add a row with {flag} to the table in README.md")),
+            Some(row) if !row.contains(&env) => problems.push(format!("name {env} in the row of {flag} in README.md")),
+            Some(row) if default.as_ref().is_some_and(|default| !row.contains(&format!("| {default} |"))) => {
+                problems.push(format!("the default of {flag} is {}: correct README.md", default.unwrap_or_default()));
+            }
+            Some(_) => {}
+        }
+    }
+    report(problems);
+    assert!(count > 0, "the table of options has changed its shape: change this rule");
+}
+
+#[test]
+fn the_readme_shows_the_two_commands() {
+    let readme = read("README.md");
+    for command in ["cargo run --release -- demo", "cargo test"] {
+        let shown = readme.lines().any(|line| line.split('#').next().unwrap_or_default().trim() == command);
+        assert!(shown, "README.md must show `{command}` on a line of its own: it is all that a newcomer needs");
+    }
+}
+
+// ---- reading the sources ----------------------------------------------------------------------------------------
+
+/// How the unit tests of a file begin.
+const TESTS: &str = "\n#[cfg(test)]\nmod tests {\n";
+
+/// A file as text, named as from the top of the repository.
+struct Source {
+    name: String,
+    text: String,
+}
+
+impl Source {
+    /// The folder or file right below `src/`.
+    fn module(&self) -> &str {
+        let rest = self.name.strip_prefix("src/").unwrap_or(&self.name);
+        rest.split(['/', '.']).next().unwrap_or_default()
+    }
+
+    /// Whether `super::` in this file means the crate.
+    fn is_root_of_module(&self) -> bool {
+        let depth = self.name.matches('/').count();
+        depth == 1 || (depth == 2 && self.name.ends_with("/mod.rs"))
+    }
+
+    fn without_tests(&self) -> &str {
+        self.text.split(TESTS).next().unwrap_or_default()
+    }
+
+    /// Numbered lines without comments and unit tests.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.without_tests().lines().map(without_comment).enumerate().map(|(at, line)| (at + 1, line))
+    }
+}
+
+/// The line up to `//`, unless that stands within a string.
+fn without_comment(line: &str) -> &str {
+    for (at, _) in line.match_indices("//") {
+        if line[..at].matches('"').count().is_multiple_of(2) {
+            return &line[..at];
+        }
+    }
+    line
+}
+
+/// Everything in `src/` that is no test.
+fn sources() -> Vec<Source> {
+    let mut files = read_all("src", &["rs"]);
+    files.retain(|file| !file.name.contains("/tests/") && !file.name.ends_with("/tests.rs"));
+    files
+}
+
+/// The library without its landing page.
+fn library() -> Vec<Source> {
+    let mut files = sources();
+    files.retain(|file| !file.name.starts_with("src/bin/") && file.name != "src/lib.rs");
+    files
+}
+
+fn level(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| *layer == module)
+}
+
+/// What `src/lib.rs` re-exports, and from where.
+fn reexports() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for statement in read("src/lib.rs").split(';').filter_map(|text| text.trim().strip_prefix("pub use ")) {
+        let (home, names) = statement.split_once("::").expect("lib.rs re-exports from modules");
+        let names = names.trim_matches(['{', '}']).split(',').map(str::trim).filter(|name| !name.is_empty());
+        found.extend(names.map(|name| (name.to_owned(), home.to_owned())));
+    }
+    found
+}
+
+/// The first name behind each `crate::`, also within braces.
+fn crate_paths(line: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for (at, start) in line.match_indices("crate::") {
+        let rest = &line[at + start.len()..];
+        match rest.strip_prefix('{') {
+            None => found.push(word(rest)),
+            Some(list) => {
+                let list = list.split('}').next().unwrap_or_default();
+                found.extend(list.split(',').map(str::trim).map(word).filter(|name| !name.is_empty()));
+            }
+        }
+    }
+    found
+}
+
+fn word(text: &str) -> &str {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
+}
+
+/// Whether `text` has `word` where no letter stands before or behind it.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(word).any(|(at, _)| {
+        let before = text[..at].chars().next_back().is_some_and(is_letter) && word.starts_with(is_letter);
+        let behind = text[at + word.len()..].chars().next().is_some_and(is_letter) && word.ends_with(is_letter);
+        !before && !behind
+    })
+}
+
+/// The picture: from the socket to the socket.
+#[track_caller]
+fn way_of_the_bytes(name: &str, text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    let from = lines.iter().position(|line| line.contains("socket ─read→"));
+    let to = lines.iter().position(|line| line.contains("socket ←write─"));
+    match (from, to) {
+        (Some(from), Some(to)) if from < to => lines[from..=to].join("\n"),
+        _ => panic!("{name} has no picture of the way of the bytes: copy it from README.md"),
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[track_caller]
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The files below a folder that have one of these extensions, in the order of their names.
+fn read_all(folder: &str, extensions: &[&str]) -> Vec<Source> {
+    let mut paths = BTreeSet::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for path in entries.map(|entry| entry.expect("a folder can be read").path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extensions.iter().any(|known| extension == *known)) {
+                paths.insert(path);
+            }
+        }
+    }
+    paths
+        .into_iter()
+        .map(|path| Source { name: name(&path), text: fs::read_to_string(&path).expect("it is text") })
+        .collect()
+}
+
+fn name(path: &Path) -> String {
+    let path = path.strip_prefix(root()).expect("it was found below");
+    path.to_str().expect("names are UTF-8").to_owned()
+}
+
+#[track_caller]
+fn report(problems: Vec<String>) {
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
