@@ -1,12 +1,11 @@
 //! One connection: the two state machines, and the steps that drive them.
 //!
 //! ```text
-//!                       ┌────────────── answered, persistent ──────────────┐
-//!                       ▼                                                  │
-//!     Reading   ┌──▶  Head ──── head, content to come ───▶ Body ── whole ──┤
-//!               │       └────── answered before its content ──▶ Discard ───┘
-//!               │
-//!     Writing  Idle ── last reply, error, EOF ──▶ Flushing ──▶ HalfClosed ──▶ Closed
+//!     Reading   Head ───── content to come ─────▶ Body ─────┐
+//!                ▲ └─ answered before its content ▶ Discard ─┤
+//!                └──────────── all of it has come ───────────┘
+//!
+//!     Writing   Idle ── last reply, error, EOF ──▶ Flushing ──▶ HalfClosed ──▶ Closed
 //! ```
 //!
 //! **Whoever drives it** reads into [`room`](Connection::room) and reports by [`received`](Connection::received) or
@@ -78,6 +77,7 @@ enum Writing {
         reason: CloseReason,
     },
 }
+
 /// A step of [`Connection::advance`].
 enum Step {
     Again,
