@@ -69,6 +69,7 @@ impl Connection {
             self.finish(cx, CloseReason::Drained, true);
         }
     }
+
     /// Why the connection ended, or is about to.
     pub(crate) const fn close_reason(&self) -> Option<CloseReason> {
         match self.writing {
@@ -78,6 +79,7 @@ impl Connection {
             }
         }
     }
+
     /// When [`expire`](Self::expire) must be called, if no byte comes or goes until then. `activity` is when the last
     /// one did.
     #[inline]
@@ -119,6 +121,7 @@ impl Connection {
             Writing::Flushing { .. } | Writing::Closed { .. } => self.abort(cx.id, reason),
         }
     }
+
     /// Some bytes of a head have come, not only of an empty line, and it is the client that we wait for.
     #[inline]
     fn within_head(&self) -> bool {

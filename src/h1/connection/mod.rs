@@ -210,6 +210,7 @@ impl Connection {
             cx.watch.tell(|observer| observer.backpressure(cx.id, false));
         }
     }
+
     /// Whether more is owed than is good, so that nothing is read or parsed.
     #[inline]
     pub(crate) const fn is_held(&self) -> bool {
