@@ -61,7 +61,11 @@ impl EventLoop {
     fn begin_drain(&mut self, service: &mut dyn Service) {
         self.drain = Drain::Draining { until: self.now + self.config.drain_timeout };
         self.acceptor.mark_all_ready();
-        while self.acceptor.is_ready() {
+        // As many as a queue holds: whoever comes meanwhile must not keep the drain from going on.
+        for _ in 0..self.config.backlog.max(1) {
+            if !self.acceptor.is_ready() {
+                break;
+            }
             self.accept_one();
         }
         self.acceptor.close();

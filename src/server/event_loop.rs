@@ -381,7 +381,12 @@ impl EventLoop {
             let reason = session.connection.close_reason().unwrap_or(CloseReason::ClientClosed);
             session.connection.release(&mut self.pools);
             log::trace!("conn {}: closed, {reason}", session.id);
-            self.watch.tell(|observer| observer.connection_closed(session.id, reason));
+            self.watch.tell(|observer| {
+                if session.connection.is_held() {
+                    observer.backpressure(session.id, false);
+                }
+                observer.connection_closed(session.id, reason);
+            });
         }
         self.acceptor.resume();
     }

@@ -38,8 +38,9 @@ impl Connection {
             Some(reason) => reason,
             None => CloseReason::HandlerClosed,
         };
-        let linger = matches!(reason, CloseReason::BadRequest | CloseReason::ContentUnread | CloseReason::Panicked);
-        self.finish(cx, reason, linger);
+        // A client that did not choose this to be the last reply may have sent more behind the request.
+        let chosen = matches!(reason, CloseReason::NotPersistent | CloseReason::HandlerClosed);
+        self.finish(cx, reason, !chosen);
         false
     }
 
