@@ -43,7 +43,7 @@ impl<T: Pooled> Pool<T> {
         self.lent += 1;
         match self.idle.pop() {
             Some(item) => {
-                self.idle_bytes -= item.footprint();
+                self.idle_bytes -= cost(&*item);
                 item
             }
             None => Box::default(),
@@ -54,7 +54,7 @@ impl<T: Pooled> Pool<T> {
     pub fn give_back(&mut self, mut item: Box<T>) {
         self.lent -= 1;
         item.reset();
-        let bytes = item.footprint();
+        let bytes = cost(&*item);
         if bytes <= POOL_MAX_BUFFER && self.idle_bytes + bytes <= self.max_bytes {
             self.idle_bytes += bytes;
             self.idle.push(item);
@@ -70,6 +70,11 @@ impl<T: Pooled> Pool<T> {
     pub const fn idle_bytes(&self) -> usize {
         self.idle_bytes
     }
+}
+
+/// Bytes of memory that an idle item costs, its box included.
+fn cost<T: Pooled>(item: &T) -> usize {
+    size_of::<T>() + item.footprint()
 }
 
 impl<T> fmt::Debug for Pool<T> {

@@ -47,14 +47,17 @@ impl Wheel {
     /// Makes sure that the session comes up at `deadline`, or up to a slot later; earlier is allowed too.
     #[inline]
     pub(super) fn arm(&mut self, sessions: &mut Slab<Session>, key: usize, deadline: Moment) {
+        let armed = sessions[key].timer.due;
+        if armed == 0 || deadline.as_nanos() < u64::from(armed) * SLOT_NANOS {
+            self.link(sessions, key, deadline);
+        }
+    }
+
+    fn link(&mut self, sessions: &mut Slab<Session>, key: usize, deadline: Moment) {
         let turn = deadline.as_nanos().div_ceil(SLOT_NANOS);
         // What lies beyond the wheel is put into its last slot, and looked at again when that comes up.
         let last = u64::from(self.turn) + WHEEL_SLOTS as u64 - 1;
         let due = turn.clamp(u64::from(self.turn) + 1, last) as u32;
-        let armed = sessions[key].timer.due;
-        if armed != 0 && armed <= due {
-            return;
-        }
         self.disarm(sessions, key);
         let slot = due as usize % WHEEL_SLOTS;
         let next = std::mem::replace(&mut self.heads[slot], key as u32);

@@ -295,7 +295,9 @@ impl Connection {
     /// The next byte begins another request.
     #[inline]
     fn next_request(&mut self, now: Moment) {
-        self.reading = Reading::Head { searched: 0, empty_lines: 0 };
+        if let Reading::Head { searched, empty_lines } = &mut self.reading {
+            (*searched, *empty_lines) = (0, 0);
+        }
         self.began = now;
     }
 }
