@@ -13,7 +13,8 @@ mod head;
 mod incoming;
 mod state;
 mod target;
-#[cfg(test)]
+// Its application replies with JSON too.
+#[cfg(all(test, feature = "json"))]
 mod tests;
 
 pub(crate) use connection::{Budget, Connection, Context, End, Pools, Stall};

@@ -125,7 +125,6 @@ fn faults(app: &mut Router<App>) {
 fn shapes(app: &mut Router<App>) {
     app.get("/close", |_, _, res| res.header("Connection", "close").text("bye"));
     app.post("/close", |_, _, res| res.header("connection", "Close").text("bye"));
-    #[cfg(feature = "json")]
     app.get("/json", |_, _, res| res.json(&["a", "b"]));
     app.get("/large", |_, _, res| res.send(vec![b'x'; LARGE]));
     app.get("/large/borrowed", |_, _, res| res.send(&[b'y'; LARGE]));
@@ -144,7 +143,6 @@ fn shapes(app: &mut Router<App>) {
         }
         body.end()
     });
-    #[cfg(feature = "json")]
     app.get("/json/much", |_, _, res| res.json(&vec!["zzzzzzzz"; 100_000]));
     app.get("/length/true", |_, _, res| res.header("Content-Length", "5").text("12345"));
     app.get("/date", |_, _, res| res.header("Date", "Thu, 01 Jan 1970 00:00:00 GMT").text("old"));
