@@ -1,8 +1,6 @@
 //! The call into the application, guarded: whatever it does, exactly one whole reply stands in the output afterwards.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
+use super::guard::{dispose, guard};
 use super::service::render_json;
 use super::{Admission, Reply, Request, RequestFacts, Response, Sent, Service};
 use crate::buffer::OutputQueue;
@@ -26,12 +24,12 @@ pub(crate) fn conduct(
     call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
 ) -> Conducted {
     reply.begin(facts, output.mark());
-    let (error, panicked) = match guarded(|| call(service, Response::new(reply, output))) {
+    let (error, panicked) = match guard(|| call(service, Response::new(reply, output))) {
         // The recorded progress counts, not the value: a `Sent` may stem from another request.
         Ok(Ok(Sent { .. })) if reply.finished() => return Conducted { error: None, panicked: false },
         Ok(Ok(Sent { .. })) => (Error::internal("the handler returned without finishing this reply"), false),
         Ok(Err(error)) => (error, false),
-        Err(panic) => (panic, true),
+        Err(panic) => (Error::internal(panic), true),
     };
     answer_error(service, &error, panicked, reply, output);
     Conducted { error: Some(error), panicked }
@@ -50,7 +48,7 @@ fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply:
         let written = match attempt {
             0 => {
                 error.headers().for_each(|(name, value)| reply.set_field(name, value, true));
-                guarded(|| service.render(error, Response::new(reply, output)))
+                guard(|| service.render(error, Response::new(reply, output)))
             }
             1 => Ok(render_json(&internal, Response::new(reply, output))),
             // The fields that the middleware set make even a plain reply fail: do without them.
@@ -62,31 +60,23 @@ fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply:
         match written {
             Ok(Ok(Sent { .. })) if reply.finished() => return,
             Ok(Ok(Sent { .. })) => log::error!("the error renderer did not finish its reply"),
-            Ok(Err(second)) => log::error!("the error renderer failed: {second:?}"),
-            Err(panic) => log::error!("the error renderer: {panic:?}"),
+            Ok(Err(second)) => {
+                log_error(&second);
+                dispose(second);
+            }
+            Err(panic) => log::error!("the error renderer {panic}"),
         }
     }
     unreachable!("a reply without header fields can always be encoded");
 }
 
+/// Logs an error. Its source is the application's, and so is the code that formats it.
 fn log_error(error: &Error) {
     // A client's mistake, or a status that the application chose, is no trouble of ours.
-    match error.status() {
-        500 => log::error!("{error:?}"),
-        _ => log::debug!("{error:?}"),
+    let level = if error.status() == 500 { log::Level::Error } else { log::Level::Debug };
+    if let Err(panic) = guard(|| log::log!(level, "{error:?}")) {
+        log::error!("an error that cannot be shown: {panic}");
     }
-}
-
-/// Runs application code; a panic becomes an error.
-#[inline(always)]
-fn guarded(call: impl FnOnce() -> Result<Sent>) -> Result<Result<Sent>> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|payload| Error::internal(panic_message(&*payload)))
-}
-
-pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    format!("panicked: {}", text.unwrap_or("no message"))
 }
 
 /// Asks what becomes of the content of a request, guarded.
@@ -94,6 +84,5 @@ pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
 /// # Errors
 /// The panic of the application.
 pub(crate) fn admit(service: &mut dyn Service, request: &Request<'_>) -> Result<Admission> {
-    catch_unwind(AssertUnwindSafe(|| service.admit(request)))
-        .map_err(|payload| Error::internal(panic_message(&*payload)))
+    guard(|| service.admit(request)).map_err(Error::internal)
 }

@@ -9,6 +9,7 @@ mod close_reason;
 mod conduct;
 mod encode;
 mod endpoint;
+mod guard;
 mod head;
 mod observer;
 mod pairs;
@@ -20,8 +21,9 @@ mod service;
 
 pub use body_writer::BodyWriter;
 pub use close_reason::CloseReason;
-pub(crate) use conduct::{admit, conduct, panic_message};
+pub(crate) use conduct::{admit, conduct};
 pub use endpoint::{Endpoint, Endpoints};
+pub(crate) use guard::{dispose, guard};
 pub use head::Head;
 pub(crate) use observer::Watch;
 pub use observer::{ConnectionId, DrainCause, FinishedReply, Observer, Tick, Timeout};

@@ -1,8 +1,7 @@
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::{CloseReason, Endpoint, Request, panic_message};
+use super::{CloseReason, Endpoint, Request, guard};
 use crate::buffer::ReplyRecord;
 use crate::http::{Error, Method, Moment};
 
@@ -151,8 +150,8 @@ impl Watch {
 
 #[cold]
 fn tell_guarded(event: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(event)) {
-        log::error!("the observer {}", panic_message(&*payload));
+    if let Err(panic) = guard(event) {
+        log::error!("the observer {panic}");
     }
 }
 

@@ -242,6 +242,10 @@ impl Reply {
                 }
                 self.fields.remove(name);
             }
+            // There is never more than one of these.
+            4 if is_name(name, b"date") => self.fields.remove(name),
+            6 if is_name(name, b"server") => self.fields.remove(name),
+            12 if is_name(name, b"content-type") => self.fields.remove(name),
             17 if is_name(name, b"transfer-encoding") => {
                 return self.blame("Transfer-Encoding is the server's to set".to_owned());
             }
@@ -253,10 +257,16 @@ impl Reply {
         self.fields.push(name, value);
     }
 
+    /// Removes all lines of this name.
+    pub(super) fn remove_field(&mut self, name: &str) {
+        self.close &= !name.eq_ignore_ascii_case("connection");
+        self.fields.remove(name);
+    }
+
     /// `close` and `keep-alive` say what the connection does; other options are passed on (RFC 9110 §7.6.1).
     fn set_connection(&mut self, value: &str, replace: bool) {
         if replace {
-            self.fields.remove("connection");
+            self.remove_field("connection");
         }
         let mut others = Vec::new();
         for option in value.split(',').map(str::trim).filter(|option| !option.is_empty()) {

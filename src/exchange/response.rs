@@ -129,7 +129,7 @@ impl<'a> Response<'a> {
 
     /// Removes all field lines of this name that were set so far.
     pub fn remove_header(self, name: &str) -> Self {
-        self.reply.fields.remove(name);
+        self.reply.remove_field(name);
         self
     }
 

@@ -32,6 +32,8 @@ pub(super) struct Message<'a> {
     /// The client asked for `keep-alive` in so many words.
     pub(super) asked_keep_alive: bool,
     pub(super) expectation: Expectation,
+    /// Bytes of another request stand behind this one already.
+    pub(super) followed: bool,
 }
 
 /// [`parse`] for the rare second look at a head.
@@ -74,6 +76,7 @@ pub(super) fn parse<'a>(
         (None, Version::Http10) => {}
         (None, Version::Http11) => return Err(ProtocolError::Host),
     }
+    let framing = read.framing.framing(version)?;
     Ok(Some(Message {
         head: Head {
             method,
@@ -86,7 +89,12 @@ pub(super) fn parse<'a>(
             fields,
         },
         len,
-        framing: read.framing.framing(version)?,
+        framing,
+        followed: match framing {
+            Framing::None => bytes.len() > len,
+            Framing::Length(length) => (bytes.len() - len) as u64 > length,
+            Framing::Chunked => false,
+        },
         persistent: read.framing.persistent(version),
         asked_keep_alive: read.framing.keep_alive,
         expectation: match read.expectation {

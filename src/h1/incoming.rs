@@ -1,7 +1,7 @@
 use super::body::BodyDecoder;
 use super::framing::Framing;
 use crate::buffer::{Pooled, Receive};
-use crate::limits::{MAX_READ, RECEIVE_BUFFER};
+use crate::limits::{CONTENT_BUFFER, MAX_READ};
 
 /// A request whose content is still to come.
 ///
@@ -33,7 +33,7 @@ impl Incoming {
     pub(super) fn room(&mut self) -> Option<&mut [u8]> {
         let BodyDecoder::Length { left } = self.decoder else { return None };
         let left = usize::try_from(left).unwrap_or(usize::MAX);
-        let wanted = self.content.bytes().len().clamp(RECEIVE_BUFFER, MAX_READ).min(left);
+        let wanted = self.content.bytes().len().clamp(CONTENT_BUFFER, MAX_READ).min(left);
         let room = self.content.room(wanted, usize::MAX);
         let len = room.len().min(left);
         Some(&mut room[..len])

@@ -432,6 +432,12 @@ impl<S> Service for Router<S> {
     }
 
     fn refuse(&mut self, request: Request<'_>, error: Error, response: Response<'_>) -> Result<Sent> {
+        let mut spans = Spans::default();
+        let found = self.routes.trie.find(request.raw_path(), &mut spans);
+        let request = match found.map(|index| &self.routes.endpoints[index]) {
+            Some(endpoint) => request.with_params(Params { names: endpoint.pattern.names(), spans: &spans }),
+            None => request,
+        };
         match run_middleware(&self.routes.middleware, &mut self.state, &request, response) {
             ControlFlow::Continue(_) => Err(error),
             ControlFlow::Break(answered) => answered.and(Err(error)),

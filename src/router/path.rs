@@ -46,7 +46,7 @@ impl Pattern {
                     names.push(part[1..].into());
                     Segment::Rest
                 }
-                _ => Segment::Literal(part.into()),
+                _ => Segment::Literal(decode(part).into()),
             })
             .collect();
         let unique = |i: usize| !names[i].is_empty() && !names[..i].contains(&names[i]);

@@ -15,8 +15,8 @@ use crate::exchange::Spans;
 #[derive(Debug)]
 pub(super) struct Trie {
     nodes: Vec<Node>,
-    /// The endpoints of paths without parameters, by their whole text: the walk would come to the same one, since it
-    /// tries literals first.
+    /// The endpoints of paths without parameters and without percent signs, by their whole text: the walk would come to
+    /// the same one, since it tries literals first.
     exact: Literals,
 }
 
@@ -56,9 +56,8 @@ impl Trie {
             };
         }
         let endpoint = *self.nodes[at].endpoint.get_or_insert(new as u32);
-        if pattern.names().is_empty()
-            && let Err(at) = self.exact.position(pattern.as_str().as_bytes())
-        {
+        let is_plain = pattern.names().is_empty() && !pattern.as_str().contains('%');
+        if is_plain && let Err(at) = self.exact.position(pattern.as_str().as_bytes()) {
             self.exact.insert(at, pattern.as_str(), endpoint);
         }
         endpoint as usize

@@ -63,6 +63,21 @@ impl Acceptor {
         self.any_ready && self.paused_until.is_none()
     }
 
+    /// Whether the kernel has said that nothing waits.
+    pub(super) const fn is_exhausted(&self) -> bool {
+        !self.any_ready
+    }
+
+    /// Whether the listening sockets are closed.
+    pub(super) const fn is_closed(&self) -> bool {
+        self.listeners.is_empty()
+    }
+
+    /// How many listening sockets there are.
+    pub(super) const fn len(&self) -> usize {
+        self.listeners.len()
+    }
+
     /// When to try again after trouble.
     pub(super) const fn paused_until(&self) -> Option<Moment> {
         self.paused_until

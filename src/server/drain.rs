@@ -23,6 +23,10 @@ pub(super) enum Drain {
 }
 
 impl Drain {
+    pub(super) const fn is_draining(self) -> bool {
+        matches!(self, Self::Draining { .. })
+    }
+
     pub(super) const fn deadline(self) -> Option<Moment> {
         match self {
             Self::Serving => None,
@@ -51,7 +55,9 @@ impl EventLoop {
     pub(super) fn drain(&mut self, service: &mut dyn Service) {
         match self.drain {
             Drain::Delayed { until } if self.now >= until => self.begin_drain(service),
-            Drain::Draining { until } if self.now >= until && !self.sessions.is_empty() => self.cut(false),
+            Drain::Draining { until } if self.now >= until => self.cut(false),
+            // Descriptors ran out before the queue was empty, and since then there were some.
+            Drain::Draining { .. } if self.acceptor.is_exhausted() => self.acceptor.close(),
             _ => {}
         }
     }
@@ -61,32 +67,46 @@ impl EventLoop {
     fn begin_drain(&mut self, service: &mut dyn Service) {
         self.drain = Drain::Draining { until: self.now + self.config.drain_timeout };
         self.acceptor.mark_all_ready();
-        // As many as a queue holds: whoever comes meanwhile must not keep the drain from going on.
-        for _ in 0..self.config.backlog.max(1) {
+        // As many as the queues hold (Linux takes one more than it is told): whoever comes meanwhile must not keep the
+        // drain from going on.
+        let queued = (self.config.backlog.max(1) as usize).saturating_add(1) * self.acceptor.len();
+        for _ in 0..queued {
             if !self.acceptor.is_ready() {
                 break;
             }
             self.accept_one();
         }
-        self.acceptor.close();
-        let keys: Vec<usize> = self.sessions.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            self.sessions[key].readiness.readable = true;
-            self.make_runnable(key);
+        // Without a free descriptor the rest waits for one.
+        if self.acceptor.paused_until().is_none() {
+            self.acceptor.close();
         }
+        let keys: Vec<usize> = self.sessions.iter().map(|(key, _)| key).collect();
+        keys.into_iter().for_each(|key| self.look_once_more(key));
         self.pump_runnable(service);
     }
 
-    /// Closes whatever is left.
+    /// Reads from a session although no event says that there is something.
+    pub(super) fn look_once_more(&mut self, key: usize) {
+        self.sessions[key].readiness.readable = true;
+        self.make_runnable(key);
+    }
+
+    /// Closes whatever is left. Who only had to notice that its connection has ended is not counted as cut off.
     fn cut(&mut self, signalled: bool) {
-        self.forced = Some((self.sessions.len(), signalled));
         self.drain = Drain::Draining { until: self.now + Duration::MAX };
         self.acceptor.close();
         let keys: Vec<usize> = self.sessions.iter().map(|(key, _)| key).collect();
+        let mut connections = 0;
         for key in keys {
             let session = &mut self.sessions[key];
-            session.connection.abort(session.id, CloseReason::Cut);
+            if !session.closed && !session.connection.owes_nothing() {
+                session.connection.abort(session.id, CloseReason::Cut);
+                connections += 1;
+            }
             self.close(key);
+        }
+        if connections > 0 {
+            self.forced = Some((connections, signalled));
         }
     }
 }

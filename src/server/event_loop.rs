@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use super::session::{After, Session};
 use super::signals::Signals;
 use super::{Decision, Hook, Server};
 use crate::config::Config;
-use crate::exchange::{CloseReason, ConnectionId, DrainCause, Endpoint, Reply, Service, Tick, Watch, panic_message};
+use crate::exchange::{CloseReason, ConnectionId, DrainCause, Endpoint, Reply, Service, Tick, Watch, guard};
 use crate::h1::{Context, Pools};
 use crate::http::{Millis, Moment};
 use crate::limits::{ACCEPT_BUDGET, EVENTS};
@@ -142,7 +141,7 @@ impl EventLoop {
 
     /// Whether the drain has ended.
     pub(super) fn is_done(&self) -> bool {
-        matches!(self.drain, Drain::Draining { .. }) && self.sessions.is_empty()
+        self.drain.is_draining() && self.sessions.is_empty() && self.acceptor.is_closed()
     }
 
     // ---- waiting ----------------------------------------------------------------------------------------------------
@@ -215,9 +214,9 @@ impl EventLoop {
             self.stop(DrainCause::Handle);
         }
         #[cfg(feature = "signals")]
-        if let Some((name, times)) = self.signals.as_mut().and_then(|signals| signals.take(token)) {
-            self.interrupted = true;
-            for _ in 0..times {
+        if let Some(name) = self.signals.as_mut().and_then(|signals| signals.take(token)) {
+            // Signals that come together are one wish, not two.
+            if !std::mem::replace(&mut self.interrupted, true) {
                 self.stop(DrainCause::Signal(name));
                 self.signalled = true;
             }
@@ -282,12 +281,15 @@ impl EventLoop {
         let deadline = session.connection.deadline(&self.config, session.idle_timeout, self.now);
         self.wheel.arm(&mut self.sessions, key, deadline);
         self.watch.tell(|observer| observer.connection_opened(id, &peer));
+        if self.drain.is_draining() {
+            self.look_once_more(key);
+        }
     }
 
     fn ask_hook(&mut self, peer: &Endpoint) -> Decision {
         let Some(hook) = &mut self.on_connection else { return Decision::Accept };
-        catch_unwind(AssertUnwindSafe(|| hook(peer))).unwrap_or_else(|payload| {
-            log::error!("on_connection {}", panic_message(&*payload));
+        guard(|| hook(peer)).unwrap_or_else(|panic| {
+            log::error!("on_connection {panic}");
             Decision::Refuse
         })
     }
@@ -329,7 +331,7 @@ impl EventLoop {
             service,
             watch: &mut self.watch,
             idle_timeout: &mut idle_timeout,
-            draining: matches!(self.drain, Drain::Draining { .. }),
+            draining: self.drain.is_draining(),
         };
         first(session, &mut cx);
         let after = session.pump(&mut cx, self.interrupted);
@@ -355,7 +357,7 @@ impl EventLoop {
             if deadline > self.now {
                 self.wheel.arm(&mut self.sessions, key, deadline);
             } else {
-                self.turn(key, service, |session, cx| session.connection.expire(cx));
+                self.turn(key, service, Session::expire);
             }
         }
     }

@@ -10,17 +10,18 @@ pub(super) struct Readiness {
     pub(super) readable: bool,
     /// A write may take something.
     pub(super) writable: bool,
-    /// The client has closed its side. Sticky: data and FIN can share one edge, and no other comes, so from now on
-    /// only EOF exhausts reading.
-    pub(super) read_closed: bool,
+    /// A short read exhausts nothing any more, only `WouldBlock` and EOF do. Sticky. The client has closed its side:
+    /// data and FIN can share one edge, and no other comes. Or it has sent urgent data: a read stops short of that.
+    pub(super) to_the_end: bool,
 }
 
 impl Readiness {
     /// Adds what an event says. An error makes both directions ready: the next call will tell which error it is.
     #[inline]
     pub(super) fn add(&mut self, event: &Event) {
-        self.read_closed |= event.is_read_closed();
-        self.readable |= event.is_readable() || self.read_closed || event.is_error();
+        let to_the_end = event.is_read_closed() || event.is_priority();
+        self.to_the_end |= to_the_end;
+        self.readable |= event.is_readable() || to_the_end || event.is_error();
         self.writable |= event.is_writable() || event.is_error();
     }
 }
@@ -28,6 +29,6 @@ impl Readiness {
 impl fmt::Display for Readiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mark = |on: bool, mark| if on { mark } else { "-" };
-        write!(f, "{}{}{}", mark(self.readable, "r"), mark(self.writable, "w"), mark(self.read_closed, "x"))
+        write!(f, "{}{}{}", mark(self.readable, "r"), mark(self.writable, "w"), mark(self.to_the_end, "x"))
     }
 }

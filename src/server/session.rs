@@ -101,6 +101,22 @@ impl Session {
         }
     }
 
+    /// The deadline of this session has passed.
+    ///
+    /// If it owes something, the kernel may take more long before it says so (Linux announces room only when a third of
+    /// the send buffer is free): a client that reads slowly but steadily is not idle.
+    pub(super) fn expire(&mut self, cx: &mut Context<'_>) {
+        if self.connection.output().is_some() {
+            self.readiness.writable = true;
+            self.flush(cx);
+            let deadline = self.connection.deadline(cx.config, *cx.idle_timeout, self.activity);
+            if deadline > cx.now {
+                return;
+            }
+        }
+        self.connection.expire(cx);
+    }
+
     fn may_read(&self) -> bool {
         self.readiness.readable && self.connection.wants_read()
     }
@@ -124,7 +140,7 @@ impl Session {
             }
             Ok(count) => {
                 let short = count < room.len() && self.socket.short_means_exhausted() && !partial_reads;
-                self.readiness.readable = !short || self.readiness.read_closed;
+                self.readiness.readable = !short || self.readiness.to_the_end;
                 budget.bytes = budget.bytes.saturating_sub(count);
                 self.activity = cx.now;
                 self.connection.received(count, cx.now);

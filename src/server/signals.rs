@@ -50,15 +50,15 @@ impl Signals {
         Ok(signals)
     }
 
-    /// The name of the signal that this event brings, and how often it came.
-    pub(super) fn take(&mut self, token: Token) -> Option<(&'static str, usize)> {
+    /// The name of the signal that this event brings.
+    pub(super) fn take(&mut self, token: Token) -> Option<&'static str> {
         let pipe = self.pipes.iter_mut().find(|pipe| pipe.token == token)?;
         let mut bytes = [0; 16];
-        let mut count = 0;
-        while let Ok(read @ 1..) = pipe.reader.read(&mut bytes) {
-            count += read;
+        let mut came = false;
+        while let Ok(1..) = pipe.reader.read(&mut bytes) {
+            came = true;
         }
-        (count > 0).then_some((pipe.name, count))
+        came.then_some(pipe.name)
     }
 }
 

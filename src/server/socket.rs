@@ -18,6 +18,9 @@ impl Socket {
     /// Registers for both directions, once and for all: edge triggering needs no `epoll_ctl` per request.
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
+        // Urgent data cuts reads short, so one has to know of it.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let both = both | Interest::PRIORITY;
         match self {
             Self::Tcp(stream) => stream.register(registry, token, both),
             Self::Unix(stream) => stream.register(registry, token, both),
@@ -64,7 +67,7 @@ impl Socket {
     }
 
     /// Whether a short read or write means that the kernel has no more: epoll(7) says so of stream sockets, and Linux
-    /// keeps to it for TCP. A unix socket hands over one buffer per call; elsewhere nothing is promised.
+    /// keeps to it for TCP, but for urgent data and FIN (see `Readiness::to_the_end`). A unix socket hands over one buffer per call; elsewhere nothing is promised.
     #[inline]
     pub(super) const fn short_means_exhausted(&self) -> bool {
         cfg!(any(target_os = "linux", target_os = "android")) && matches!(self, Self::Tcp(_))

@@ -65,9 +65,14 @@ impl Connection {
     /// The server drains and the socket has nothing more: a connection between two requests ends.
     pub(crate) fn drain(&mut self, cx: &mut Context<'_>) {
         let between = matches!((&self.reading, self.writing), (Reading::Head { .. }, Writing::Idle));
-        if between && self.has_no_input() {
+        if between && !self.held && !self.within_head() {
             self.finish(cx, CloseReason::Drained, true);
         }
+    }
+
+    /// Whether the client has got everything that it will get, so that it loses nothing if the socket goes now.
+    pub(crate) const fn owes_nothing(&self) -> bool {
+        matches!(self.writing, Writing::HalfClosed { .. } | Writing::Closed { .. })
     }
 
     /// Why the connection ended, or is about to.

@@ -2,10 +2,11 @@
 
 use super::{Connection, Context, Step};
 use crate::buffer::ReplyRecord;
-use crate::exchange::{CloseReason, Request, RequestFacts, Response, Sent, Service, conduct};
+use crate::exchange::{CloseReason, Request, RequestFacts, Response, Sent, Service, conduct, dispose};
 use crate::h1::error::ProtocolError;
 use crate::h1::head::Message;
 use crate::http::{Error, Method, Millis, Result};
+use crate::limits::SHARE_FROM;
 
 impl Connection {
     /// Has a request answered by `call`, and ends the connection if this is its last reply; tells whether it goes on.
@@ -24,7 +25,7 @@ impl Connection {
         cx.watch.tell(|observer| observer.request(cx.id, &request));
         let close = match close {
             None if !message.persistent => Some(CloseReason::NotPersistent),
-            None if cx.draining => Some(CloseReason::Drained),
+            None if cx.draining && !message.followed => Some(CloseReason::Drained),
             close => close,
         };
         let announce = message.asked_keep_alive.then(|| keep_alive(cx).as_secs());
@@ -38,9 +39,11 @@ impl Connection {
             Some(reason) => reason,
             None => CloseReason::HandlerClosed,
         };
-        // A client that did not choose this to be the last reply may have sent more behind the request.
+        // A client that did not choose this to be the last reply may have sent more behind the request; and whatever
+        // comes late must not cost it the end of a reply that still stands in the kernel.
         let chosen = matches!(reason, CloseReason::NotPersistent | CloseReason::HandlerClosed);
-        self.finish(cx, reason, !chosen);
+        let linger = !chosen || self.owed() >= SHARE_FROM;
+        self.finish(cx, reason, linger);
         false
     }
 
@@ -105,6 +108,9 @@ impl Connection {
             if let Some(error) = &conducted.error {
                 cx.watch.tell(|observer| observer.request_failed(cx.id, error));
             }
+        }
+        if let Some(error) = conducted.error {
+            dispose(error);
         }
         conducted.panicked
     }

@@ -218,9 +218,10 @@ impl Connection {
             unreachable!("within content")
         };
         let mut slots = head::slots();
-        let Ok(Some(message)) = head::parse_again(&incoming.head, &mut slots, cx.config) else {
+        let Ok(Some(mut message)) = head::parse_again(&incoming.head, &mut slots, cx.config) else {
             unreachable!("this head was parsed before");
         };
+        message.followed = !self.has_no_input();
         let (content, close, refusal) = match too_large {
             true => (&[][..], Some(CloseReason::BadRequest), Some(ProtocolError::ContentTooLarge.into())),
             false => (incoming.content.bytes(), None, None),

@@ -194,30 +194,25 @@ impl Bench {
     #[track_caller]
     fn pump(&mut self) -> bool {
         let mut budget = Budget { requests: TURN_REQUESTS, bytes: TURN_BYTES };
-        let mut stall = match self.connection.has_no_input() {
-            true => Stall::Input,
-            false => self.advance(&mut budget),
-        };
+        let mut reads = self.connection.has_no_input() && self.may_read();
         loop {
-            if stall == Stall::Input && self.may_read() {
-                if budget.bytes == 0 {
-                    return true;
-                }
+            if reads {
                 self.fill(&mut budget);
-                stall = self.advance(&mut budget);
             }
+            let stall = self.advance(&mut budget);
             self.most_owed = self.most_owed.max(self.connection.owed());
             self.flush();
-            match stall {
+            reads = match stall {
                 Stall::Budget => return true,
-                Stall::Output if !self.connection.is_held() => stall = self.advance(&mut budget),
-                Stall::Input if self.may_read() => {}
+                Stall::Output if !self.connection.is_held() => false,
+                Stall::Input if self.may_read() && budget.bytes == 0 => return true,
+                Stall::Input if self.may_read() => true,
                 Stall::Input if self.draining && self.connection.close_reason().is_none() => {
                     self.connection.drain(context!(self));
                     return self.end();
                 }
                 Stall::Input | Stall::Output => return self.end(),
-            }
+            };
         }
     }
 
