@@ -205,6 +205,14 @@ impl<S> Routes<S> {
         self.listed.iter().map(|&(verb, endpoint)| Route { verb, path: self.endpoints[endpoint].pattern.as_str() })
     }
 
+    /// The endpoint that answers a request, and the request with the parameters of that route.
+    #[inline]
+    fn locate<'a>(&'a self, request: Request<'a>, spans: &'a mut Spans) -> (Option<&'a Endpoint<S>>, Request<'a>) {
+        let Some(index) = self.trie.find(request.raw_path(), spans) else { return (None, request) };
+        let endpoint = &self.endpoints[index];
+        (Some(endpoint), request.with_params(Params { names: endpoint.pattern.names(), spans }))
+    }
+
     fn add(&mut self, verb: Verb, pattern: Pattern, handler: Handler<S>) {
         let index = self.trie.insert(&pattern, self.endpoints.len());
         if index == self.endpoints.len() {
@@ -369,12 +377,6 @@ impl<S> fmt::Debug for Router<S> {
 }
 
 impl<S> Router<S> {
-    /// The endpoint that answers `path`; its parameters go to `spans`.
-    #[inline]
-    fn find(&self, path: &str, spans: &mut Spans) -> Option<&Endpoint<S>> {
-        self.routes.trie.find(path, spans).map(|index| &self.routes.endpoints[index])
-    }
-
     /// All methods that any route answers: for `OPTIONS *`.
     fn allowed_anywhere(&self) -> MethodSet {
         let endpoints = self.routes.endpoints.iter();
@@ -405,7 +407,8 @@ impl<S> Router<S> {
 impl<S> Service for Router<S> {
     /// Content is worth waiting for only if a handler will see it.
     fn admit(&mut self, request: &Request<'_>) -> Admission {
-        let endpoint = self.find(request.raw_path(), &mut Spans::default());
+        let mut spans = Spans::default();
+        let (endpoint, _) = self.routes.locate(*request, &mut spans);
         match endpoint.and_then(|endpoint| endpoint.handler(request.method())) {
             Some(_) => Admission::Buffer,
             None => Admission::Now,
@@ -415,12 +418,7 @@ impl<S> Service for Router<S> {
     #[inline]
     fn call(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent> {
         let mut spans = Spans::default();
-        let found = self.routes.trie.find(request.raw_path(), &mut spans);
-        let endpoint = found.map(|index| &self.routes.endpoints[index]);
-        let request = match endpoint {
-            Some(endpoint) => request.with_params(Params { names: endpoint.pattern.names(), spans: &spans }),
-            None => request,
-        };
+        let (endpoint, request) = self.routes.locate(request, &mut spans);
         let response = match run_middleware(&self.routes.middleware, &mut self.state, &request, response) {
             ControlFlow::Continue(response) => response,
             ControlFlow::Break(answered) => return answered,
@@ -433,11 +431,7 @@ impl<S> Service for Router<S> {
 
     fn refuse(&mut self, request: Request<'_>, error: Error, response: Response<'_>) -> Result<Sent> {
         let mut spans = Spans::default();
-        let found = self.routes.trie.find(request.raw_path(), &mut spans);
-        let request = match found.map(|index| &self.routes.endpoints[index]) {
-            Some(endpoint) => request.with_params(Params { names: endpoint.pattern.names(), spans: &spans }),
-            None => request,
-        };
+        let (_, request) = self.routes.locate(request, &mut spans);
         match run_middleware(&self.routes.middleware, &mut self.state, &request, response) {
             ControlFlow::Continue(_) => Err(error),
             ControlFlow::Break(answered) => answered.and(Err(error)),
