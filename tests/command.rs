@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 /// Longest wait for anything.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -311,6 +311,36 @@ fn a_second_signal_cuts_at_once() {
         assert_eq!(demo.process.end(), End { code: Some(1), output: String::new(), errors });
         assert!(client.is_closed());
     }
+}
+
+/// The process stands still until both are there.
+#[test]
+fn two_signals_at_once_were_a_forced_shutdown() {
+    let mut demo = Demo::start(&[]);
+    let id = Pid::from_child(&demo.process.child);
+    demo.process.signal(Signal::STOP);
+    let (_, status) = waitpid(Some(id), WaitOptions::UNTRACED).expect("it is ours").expect("it was waited for");
+    assert!(status.stopped(), "{status:?}");
+    for signal in [Signal::TERM, Signal::INT, Signal::CONT] {
+        demo.process.signal(signal);
+    }
+    let end = demo.process.end();
+    assert_eq!((end.code, end.errors.as_str()), (Some(0), ""), "{end:?}");
+    let output = ["SIGTERM", "SIGINT"]
+        .map(|name| format!("{name} received. Shutting down gracefully...\nAll connections closed. Goodbye.\n"));
+    assert!(output.contains(&end.output), "{end:?}");
+}
+
+/// The client has its EOF and does not close, so its connection lives until the drain is over; it lost nothing.
+#[test]
+fn an_idle_client_that_lingers_was_a_forced_shutdown() {
+    let mut demo = Demo::start(&["--drain-timeout", "500ms"]);
+    let mut idle = demo.connect();
+    assert_eq!(idle.ask("GET /", "", "").status, 200);
+    demo.process.signal(Signal::TERM);
+    assert!(idle.is_closed());
+    let output = "SIGTERM received. Shutting down gracefully...\nAll connections closed. Goodbye.\n".to_owned();
+    assert_eq!(demo.process.end(), End { code: Some(0), output, errors: String::new() });
 }
 
 #[test]

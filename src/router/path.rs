@@ -128,6 +128,8 @@ mod tests {
             covers("/api", "/api") && covers("/api", "/api/") && covers("/api", "/api/x") && covers("/api", "/%61pi/x")
         );
         assert!(!covers("/api", "/") && !covers("/api", "/apis") && !covers("/api", "/x/api"));
+        assert!(covers("/caf%C3%A9", "/caf%c3%a9/x") && covers("/a%2Fb", "/a%2fb") && covers("/100%", "/100%25/x"));
+        assert!(!covers("/caf%C3%A9", "/caf%25C3%25A9") && !covers("/a%2Fb", "/a/b"));
         assert!(covers("/t/:id", "/t/1/x") && !covers("/t/:id", "/t") && !covers("/t/:id", "/t/"));
         assert!(Pattern::root().covers("/") && Pattern::root().covers("/x/y") && Pattern::root().covers("*"));
     }

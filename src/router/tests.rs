@@ -142,6 +142,58 @@ fn a_mounted_part_keeps_its_routes_and_its_middleware_below_the_prefix() {
     assert_eq!(listed, ["GET    /", "GET    /part", "GET    /part/:id"]);
 }
 
+/// Each spelling of a path that leads to the route leads through the middleware of its mount.
+#[test]
+fn a_percent_sign_in_a_mount_led_around_its_middleware() {
+    // Prefix, what it means in the spellings of a request, and what is another path.
+    let cases: [(&str, &[&str], &[&str]); 7] = [
+        ("/caf%C3%A9", &["/caf%C3%A9", "/caf%c3%a9", "/%63af%C3%A9"], &["/caf%25C3%25A9", "/cafe", "/caf%2543"]),
+        ("/caf\u{e9}", &["/caf%C3%A9", "/caf%c3%a9", "/%63af%C3%A9"], &["/caf%25C3%25A9", "/cafe"]),
+        ("/a%2Fb", &["/a%2Fb", "/a%2fb", "/%61%2Fb"], &["/a/b", "/a%252Fb"]),
+        ("/100%", &["/100%25", "/%3100%25"], &["/100", "/100%2525"]),
+        ("/100%25", &["/100%25", "/10%30%25"], &["/100", "/100%2525"]),
+        ("/%3Aid", &["/:id", "/%3Aid", "/%3aid"], &["/7"]),
+        ("/plain", &["/plain", "/%70lain", "/plai%6E"], &["/plain%20"]),
+    ];
+    for (prefix, same, others) in cases {
+        let mut part = Routes::new();
+        part.with(|(), _, _| ControlFlow::Break(Err(Error::new(401, "guarded"))));
+        part.get("/", |_, _, res| res.text("secret"));
+        part.get("/x", |_, _, res| res.text("secret"));
+        let mut app = Router::new(());
+        app.mount(prefix, part);
+        let mut open = Router::new(());
+        open.get(prefix, |_, _, res| res.text("found"));
+        open.get(&format!("{prefix}/x"), |_, _, res| res.text("found"));
+        for path in same.iter().flat_map(|path| [(*path).to_owned(), format!("{path}/x")]) {
+            let line = format!("GET {path}");
+            assert_eq!(answer(&mut open, &line), "200 found", "{prefix} as {path}");
+            assert_eq!(answer(&mut app, &line), "401 {\"error\":\"guarded\"}", "{prefix} as {path}");
+        }
+        for path in others.iter().flat_map(|path| [(*path).to_owned(), format!("{path}/x")]) {
+            let line = format!("GET {path}");
+            assert_eq!(&answer(&mut open, &line)[..3], "404", "{prefix} is not {path}");
+            assert_eq!(&answer(&mut app, &line)[..3], "404", "{prefix} is not {path}");
+        }
+    }
+}
+
+#[test]
+fn a_refused_request_had_no_parameters_of_its_route() {
+    let mut app = Router::new(());
+    app.with(|_, req, res| match req.param::<String>("id") {
+        Ok(id) => ControlFlow::Continue(res.header("X-Id", id)),
+        Err(error) => ControlFlow::Break(Err(error)),
+    });
+    app.post("/users/:id", |_, _, res| res.empty());
+    let cases =
+        [("413", "Content-Length: 9999999"), ("417", "Expect: tea"), ("417", "Content-Length: 3\r\nExpect: tea")];
+    for (status, fields) in cases {
+        let reply = ask(&mut app, "POST /users/a%2Fb", &[fields]);
+        assert_eq!((&reply[9..12], field(&reply, "X-Id")), (status, vec!["a/b"]), "{fields}");
+    }
+}
+
 #[test]
 fn what_middleware_set_survives_an_error_and_what_the_handler_set_does_not() {
     let mut app = Router::new(());

@@ -217,6 +217,9 @@ mod tests {
             "/users/me/x",
             "/files/*rest",
             "/caf\u{e9}",
+            "/th%C3%A9",
+            "/a%2Fb/x",
+            "/100%",
         ];
         type Case<'a> = (&'a str, Option<(&'a str, &'a [&'a str])>);
         let cases: &[Case<'_>] = &[
@@ -239,6 +242,11 @@ mod tests {
             ("/users%2Fme", None),
             ("/users/a%2Fb", Some(("/users/:id", &["a%2Fb"]))),
             ("/caf%C3%A9", Some(("/caf\u{e9}", &[]))),
+            ("/th%c3%A9", Some(("/th%C3%A9", &[]))),
+            ("/th%25C3%25A9", None),
+            ("/a%2Fb/x", Some(("/a%2Fb/x", &[]))),
+            ("/a/b/x", None),
+            ("/100%25", Some(("/100%", &[]))),
             ("//users", None),
             ("/nothing", None),
             ("*", None),

@@ -145,6 +145,19 @@ fn shapes(app: &mut Router<App>) {
     });
     app.get("/json/much", |_, _, res| res.json(&vec!["zzzzzzzz"; 100_000]));
     app.get("/length/true", |_, _, res| res.header("Content-Length", "5").text("12345"));
+    app.get("/date/twice", |_, _, res| {
+        res.append_header("Date", "Thu, 01 Jan 1970 00:00:00 GMT")
+            .append_header("Date", "Fri, 02 Jan 1970 00:00:00 GMT")
+            .text("dated")
+    });
+    app.get("/server/twice", |_, _, res| res.append_header("Server", "one").append_header("server", "two").text("x"));
+    app.get("/type/twice", |_, _, res| {
+        res.append_header("Content-Type", "text/one").append_header("content-type", "text/two").text("x")
+    });
+    app.get("/close/removed", |_, _, res| res.header("Connection", "close").remove_header("CONNECTION").text("stays"));
+    app.get("/close/replaced", |_, _, res| {
+        res.header("Connection", "close").header("connection", "keep-alive").text("stays")
+    });
     app.get("/date", |_, _, res| res.header("Date", "Thu, 01 Jan 1970 00:00:00 GMT").text("old"));
     app.get("/204", |_, _, res| res.status(204).empty());
     app.get("/204/content", |_, _, res| res.status(204).header("Content-Length", "3").text("abc"));

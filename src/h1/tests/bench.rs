@@ -170,6 +170,11 @@ impl Bench {
         self.wait(due)
     }
 
+    /// The loop asks an idle connection to end, whether it is one or not.
+    pub(super) fn drain(&mut self) {
+        self.connection.drain(context!(self));
+    }
+
     pub(super) fn deadline(&self) -> Moment {
         self.connection.deadline(&self.config, self.idle_timeout, self.activity)
     }

@@ -237,6 +237,52 @@ fn a_drain_closes_idle_connections_and_finishes_the_others() {
 }
 
 #[test]
+fn a_drain_dropped_the_request_of_a_connection_that_was_held() {
+    let mut bench = bench();
+    bench.window = 0;
+    bench.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n").send(GET);
+    assert!(bench.connection.is_held() && bench.seen().len() == 1, "the second waits in the socket");
+    bench.draining = true;
+    bench.drain();
+    bench.turn();
+    assert_eq!((bench.fate(), bench.reason()), (Fate::Open, None));
+    bench.read(usize::MAX);
+    check(&bench, &[200, 200], Fate::Lingers, CloseReason::Drained);
+    assert!(!bench.replies()[0].closes() || !bench.replies()[1].closes(), "only one reply is the last");
+    bench.restart();
+}
+
+#[test]
+fn half_an_empty_line_held_a_drain_to_its_cut() {
+    let mut bench = bench();
+    bench.send("\r");
+    bench.draining = true;
+    bench.turn();
+    check(&bench, &[], Fate::Lingers, CloseReason::Drained);
+    bench.restart();
+}
+
+/// In one read, so that each is seen to be followed by another; of a kind each, since each comes to its answer in a way of
+/// its own.
+#[test]
+fn a_drain_answered_only_the_first_of_a_pipeline() {
+    let kinds = [
+        GET,
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
+        "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+    ];
+    for request in kinds {
+        let mut bench = bench();
+        bench.draining = true;
+        bench.send(request.repeat(20));
+        assert_eq!((bench.statuses(), bench.reason()), (vec![200; 20], Some(CloseReason::Drained)), "{request:?}");
+        let closing: Vec<bool> = bench.replies().iter().map(|reply| reply.closes()).collect();
+        assert!(closing[19] && !closing[..19].contains(&true), "{request:?}: only the last one says so: {closing:?}");
+        bench.restart();
+    }
+}
+
+#[test]
 fn an_idle_connection_owns_nothing() {
     let mut bench = bench();
     bench.check_pools();

@@ -132,6 +132,13 @@ fn common_fields() {
 }
 
 #[test]
+fn a_field_of_which_there_is_one_was_doubled_by_append_header() {
+    assert_eq!(reply_to(get("/date/twice")).field("Date"), Some("Fri, 02 Jan 1970 00:00:00 GMT"));
+    assert_eq!(reply_to(get("/server/twice")).field("Server"), Some("two"));
+    assert_eq!(reply_to(get("/type/twice")).field("Content-Type"), Some("text/two"));
+}
+
+#[test]
 fn head_has_the_fields_of_get() {
     for path in [
         "/",
@@ -187,6 +194,17 @@ fn a_handler_that_closes_says_so_and_does() {
     assert_eq!((bench.fate(), bench.reason()), (Fate::Closed, Some(CloseReason::HandlerClosed)));
     assert!(bench.only_reply().closes());
     bench.restart();
+}
+
+#[test]
+fn a_close_that_the_handler_took_back_closed_all_the_same() {
+    for path in ["/close/removed", "/close/replaced"] {
+        let mut bench = bench();
+        bench.send(get(path)).send(get("/"));
+        assert_eq!((bench.statuses(), bench.fate()), (vec![200, 200], Fate::Open), "{path}");
+        assert_eq!(bench.replies()[0].field("Connection"), None, "{path}");
+        bench.restart();
+    }
 }
 
 #[test]
