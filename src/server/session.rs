@@ -110,7 +110,8 @@ impl Session {
             self.readiness.writable = true;
             self.flush(cx);
             let deadline = self.connection.deadline(cx.config, *cx.idle_timeout, self.activity);
-            if deadline > cx.now {
+            let failed = self.connection.close_reason() == Some(CloseReason::SocketError);
+            if failed || deadline > cx.now {
                 return;
             }
         }
