@@ -6,13 +6,11 @@ use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use monoloop::http::Moment;
-use monoloop::server::{Clock, CloseReason, DrainCause, Error, Running, Timeout};
+use monoloop::server::{CloseReason, DrainCause, Error, Running, Timeout};
 use monoloop::{Router, Server};
-use support::{Client, Event, Gate, LIMIT, TestServer, assert_same, gate, get, pattern, test_config};
+use support::{Client, Event, Gate, Hand, LIMIT, TestServer, assert_same, gate, get, pattern, test_config};
 
 const SHORT: Duration = Duration::from_millis(300);
 const EIGHT: usize = 8 << 20;
@@ -281,22 +279,6 @@ fn a_client_that_never_ends_is_cut() {
         other => panic!("it was cut: {other:?}"),
     }
     assert_last(&log.events());
-}
-
-/// A clock that the test turns.
-#[derive(Clone, Default)]
-struct Hand(Arc<AtomicU64>);
-
-impl Hand {
-    fn advance(&self, by: Duration) {
-        self.0.fetch_add(by.as_nanos() as u64, Ordering::SeqCst);
-    }
-}
-
-impl Clock for Hand {
-    fn now(&mut self) -> Moment {
-        Moment::from_nanos(self.0.load(Ordering::SeqCst))
-    }
 }
 
 #[test]

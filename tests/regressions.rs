@@ -8,15 +8,13 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::panic::panic_any;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use log::{LevelFilter, Log, Metadata, Record};
-use monoloop::http::Moment;
-use monoloop::server::{Clock, CloseReason, ConnectionId, Decision, Observer, Running};
+use monoloop::server::{CloseReason, ConnectionId, Decision, Observer, Running};
 use monoloop::{Config, Endpoint, Error, Request, Router, Server};
-use support::{Client, Event, LIMIT, TestServer, assert_same, pattern, test_config};
+use support::{Client, Event, Hand, LIMIT, TestServer, assert_same, pattern, test_config};
 #[cfg(target_os = "linux")]
 use support::{gate, get};
 
@@ -216,22 +214,6 @@ fn a_hook_that_explodes_killed_the_server() {
 }
 
 // ---- replies that were cut off --------------------------------------------------------------------------------------
-
-/// A clock that the test turns.
-#[derive(Clone, Default)]
-struct Hand(Arc<AtomicU64>);
-
-impl Hand {
-    fn advance(&self, by: Duration) {
-        self.0.fetch_add(by.as_nanos() as u64, Ordering::SeqCst);
-    }
-}
-
-impl Clock for Hand {
-    fn now(&mut self) -> Moment {
-        Moment::from_nanos(self.0.load(Ordering::SeqCst))
-    }
-}
 
 #[track_caller]
 fn turn(running: &mut Running<()>) {

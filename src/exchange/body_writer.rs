@@ -43,12 +43,7 @@ impl<'a> BodyWriter<'a> {
     /// Encodes the head behind which the content will stand.
     pub(super) fn new(response: Response<'a>, content_type: &str) -> Result<Self> {
         let Response { reply, output } = response;
-        if let Some(fault) = reply.fault.take() {
-            return Err(fault);
-        }
-        if reply.status == 204 {
-            reply.fields.remove("content-length");
-        }
+        reply.seal()?;
         let gap = reply.encode_head(output.inline(), content_type, Length::Gap);
         let content_from = output.inline().len();
         Ok(Self { reply, output, gap, content_from })
@@ -124,10 +119,23 @@ impl fmt::Display for TooLarge {
 impl std::error::Error for TooLarge {}
 
 impl Reply {
-    /// A `Content-Length` of the handler's must be true; only a reply to HEAD and a 304 may tell of content that they
-    /// do not bring. A 204 never has one (RFC 9110 §8.6): it is dropped.
+    /// Ends the head: gives the first mistake that was made with it. A 204 never has a `Content-Length` (RFC 9110 §8.6):
+    /// it is dropped.
     #[inline]
-    pub(super) fn check_length(&mut self, length: usize) -> Result<()> {
+    pub(super) fn seal(&mut self) -> Result<()> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
+        if self.status == 204 {
+            self.fields.remove("content-length");
+        }
+        Ok(())
+    }
+
+    /// A `Content-Length` of the handler's must be true; only a reply to HEAD and a 304 may tell of content that they
+    /// do not bring.
+    #[inline]
+    pub(super) fn check_length(&self, length: usize) -> Result<()> {
         match self.fields.has.content_length {
             None => Ok(()),
             Some(claimed) => self.check_claimed_length(claimed, length),
@@ -135,17 +143,12 @@ impl Reply {
     }
 
     #[cold]
-    fn check_claimed_length(&mut self, claimed: u64, length: usize) -> Result<()> {
+    fn check_claimed_length(&self, claimed: u64, length: usize) -> Result<()> {
         match self.status {
-            204 => self.fields.remove("content-length"),
-            205 if claimed != 0 => return Err(Error::internal("a 205 has no content")),
-            205 => {}
-            _ if claimed == length as u64 || (length == 0 && !self.has_content()) => {}
-            _ => {
-                let detail = format!("Content-Length says {claimed}, but the content has {length} bytes");
-                return Err(Error::internal(detail));
-            }
+            205 if claimed != 0 => Err(Error::internal("a 205 has no content")),
+            205 => Ok(()),
+            _ if claimed == length as u64 || (length == 0 && !self.has_content()) => Ok(()),
+            _ => Err(Error::internal(format!("Content-Length says {claimed}, but the content has {length} bytes"))),
         }
-        Ok(())
     }
 }

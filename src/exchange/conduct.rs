@@ -50,10 +50,11 @@ fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply:
                 error.headers().for_each(|(name, value)| reply.set_field(name, value, true));
                 guard(|| service.render(error, Response::new(reply, output)))
             }
-            1 => Ok(render_json(&internal, Response::new(reply, output))),
-            // The fields that the middleware set make even a plain reply fail: do without them.
             _ => {
-                reply.drop_fields();
+                // If the fields that the middleware set make even a plain reply fail, it does without them.
+                if attempt == 2 {
+                    reply.drop_fields();
+                }
                 Ok(render_json(&internal, Response::new(reply, output)))
             }
         };

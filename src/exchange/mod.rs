@@ -28,7 +28,7 @@ pub use head::Head;
 pub(crate) use observer::Watch;
 pub use observer::{ConnectionId, DrainCause, FinishedReply, Observer, Tick, Timeout};
 pub use pairs::Pairs;
-pub(crate) use params::{MAX_PARAMS, Params, Spans};
+pub(crate) use params::{MAX_PARAMS, Params, Spans, decode_segment};
 pub use reply::Reply;
 pub(crate) use reply::{PreparedField, RequestFacts};
 pub use request::Request;

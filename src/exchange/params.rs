@@ -23,6 +23,15 @@ impl<'a> Params<'a> {
         let index = self.names.iter().position(|known| **known == *name)?;
         let (start, end) = self.spans[index];
         let raw = &raw_path[start as usize..end as usize];
-        Some(if raw.contains('%') { percent_decode_str(raw).decode_utf8_lossy() } else { Cow::Borrowed(raw) })
+        Some(decode_segment(raw))
+    }
+}
+
+/// A part of a request's path, percent-decoded. The head was checked: it decodes to UTF-8.
+#[inline]
+pub(crate) fn decode_segment(segment: &str) -> Cow<'_, str> {
+    match segment.bytes().any(|byte| byte == b'%') {
+        false => Cow::Borrowed(segment),
+        true => percent_decode_str(segment).decode_utf8_lossy(),
     }
 }

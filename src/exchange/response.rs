@@ -226,9 +226,7 @@ impl<'a> Response<'a> {
     #[inline]
     fn finish(self, content_type: &str, content: Content<'_>) -> Result<Sent> {
         let Self { reply, output } = self;
-        if let Some(fault) = reply.fault.take() {
-            return Err(fault);
-        }
+        reply.seal()?;
         let length = content.as_bytes().len();
         reply.check_length(length)?;
         let has_content = reply.has_content();

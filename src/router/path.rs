@@ -1,10 +1,6 @@
 //! Paths of routes, and how the segments of a request compare with them.
 
-use std::borrow::Cow;
-
-use percent_encoding::percent_decode_str;
-
-use crate::exchange::MAX_PARAMS;
+use crate::exchange::{MAX_PARAMS, decode_segment};
 
 /// A parsed path of a route: `/users/:id/files/*rest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +42,7 @@ impl Pattern {
                     names.push(part[1..].into());
                     Segment::Rest
                 }
-                _ => Segment::Literal(decode(part).into()),
+                _ => Segment::Literal(decode_segment(part).into()),
             })
             .collect();
         let unique = |i: usize| !names[i].is_empty() && !names[..i].contains(&names[i]);
@@ -92,18 +88,9 @@ impl Pattern {
         self.segments.iter().all(|segment| match (segment, parts.next()) {
             (Segment::Rest, _) => true,
             (Segment::Param, Some(part)) => !part.is_empty(),
-            (Segment::Literal(literal), Some(part)) => decode(part) == **literal,
+            (Segment::Literal(literal), Some(part)) => decode_segment(part) == **literal,
             (_, None) => false,
         })
-    }
-}
-
-/// A segment of a request's path, percent-decoded. The head was checked: it decodes to UTF-8.
-#[inline]
-fn decode(segment: &str) -> Cow<'_, str> {
-    match segment.bytes().any(|byte| byte == b'%') {
-        false => Cow::Borrowed(segment),
-        true => percent_decode_str(segment).decode_utf8_lossy(),
     }
 }
 

@@ -18,7 +18,8 @@ pub(super) enum Drain {
     Serving,
     /// It was asked to stop and serves as before, until then.
     Delayed { until: Moment },
-    /// It takes no new connection, and every reply is the last of its connection. Then what is left is cut.
+    /// It takes no new connection, and a reply is the last of its connection unless more requests stand behind its own.
+    /// Then what is left is cut.
     Draining { until: Moment },
 }
 

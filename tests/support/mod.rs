@@ -8,18 +8,35 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use monoloop::server::{self, CloseReason, ConnectionId, DrainCause, FinishedReply, Observer, Tick, Timeout};
+use monoloop::http::Moment;
+use monoloop::server::{self, Clock, CloseReason, ConnectionId, DrainCause, FinishedReply, Observer, Tick, Timeout};
 use monoloop::{Config, Endpoint, Error, Handle, Request, Router, Server};
 use rustix::net::sockopt;
 
 /// The longest that any wait may take.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
+
+/// A clock that the test turns.
+#[derive(Clone, Default)]
+pub(crate) struct Hand(Arc<AtomicU64>);
+
+impl Hand {
+    pub(crate) fn advance(&self, by: Duration) {
+        self.0.fetch_add(by.as_nanos() as u64, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Hand {
+    fn now(&mut self) -> Moment {
+        Moment::from_nanos(self.0.load(Ordering::SeqCst))
+    }
+}
 
 // ---- the server -----------------------------------------------------------------------------------------------------
 

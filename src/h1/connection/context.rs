@@ -18,7 +18,7 @@ pub(crate) struct Context<'a> {
     pub(crate) watch: &'a mut Watch,
     /// The connection's own idle timeout; a handler may set it.
     pub(crate) idle_timeout: &'a mut Millis,
-    /// Every reply is the last one of its connection.
+    /// The server stops: a reply is the last one of its connection unless another request stands behind its own.
     pub(crate) draining: bool,
 }
 

@@ -237,23 +237,22 @@ impl Connection {
     /// The step within the content of a request that is already answered.
     pub(super) fn discard_content(&mut self, cx: &mut Context<'_>) -> Step {
         let Reading::DiscardContent(incoming) = &mut self.reading else { unreachable!("within discarded content") };
+        let bytes = self.input.as_deref().map_or(&[][..], Receive::bytes);
+        let (consumed, end) = match incoming.decoder.decode(bytes) {
+            Ok(piece) => (piece.consumed, piece.end),
+            Err(error) => return self.fail(cx, error),
+        };
         if let Some(input) = &mut self.input {
-            match incoming.decoder.decode(input.bytes()) {
-                Ok(piece) => {
-                    let (consumed, end) = (piece.consumed, piece.end);
-                    input.consume(consumed);
-                    if end {
-                        let next = Reading::Head { searched: 0, empty_lines: 0 };
-                        let Reading::DiscardContent(incoming) = self.transition(cx.id, next, Writing::Idle) else {
-                            unreachable!("within discarded content");
-                        };
-                        cx.pools.incoming.give_back(incoming);
-                        self.next_request(cx.now);
-                        return Step::Again;
-                    }
-                }
-                Err(error) => return self.fail(cx, error),
-            }
+            input.consume(consumed);
+        }
+        if end {
+            let next = Reading::Head { searched: 0, empty_lines: 0 };
+            let Reading::DiscardContent(incoming) = self.transition(cx.id, next, Writing::Idle) else {
+                unreachable!("within discarded content");
+            };
+            cx.pools.incoming.give_back(incoming);
+            self.next_request(cx.now);
+            return Step::Again;
         }
         if self.input_ended {
             self.finish(cx, CloseReason::ClientClosedEarly, false);
