@@ -24,7 +24,7 @@
 //!
 //! Where to go on: [`Router`] and [`router::Routes`] for paths and middleware, [`Request`] and [`Response`] for what a
 //! handler sees, [`Error`] for what it may return by `?`, [`Config`] for limits and timeouts, [`Server`] and [`Handle`]
-//! for starting and stopping, [`server::Observer`] for watching.
+//! for starting and stopping, [`server::Observer`] for watching, [`TestClient`] for the tests of an application.
 //!
 //! # The way of the bytes
 //!
@@ -41,13 +41,14 @@
 //! # In which order to read the code
 //!
 //! 1. [`limits`]: every constant, with its reason.
-//! 2. `server/event_loop.rs`: the tick. Then `server/session.rs`: the pump of one socket.
+//! 2. `server/event_loop.rs`: the tick. Then `sessions/mod.rs`, what a tick does with its sessions, and
+//!    `sessions/session.rs`, the pump of one.
 //! 3. `h1/connection/mod.rs`: the state machines of one connection; `h1/state.rs`: the table of their joint states; then
 //!    `h1/connection/requests.rs`, from bytes to a request that can be answered.
 //! 4. `h1/head.rs`, `h1/framing.rs`, `h1/body.rs`: the parsers.
 //! 5. `exchange/service.rs` and `exchange/conduct.rs`: the call into the application; `exchange/response.rs`: its reply.
 //! 6. `router/mod.rs` and `router/trie.rs`: from a path to a handler.
-//! 7. `server/deadlines.rs`, `server/accept.rs`, `server/drain.rs`: time, overload and the end.
+//! 7. `sessions/deadlines.rs`, `server/accept.rs`, `server/drain.rs`: time, overload and the end.
 //!
 //! `docs/ARCHITECTURE.md` in the repository is the guided tour.
 //!
@@ -67,12 +68,15 @@ pub mod limits;
 pub mod middleware;
 pub mod router;
 pub mod server;
+mod sessions;
+pub mod testing;
 
 pub use config::Config;
 pub use exchange::{BodyWriter, Endpoint, Request, Response, Sent};
 pub use http::{Error, Method, OptionExt, Result};
 pub use router::Router;
 pub use server::{Handle, Server, serve};
+pub use testing::TestClient;
 
 /// Runs the examples of the README as tests.
 #[cfg(all(doctest, feature = "json"))]

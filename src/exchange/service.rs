@@ -65,6 +65,25 @@ pub trait Service {
     }
 }
 
+/// Whoever serves can be lent.
+impl<A: Service + ?Sized> Service for &mut A {
+    fn admit(&mut self, request: &Request<'_>) -> Admission {
+        (**self).admit(request)
+    }
+
+    fn call(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent> {
+        (**self).call(request, response)
+    }
+
+    fn refuse(&mut self, request: Request<'_>, error: Error, response: Response<'_>) -> Result<Sent> {
+        (**self).refuse(request, error, response)
+    }
+
+    fn render(&mut self, error: &Error, response: Response<'_>) -> Result<Sent> {
+        (**self).render(error, response)
+    }
+}
+
 /// The default error reply: `{"error":"..."}`.
 pub(crate) fn render_json(error: &Error, response: Response<'_>) -> Result<Sent> {
     response.header("Content-Type", "application/json").send(error.to_json())

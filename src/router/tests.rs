@@ -1,61 +1,32 @@
 //! The router as a client sees it: requests in, replies out, through the protocol core.
 
 use std::ops::ControlFlow;
-use std::time::UNIX_EPOCH;
 
 use super::{Router, Routes};
-use crate::config::Config;
-use crate::exchange::{ConnectionId, Endpoint, Endpoints, Reply, Watch};
-use crate::h1::{Budget, Connection, Context, Pools};
-use crate::http::{Error, Method, Moment};
+use crate::TestClient;
+use crate::http::{Error, Method};
 use crate::middleware::Cors;
+use crate::testing::TestReply;
 
-struct Nowhere;
-
-impl Endpoints for Nowhere {
-    fn peer(&self) -> Endpoint {
-        Endpoint::Unix
-    }
-
-    fn local(&self) -> Endpoint {
-        Endpoint::Unix
-    }
-}
-
-/// The reply to one request without content: `fields` are whole lines.
-fn ask<S>(app: &mut Router<S>, line: &str, fields: &[&str]) -> String {
-    let config = Config::default();
-    let (mut connection, mut pools) = (Connection::new(), Pools::new());
-    let mut cx = Context {
-        now: Moment::from_nanos(1),
-        id: ConnectionId(1),
-        config: &config,
-        pools: &mut pools,
-        reply: &mut Reply::new(None, config.max_response_buffer, UNIX_EPOCH),
-        service: app,
-        watch: &mut Watch::default(),
-        idle_timeout: &mut config.idle_timeout.into(),
-        draining: false,
-    };
-    let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
-    let request = format!("{line} HTTP/1.1\r\nHost: test\r\n{fields}\r\n");
-    connection.room(cx.pools, &config)[..request.len()].copy_from_slice(request.as_bytes());
-    connection.received(request.len(), cx.now);
-    connection.advance(&mut cx, &Nowhere, &mut Budget { requests: 9, bytes: 9999 });
-    let output = connection.output().and_then(|output| output.as_slice()).unwrap_or_default();
-    String::from_utf8(output.to_vec()).unwrap()
+/// The reply to one request without content; `line` is method and target, `fields` are field lines.
+#[track_caller]
+fn ask<S>(app: &mut Router<S>, line: &str, fields: &[&str]) -> TestReply {
+    let (method, target) = line.split_once(' ').unwrap();
+    let mut client = TestClient::new(app);
+    let request = client.request(Method::from_token(method).unwrap(), target);
+    let fields = fields.iter().map(|line| line.split_once(": ").unwrap());
+    fields.fold(request, |request, (name, value)| request.header(name, value)).send()
 }
 
 /// Status code and content.
+#[track_caller]
 fn answer<S>(app: &mut Router<S>, line: &str) -> String {
     let reply = ask(app, line, &[]);
-    let (head, content) = reply.split_once("\r\n\r\n").expect("a reply");
-    format!("{} {content}", &head[9..12])
+    format!("{} {}", reply.status(), reply.text())
 }
 
-fn field<'r>(reply: &'r str, name: &str) -> Vec<&'r str> {
-    let head = reply.split("\r\n\r\n").next().unwrap_or_default();
-    head.lines().filter_map(|line| line.split_once(": ")).filter(|(key, _)| *key == name).map(|(_, v)| v).collect()
+fn field<'r>(reply: &'r TestReply, name: &str) -> Vec<&'r str> {
+    reply.header_all(name).collect()
 }
 
 #[test]
@@ -72,7 +43,7 @@ fn methods_of_a_path() {
     assert_eq!(answer(&mut app, "DELETE /x"), "405 {\"error\":\"Method not allowed\"}");
     assert_eq!(field(&ask(&mut app, "DELETE /x", &[]), "Allow"), ["GET, HEAD, POST, OPTIONS"]);
     let head = ask(&mut app, "HEAD /x", &[]);
-    assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
+    assert_eq!((head.status(), head.text()), (200, ""));
     assert_eq!(field(&head, "Content-Length"), ["3"]);
     assert_eq!(field(&ask(&mut app, "HEAD /own", &[]), "X-Own"), ["yes"]);
     assert_eq!(answer(&mut app, "PATCH /any"), "200 PATCH");
@@ -186,11 +157,11 @@ fn a_refused_request_had_no_parameters_of_its_route() {
         Err(error) => ControlFlow::Break(Err(error)),
     });
     app.post("/users/:id", |_, _, res| res.empty());
-    let cases =
-        [("413", "Content-Length: 9999999"), ("417", "Expect: tea"), ("417", "Content-Length: 3\r\nExpect: tea")];
+    let cases: [(u16, &[&str]); 3] =
+        [(413, &["Content-Length: 9999999"]), (417, &["Expect: tea"]), (417, &["Content-Length: 3", "Expect: tea"])];
     for (status, fields) in cases {
-        let reply = ask(&mut app, "POST /users/a%2Fb", &[fields]);
-        assert_eq!((&reply[9..12], field(&reply, "X-Id")), (status, vec!["a/b"]), "{fields}");
+        let reply = ask(&mut app, "POST /users/a%2Fb", fields);
+        assert_eq!((reply.status(), field(&reply, "X-Id")), (status, vec!["a/b"]), "{fields:?}");
     }
 }
 
@@ -209,12 +180,12 @@ fn what_middleware_set_survives_an_error_and_what_the_handler_set_does_not() {
         Err(Error::bad_request("no"))
     });
     let reply = ask(&mut app, "GET /fails", &[]);
-    assert!(reply.ends_with("\r\n\r\n{\"error\":\"no\"}"), "{reply}");
+    assert_eq!(reply.text(), "{\"error\":\"no\"}");
     assert_eq!(field(&reply, "X-Kept"), ["1"]);
     assert_eq!(field(&reply, "Content-Language"), ["en"]);
     assert_eq!(field(&reply, "X-Lost"), [""; 0]);
     let reply = ask(&mut app, "GET /denied", &[]);
-    assert!(reply.starts_with("HTTP/1.1 403"), "{reply}");
+    assert_eq!(reply.status(), 403);
     assert_eq!((field(&reply, "X-Why"), field(&reply, "X-Kept")), (vec!["because"], vec!["1"]));
     assert_eq!(answer(&mut app, "GET /answered"), "200 by middleware");
     assert_eq!(field(&ask(&mut app, "GET /nowhere", &[]), "X-Kept"), ["1"]);
@@ -270,7 +241,7 @@ fn any_origin_is_allowed_on_every_reply() {
         assert_eq!(field(&reply, "Vary"), [""; 0], "{line}");
     }
     let preflight = ask(&mut app, "OPTIONS /nowhere", &[ORIGIN, ASKS]);
-    assert!(preflight.starts_with("HTTP/1.1 204 "), "{preflight}");
+    assert_eq!(preflight.status(), 204);
     assert_eq!(field(&preflight, "Access-Control-Allow-Methods"), ["GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]);
     assert_eq!(field(&preflight, "Access-Control-Allow-Headers"), ["Content-Type, Authorization"]);
     assert_eq!(field(&preflight, "Content-Length"), [""; 0]);

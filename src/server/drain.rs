@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::event_loop::EventLoop;
-use crate::exchange::{CloseReason, DrainCause, Service};
+use crate::exchange::{DrainCause, Service};
 use crate::http::Moment;
 
 /// How far the server is on its way out.
@@ -46,17 +46,17 @@ impl EventLoop {
             return;
         }
         log::info!("draining: {cause:?}");
-        self.watch.tell(|observer| observer.draining(cause));
+        self.sessions.watch.tell(|observer| observer.draining(cause));
         self.drain_cause = Some(cause);
         self.shared.set_draining();
-        self.drain = Drain::Delayed { until: self.now + self.config.drain_delay };
+        self.drain = Drain::Delayed { until: self.sessions.now() + self.sessions.config.drain_delay };
     }
 
     /// Goes on with the drain, if there is one and it is time.
     pub(super) fn drain(&mut self, service: &mut dyn Service) {
         match self.drain {
-            Drain::Delayed { until } if self.now >= until => self.begin_drain(service),
-            Drain::Draining { until } if self.now >= until => self.cut(false),
+            Drain::Delayed { until } if self.sessions.now() >= until => self.begin_drain(service),
+            Drain::Draining { until } if self.sessions.now() >= until => self.cut(false),
             // Descriptors ran out before the queue was empty, and since then there were some.
             Drain::Draining { .. } if self.acceptor.is_exhausted() => self.acceptor.close(),
             _ => {}
@@ -66,11 +66,11 @@ impl EventLoop {
     /// Takes what the kernel has queued, even beyond `max_connections`, closes the listeners, and looks once more at
     /// every connection: a request that is already in its socket is served.
     fn begin_drain(&mut self, service: &mut dyn Service) {
-        self.drain = Drain::Draining { until: self.now + self.config.drain_timeout };
+        self.set_draining(self.sessions.now() + self.sessions.config.drain_timeout);
         self.acceptor.mark_all_ready();
         // As many as the queues hold (Linux takes one more than it is told): whoever comes meanwhile must not keep the
         // drain from going on.
-        let queued = (self.config.backlog.max(1) as usize).saturating_add(1) * self.acceptor.len();
+        let queued = (self.sessions.config.backlog.max(1) as usize).saturating_add(1) * self.acceptor.len();
         for _ in 0..queued {
             if !self.acceptor.is_ready() {
                 break;
@@ -81,31 +81,20 @@ impl EventLoop {
         if self.acceptor.paused_until().is_none() {
             self.acceptor.close();
         }
-        let keys: Vec<usize> = self.sessions.iter().map(|(key, _)| key).collect();
-        keys.into_iter().for_each(|key| self.look_once_more(key));
-        self.pump_runnable(service);
+        self.sessions.look_at_all();
+        self.sessions.pump_runnable(service);
     }
 
-    /// Reads from a session although no event says that there is something.
-    pub(super) fn look_once_more(&mut self, key: usize) {
-        self.sessions[key].readiness.readable = true;
-        self.make_runnable(key);
+    fn set_draining(&mut self, until: Moment) {
+        self.drain = Drain::Draining { until };
+        self.sessions.draining = true;
     }
 
-    /// Closes whatever is left. Who only had to notice that its connection has ended is not counted as cut off.
+    /// Closes whatever is left.
     fn cut(&mut self, signalled: bool) {
-        self.drain = Drain::Draining { until: self.now + Duration::MAX };
+        self.set_draining(self.sessions.now() + Duration::MAX);
         self.acceptor.close();
-        let keys: Vec<usize> = self.sessions.iter().map(|(key, _)| key).collect();
-        let mut connections = 0;
-        for key in keys {
-            let session = &mut self.sessions[key];
-            if !session.closed && !session.connection.owes_nothing() {
-                session.connection.abort(session.id, CloseReason::Cut);
-                connections += 1;
-            }
-            self.close(key);
-        }
+        let connections = self.sessions.cut();
         if connections > 0 {
             self.forced = Some((connections, signalled));
         }

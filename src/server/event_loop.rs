@@ -1,30 +1,25 @@
 //! The event loop: one poll, and the work that it brought. The tick reads as a script; everything it calls is below it
 //! or in the file of that name.
 
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mio::{Events, Poll, Token, Waker};
-use slab::Slab;
 
 use super::accept::{Accepted, Acceptor};
 use super::clock::Clock;
-use super::deadlines::Wheel;
 use super::drain::Drain;
 use super::handle::Shared;
-use super::session::{After, Session};
 #[cfg(feature = "signals")]
 use super::signals::Signals;
+use super::socket::{Socket, readiness};
 use super::{Decision, Hook, Server};
-use crate::config::Config;
-use crate::exchange::{CloseReason, ConnectionId, DrainCause, Endpoint, Reply, Service, Tick, Watch, guard};
-use crate::h1::{Context, Pools};
-use crate::http::{Millis, Moment};
+use crate::exchange::{CloseReason, DrainCause, Endpoint, Service, Tick, guard};
+use crate::http::Moment;
 use crate::limits::{ACCEPT_BUDGET, EVENTS};
-use crate::server::socket::Socket;
+use crate::sessions::Sessions;
 
 /// mio's keys: sessions count up from 0 with their slab keys, everything else counts down.
 const WAKER: Token = Token(usize::MAX);
@@ -41,25 +36,12 @@ pub(super) struct EventLoop {
     pub(super) shared: Arc<Shared>,
 
     clock: Box<dyn Clock>,
-    /// Read once per tick.
-    pub(super) now: Moment,
     /// When the `Date` field changes.
     next_second: Moment,
 
-    pub(super) config: Config,
-    pub(super) watch: Watch,
     on_connection: Option<Hook>,
     pub(super) acceptor: Acceptor,
-    pub(super) sessions: Slab<Session>,
-    /// Keys of the sessions that have something to do although no event will say so.
-    runnable: VecDeque<u32>,
-    /// Keys of the sessions that have ended. They leave the slab only in `reap`: a later event of the same batch must
-    /// not reach whoever took over the slot.
-    ended: Vec<u32>,
-    wheel: Wheel,
-    pools: Pools,
-    reply: Reply,
-    next_id: u64,
+    pub(super) sessions: Sessions<Socket>,
 
     pub(super) drain: Drain,
     pub(super) drain_cause: Option<DrainCause>,
@@ -67,8 +49,6 @@ pub(super) struct EventLoop {
     pub(super) signalled: bool,
     /// How many connections were cut, and whether by a signal.
     pub(super) forced: Option<(usize, bool)>,
-    /// A signal came in this tick.
-    interrupted: bool,
 }
 
 impl EventLoop {
@@ -88,36 +68,25 @@ impl EventLoop {
         if config.raise_descriptor_limit {
             raise_descriptor_limit();
         }
-        let reply = Reply::new(config.server_name.as_deref(), config.max_response_buffer, clock.wall_clock());
         let mut event_loop = Self {
             shared: Arc::new(Shared::new(Waker::new(registry, WAKER)?)),
             events: Events::with_capacity(EVENTS),
             #[cfg(feature = "signals")]
             signals,
             poll,
-            now: clock.now(),
-            clock,
             next_second: Moment::ZERO,
-            config,
-            watch: Watch::new(observer),
             on_connection,
             acceptor,
-            sessions: Slab::new(),
-            runnable: VecDeque::new(),
-            ended: Vec::new(),
-            wheel: Wheel::new(),
-            pools: Pools::new(),
-            reply,
-            next_id: 1,
+            sessions: Sessions::new(config, observer, clock.now(), clock.wall_clock()),
+            clock,
             drain: Drain::Serving,
             drain_cause: None,
             signalled: false,
             forced: None,
-            interrupted: false,
         };
         for local in event_loop.acceptor.local() {
             log::info!("listening on {local}");
-            event_loop.watch.tell(|observer| observer.listening(&local));
+            event_loop.sessions.watch.tell(|observer| observer.listening(&local));
         }
         Ok(event_loop)
     }
@@ -128,14 +97,12 @@ impl EventLoop {
         self.read_clock();
         let events = self.take_events();
         self.accept();
-        self.pump_runnable(service);
-        self.expire_deadlines(service);
+        self.sessions.pump_runnable(service);
+        self.sessions.expire_deadlines(service);
         self.drain(service);
         self.reap();
-        self.watch.tell(|observer| {
-            let (connections, runnable) = (self.sessions.len(), self.runnable.len());
-            observer.ticked(&Tick { events, connections, runnable });
-        });
+        let tick = Tick { events, connections: self.sessions.len(), runnable: self.sessions.runnable() };
+        self.sessions.watch.tell(|observer| observer.ticked(&tick));
         Ok(())
     }
 
@@ -164,41 +131,36 @@ impl EventLoop {
 
     /// How long the loop may sleep, if not for ever: not at all while someone is runnable.
     pub(super) fn next_deadline(&self) -> Option<Duration> {
-        if !self.runnable.is_empty() || self.can_accept() {
+        if self.sessions.runnable() > 0 || self.can_accept() {
             return Some(Duration::ZERO);
         }
         let rare = self.acceptor.paused_until().into_iter().chain(self.drain.deadline());
-        let next = rare.chain(self.wheel.next()).min();
-        next.map(|deadline| deadline.since(self.now))
+        let next = rare.chain(self.sessions.next_deadline()).min();
+        next.map(|deadline| deadline.since(self.sessions.now()))
     }
 
     /// The only place that asks what time it is.
     fn read_clock(&mut self) {
-        self.now = self.clock.now();
-        if self.now >= self.next_second {
+        let now = self.clock.now();
+        self.sessions.set_now(now);
+        if now >= self.next_second {
             let wall_clock = self.clock.wall_clock();
-            self.reply.set_date(wall_clock);
+            self.sessions.set_date(wall_clock);
             let past = wall_clock.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().subsec_nanos();
-            self.next_second = self.now + Duration::from_nanos(1_000_000_000 - u64::from(past));
+            self.next_second = now + Duration::from_nanos(1_000_000_000 - u64::from(past));
         }
     }
 
     /// Notes what the kernel said; gives the number of events.
     fn take_events(&mut self) -> usize {
-        self.interrupted = false;
+        self.sessions.interrupted = false;
         let mut count = 0;
         // The events are lent out while everything else is at work.
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
             count += 1;
-            match self.sessions.get_mut(event.token().0) {
-                Some(session) if !session.closed => {
-                    session.readiness.add(event);
-                    log::trace!("conn {}: event {}", session.id, session.readiness);
-                    self.make_runnable(event.token().0);
-                }
-                Some(_) => {}
-                None => self.take_other_event(event.token()),
+            if !self.sessions.tell(event.token().0, readiness(event)) {
+                self.take_other_event(event.token());
             }
         }
         self.events = events;
@@ -216,7 +178,7 @@ impl EventLoop {
         #[cfg(feature = "signals")]
         if let Some(name) = self.signals.as_mut().and_then(|signals| signals.take(token)) {
             // Signals that come together are one wish, not two.
-            if !std::mem::replace(&mut self.interrupted, true) {
+            if !std::mem::replace(&mut self.sessions.interrupted, true) {
                 self.stop(DrainCause::Signal(name));
                 self.signalled = true;
             }
@@ -226,12 +188,12 @@ impl EventLoop {
     // ---- accepting --------------------------------------------------------------------------------------------------
 
     fn can_accept(&self) -> bool {
-        self.acceptor.is_ready() && self.config.max_connections.is_none_or(|max| self.sessions.len() < max)
+        self.acceptor.is_ready() && self.sessions.config.max_connections.is_none_or(|max| self.sessions.len() < max)
     }
 
     /// Accepts until the kernel has no more, the house is full, or the budget is used up.
     fn accept(&mut self) {
-        if self.acceptor.paused_until().is_some_and(|until| self.now >= until) {
+        if self.acceptor.paused_until().is_some_and(|until| self.sessions.now() >= until) {
             self.acceptor.resume();
         }
         for _ in 0..ACCEPT_BUDGET {
@@ -243,47 +205,39 @@ impl EventLoop {
     }
 
     pub(super) fn accept_one(&mut self) {
-        match self.acceptor.accept(self.now) {
+        match self.acceptor.accept(self.sessions.now()) {
             Accepted::Connection(socket, peer) => self.open(socket, peer),
             Accepted::Nothing => {}
             Accepted::Trouble(error) => {
                 log::error!("accept: {error}; pausing");
-                self.watch.tell(|observer| observer.server_error(&error));
+                self.sessions.watch.tell(|observer| observer.server_error(&error));
             }
         }
     }
 
     /// Begins a session, unless the hook refuses it: then the socket is closed by being dropped.
     fn open(&mut self, mut socket: Socket, peer: Endpoint) {
-        let id = ConnectionId(self.next_id);
-        self.next_id += 1;
+        let id = self.sessions.next_id();
         let idle_timeout = match self.ask_hook(&peer) {
-            Decision::Accept => self.config.idle_timeout,
+            Decision::Accept => self.sessions.config.idle_timeout,
             Decision::AcceptWithIdleTimeout(timeout) => timeout,
             Decision::Refuse => {
                 log::debug!("conn {id}: refused {peer}");
-                self.watch.tell(|observer| {
+                self.sessions.watch.tell(|observer| {
                     observer.connection_opened(id, &peer);
                     observer.connection_closed(id, CloseReason::Refused);
                 });
                 return;
             }
         };
-        let entry = self.sessions.vacant_entry();
-        let key = entry.key();
+        let key = self.sessions.vacant_key();
         if let Err(error) = socket.register(self.poll.registry(), Token(key)) {
             log::error!("conn {id}: {error}");
-            self.watch.tell(|observer| observer.server_error(&error));
+            self.sessions.watch.tell(|observer| observer.server_error(&error));
             return;
         }
         log::trace!("conn {id}: accepted from {peer}, slot {key}");
-        let session = entry.insert(Session::new(socket, peer, id, Millis::from(idle_timeout), self.now));
-        let deadline = session.connection.deadline(&self.config, session.idle_timeout, self.now);
-        self.wheel.arm(&mut self.sessions, key, deadline);
-        self.watch.tell(|observer| observer.connection_opened(id, &peer));
-        if self.drain.is_draining() {
-            self.look_once_more(key);
-        }
+        self.sessions.open(socket, peer, id, idle_timeout);
     }
 
     fn ask_hook(&mut self, peer: &Endpoint) -> Decision {
@@ -294,103 +248,11 @@ impl EventLoop {
         })
     }
 
-    // ---- sessions ---------------------------------------------------------------------------------------------------
-
-    #[inline]
-    pub(super) fn make_runnable(&mut self, key: usize) {
-        let session = &mut self.sessions[key];
-        if !session.queued && !session.closed {
-            session.queued = true;
-            self.runnable.push_back(key as u32);
-        }
-    }
-
-    /// Gives a turn to everyone who is runnable now; who becomes so meanwhile has it in the next tick.
-    pub(super) fn pump_runnable(&mut self, service: &mut dyn Service) {
-        for _ in 0..self.runnable.len() {
-            let Some(key) = self.runnable.pop_front() else { return };
-            let session = &mut self.sessions[key as usize];
-            session.queued = false;
-            if !session.closed {
-                self.turn(key as usize, service, |_, _| {});
-            }
-        }
-    }
-
-    /// A session's turn: `first` is done to it, then it is pumped, and then its deadline is armed.
-    #[inline]
-    fn turn(&mut self, key: usize, service: &mut dyn Service, first: impl FnOnce(&mut Session, &mut Context<'_>)) {
-        let session = &mut self.sessions[key];
-        let mut idle_timeout = session.idle_timeout;
-        let mut cx = Context {
-            now: self.now,
-            id: session.id,
-            config: &self.config,
-            pools: &mut self.pools,
-            reply: &mut self.reply,
-            service,
-            watch: &mut self.watch,
-            idle_timeout: &mut idle_timeout,
-            draining: self.drain.is_draining(),
-        };
-        first(session, &mut cx);
-        let after = session.pump(&mut cx, self.interrupted);
-        session.connection.settle(&mut self.pools);
-        session.idle_timeout = idle_timeout;
-        match after {
-            After::Closed => return self.close(key),
-            After::Runnable => self.make_runnable(key),
-            After::Exhausted => {}
-        }
-        let session = &self.sessions[key];
-        let deadline = session.connection.deadline(&self.config, session.idle_timeout, session.activity);
-        self.wheel.arm(&mut self.sessions, key, deadline);
-    }
-
-    fn expire_deadlines(&mut self, service: &mut dyn Service) {
-        while let Some(key) = self.wheel.pop(&mut self.sessions, self.now) {
-            let session = &self.sessions[key];
-            let deadline = session.connection.deadline(&self.config, session.idle_timeout, session.activity);
-            if session.closed {
-                continue;
-            }
-            if deadline > self.now {
-                self.wheel.arm(&mut self.sessions, key, deadline);
-            } else {
-                self.turn(key, service, Session::expire);
-            }
-        }
-    }
-
-    /// Marks a session as ended; it stays in the slab until the end of the tick.
-    pub(super) fn close(&mut self, key: usize) {
-        if !std::mem::replace(&mut self.sessions[key].closed, true) {
-            self.ended.push(key as u32);
-        }
-    }
-
-    /// Removes what has ended. Dropping the socket closes it, and closing takes it out of the poll.
+    /// Removes what has ended: closing a socket takes it out of the poll. Its descriptor is free for another.
     fn reap(&mut self) {
-        if self.ended.is_empty() {
-            return;
+        if self.sessions.reap() {
+            self.acceptor.resume();
         }
-        // Keys of the ended may still stand in the queue.
-        self.runnable.retain(|&key| !self.sessions[key as usize].closed);
-        while let Some(key) = self.ended.pop() {
-            let key = key as usize;
-            self.wheel.disarm(&mut self.sessions, key);
-            let mut session = self.sessions.remove(key);
-            let reason = session.connection.close_reason().unwrap_or(CloseReason::ClientClosed);
-            session.connection.release(&mut self.pools);
-            log::trace!("conn {}: closed, {reason}", session.id);
-            self.watch.tell(|observer| {
-                if session.connection.is_held() {
-                    observer.backpressure(session.id, false);
-                }
-                observer.connection_closed(session.id, reason);
-            });
-        }
-        self.acceptor.resume();
     }
 }
 

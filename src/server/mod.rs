@@ -1,22 +1,17 @@
 //! The server: sockets, signals, the clock and the loop. The only part that knows mio.
 //!
-//! Reading order: `event_loop` (the tick), `session` (the pump), `deadlines` (the wheel), `accept`, `drain`.
+//! Reading order: `event_loop` (the tick), `accept`, `drain`. What a tick does to a session stands in `sessions/`.
 
 mod accept;
 mod clock;
-mod deadlines;
 mod drain;
 mod error;
 mod event_loop;
 mod handle;
 mod listener;
-mod readiness;
-mod session;
 #[cfg(feature = "signals")]
 mod signals;
 mod socket;
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 use std::net::ToSocketAddrs;
@@ -312,7 +307,7 @@ fn turn(event_loop: &mut EventLoop, service: &mut dyn Service, timeout: Option<D
     if !event_loop.is_done() {
         return Ok(true);
     }
-    event_loop.watch.tell(|observer| observer.server_closed());
+    event_loop.sessions.watch.tell(|observer| observer.server_closed());
     match event_loop.forced {
         Some((connections, signalled)) => Err(Error::Forced { connections, signalled }),
         None => Ok(false),

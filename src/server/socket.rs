@@ -1,11 +1,12 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 
-use mio::event::Source;
+use mio::event::{Event, Source};
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 
 use crate::exchange::Endpoint;
+use crate::sessions::{Readiness, Transport};
 
 /// The socket of a session.
 #[derive(Debug)]
@@ -26,9 +27,22 @@ impl Socket {
             Self::Unix(stream) => stream.register(registry, token, both),
         }
     }
+}
 
+/// What an event says of a socket. An error makes both directions ready: the next call will tell which error it is.
+#[inline]
+pub(super) fn readiness(event: &Event) -> Readiness {
+    let to_the_end = event.is_read_closed() || event.is_priority();
+    Readiness {
+        readable: event.is_readable() || to_the_end || event.is_error(),
+        writable: event.is_writable() || event.is_error(),
+        to_the_end,
+    }
+}
+
+impl Transport for Socket {
     #[inline]
-    pub(super) fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(room),
             Self::Unix(stream) => stream.read(room),
@@ -36,29 +50,29 @@ impl Socket {
     }
 
     #[inline]
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
             Self::Unix(stream) => stream.write(bytes),
         }
     }
 
-    pub(super) fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.write_vectored(slices),
             Self::Unix(stream) => stream.write_vectored(slices),
         }
     }
 
-    pub(super) fn half_close(&self) -> io::Result<()> {
+    fn half_close(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
         }
     }
 
-    /// Our end: asked of the kernel.
-    pub(super) fn local(&self) -> Endpoint {
+    /// Asked of the kernel.
+    fn local(&self) -> Endpoint {
         match self {
             // Only a socket that is gone has no address; then nobody will look at it.
             Self::Tcp(stream) => stream.local_addr().map_or(Endpoint::Unix, Endpoint::from),
@@ -66,10 +80,30 @@ impl Socket {
         }
     }
 
-    /// Whether a short read or write means that the kernel has no more: epoll(7) says so of stream sockets, and Linux
-    /// keeps to it for TCP, but for urgent data and FIN (see `Readiness::to_the_end`). A unix socket hands over one buffer per call; elsewhere nothing is promised.
+    /// epoll(7) says so of stream sockets, and Linux keeps to it for TCP, but for urgent data and FIN (see
+    /// `Readiness::to_the_end`). A unix socket hands over one buffer per call; elsewhere nothing is promised.
     #[inline]
-    pub(super) const fn short_means_exhausted(&self) -> bool {
+    fn short_means_exhausted(&self) -> bool {
         cfg!(any(target_os = "linux", target_os = "android")) && matches!(self, Self::Tcp(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sessions::Session;
+
+    #[test]
+    fn an_idle_connection_is_its_slab_entry_and_that_is_small() {
+        /// The shape of slab's own entry.
+        #[allow(dead_code, reason = "only its size is asked for")]
+        enum Entry {
+            Vacant(usize),
+            Occupied(Session<Socket>),
+        }
+        // With debug assertions, mio's sockets remember their poll.
+        let most = if cfg!(debug_assertions) { 144 } else { 128 };
+        let size = size_of::<Entry>();
+        assert!(size <= most, "the slab entry has {size} bytes, more than {most}");
     }
 }

@@ -81,14 +81,14 @@ fn a_handler_sets_the_idle_timeout_of_its_connection() {
 fn a_head_that_is_too_slow_is_a_408_however_it_drips() {
     for (step, pause) in [(1, 1), (1, 3), (2, 9), (100, 9)] {
         let mut bench = bench();
-        let began = bench.now;
+        let began = bench.now();
         for piece in b"GET / HTTP/1.1\r\nHost: a\r\nX: yyyyyyyyyyyyyyyyyyyyyyy".chunks(step) {
             bench.send(piece).wait(pause * SECOND);
         }
         bench.wait(10 * SECOND);
         check(&bench, &[408], Fate::Closed, CloseReason::HeadTimeout);
         assert!(bench.replies()[0].closes());
-        assert!(bench.now.since(began) >= 10 * SECOND);
+        assert!(bench.now().since(began) >= 10 * SECOND);
         bench.restart();
     }
 }
@@ -163,7 +163,7 @@ fn lingering_ends_by_fin() {
 #[test]
 fn an_error_behind_fin_needs_no_lingering() {
     let mut bench = bench();
-    bench.window = 0;
+    bench.set_window(0);
     bench.send("broken\r\n\r\n").fin();
     assert_eq!(bench.fate(), Fate::Open, "the reply is still owed");
     bench.read(usize::MAX);
@@ -174,7 +174,7 @@ fn an_error_behind_fin_needs_no_lingering() {
 #[test]
 fn a_slow_reader_is_not_idle() {
     let mut bench = bench();
-    bench.window = 0;
+    bench.set_window(0);
     bench.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
     for _ in 0..20 {
         bench.wait(20 * SECOND).read(5000);
@@ -202,7 +202,7 @@ fn timeouts_of_centuries_do_not_overflow() {
         "x\r\n\r\n",
     ] {
         bench.send(input);
-        assert!(bench.deadline() > bench.now + 86_400 * SECOND);
+        assert!(bench.deadline() > bench.now() + 86_400 * SECOND);
     }
     assert_eq!((bench.statuses(), bench.fate()), (vec![200, 200, 400], Fate::Lingers));
 }
@@ -210,17 +210,15 @@ fn timeouts_of_centuries_do_not_overflow() {
 #[test]
 fn a_drain_closes_idle_connections_and_finishes_the_others() {
     let mut bench = bench();
-    bench.draining = true;
-    bench.turn();
+    bench.drain();
     check(&bench, &[], Fate::Lingers, CloseReason::Drained);
-    assert_eq!(bench.deadline(), bench.now + DRAIN_LINGER);
+    assert_eq!(bench.deadline(), bench.now() + DRAIN_LINGER);
     bench.expire();
     assert_eq!(bench.fate(), Fate::Closed);
     bench.restart();
 
     bench.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nh");
-    bench.draining = true;
-    bench.turn();
+    bench.drain();
     assert_eq!(bench.fate(), Fate::Open);
     bench.send("i");
     assert_eq!((bench.statuses(), bench.reason()), (vec![200], Some(CloseReason::Drained)));
@@ -228,8 +226,7 @@ fn a_drain_closes_idle_connections_and_finishes_the_others() {
     bench.restart();
 
     bench.send("GET / HT");
-    bench.draining = true;
-    bench.turn();
+    bench.drain();
     assert_eq!(bench.fate(), Fate::Open, "a head has begun");
     bench.send("TP/1.1\r\nHost: a\r\n\r\n");
     assert!(bench.only_reply().closes());
@@ -239,12 +236,10 @@ fn a_drain_closes_idle_connections_and_finishes_the_others() {
 #[test]
 fn a_drain_dropped_the_request_of_a_connection_that_was_held() {
     let mut bench = bench();
-    bench.window = 0;
+    bench.set_window(0);
     bench.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n").send(GET);
-    assert!(bench.connection.is_held() && bench.seen().len() == 1, "the second waits in the socket");
-    bench.draining = true;
+    assert!(bench.is_held() && bench.seen().len() == 1, "the second waits in the socket");
     bench.drain();
-    bench.turn();
     assert_eq!((bench.fate(), bench.reason()), (Fate::Open, None));
     bench.read(usize::MAX);
     check(&bench, &[200, 200], Fate::Lingers, CloseReason::Drained);
@@ -256,8 +251,7 @@ fn a_drain_dropped_the_request_of_a_connection_that_was_held() {
 fn half_an_empty_line_held_a_drain_to_its_cut() {
     let mut bench = bench();
     bench.send("\r");
-    bench.draining = true;
-    bench.turn();
+    bench.drain();
     check(&bench, &[], Fate::Lingers, CloseReason::Drained);
     bench.restart();
 }
@@ -273,7 +267,7 @@ fn a_drain_answered_only_the_first_of_a_pipeline() {
     ];
     for request in kinds {
         let mut bench = bench();
-        bench.draining = true;
+        bench.set_draining();
         bench.send(request.repeat(20));
         assert_eq!((bench.statuses(), bench.reason()), (vec![200; 20], Some(CloseReason::Drained)), "{request:?}");
         let closing: Vec<bool> = bench.replies().iter().map(|reply| reply.closes()).collect();
@@ -308,13 +302,13 @@ fn buffers_come_back_from_wherever_a_connection_is_cut() {
     let mut bench = bench();
     for window in [0, 10, usize::MAX] {
         for at in 0..whole.len() {
-            bench.window = window;
+            bench.set_window(window);
             bench.send(&whole[..at]).restart();
-            bench.window = window;
+            bench.set_window(window);
             bench.send(&whole[..at]).fin().restart();
-            bench.window = window;
+            bench.set_window(window);
             bench.send(&whole[..at]).expire().restart();
         }
     }
-    assert!(bench.now > Moment::ZERO);
+    assert!(bench.now() > Moment::ZERO);
 }

@@ -93,6 +93,6 @@ fn what_comes_after_an_error_is_read_within_bounds() {
         bench.send([b'x'; 4096]);
     }
     assert_eq!((bench.statuses(), bench.fate()), (vec![400], Fate::Closed));
-    assert!(bench.taken <= LINGER_BYTES as usize + 64 * 1024, "{} bytes were read", bench.taken);
+    assert!(bench.taken() <= LINGER_BYTES as usize + 64 * 1024, "{} bytes were read", bench.taken());
     bench.restart();
 }

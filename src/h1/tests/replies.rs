@@ -223,7 +223,7 @@ fn large_content_leaves_whole_however_the_client_reads() {
     for (path, byte) in [("/large", b'x'), ("/large/borrowed", b'y')] {
         for window in [1, 100, 777, 16_384, LARGE, usize::MAX] {
             let mut bench = bench();
-            bench.window = 0;
+            bench.set_window(0);
             bench.send([get("/"), get(path), get(path), get("/")].concat());
             for _ in 0..(3 * LARGE / window).min(5000) {
                 bench.read(window);

@@ -1,10 +1,11 @@
-//! A session: the socket, what the kernel said of it, and the connection whose bytes it carries.
+//! A session: the transport, what the kernel said of it, and the connection whose bytes it carries.
 
 use std::io::{self, ErrorKind, IoSlice};
 
 use super::deadlines::TimerLink;
 use super::readiness::Readiness;
-use super::socket::Socket;
+use super::transport::Transport;
+use crate::config::Config;
 use crate::exchange::{CloseReason, ConnectionId, Endpoint, Endpoints};
 use crate::h1::{Budget, Connection, Context, End, Stall};
 use crate::http::{Millis, Moment};
@@ -12,13 +13,13 @@ use crate::limits::{MAX_SLICES, TURN_BYTES, TURN_REQUESTS};
 
 /// All that an idle connection costs: at most 128 bytes in the slab.
 #[derive(Debug)]
-pub(super) struct Session {
-    pub(super) connection: Connection,
+pub(crate) struct Session<T> {
+    pub(crate) connection: Connection,
     pub(super) id: ConnectionId,
     /// When the last byte came or went.
     pub(super) activity: Moment,
     pub(super) peer: Endpoint,
-    pub(super) socket: Socket,
+    pub(super) transport: T,
     pub(super) idle_timeout: Millis,
     pub(super) timer: TimerLink,
     pub(super) readiness: Readiness,
@@ -40,29 +41,29 @@ pub(super) enum After {
 }
 
 /// The two ends of a session, for a handler that asks.
-struct Ends<'a> {
+struct Ends<'a, T> {
     peer: Endpoint,
-    socket: &'a Socket,
+    transport: &'a T,
 }
 
-impl Endpoints for Ends<'_> {
+impl<T: Transport> Endpoints for Ends<'_, T> {
     fn peer(&self) -> Endpoint {
         self.peer
     }
 
     fn local(&self) -> Endpoint {
-        self.socket.local()
+        self.transport.local()
     }
 }
 
-impl Session {
-    pub(super) fn new(socket: Socket, peer: Endpoint, id: ConnectionId, idle_timeout: Millis, now: Moment) -> Self {
+impl<T> Session<T> {
+    pub(super) fn new(transport: T, peer: Endpoint, id: ConnectionId, idle_timeout: Millis, now: Moment) -> Self {
         Self {
             connection: Connection::new(),
             id,
             activity: now,
             peer,
-            socket,
+            transport,
             idle_timeout,
             timer: TimerLink::default(),
             // A fresh socket can be written; whether there is something to read, the first event will tell.
@@ -72,6 +73,14 @@ impl Session {
         }
     }
 
+    /// When [`expire`](Self::expire) must be called, if nothing happens until then.
+    #[inline]
+    pub(crate) fn deadline(&self, config: &Config) -> Moment {
+        self.connection.deadline(config, self.idle_timeout, self.activity)
+    }
+}
+
+impl<T: Transport> Session<T> {
     /// A turn: reads, answers and writes until each wanted direction is exhausted or the budget is.
     ///
     /// **Invariant**: when it returns `Exhausted`, the kernel owes an event for everything that is still wanted.
@@ -84,7 +93,7 @@ impl Session {
             if reads {
                 self.fill(cx, &mut budget, partial_reads);
             }
-            let ends = Ends { peer: self.peer, socket: &self.socket };
+            let ends = Ends { peer: self.peer, transport: &self.transport };
             let stall = self.connection.advance(cx, &ends, &mut budget);
             self.flush(cx);
             reads = match stall {
@@ -128,7 +137,7 @@ impl Session {
         let room = self.connection.room(cx.pools, cx.config);
         debug_assert!(!room.is_empty(), "a read into no room would look like EOF");
         let result = loop {
-            match self.socket.read(room) {
+            match self.transport.read(room) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => partial_reads = true,
                 result => break result,
             }
@@ -140,7 +149,7 @@ impl Session {
                 self.connection.received_eof();
             }
             Ok(count) => {
-                let short = count < room.len() && self.socket.short_means_exhausted() && !partial_reads;
+                let short = count < room.len() && self.transport.short_means_exhausted() && !partial_reads;
                 self.readiness.readable = !short || self.readiness.to_the_end;
                 budget.bytes = budget.bytes.saturating_sub(count);
                 self.activity = cx.now;
@@ -157,19 +166,19 @@ impl Session {
         while self.readiness.writable {
             let Some(output) = self.connection.output() else { return };
             let (offered, result) = match output.as_slice() {
-                Some(bytes) => (bytes.len(), self.socket.write(bytes)),
+                Some(bytes) => (bytes.len(), self.transport.write(bytes)),
                 None => {
                     let mut slices = [IoSlice::new(&[]); MAX_SLICES];
                     let count = output.gather(&mut slices);
                     let offered = slices[..count].iter().map(|slice| slice.len()).sum();
-                    (offered, self.socket.write_vectored(&slices[..count]))
+                    (offered, self.transport.write_vectored(&slices[..count]))
                 }
             };
             log::trace!("conn {}: wrote {:?} of {offered}", cx.id, result);
             match result {
                 Ok(0) => return self.fail(cx, &ErrorKind::WriteZero.into()),
                 Ok(count) => {
-                    self.readiness.writable = count == offered || !self.socket.short_means_exhausted();
+                    self.readiness.writable = count == offered || !self.transport.short_means_exhausted();
                     self.activity = cx.now;
                     self.connection.sent(count, cx);
                 }
@@ -180,14 +189,14 @@ impl Session {
         }
     }
 
-    /// Ends the socket if the connection wants it.
+    /// Ends the transport if the connection wants it.
     fn end(&mut self, cx: &mut Context<'_>) -> After {
         match self.connection.wants_end() {
             None => After::Exhausted,
             Some(End::Close) => After::Closed,
             Some(End::CloseIfQuiet) if !self.readiness.readable => After::Closed,
             Some(End::CloseIfQuiet | End::HalfClose) => {
-                let result = self.socket.half_close();
+                let result = self.transport.half_close();
                 log::trace!("conn {}: half-close {result:?}", cx.id);
                 if let Err(error) = result {
                     self.fail(cx, &error);
@@ -204,24 +213,5 @@ impl Session {
         log::debug!("conn {}: {error}", cx.id);
         self.connection.abort(cx.id, CloseReason::SocketError);
         self.readiness = Readiness::default();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_idle_connection_is_its_slab_entry_and_that_is_small() {
-        /// The shape of slab's own entry.
-        #[allow(dead_code, reason = "only its size is asked for")]
-        enum Entry {
-            Vacant(usize),
-            Occupied(Session),
-        }
-        // With debug assertions, mio's sockets remember their poll.
-        let most = if cfg!(debug_assertions) { 144 } else { 128 };
-        let size = size_of::<Entry>();
-        assert!(size <= most, "the slab entry has {size} bytes, more than {most}");
     }
 }

@@ -1,0 +1,251 @@
+//! The timer wheel: slots of 250 ms, and in each a list of the sessions whose deadline falls into it.
+//!
+//! The links of the lists are indices in the slab entries, so arming allocates nothing and costs the same at any number
+//! of connections. A session stands in at most one list. Activity does not touch the wheel: when an entry comes up and
+//! its true deadline lies ahead, it is put back there. Only a deadline that became *earlier* is moved at once.
+
+use slab::Slab;
+
+use super::session::Session;
+use crate::http::Moment;
+use crate::limits::{WHEEL_SLOT, WHEEL_SLOTS};
+
+const SLOT_NANOS: u64 = WHEEL_SLOT.as_nanos() as u64;
+const NONE: u32 = u32::MAX;
+
+/// A session's place in the wheel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TimerLink {
+    next: u32,
+    prev: u32,
+    /// The turn in which it comes up: multiples of the slot's width since the start of the clock. 0: not armed.
+    due: u32,
+}
+
+impl Default for TimerLink {
+    fn default() -> Self {
+        Self { next: NONE, prev: NONE, due: 0 }
+    }
+}
+
+pub(super) struct Wheel {
+    /// The first session of each slot.
+    heads: Box<[u32]>,
+    /// A bit for each slot that is not empty, so that the next one is found without looking at each.
+    occupied: [u64; WHEEL_SLOTS / 64],
+    /// The last turn whose slot was emptied.
+    turn: u32,
+    /// No slot before this turn's holds anything; `NONE` if no slot does at all.
+    next: u32,
+}
+
+impl Wheel {
+    pub(super) fn new() -> Self {
+        Self { heads: vec![NONE; WHEEL_SLOTS].into(), occupied: [0; WHEEL_SLOTS / 64], turn: 0, next: NONE }
+    }
+
+    /// Makes sure that the session comes up at `deadline`, or up to a slot later; earlier is allowed too.
+    #[inline]
+    pub(super) fn arm<T>(&mut self, sessions: &mut Slab<Session<T>>, key: usize, deadline: Moment) {
+        let armed = sessions[key].timer.due;
+        if armed == 0 || deadline.as_nanos() < u64::from(armed) * SLOT_NANOS {
+            self.link(sessions, key, deadline);
+        }
+    }
+
+    fn link<T>(&mut self, sessions: &mut Slab<Session<T>>, key: usize, deadline: Moment) {
+        let turn = deadline.as_nanos().div_ceil(SLOT_NANOS);
+        // What lies beyond the wheel is put into its last slot, and looked at again when that comes up.
+        let last = u64::from(self.turn) + WHEEL_SLOTS as u64 - 1;
+        let due = turn.clamp(u64::from(self.turn) + 1, last) as u32;
+        self.disarm(sessions, key);
+        let slot = due as usize % WHEEL_SLOTS;
+        let next = std::mem::replace(&mut self.heads[slot], key as u32);
+        sessions[key].timer = TimerLink { next, prev: NONE, due };
+        if next != NONE {
+            sessions[next as usize].timer.prev = key as u32;
+        }
+        self.occupied[slot / 64] |= 1 << (slot % 64);
+        self.next = self.next.min(due);
+    }
+
+    /// Takes the session out, if it is in.
+    pub(super) fn disarm<T>(&mut self, sessions: &mut Slab<Session<T>>, key: usize) {
+        let TimerLink { next, prev, due } = std::mem::take(&mut sessions[key].timer);
+        if due == 0 {
+            return;
+        }
+        let slot = due as usize % WHEEL_SLOTS;
+        match prev {
+            NONE => self.heads[slot] = next,
+            prev => sessions[prev as usize].timer.next = next,
+        }
+        if next != NONE {
+            sessions[next as usize].timer.prev = prev;
+        }
+        if self.heads[slot] == NONE {
+            self.occupied[slot / 64] &= !(1 << (slot % 64));
+        }
+    }
+
+    /// Takes out a session that has come up by `now`.
+    #[inline]
+    pub(super) fn pop<T>(&mut self, sessions: &mut Slab<Session<T>>, now: Moment) -> Option<usize> {
+        let reached = (now.as_nanos() / SLOT_NANOS) as u32;
+        while self.next <= reached {
+            self.turn = self.next;
+            let head = self.heads[self.next as usize % WHEEL_SLOTS];
+            if head != NONE {
+                self.disarm(sessions, head as usize);
+                return Some(head as usize);
+            }
+            self.next = self.next_occupied();
+        }
+        self.turn = self.turn.max(reached);
+        None
+    }
+
+    /// When the next session may come up.
+    #[inline]
+    pub(super) fn next(&self) -> Option<Moment> {
+        (self.next != NONE).then(|| Moment::from_nanos(u64::from(self.next) * SLOT_NANOS))
+    }
+
+    /// The turn of the first slot behind the current one that is not empty.
+    #[cold]
+    fn next_occupied(&self) -> u32 {
+        let first = (self.turn + 1) as usize % WHEEL_SLOTS;
+        let words = self.occupied.len();
+        for step in 0..=words {
+            let index = (first / 64 + step) % words;
+            let mut word = self.occupied[index];
+            if step == 0 {
+                word &= u64::MAX << (first % 64);
+            }
+            if word != 0 {
+                let slot = index * 64 + word.trailing_zeros() as usize;
+                let ahead = (slot + WHEEL_SLOTS - first) % WHEEL_SLOTS;
+                return self.turn + 1 + ahead as u32;
+            }
+        }
+        NONE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::exchange::{ConnectionId, Endpoint};
+    use crate::http::Millis;
+
+    fn sessions(count: u64) -> Slab<Session<()>> {
+        let session = |id| {
+            let idle = Millis::from(Duration::from_secs(30));
+            Session::new((), Endpoint::Unix, ConnectionId(id), idle, Moment::ZERO)
+        };
+        let mut slab = Slab::new();
+        (1..=count).for_each(|id| {
+            slab.insert(session(id));
+        });
+        slab
+    }
+
+    fn at(millis: u64) -> Moment {
+        Moment::from_nanos(millis * 1_000_000)
+    }
+
+    /// Everything that comes up by `now`.
+    fn pop_all(wheel: &mut Wheel, sessions: &mut Slab<Session<()>>, now: Moment) -> Vec<usize> {
+        let mut keys: Vec<usize> = std::iter::from_fn(|| wheel.pop(sessions, now)).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    #[test]
+    fn a_session_comes_up_at_its_deadline_and_not_more_than_a_slot_later() {
+        for millis in [0, 1, 249, 250, 251, 10_000, 30_000, 127_000] {
+            let (mut wheel, mut sessions) = (Wheel::new(), sessions(1));
+            wheel.arm(&mut sessions, 0, at(millis));
+            let next = wheel.next().unwrap();
+            assert!(next >= at(millis) && next.since(at(millis)) <= WHEEL_SLOT, "{millis} ms: {next:?}");
+            assert!(pop_all(&mut wheel, &mut sessions, Moment::from_nanos(next.as_nanos() - 1)).is_empty());
+            assert_eq!(pop_all(&mut wheel, &mut sessions, next), [0]);
+            assert_eq!(wheel.next(), None);
+        }
+    }
+
+    #[test]
+    fn an_earlier_deadline_moves_the_entry_and_a_later_one_does_not() {
+        let (mut wheel, mut sessions) = (Wheel::new(), sessions(1));
+        wheel.arm(&mut sessions, 0, at(30_000));
+        wheel.arm(&mut sessions, 0, at(2_000));
+        assert_eq!(wheel.next(), Some(at(2_000)));
+        wheel.arm(&mut sessions, 0, at(40_000));
+        assert_eq!(pop_all(&mut wheel, &mut sessions, at(2_000)), [0]);
+        assert_eq!(pop_all(&mut wheel, &mut sessions, at(50_000)), [0; 0]);
+    }
+
+    #[test]
+    fn a_deadline_beyond_the_wheel_is_looked_at_within_a_round() {
+        let (mut wheel, mut sessions) = (Wheel::new(), sessions(1));
+        wheel.arm(&mut sessions, 0, at(86_400_000));
+        let round = WHEEL_SLOT * WHEEL_SLOTS as u32;
+        assert!(wheel.next().unwrap() <= Moment::ZERO + round);
+        assert_eq!(pop_all(&mut wheel, &mut sessions, Moment::ZERO + round), [0]);
+    }
+
+    #[test]
+    fn after_a_long_sleep_everything_that_was_due_comes_up_once() {
+        let (mut wheel, mut sessions) = (Wheel::new(), sessions(3));
+        for (key, millis) in [1_000, 60_000, 127_000].into_iter().enumerate() {
+            wheel.arm(&mut sessions, key, at(millis));
+        }
+        assert_eq!(pop_all(&mut wheel, &mut sessions, at(10_000_000)), [0, 1, 2]);
+        assert_eq!(wheel.next(), None);
+        wheel.arm(&mut sessions, 1, at(10_000_100));
+        assert_eq!(pop_all(&mut wheel, &mut sessions, at(10_000_250)), [1]);
+    }
+
+    #[test]
+    fn any_sequence_of_arming_and_disarming_agrees_with_a_plain_list() {
+        const SESSIONS: u64 = 40;
+        let (mut wheel, mut sessions) = (Wheel::new(), sessions(SESSIONS));
+        // The turn in which each session comes up, kept the obvious way.
+        let mut due: Vec<Option<u64>> = vec![None; SESSIONS as usize];
+        let (mut now, mut seed) = (0_u64, 0x9e37_79b9_7f4a_7c15_u64);
+        let mut random = |below: u64| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            seed % below
+        };
+        let slot = WHEEL_SLOT.as_millis() as u64;
+        for _ in 0..20_000 {
+            let key = random(SESSIONS) as usize;
+            match random(10) {
+                0 => {
+                    wheel.disarm(&mut sessions, key);
+                    due[key] = None;
+                }
+                1..=6 => {
+                    let deadline = now + random(100_000);
+                    wheel.arm(&mut sessions, key, at(deadline));
+                    let turn = deadline.div_ceil(slot).max(now / slot + 1);
+                    due[key] = Some(due[key].map_or(turn, |known| known.min(turn)));
+                }
+                _ => {
+                    now += random(3_000);
+                    let expected: Vec<usize> = (0..due.len()).filter(|&key| due[key] <= Some(now / slot)).collect();
+                    let expected: Vec<usize> = expected.into_iter().filter(|&key| due[key].is_some()).collect();
+                    assert_eq!(pop_all(&mut wheel, &mut sessions, at(now)), expected, "at {now} ms");
+                    expected.iter().for_each(|&key| due[key] = None);
+                }
+            }
+            // It may wake too early for one that was disarmed, but never too late.
+            let earliest = due.iter().flatten().min().map(|turn| at(turn * slot));
+            assert!(earliest.is_none_or(|earliest| wheel.next().is_some_and(|next| next <= earliest)));
+        }
+    }
+}

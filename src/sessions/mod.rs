@@ -1,0 +1,295 @@
+//! The sessions of a loop: a slab of them, the queue of those that have work, and their deadlines. Nothing here knows
+//! what a socket is; so the server drives it with mio, a [`TestClient`](crate::TestClient) in memory, and the tests with
+//! a kernel that is made up.
+//!
+//! ```text
+//!     tell ──▶ runnable ──▶ pump ──▶ exhausted, runnable again, or ended ──▶ reap
+//!                 ▲                      │ armed
+//!                 └──── expire ◀── wheel ┘
+//! ```
+//!
+//! Reading order: this file, `session` (the pump), `readiness`, `deadlines` (the wheel).
+
+mod deadlines;
+mod readiness;
+mod session;
+mod transport;
+
+use std::collections::VecDeque;
+use std::time::{Duration, SystemTime};
+
+use slab::Slab;
+
+pub(crate) use readiness::Readiness;
+pub(crate) use session::Session;
+pub(crate) use transport::Transport;
+
+use crate::config::Config;
+use crate::exchange::{CloseReason, ConnectionId, Endpoint, Observer, Reply, Service, Watch};
+use crate::h1::{Context, Pools};
+use crate::http::{Millis, Moment};
+use deadlines::Wheel;
+use session::After;
+
+/// All sessions, and what they share.
+pub(crate) struct Sessions<T> {
+    pub(crate) config: Config,
+    pub(crate) watch: Watch,
+    slab: Slab<Session<T>>,
+    /// Keys of the sessions that have something to do although no event will say so.
+    runnable: VecDeque<u32>,
+    /// Keys of the sessions that have ended. They leave the slab only in `reap`: a later event of the same batch must
+    /// not reach whoever took over the slot.
+    ended: Vec<u32>,
+    wheel: Wheel,
+    pools: Pools,
+    reply: Reply,
+    next_id: u64,
+    /// What time it is in this tick.
+    now: Moment,
+    /// The server drains: see [`Context::draining`].
+    pub(crate) draining: bool,
+    /// A signal came in this tick and may have cut a read short.
+    pub(crate) interrupted: bool,
+}
+
+impl<T> Sessions<T> {
+    pub(crate) fn new(
+        config: Config,
+        observer: Option<Box<dyn Observer>>,
+        now: Moment,
+        wall_clock: SystemTime,
+    ) -> Self {
+        Self {
+            watch: Watch::new(observer),
+            slab: Slab::new(),
+            runnable: VecDeque::new(),
+            ended: Vec::new(),
+            wheel: Wheel::new(),
+            pools: Pools::new(),
+            reply: Reply::new(config.server_name.as_deref(), config.max_response_buffer, wall_clock),
+            next_id: 1,
+            now,
+            draining: false,
+            interrupted: false,
+            config,
+        }
+    }
+
+    // ---- the tick ---------------------------------------------------------------------------------------------------
+
+    #[inline]
+    pub(crate) const fn now(&self) -> Moment {
+        self.now
+    }
+
+    /// Another tick: until the next one it is `now`.
+    #[inline]
+    pub(crate) const fn set_now(&mut self, now: Moment) {
+        self.now = now;
+    }
+
+    /// Sets the `Date` field of the replies from now on.
+    pub(crate) fn set_date(&mut self, wall_clock: SystemTime) {
+        self.reply.set_date(wall_clock);
+    }
+
+    /// How many have not been reaped.
+    pub(crate) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slab.is_empty()
+    }
+
+    /// How many have something to do although no event will say so.
+    #[inline]
+    pub(crate) fn runnable(&self) -> usize {
+        self.runnable.len()
+    }
+
+    /// When a deadline may pass next.
+    #[inline]
+    pub(crate) fn next_deadline(&self) -> Option<Moment> {
+        self.wheel.next()
+    }
+
+    /// The number of the next connection.
+    pub(crate) const fn next_id(&mut self) -> ConnectionId {
+        let id = ConnectionId(self.next_id);
+        self.next_id += 1;
+        id
+    }
+
+    /// A session by its key.
+    #[cfg(test)]
+    pub(crate) fn get(&self, key: usize) -> Option<&Session<T>> {
+        self.slab.get(key)
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn pools(&self) -> &Pools {
+        &self.pools
+    }
+
+    /// The slot that the next session will have.
+    pub(crate) fn vacant_key(&self) -> usize {
+        self.slab.vacant_key()
+    }
+
+    // ---- events -----------------------------------------------------------------------------------------------------
+
+    /// Notes what an event says of a session; false if nobody has this key.
+    #[inline]
+    pub(crate) fn tell(&mut self, key: usize, event: Readiness) -> bool {
+        let Some(session) = self.slab.get_mut(key) else { return false };
+        if !session.closed {
+            session.readiness.add(event);
+            log::trace!("conn {}: event {}", session.id, session.readiness);
+            self.make_runnable(key);
+        }
+        true
+    }
+
+    #[inline]
+    fn make_runnable(&mut self, key: usize) {
+        let session = &mut self.slab[key];
+        if !session.queued && !session.closed {
+            session.queued = true;
+            self.runnable.push_back(key as u32);
+        }
+    }
+
+    /// Has everyone read although no event says that there is something.
+    pub(crate) fn look_at_all(&mut self) {
+        let keys: Vec<usize> = self.slab.iter().map(|(key, _)| key).collect();
+        keys.into_iter().for_each(|key| self.look_at(key));
+    }
+
+    fn look_at(&mut self, key: usize) {
+        self.slab[key].readiness.readable = true;
+        self.make_runnable(key);
+    }
+
+    // ---- the end ----------------------------------------------------------------------------------------------------
+
+    /// Closes whatever is left; gives the number of those that were still owed something. Who only had to notice that
+    /// its connection has ended is not counted.
+    pub(crate) fn cut(&mut self) -> usize {
+        let keys: Vec<usize> = self.slab.iter().map(|(key, _)| key).collect();
+        let mut count = 0;
+        for key in keys {
+            let session = &mut self.slab[key];
+            if !session.closed && !session.connection.owes_nothing() {
+                session.connection.abort(session.id, CloseReason::Cut);
+                count += 1;
+            }
+            self.close(key);
+        }
+        count
+    }
+
+    /// Marks a session as ended; it stays in the slab until the end of the tick.
+    fn close(&mut self, key: usize) {
+        if !std::mem::replace(&mut self.slab[key].closed, true) {
+            self.ended.push(key as u32);
+        }
+    }
+}
+
+impl<T: Transport> Sessions<T> {
+    /// Begins a session in the [vacant slot](Self::vacant_key).
+    pub(crate) fn open(&mut self, transport: T, peer: Endpoint, id: ConnectionId, idle_timeout: Duration) {
+        let session = Session::new(transport, peer, id, Millis::from(idle_timeout), self.now);
+        let deadline = session.deadline(&self.config);
+        let key = self.slab.insert(session);
+        self.wheel.arm(&mut self.slab, key, deadline);
+        self.watch.tell(|observer| observer.connection_opened(id, &peer));
+        if self.draining {
+            self.look_at(key);
+        }
+    }
+
+    /// Gives a turn to everyone who is runnable now; who becomes so meanwhile has it in the next tick.
+    pub(crate) fn pump_runnable(&mut self, service: &mut dyn Service) {
+        for _ in 0..self.runnable.len() {
+            let Some(key) = self.runnable.pop_front() else { return };
+            let session = &mut self.slab[key as usize];
+            session.queued = false;
+            if !session.closed {
+                self.turn(key as usize, service, |_, _| {});
+            }
+        }
+    }
+
+    /// A session's turn: `first` is done to it, then it is pumped, and then its deadline is armed.
+    #[inline]
+    fn turn(&mut self, key: usize, service: &mut dyn Service, first: impl FnOnce(&mut Session<T>, &mut Context<'_>)) {
+        let session = &mut self.slab[key];
+        let mut idle_timeout = session.idle_timeout;
+        let mut cx = Context {
+            now: self.now,
+            id: session.id,
+            config: &self.config,
+            pools: &mut self.pools,
+            reply: &mut self.reply,
+            service,
+            watch: &mut self.watch,
+            idle_timeout: &mut idle_timeout,
+            draining: self.draining,
+        };
+        first(session, &mut cx);
+        let after = session.pump(&mut cx, self.interrupted);
+        session.connection.settle(&mut self.pools);
+        session.idle_timeout = idle_timeout;
+        match after {
+            After::Closed => return self.close(key),
+            After::Runnable => self.make_runnable(key),
+            After::Exhausted => {}
+        }
+        let deadline = self.slab[key].deadline(&self.config);
+        self.wheel.arm(&mut self.slab, key, deadline);
+    }
+
+    /// Lets everyone feel the deadlines that have passed.
+    pub(crate) fn expire_deadlines(&mut self, service: &mut dyn Service) {
+        while let Some(key) = self.wheel.pop(&mut self.slab, self.now) {
+            let session = &self.slab[key];
+            if session.closed {
+                continue;
+            }
+            let deadline = session.deadline(&self.config);
+            if deadline > self.now {
+                self.wheel.arm(&mut self.slab, key, deadline);
+            } else {
+                self.turn(key, service, Session::expire);
+            }
+        }
+    }
+
+    /// Removes what has ended, and tells whether anything has. Dropping the transport closes it.
+    pub(crate) fn reap(&mut self) -> bool {
+        if self.ended.is_empty() {
+            return false;
+        }
+        // Keys of the ended may still stand in the queue.
+        self.runnable.retain(|&key| !self.slab[key as usize].closed);
+        while let Some(key) = self.ended.pop() {
+            let key = key as usize;
+            self.wheel.disarm(&mut self.slab, key);
+            let mut session = self.slab.remove(key);
+            let reason = session.connection.close_reason().unwrap_or(CloseReason::ClientClosed);
+            session.connection.release(&mut self.pools);
+            session.transport.ended(reason);
+            log::trace!("conn {}: closed, {reason}", session.id);
+            self.watch.tell(|observer| {
+                if session.connection.is_held() {
+                    observer.backpressure(session.id, false);
+                }
+                observer.connection_closed(session.id, reason);
+            });
+        }
+        true
+    }
+}

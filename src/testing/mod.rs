@@ -1,0 +1,226 @@
+//! An application under test, in memory: the same protocol core, pump, deadlines and router as behind a socket, and no
+//! socket, thread or clock. [`TestClient`] is its client.
+
+mod pipe;
+mod reply;
+mod request;
+mod virtual_loop;
+
+use std::fmt;
+use std::time::Duration;
+
+pub use reply::TestReply;
+pub use request::TestRequest;
+
+#[cfg(test)]
+pub(crate) use pipe::{Pipe, Wire};
+pub(crate) use virtual_loop::{Connected, VirtualLoop};
+
+use crate::config::Config;
+use crate::exchange::{CloseReason, Service};
+use crate::http::Method;
+
+/// A client that speaks to an application in memory, for its tests.
+///
+/// Requests go in as values or as bytes, replies come out as values or as bytes; between them stands all that stands
+/// there behind a socket, limits and timeouts included. Time is virtual: it passes in [`advance`](Self::advance), and
+/// begins at the moment that RFC 9110 uses as its example.
+///
+/// ```
+/// use monoloop::{Router, TestClient};
+///
+/// let mut app = Router::new(Vec::<String>::new());
+/// app.get("/names", |names, _, res| res.text(names.join(", ")));
+/// app.post("/names", |names, req, res| {
+///     names.push(String::from_utf8_lossy(req.body()).into_owned());
+///     res.status(201).empty()
+/// });
+///
+/// let mut client = TestClient::new(app);
+/// assert_eq!(client.post("/names").body("Alice").send().status(), 201);
+/// assert_eq!(client.get("/names").send().text(), "Alice");
+/// assert_eq!(client.delete("/names").send().header("Allow"), Some("GET, HEAD, POST, OPTIONS"));
+/// assert_eq!(client.app().state().len(), 1);
+/// ```
+///
+/// By bytes, for what a well-behaved client does not send:
+///
+/// ```
+/// # use monoloop::{Router, TestClient, server::CloseReason};
+/// # use std::time::Duration;
+/// # let mut app = Router::new(());
+/// # app.get("/", |_, _, res| res.text("hello"));
+/// let mut client = TestClient::new(app);
+/// client.write("GET / HT").advance(Duration::from_secs(9));
+/// assert!(client.read().is_empty());
+/// client.advance(Duration::from_secs(1));
+/// assert_eq!(client.read_reply().map(|reply| reply.status()), Some(408));
+/// assert!(client.is_half_closed());
+/// client.half_close();
+/// assert_eq!(client.ended(), Some(CloseReason::HeadTimeout));
+/// ```
+pub struct TestClient<A> {
+    app: A,
+    virtual_loop: VirtualLoop,
+    connection: Connected,
+}
+
+impl<A: Service> TestClient<A> {
+    /// A client of `app`, which is a [`Router`](crate::Router) or any other [`Service`], with the default settings. It
+    /// has a connection.
+    pub fn new(app: A) -> Self {
+        Self::with_config(app, Config::default())
+    }
+
+    /// As [`new`](Self::new), with settings of your own. Those that concern sockets, signals and the drain mean
+    /// nothing here.
+    pub fn with_config(app: A, config: Config) -> Self {
+        let mut virtual_loop = VirtualLoop::new(config);
+        let connection = virtual_loop.connect();
+        Self { app, virtual_loop, connection }
+    }
+
+    /// The application.
+    pub const fn app(&self) -> &A {
+        &self.app
+    }
+
+    /// The application, to be changed between two requests.
+    pub const fn app_mut(&mut self) -> &mut A {
+        &mut self.app
+    }
+
+    // ---- requests and replies as values -----------------------------------------------------------------------------
+
+    /// A GET request, to be completed and [sent](TestRequest::send).
+    pub fn get(&mut self, target: &str) -> TestRequest<'_, A> {
+        self.request(Method::Get, target)
+    }
+
+    /// A HEAD request.
+    pub fn head(&mut self, target: &str) -> TestRequest<'_, A> {
+        self.request(Method::Head, target)
+    }
+
+    /// A POST request.
+    pub fn post(&mut self, target: &str) -> TestRequest<'_, A> {
+        self.request(Method::Post, target)
+    }
+
+    /// A PUT request.
+    pub fn put(&mut self, target: &str) -> TestRequest<'_, A> {
+        self.request(Method::Put, target)
+    }
+
+    /// A PATCH request.
+    pub fn patch(&mut self, target: &str) -> TestRequest<'_, A> {
+        self.request(Method::Patch, target)
+    }
+
+    /// A DELETE request.
+    pub fn delete(&mut self, target: &str) -> TestRequest<'_, A> {
+        self.request(Method::Delete, target)
+    }
+
+    /// An OPTIONS request.
+    pub fn options(&mut self, target: &str) -> TestRequest<'_, A> {
+        self.request(Method::Options, target)
+    }
+
+    /// A request of any method. `target` is sent as it is: what needs percent-encoding must have it.
+    pub fn request(&mut self, method: Method, target: &str) -> TestRequest<'_, A> {
+        TestRequest::new(self, method, target)
+    }
+
+    // ---- bytes ------------------------------------------------------------------------------------------------------
+
+    /// Sends bytes, and lets the server do all that it can do with them. What comes after the end of the connection is
+    /// lost, as it is on a socket.
+    pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        self.act(|wire| wire.inbound.extend(bytes.as_ref()))
+    }
+
+    /// Takes all bytes that the server has sent since the last call.
+    pub fn read(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.connection.link.wire_mut().outbound)
+    }
+
+    /// Takes the next reply, without the interim ones (`100 Continue`) before it; `None` if it is not all there. It
+    /// must not be the reply to a HEAD request, whose end only a [`TestRequest`] knows.
+    ///
+    /// # Panics
+    /// If what the server sent is no reply.
+    #[track_caller]
+    pub fn read_reply(&mut self) -> Option<TestReply> {
+        self.take_reply(false)
+    }
+
+    #[track_caller]
+    fn take_reply(&mut self, to_head: bool) -> Option<TestReply> {
+        let mut wire = self.connection.link.wire_mut();
+        let (reply, len) = TestReply::parse(&wire.outbound, to_head)?;
+        wire.outbound.drain(..len);
+        Some(reply)
+    }
+
+    /// Lets the kernel take `bytes` more of what the server sends before the client has to read again: zero is a client
+    /// that does not read. At first there is no limit.
+    pub fn set_window(&mut self, bytes: usize) -> &mut Self {
+        self.act(|wire| wire.window = bytes)
+    }
+
+    // ---- the connection ---------------------------------------------------------------------------------------------
+
+    /// Closes the client's side: the server reads to the end, and may still answer.
+    pub fn half_close(&mut self) -> &mut Self {
+        self.act(|wire| wire.fin = true)
+    }
+
+    /// Leaves without a word: the server's next read or write fails.
+    pub fn reset(&mut self) -> &mut Self {
+        self.act(|wire| wire.reset = true)
+    }
+
+    /// Opens another connection; the one before is left as by [`reset`](Self::reset).
+    pub fn reconnect(&mut self) -> &mut Self {
+        self.reset();
+        self.connection = self.virtual_loop.connect();
+        self
+    }
+
+    /// Whether the server has closed its side, so that no other reply can come.
+    pub fn is_half_closed(&self) -> bool {
+        let wire = self.connection.link.wire();
+        wire.half_closed || wire.closed.is_some()
+    }
+
+    /// Why the server has let go of the connection, if it has.
+    pub fn ended(&self) -> Option<CloseReason> {
+        self.connection.link.wire().closed
+    }
+
+    fn act(&mut self, action: impl FnOnce(&mut pipe::Wire)) -> &mut Self {
+        self.virtual_loop.act(&self.connection, &mut self.app, action);
+        self
+    }
+
+    // ---- time -------------------------------------------------------------------------------------------------------
+
+    /// Time passes, and with it the timeouts.
+    pub fn advance(&mut self, time: Duration) -> &mut Self {
+        self.virtual_loop.wait(&mut self.app, time);
+        self
+    }
+
+    /// The server begins to drain: a reply is the last of its connection, and idle connections are closed.
+    pub fn drain(&mut self) -> &mut Self {
+        self.virtual_loop.drain(&mut self.app);
+        self
+    }
+}
+
+impl<A: fmt::Debug> fmt::Debug for TestClient<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestClient").field("app", &self.app).field("connection", &self.connection).finish()
+    }
+}

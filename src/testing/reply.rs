@@ -1,0 +1,116 @@
+use std::fmt;
+
+/// A reply, as a [`TestClient`](super::TestClient) read it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TestReply {
+    status: u16,
+    reason: String,
+    fields: Vec<(String, String)>,
+    content: Vec<u8>,
+}
+
+impl TestReply {
+    /// The status code.
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The reason phrase.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// The value of the first field line of this name, in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.header_all(name).next()
+    }
+
+    /// The values of all field lines of this name, in order.
+    pub fn header_all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.headers().filter(move |(line, _)| line.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// All field lines, as (name, value).
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The content.
+    pub fn body(&self) -> &[u8] {
+        &self.content
+    }
+
+    /// The content as text.
+    ///
+    /// # Panics
+    /// If it is not UTF-8.
+    #[track_caller]
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.content).unwrap_or_else(|error| panic!("the content is no text: {error}"))
+    }
+
+    /// The content, read as JSON.
+    ///
+    /// # Panics
+    /// If it is not JSON, or not of the shape of `T`.
+    #[cfg(feature = "json")]
+    #[track_caller]
+    pub fn json<T: serde::de::DeserializeOwned>(&self) -> T {
+        let value = serde_json::from_slice(&self.content);
+        value.unwrap_or_else(|error| panic!("{error} in the JSON {:?}", self.content.escape_ascii().to_string()))
+    }
+
+    /// Reads the reply at the front of `bytes`, behind any interim ones; gives it and its length, or nothing if it is
+    /// not all there. `to_head`: it answers a HEAD request, so its content does not follow.
+    ///
+    /// # Panics
+    /// If it is no reply.
+    #[track_caller]
+    pub(super) fn parse(bytes: &[u8], to_head: bool) -> Option<(Self, usize)> {
+        let mut at = 0;
+        loop {
+            let (mut reply, len) = parse_head(&bytes[at..])?;
+            at += len;
+            if reply.status < 200 {
+                continue;
+            }
+            let has_content = !to_head && !matches!(reply.status, 204 | 304);
+            let length = reply
+                .header("Content-Length")
+                .filter(|_| has_content)
+                .map_or(0, |value| value.parse::<usize>().unwrap_or_else(|_| panic!("no Content-Length: {value:?}")));
+            reply.content = bytes.get(at..at + length)?.to_vec();
+            return Some((reply, at + length));
+        }
+    }
+}
+
+#[track_caller]
+fn parse_head(bytes: &[u8]) -> Option<(TestReply, usize)> {
+    let end = memchr::memmem::find(bytes, b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&bytes[..end]).unwrap_or_else(|error| panic!("a head that is no text: {error}"));
+    let mut lines = head.split("\r\n");
+    let line = lines.next().unwrap_or_default();
+    let (status, reason) = line
+        .strip_prefix("HTTP/1.1 ")
+        .and_then(|line| line.split_once(' '))
+        .and_then(|(code, reason)| Some((code.parse().ok()?, reason.to_owned())))
+        .unwrap_or_else(|| panic!("no status line: {line:?}"));
+    let fields = lines.map(|line| {
+        let (name, value) = line.split_once(':').unwrap_or_else(|| panic!("no field line: {line:?}"));
+        (name.to_owned(), value.trim().to_owned())
+    });
+    Some((TestReply { status, reason, fields: fields.collect(), content: Vec::new() }, end + 4))
+}
+
+/// As it came, but with the content only counted when it is no text.
+impl fmt::Debug for TestReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status, self.reason)?;
+        self.headers().try_for_each(|(name, value)| write!(f, "; {name}: {value}"))?;
+        match std::str::from_utf8(&self.content) {
+            Ok(text) => write!(f, "; {text:?}"),
+            Err(_) => write!(f, "; {} bytes", self.content.len()),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::pipe::{Link, Pipe, Wire};
+use crate::config::Config;
+use crate::exchange::{Endpoint, Service};
+use crate::http::Moment;
+#[cfg(test)]
+use crate::sessions::Session;
+use crate::sessions::{Readiness, Sessions};
+
+/// When virtual time begins, in Unix time: the example of RFC 9110 §5.6.7, Sun, 06 Nov 1994 08:49:37 GMT.
+const BEGIN: Duration = Duration::from_secs(784_111_777);
+
+/// The same moment on the clock of the loop. Not zero, which stands for "never" in places.
+const START: Moment = Moment::from_nanos(1_000_000_000);
+
+/// No session needs so many ticks for what is there; if one does, it never comes to rest.
+const MAX_TICKS: usize = 1_000_000;
+
+/// The loop of a server without a server: sessions over [`Wire`]s, and time that passes when it is told to.
+pub(crate) struct VirtualLoop {
+    sessions: Sessions<Pipe>,
+    next_port: u16,
+}
+
+/// A connection of a [`VirtualLoop`].
+#[derive(Clone, Debug)]
+pub(crate) struct Connected {
+    pub(crate) link: Link,
+    key: usize,
+}
+
+impl VirtualLoop {
+    pub(crate) fn new(config: Config) -> Self {
+        Self { sessions: Sessions::new(config, None, START, UNIX_EPOCH + BEGIN), next_port: 49_152 }
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn sessions(&self) -> &Sessions<Pipe> {
+        &self.sessions
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn sessions_mut(&mut self) -> &mut Sessions<Pipe> {
+        &mut self.sessions
+    }
+
+    pub(crate) const fn now(&self) -> Moment {
+        self.sessions.now()
+    }
+
+    /// A new connection.
+    pub(crate) fn connect(&mut self) -> Connected {
+        let end = |port| Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let peer = end(self.next_port);
+        self.next_port = self.next_port.checked_add(1).unwrap_or(49_152);
+        let connected = Connected { link: Link::new(end(80)), key: self.sessions.vacant_key() };
+        let (id, idle_timeout) = (self.sessions.next_id(), self.sessions.config.idle_timeout);
+        self.sessions.open(connected.link.pipe(), peer, id, idle_timeout);
+        connected
+    }
+
+    /// The session of a connection that has not ended.
+    #[cfg(test)]
+    pub(crate) fn session(&self, connected: &Connected) -> Option<&Session<Pipe>> {
+        let ended = connected.link.wire().closed.is_some();
+        if ended { None } else { self.sessions.get(connected.key) }
+    }
+
+    /// Does something to a connection as its client, tells the session what an edge-triggered poll would, and lets the
+    /// loop turn until it rests.
+    pub(crate) fn act(&mut self, connected: &Connected, service: &mut dyn Service, action: impl FnOnce(&mut Wire)) {
+        let (before, after) = {
+            let mut wire = connected.link.wire_mut();
+            let before = (wire.inbound.len(), wire.window);
+            action(&mut wire);
+            (before, (wire.inbound.len(), wire.window))
+        };
+        let wire = connected.link.wire();
+        let event = Readiness {
+            readable: after.0 > before.0 || wire.fin || wire.reset,
+            writable: after.1 > before.1 || wire.reset,
+            to_the_end: wire.fin || wire.reset,
+        };
+        let ended = wire.closed.is_some();
+        drop(wire);
+        if !ended {
+            self.sessions.tell(connected.key, event);
+        }
+        self.turn(service);
+    }
+
+    /// Turns until nobody is runnable.
+    pub(crate) fn turn(&mut self, service: &mut dyn Service) {
+        for _ in 0..MAX_TICKS {
+            self.sessions.pump_runnable(service);
+            self.sessions.expire_deadlines(service);
+            self.sessions.reap();
+            if self.sessions.runnable() == 0 {
+                return;
+            }
+        }
+        panic!("the loop does not come to rest");
+    }
+
+    /// Time passes; deadlines that pass with it are felt on time.
+    pub(crate) fn wait(&mut self, service: &mut dyn Service, duration: Duration) {
+        let until = self.now() + duration;
+        while let Some(due) = self.sessions.next_deadline().filter(|due| *due <= until) {
+            self.set_now(due.max(self.now()));
+            self.turn(service);
+        }
+        self.set_now(until);
+    }
+
+    fn set_now(&mut self, now: Moment) {
+        self.sessions.set_now(now);
+        self.sessions.set_date(UNIX_EPOCH + BEGIN + now.since(START));
+    }
+
+    /// Begins to drain.
+    pub(crate) fn drain(&mut self, service: &mut dyn Service) {
+        self.sessions.draining = true;
+        self.sessions.look_at_all();
+        self.turn(service);
+    }
+}
