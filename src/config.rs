@@ -34,6 +34,17 @@ pub struct Config {
     pub keep_alive_timeout: Option<Duration>,
     /// From the first byte of a request head to its end, however it drips. Default 10 s, then 408.
     pub head_timeout: Duration,
+    /// How long content may be behind `min_content_rate`, from the end of its head on: then 408. What a client sends
+    /// faster it may save up for a pause, up to `idle_timeout`. Default 10 s.
+    pub content_timeout: Duration,
+    /// Bytes per second of content that a client has to send in the long run. Default 500; 0 means any, so that only
+    /// `idle_timeout` holds.
+    pub min_content_rate: u32,
+    /// How long a client may be behind `min_send_rate` while bytes are owed to it that the kernel does not take: then
+    /// the connection is closed. Default 60 s; progress is seen in steps of up to 64 KiB, so leave it long.
+    pub send_timeout: Duration,
+    /// Bytes per second of its replies that a client has to take in the long run. Default 500; 0 means any.
+    pub min_send_rate: u32,
     /// How long input is still read and thrown away after an error reply. Default 2 s.
     pub linger_timeout: Duration,
     /// How long a drain may take before what is left is cut. Default 10 s.
@@ -68,6 +79,10 @@ impl Default for Config {
             idle_timeout: limits::IDLE_TIMEOUT,
             keep_alive_timeout: None,
             head_timeout: limits::HEAD_TIMEOUT,
+            content_timeout: limits::CONTENT_TIMEOUT,
+            min_content_rate: limits::MIN_CONTENT_RATE,
+            send_timeout: limits::SEND_TIMEOUT,
+            min_send_rate: limits::MIN_SEND_RATE,
             linger_timeout: limits::LINGER_TIMEOUT,
             drain_timeout: limits::DRAIN_TIMEOUT,
             drain_delay: Duration::ZERO,

@@ -121,6 +121,20 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// From the first byte of a request head to its end. nginx 60 s, Node 60 s, hyper 30 s.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the content of a request may be behind its minimum rate: the grace at its start. Apache 20 s, Kestrel 5 s;
+/// nginx and Node know only a pause (60 s) and a total (300 s).
+pub const CONTENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes per second of content that a client has to send in the long run. Apache 500, Kestrel 240.
+pub const MIN_CONTENT_RATE: u32 = 500;
+
+/// How long a client may be behind the minimum rate at which it takes its replies. Long, because progress is seen only
+/// when the kernel has room again, which may come in steps of 64 KiB. nginx `send_timeout` 60 s (a pause), Kestrel 5 s.
+pub const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes per second of its replies that a client has to take in the long run. Kestrel 240.
+pub const MIN_SEND_RATE: u32 = 500;
+
 /// How long input is discarded after an error reply. nginx `lingering_timeout` 5 s, Apache 2 s.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 

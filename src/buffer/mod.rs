@@ -2,10 +2,12 @@
 //! it holds nothing any more.
 
 mod output;
+mod pace;
 mod pool;
 mod receive;
 
 pub use output::{Content, OutputQueue};
 pub(crate) use output::{Mark, ReplyRecord};
+pub(crate) use pace::Pace;
 pub use pool::{Pool, Pooled};
 pub use receive::Receive;

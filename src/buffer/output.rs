@@ -3,7 +3,7 @@ use std::fmt;
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use super::Pooled;
+use super::{Pace, Pooled};
 use crate::http::{Method, Moment};
 use crate::limits::{MAX_SLICES, SHARE_FROM};
 
@@ -41,6 +41,8 @@ pub struct OutputQueue {
     left: u64,
     /// Replies whose end has not left, for the observer.
     records: VecDeque<ReplyRecord>,
+    /// How long the client may take; it runs while bytes are owed that the kernel did not take at once.
+    pub(crate) pace: Pace,
 }
 
 /// Content that goes out between `inline[..at]` and `inline[at..]`.
@@ -311,6 +313,7 @@ impl Pooled for OutputQueue {
         self.inline.clear();
         self.sent = 0;
         self.left = 0;
+        self.pace = Pace::default();
         if !self.splices.is_empty() || !self.records.is_empty() {
             self.splices.clear();
             self.records.clear();

@@ -22,6 +22,10 @@ pub enum CloseReason {
     IdleTimeout,
     /// The request head did not end in time.
     HeadTimeout,
+    /// The content of a request came too slowly.
+    ContentTimeout,
+    /// The client took its replies too slowly.
+    SendTimeout,
     /// A reset or another error of the socket.
     SocketError,
     /// The server is draining.
@@ -44,6 +48,8 @@ impl fmt::Display for CloseReason {
             Self::Panicked => "the handler panicked",
             Self::IdleTimeout => "no byte came or went for too long",
             Self::HeadTimeout => "the request head took too long",
+            Self::ContentTimeout => "the content came too slowly",
+            Self::SendTimeout => "the client took its replies too slowly",
             Self::SocketError => "the socket failed",
             Self::Drained => "the server is draining",
             Self::Cut => "the server was cut off",

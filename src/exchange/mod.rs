@@ -18,6 +18,7 @@ mod reply;
 mod request;
 mod response;
 mod service;
+mod trailers;
 
 pub use body_writer::BodyWriter;
 pub use close_reason::CloseReason;
@@ -35,3 +36,4 @@ pub use request::Request;
 pub use response::{Response, Sent};
 pub(crate) use service::render_json;
 pub use service::{Admission, Service};
+pub use trailers::Trailers;

@@ -44,6 +44,10 @@ pub enum Timeout {
     Idle,
     /// The request head did not end in time.
     Head,
+    /// The content of a request came more slowly than the minimum rate.
+    Content,
+    /// The client took its replies more slowly than the minimum rate.
+    Send,
     /// The client did not close its side in time after ours was closed.
     Linger,
 }

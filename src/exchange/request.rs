@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Endpoint, Endpoints, Head, Pairs, Params};
+use super::{Endpoint, Endpoints, Head, Pairs, Params, Trailers};
 use crate::http::{Error, Fields, Method, Result, Version};
 
 /// A request, borrowed from the receive buffer.
@@ -29,13 +29,19 @@ use crate::http::{Error, Fields, Method, Result, Version};
 pub struct Request<'a> {
     head: &'a Head<'a>,
     content: &'a [u8],
+    trailers: Trailers<'a>,
     params: Params<'a>,
     endpoints: &'a dyn Endpoints,
 }
 
 impl<'a> Request<'a> {
     pub(crate) fn new(head: &'a Head<'a>, content: &'a [u8], endpoints: &'a dyn Endpoints) -> Self {
-        Self { head, content, params: Params::NONE, endpoints }
+        Self { head, content, trailers: Trailers::default(), params: Params::NONE, endpoints }
+    }
+
+    /// The same request with the trailer section that came behind its content.
+    pub(crate) fn with_trailers(self, trailers: Trailers<'a>) -> Self {
+        Self { trailers, ..self }
     }
 
     /// The same request with the parameters of its route.
@@ -125,6 +131,11 @@ impl<'a> Request<'a> {
     /// The content, whole; empty if the request has none.
     pub const fn body(&self) -> &'a [u8] {
         self.content
+    }
+
+    /// The field lines that came behind the content of a chunked request; mostly none.
+    pub const fn trailers(&self) -> Trailers<'a> {
+        self.trailers
     }
 
     /// The content, read as JSON. The `Content-Type` is not looked at.

@@ -19,6 +19,8 @@ pub(super) struct Piece<'a> {
     pub(super) consumed: usize,
     /// The content among them.
     pub(super) content: &'a [u8],
+    /// The trailer lines among them, or parts of such.
+    pub(super) trailers: &'a [u8],
     /// Whether the body has ended.
     pub(super) end: bool,
 }
@@ -48,7 +50,7 @@ impl BodyDecoder {
             Self::Length { left } => {
                 let take = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
                 *left -= take as u64;
-                Ok(Piece { consumed: take, content: &input[..take], end: *left == 0 })
+                Ok(Piece { consumed: take, content: &input[..take], trailers: &[], end: *left == 0 })
             }
             Self::Chunked(chunked) => chunked.decode(input),
         }
@@ -105,6 +107,7 @@ enum At {
 impl ChunkedDecoder {
     fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Piece<'a>, ProtocolError> {
         let mut at = 0;
+        let mut trailers = 0..0;
         while at < input.len() {
             if self.at == At::Data {
                 return Ok(self.data(input, at));
@@ -112,15 +115,23 @@ impl ChunkedDecoder {
             let byte = input[at];
             at += 1;
             self.at = match self.at {
-                At::TrailerStart | At::TrailerName | At::TrailerValue | At::TrailerLf => self.trailer_byte(byte)?,
-                At::EndLf if byte == b'\n' => return Ok(Piece { consumed: at, content: &[], end: true }),
+                At::TrailerStart | At::TrailerName | At::TrailerValue | At::TrailerLf => {
+                    let next = self.trailer_byte(byte)?;
+                    if next != At::EndLf {
+                        trailers = if trailers.is_empty() { at - 1..at } else { trailers.start..at };
+                    }
+                    next
+                }
+                At::EndLf if byte == b'\n' => {
+                    return Ok(Piece { consumed: at, content: &[], trailers: &input[trailers], end: true });
+                }
                 At::DataCr if byte == b'\r' => At::DataLf,
                 At::DataLf if byte == b'\n' => At::Size,
                 At::EndLf | At::DataCr | At::DataLf => return Err(ProtocolError::Chunk),
                 _ => self.line_byte(byte)?,
             };
         }
-        Ok(Piece { consumed: at, content: &[], end: false })
+        Ok(Piece { consumed: at, content: &[], trailers: &input[trailers], end: false })
     }
 
     fn data<'a>(&mut self, input: &'a [u8], from: usize) -> Piece<'a> {
@@ -129,7 +140,7 @@ impl ChunkedDecoder {
         if self.size == 0 {
             self.at = At::DataCr;
         }
-        Piece { consumed: from + take, content: &input[from..from + take], end: false }
+        Piece { consumed: from + take, content: &input[from..from + take], trailers: &[], end: false }
     }
 
     /// A byte of the line that holds the size (RFC 9112 §7.1, §7.1.1).
@@ -170,8 +181,7 @@ impl ChunkedDecoder {
         })
     }
 
-    /// A byte of the trailer section. Its fields are checked and dropped: none of them can change how a message is
-    /// framed or routed (RFC 9110 §6.5.1).
+    /// A byte of the trailer section. Nothing in it can change how a message is framed or routed (RFC 9110 §6.5.1).
     fn trailer_byte(&mut self, byte: u8) -> Result<At, ProtocolError> {
         self.trailers += 1;
         if self.trailers > MAX_TRAILERS {

@@ -1,6 +1,6 @@
 use super::body::BodyDecoder;
 use super::framing::Framing;
-use crate::buffer::{Pooled, Receive};
+use crate::buffer::{Pace, Pooled, Receive};
 use crate::limits::{CONTENT_BUFFER, MAX_READ};
 
 /// A request whose content is still to come.
@@ -13,16 +13,27 @@ pub(crate) struct Incoming {
     pub(super) decoder: BodyDecoder,
     /// The content so far, decoded.
     pub(super) content: Receive,
+    /// The trailer lines so far.
+    pub(super) trailers: Vec<u8>,
+    /// How long the content may still take.
+    pub(super) pace: Pace,
 }
 
 impl Default for Incoming {
     fn default() -> Self {
-        Self { head: Vec::new(), decoder: BodyDecoder::new(Framing::None), content: Receive::default() }
+        Self {
+            head: Vec::new(),
+            decoder: BodyDecoder::new(Framing::None),
+            content: Receive::default(),
+            trailers: Vec::new(),
+            pace: Pace::default(),
+        }
     }
 }
 
 impl Incoming {
-    pub(super) fn begin(&mut self, head: &[u8], framing: Framing) {
+    pub(super) fn begin(&mut self, head: &[u8], framing: Framing, pace: Pace) {
+        self.pace = pace;
         self.head.extend_from_slice(head);
         self.decoder = BodyDecoder::new(framing);
     }
@@ -52,10 +63,11 @@ impl Pooled for Incoming {
     fn reset(&mut self) {
         self.head.clear();
         self.content.clear();
+        self.trailers.clear();
         self.decoder = BodyDecoder::new(Framing::None);
     }
 
     fn footprint(&self) -> usize {
-        self.head.capacity() + self.content.footprint()
+        self.head.capacity() + self.content.footprint() + self.trailers.capacity()
     }
 }

@@ -4,8 +4,8 @@
 //! byte, cut in two at every place, behind other requests, in front of other bytes, and ended by FIN; the outcome must
 //! not depend on it.
 //!
-//! Reading order: [`bench`] (plays the socket, as `Session::pump` does), [`reader`] (reads replies, strictly), [`table`]
-//! (runs a row), then the rows.
+//! Reading order: [`bench`] (a session over a pipe), [`reader`] (reads replies, strictly), [`table`] (runs a row), then
+//! the rows.
 
 mod app;
 mod bench;
@@ -14,7 +14,9 @@ mod heads;
 mod lifetimes;
 mod limits;
 mod pipelines;
+mod rates;
 mod reader;
 mod replies;
 mod table;
 mod targets;
+mod trailers;

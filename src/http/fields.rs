@@ -29,12 +29,12 @@ impl<'a> Fields<'a> {
     }
 
     /// The values of all field lines of this name, in order.
-    pub fn all(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         self.iter().filter(move |(line, _)| line.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// All field lines: the name as the client wrote it, and the value without the white space around it.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a str, &'a [u8])> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a str, &'a [u8])> + use<'a> {
         self.0.iter().map(|line| (line.name, line.value))
     }
 

@@ -64,10 +64,16 @@ impl From<Duration> for Millis {
     }
 }
 
+impl From<Millis> for Duration {
+    fn from(millis: Millis) -> Self {
+        Self::from_millis(u64::from(millis.0))
+    }
+}
+
 impl Add<Millis> for Moment {
     type Output = Self;
 
     fn add(self, after: Millis) -> Self {
-        self + Duration::from_millis(u64::from(after.0))
+        self + Duration::from(after)
     }
 }

@@ -241,7 +241,7 @@ impl<T: Transport> Sessions<T> {
         };
         first(session, &mut cx);
         let after = session.pump(&mut cx, self.interrupted);
-        session.connection.settle(&mut self.pools);
+        session.connection.settle(&mut cx);
         session.idle_timeout = idle_timeout;
         match after {
             After::Closed => return self.close(key),

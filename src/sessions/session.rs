@@ -153,7 +153,7 @@ impl<T: Transport> Session<T> {
                 self.readiness.readable = !short || self.readiness.to_the_end;
                 budget.bytes = budget.bytes.saturating_sub(count);
                 self.activity = cx.now;
-                self.connection.received(count, cx.now);
+                self.connection.received(count, cx);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.readiness.readable = false,
             Err(error) => self.fail(cx, &error),

@@ -82,6 +82,12 @@ const GROUPS: [(&str, &[Opt]); 4] = [
         Opt { name: "head-timeout", value: "TIME", env: "MONOLOOP_HEAD_TIMEOUT", default: "10s", kind: One,
             help: "From the first byte of a request head to its last",
             set: |to, text| { to.config.head_timeout = values::timeout(text)?; Ok(()) } },
+        Opt { name: "content-timeout", value: "TIME", env: "MONOLOOP_CONTENT_TIMEOUT", default: "10s", kind: One,
+            help: "How long content may be behind its minimum rate",
+            set: |to, text| { to.config.content_timeout = values::timeout(text)?; Ok(()) } },
+        Opt { name: "send-timeout", value: "TIME", env: "MONOLOOP_SEND_TIMEOUT", default: "60s", kind: One,
+            help: "How long a client may be behind the minimum rate of its replies",
+            set: |to, text| { to.config.send_timeout = values::timeout(text)?; Ok(()) } },
         Opt { name: "linger-timeout", value: "TIME", env: "MONOLOOP_LINGER_TIMEOUT", default: "2s", kind: One,
             help: "How long input is discarded after an error reply",
             set: |to, text| { to.config.linger_timeout = values::duration(text)?; Ok(()) } },
@@ -102,6 +108,12 @@ const GROUPS: [(&str, &[Opt]); 4] = [
         Opt { name: "max-content", value: "SIZE", env: "MONOLOOP_MAX_CONTENT", default: "1m", kind: One,
             help: "Largest content of a request; above it 413",
             set: |to, text| { to.config.max_content = values::size(text)? as u64; Ok(()) } },
+        Opt { name: "min-content-rate", value: "RATE", env: "MONOLOOP_MIN_CONTENT_RATE", default: "500", kind: One,
+            help: "Bytes per second of content that a client must send; 0: any",
+            set: |to, text| { to.config.min_content_rate = values::rate(text)?; Ok(()) } },
+        Opt { name: "min-send-rate", value: "RATE", env: "MONOLOOP_MIN_SEND_RATE", default: "500", kind: One,
+            help: "Bytes per second of its replies that a client must take; 0: any",
+            set: |to, text| { to.config.min_send_rate = values::rate(text)?; Ok(()) } },
         Opt { name: "max-response-buffer", value: "SIZE", env: "MONOLOOP_MAX_RESPONSE_BUFFER", default: "8m",
             kind: One,
             help: "Largest content that a handler may write to memory",
@@ -264,7 +276,7 @@ mod tests {
     fn every_option_sets_what_it_names() {
         let args = "--unix=/a --unix=/b --backlog=1 --idle-timeout=2 --keep-alive-timeout=3s --head-timeout=4s \
             --linger-timeout=0 --drain-timeout=200ms --drain-delay=5m --max-head=1k --max-target=2k --max-content=0 \
-            --max-response-buffer=3k --max-connections=6 --server-name=";
+            --content-timeout=7s --send-timeout=8s --min-content-rate=1k --min-send-rate=0 --max-response-buffer=3k --max-connections=6 --server-name=";
         let Settings { unix, config, .. } = settings(&args.split_whitespace().collect::<Vec<_>>(), &[]);
         let seconds = Duration::from_secs;
         assert_eq!(unix, ["/a", "/b"]);
@@ -274,6 +286,8 @@ mod tests {
         assert_eq!((config.drain_timeout, config.drain_delay), (Duration::from_millis(200), seconds(300)));
         assert_eq!((config.max_head, config.max_target, config.max_content), (1024, 2048, 0));
         assert_eq!(config.max_response_buffer, 3072);
+        assert_eq!((config.content_timeout, config.send_timeout), (seconds(7), seconds(8)));
+        assert_eq!((config.min_content_rate, config.min_send_rate), (1024, 0));
     }
 
     #[test]

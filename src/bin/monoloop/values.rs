@@ -56,6 +56,11 @@ pub(crate) fn capacity(text: &str) -> Result<usize> {
     }
 }
 
+/// Bytes per second; 0 stands for any.
+pub(crate) fn rate(text: &str) -> Result<u32> {
+    size(text).and_then(|rate| u32::try_from(rate).map_err(|_| TOO_LARGE))
+}
+
 /// A number of things, one at least.
 pub(crate) fn count(text: &str) -> Result<usize> {
     match whole(text, COUNT)? {

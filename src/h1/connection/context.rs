@@ -1,6 +1,6 @@
 //! What passes between a connection and whoever drives it, beside bytes.
 
-use crate::buffer::{OutputQueue, Pool, Receive};
+use crate::buffer::{OutputQueue, Pace, Pool, Receive};
 use crate::config::Config;
 use crate::exchange::{ConnectionId, Reply, Service, Watch};
 use crate::h1::incoming::Incoming;
@@ -20,6 +20,18 @@ pub(crate) struct Context<'a> {
     pub(crate) idle_timeout: &'a mut Millis,
     /// The server stops: a reply is the last one of its connection unless another request stands behind its own.
     pub(crate) draining: bool,
+}
+
+impl Context<'_> {
+    /// The time that content has from now on.
+    pub(super) fn content_pace(&self) -> Pace {
+        Pace::begin(self.now, self.config.content_timeout, self.config.min_content_rate)
+    }
+
+    /// The time that the client has from now on for what is owed.
+    pub(super) fn send_pace(&self) -> Pace {
+        Pace::begin(self.now, self.config.send_timeout, self.config.min_send_rate)
+    }
 }
 
 /// The buffers that connections borrow.

@@ -90,30 +90,32 @@ impl Connection {
     #[inline]
     pub(crate) fn deadline(&self, config: &Config, idle_timeout: Millis, activity: Moment) -> Moment {
         let idle = activity + idle_timeout;
-        match self.writing {
-            Writing::Idle if self.within_head() => idle.min(self.began + config.head_timeout),
-            Writing::Idle if self.between_requests() => {
-                config.keep_alive_timeout.map_or(idle, |timeout| idle.min(activity + timeout))
-            }
-            Writing::Idle | Writing::Flushing { .. } => idle,
-            Writing::HalfClosed { reason: CloseReason::Drained } => self.began + DRAIN_LINGER,
-            Writing::HalfClosed { .. } => self.began + config.linger_timeout,
-            Writing::Closed { .. } => activity,
-        }
+        let of_state = match self.writing {
+            Writing::Idle if self.within_head() => self.began + config.head_timeout,
+            Writing::Idle => match &self.reading {
+                Reading::Body(incoming) | Reading::DiscardContent(incoming) if !self.held => incoming.pace.due(),
+                _ if self.between_requests() => config.keep_alive_timeout.map_or(idle, |timeout| activity + timeout),
+                _ => idle,
+            },
+            Writing::Flushing { .. } => idle,
+            Writing::HalfClosed { reason: CloseReason::Drained } => return self.began + DRAIN_LINGER,
+            Writing::HalfClosed { .. } => return self.began + config.linger_timeout,
+            Writing::Closed { .. } => return activity,
+        };
+        let of_output = self.output().map_or(idle, |output| output.pace.due());
+        idle.min(of_state).min(of_output)
     }
 
     /// The deadline has passed.
     pub(crate) fn expire(&mut self, cx: &mut Context<'_>) {
-        let timeout = match self.writing {
-            Writing::HalfClosed { .. } => Timeout::Linger,
-            Writing::Idle if self.within_head() && cx.now >= self.began + cx.config.head_timeout => Timeout::Head,
-            _ => Timeout::Idle,
-        };
+        let timeout = self.passed(cx);
         log::debug!("conn {}: {timeout:?} timeout", cx.id);
         cx.watch.tell(|observer| observer.timed_out(cx.id, timeout));
         let reason = match timeout {
             Timeout::Head => CloseReason::HeadTimeout,
-            _ => CloseReason::IdleTimeout,
+            Timeout::Content => CloseReason::ContentTimeout,
+            Timeout::Send => CloseReason::SendTimeout,
+            Timeout::Idle | Timeout::Linger => CloseReason::IdleTimeout,
         };
         match self.writing {
             Writing::HalfClosed { reason } => self.abort(cx.id, reason),
@@ -124,6 +126,21 @@ impl Connection {
             }
             Writing::Idle => self.finish(cx, reason, false),
             Writing::Flushing { .. } | Writing::Closed { .. } => self.abort(cx.id, reason),
+        }
+    }
+
+    /// Which deadline it is that has passed.
+    fn passed(&self, cx: &Context<'_>) -> Timeout {
+        match (self.writing, &self.reading) {
+            (Writing::HalfClosed { .. }, _) => Timeout::Linger,
+            _ if self.output().is_some_and(|output| cx.now >= output.pace.due()) => Timeout::Send,
+            (Writing::Idle, _) if self.within_head() && cx.now >= self.began + cx.config.head_timeout => Timeout::Head,
+            (Writing::Idle, Reading::Body(incoming) | Reading::DiscardContent(incoming))
+                if !self.held && cx.now >= incoming.pace.due() =>
+            {
+                Timeout::Content
+            }
+            _ => Timeout::Idle,
         }
     }
 

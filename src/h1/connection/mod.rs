@@ -21,9 +21,11 @@ mod requests;
 
 pub(crate) use context::{Budget, Context, End, Pools, Stall};
 
+use std::time::Duration;
+
 use super::incoming::Incoming;
 use super::state::{Joint, ReadingKind, WritingKind};
-use crate::buffer::{OutputQueue, Receive};
+use crate::buffer::{OutputQueue, Pace, Receive};
 use crate::config::Config;
 use crate::exchange::{CloseReason, ConnectionId, Endpoints};
 use crate::http::Moment;
@@ -114,14 +116,17 @@ impl Connection {
 
     /// `count` bytes were read into the room.
     #[inline]
-    pub(crate) fn received(&mut self, count: usize, now: Moment) {
-        match (&mut self.input, &mut self.reading) {
-            (Some(input), _) => {
-                if input.is_empty() && matches!(self.reading, Reading::Head { .. }) {
-                    self.began = now;
-                }
-                input.filled(count);
+    pub(crate) fn received(&mut self, count: usize, cx: &Context<'_>) {
+        match &mut self.reading {
+            Reading::Head { .. } if self.input.as_ref().is_some_and(|input| input.is_empty()) => self.began = cx.now,
+            Reading::Body(incoming) | Reading::DiscardContent(incoming) => {
+                let most = Duration::from(*cx.idle_timeout).max(cx.config.content_timeout);
+                incoming.pace.progress(count, cx.now, cx.config.min_content_rate, most);
             }
+            _ => {}
+        }
+        match (&mut self.input, &mut self.reading) {
+            (Some(input), _) => input.filled(count),
             (None, Reading::Body(incoming)) => incoming.filled(count),
             (None, _) => unreachable!("bytes are received into a room that was given out"),
         }
@@ -202,13 +207,28 @@ impl Connection {
                 cx.watch.tell(|observer| observer.reply_finished(cx.id, &reply));
             }
         }
-        if self.held && output.len() < LOW_WATER {
-            self.held = false;
-            // A head that waited for us has its time from now on.
-            self.began = cx.now;
-            log::trace!("conn {}: no longer held", cx.id);
-            cx.watch.tell(|observer| observer.backpressure(cx.id, false));
+        match output.is_empty() {
+            true => output.pace = Pace::default(),
+            false if output.pace.is_running() => {
+                output.pace.progress(count, cx.now, cx.config.min_send_rate, cx.config.send_timeout);
+            }
+            false => {}
         }
+        if self.held && output.len() < LOW_WATER {
+            self.release_hold(cx);
+        }
+    }
+
+    /// So little is owed that reading and parsing go on. What waited for us has its time from now on.
+    #[cold]
+    fn release_hold(&mut self, cx: &mut Context<'_>) {
+        self.held = false;
+        match &mut self.reading {
+            Reading::Body(incoming) | Reading::DiscardContent(incoming) => incoming.pace = cx.content_pace(),
+            _ => self.began = cx.now,
+        }
+        log::trace!("conn {}: no longer held", cx.id);
+        cx.watch.tell(|observer| observer.backpressure(cx.id, false));
     }
 
     /// Whether more is owed than is good, so that nothing is read or parsed.
@@ -232,14 +252,20 @@ impl Connection {
         self.input.as_ref().is_none_or(|input| input.is_empty())
     }
 
-    /// Gives back the buffers that hold nothing.
+    /// The end of a turn: gives back the buffers that hold nothing, and gives the client its time to take the rest.
     #[inline]
-    pub(crate) fn settle(&mut self, pools: &mut Pools) {
+    pub(crate) fn settle(&mut self, cx: &mut Context<'_>) {
         if let Some(input) = self.input.take_if(|input| input.is_empty()) {
-            pools.receive.give_back(input);
+            cx.pools.receive.give_back(input);
         }
-        if let Some(output) = self.output.take_if(|output| output.is_empty()) {
-            pools.output.give_back(output);
+        match &mut self.output {
+            Some(output) if output.is_empty() => {
+                self.output.take().into_iter().for_each(|output| cx.pools.output.give_back(output));
+            }
+            Some(output) if !output.pace.is_running() => {
+                output.pace = cx.send_pace();
+            }
+            _ => {}
         }
     }
 

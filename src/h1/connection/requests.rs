@@ -2,7 +2,7 @@
 
 use super::{Budget, Connection, Context, Reading, Step, Writing};
 use crate::buffer::Receive;
-use crate::exchange::{Admission, CloseReason, Endpoints, Request, admit};
+use crate::exchange::{Admission, CloseReason, Endpoints, Request, Trailers, admit};
 use crate::h1::error::ProtocolError;
 use crate::h1::framing::{Expectation, Framing};
 use crate::h1::head::{self, Message};
@@ -126,7 +126,7 @@ impl Connection {
                 let close = (!keep).then_some(CloseReason::ContentUnread);
                 if self.answer_with_content(cx, message, request, close, None) {
                     let mut incoming = cx.pools.incoming.lend();
-                    incoming.begin(&[], message.framing);
+                    incoming.begin(&[], message.framing, cx.content_pace());
                     self.transition(cx.id, Reading::DiscardContent(incoming), Writing::Idle);
                 } else {
                     // Whatever the reason is, the content may still be coming.
@@ -164,7 +164,7 @@ impl Connection {
             output.inline().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
         let mut incoming = cx.pools.incoming.lend();
-        incoming.begin(head, message.framing);
+        incoming.begin(head, message.framing, cx.content_pace());
         self.transition(cx.id, Reading::Body(incoming), Writing::Idle);
         message.len
     }
@@ -194,6 +194,7 @@ impl Connection {
             let piece = incoming.decoder.decode(bytes)?;
             let (consumed, end) = (piece.consumed, piece.end);
             incoming.content.push(piece.content);
+            incoming.trailers.extend_from_slice(piece.trailers);
             if let Some(input) = &mut input {
                 input.consume(consumed);
             }
@@ -226,7 +227,8 @@ impl Connection {
             true => (&[][..], Some(CloseReason::BadRequest), Some(ProtocolError::ContentTooLarge.into())),
             false => (incoming.content.bytes(), None, None),
         };
-        let request = Request::new(&message.head, content, endpoints);
+        let trailers = Trailers::new(&incoming.trailers);
+        let request = Request::new(&message.head, content, endpoints).with_trailers(trailers);
         if self.answer_with_content(cx, &message, request, close, refusal) {
             self.next_request(cx.now);
         }

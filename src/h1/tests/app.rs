@@ -50,6 +50,10 @@ pub(super) fn router() -> Router<App> {
         res.text(format!("user {id}"))
     });
     app.post("/echo", |_, req, res| res.send(req.body()));
+    app.post("/trailers", |_, req, res| {
+        let lines = req.trailers().iter().map(|(name, value)| format!("{name}={}", value.escape_ascii()));
+        res.text(lines.collect::<Vec<_>>().join("&"))
+    });
     app.post("/form", |_, req, res| res.text(req.form()?.get("name").unwrap_or_default()));
     app.get("/query", |_, req, res| res.text(req.query_string().unwrap_or("none")));
     app.get("/host", |_, req, res| res.text(req.host().unwrap_or("none")));

@@ -60,7 +60,7 @@ fn the_keep_alive_timeout_holds_between_requests_only() {
     bench.wait(SECOND);
     check(&bench, &[200], Fate::Closed, CloseReason::IdleTimeout);
     bench.restart();
-    bench.send(GET).send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nh").wait(20 * SECOND).send("i");
+    bench.send(GET).send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nh").wait(9 * SECOND).send("i");
     assert_eq!((bench.statuses(), bench.fate()), (vec![200, 200], Fate::Open), "within a request it is not");
     bench.restart();
 }
@@ -120,10 +120,10 @@ fn content_that_does_not_come_is_a_408() {
         ["Content-Length: 3\r\n\r\n", "Content-Length: 3\r\n\r\nx", "Transfer-Encoding: chunked\r\n\r\n3\r\nab"]
     {
         let mut bench = bench();
-        bench.send(format!("POST /echo HTTP/1.1\r\nHost: a\r\n{content}")).wait(29 * SECOND);
+        bench.send(format!("POST /echo HTTP/1.1\r\nHost: a\r\n{content}")).wait(9 * SECOND);
         assert_eq!(bench.fate(), Fate::Open);
         bench.wait(SECOND);
-        check(&bench, &[408], Fate::Lingers, CloseReason::IdleTimeout);
+        check(&bench, &[408], Fate::Lingers, CloseReason::ContentTimeout);
         assert!(bench.replies()[0].closes());
         bench.wait(2 * SECOND);
         assert_eq!(bench.fate(), Fate::Closed);
@@ -134,8 +134,8 @@ fn content_that_does_not_come_is_a_408() {
 #[test]
 fn content_that_nobody_reads_and_does_not_come_is_closed_silently() {
     let mut bench = bench();
-    bench.send("POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nx").wait(30 * SECOND);
-    check(&bench, &[404], Fate::Closed, CloseReason::IdleTimeout);
+    bench.send("POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nx").wait(10 * SECOND);
+    check(&bench, &[404], Fate::Closed, CloseReason::ContentTimeout);
     bench.restart();
 }
 
@@ -176,8 +176,8 @@ fn a_slow_reader_is_not_idle() {
     let mut bench = bench();
     bench.set_window(0);
     bench.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
-    for _ in 0..20 {
-        bench.wait(20 * SECOND).read(5000);
+    for _ in 0..9 {
+        bench.wait(20 * SECOND).read(10_000);
         assert_eq!(bench.fate(), Fate::Open);
     }
     bench.read(usize::MAX);
@@ -191,6 +191,8 @@ fn timeouts_of_centuries_do_not_overflow() {
         idle_timeout: Duration::MAX,
         head_timeout: Duration::MAX,
         linger_timeout: Duration::MAX,
+        content_timeout: Duration::MAX,
+        send_timeout: Duration::MAX,
         keep_alive_timeout: Some(Duration::MAX),
         ..Config::default()
     });

@@ -1,0 +1,248 @@
+//! Minimum rates of content and of replies, by a made-up clock.
+
+use std::time::Duration;
+
+use super::bench::{Bench, Fate, bench};
+use crate::config::Config;
+use crate::exchange::CloseReason;
+use crate::limits::SHARE_FROM;
+
+const SECOND: Duration = Duration::from_secs(1);
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const GET_LARGE: &str = "GET /large HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// The head of a POST of so many bytes.
+fn post(length: usize) -> String {
+    format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n")
+}
+
+const CHUNKED: &str = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+/// Sends `piece` every second until the connection stays no longer as it is; gives the number of seconds.
+#[track_caller]
+fn seconds_until_it_ends(bench: &mut Bench, piece: &str) -> u32 {
+    for second in 0..100_000 {
+        if bench.fate() != Fate::Open {
+            return second;
+        }
+        bench.send(piece).wait(SECOND);
+    }
+    panic!("it goes on for ever");
+}
+
+// ---- content --------------------------------------------------------------------------------------------------------
+
+#[test]
+fn content_that_drips_is_a_408_soon_after_its_grace() {
+    let extensions = format!("{CHUNKED}1;");
+    let trailers = format!("{CHUNKED}0\r\nX: ");
+    let chunks = format!("{CHUNKED}ffff\r\n");
+    for head in [&post(100_000), &extensions, &trailers, &chunks] {
+        let mut bench = bench();
+        bench.send(head);
+        let seconds = seconds_until_it_ends(&mut bench, "y");
+        assert!((10..=12).contains(&seconds), "{head:?}: after {seconds} s");
+        assert_eq!((bench.statuses(), bench.fate()), (vec![408], Fate::Lingers), "{head:?}");
+        assert_eq!(bench.reason(), Some(CloseReason::ContentTimeout));
+        bench.restart();
+    }
+}
+
+#[test]
+fn content_at_the_minimum_rate_comes_through_however_long_it_takes() {
+    let mut bench = bench();
+    bench.send(post(100_000));
+    for _ in 0..200 {
+        assert_eq!(bench.fate(), Fate::Open);
+        bench.wait(SECOND).send([b'x'; 500]);
+    }
+    assert_eq!((bench.statuses(), bench.fate()), (vec![200], Fate::Open));
+    bench.restart();
+}
+
+#[test]
+fn content_below_the_minimum_rate_is_found_out_in_the_end() {
+    let mut bench = bench();
+    bench.send(post(100_000));
+    let seconds = seconds_until_it_ends(&mut bench, &"x".repeat(400));
+    assert!((45..=55).contains(&seconds), "10 s of grace at 400 of 500 B/s last 50 s, not {seconds}");
+    bench.restart();
+}
+
+#[test]
+fn a_burst_of_content_pays_for_a_pause_as_long_as_the_idle_timeout() {
+    let mut bench = bench();
+    bench.send(post(600_000)).send(vec![b'x'; 500_000]).wait(29 * SECOND).send("x").wait(20 * SECOND);
+    let after = (bench.statuses(), bench.reason());
+    assert_eq!(after, (vec![408], Some(CloseReason::ContentTimeout)), "a byte after the pause buys nothing");
+    bench.restart();
+    bench.send(post(600_000)).send(vec![b'x'; 500_000]).wait(29 * SECOND).send(vec![b'x'; 100_000]);
+    assert_eq!((bench.statuses(), bench.fate()), (vec![200], Fate::Open));
+    bench.restart();
+}
+
+#[test]
+fn content_that_nobody_reads_and_that_drips_is_closed_silently() {
+    let mut bench = bench();
+    bench.send("POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n");
+    let seconds = seconds_until_it_ends(&mut bench, "x");
+    assert!((10..=12).contains(&seconds), "after {seconds} s");
+    assert_eq!((bench.statuses(), bench.reason()), (vec![404], Some(CloseReason::ContentTimeout)));
+    bench.restart();
+}
+
+/// The client cannot send what we do not read.
+#[test]
+fn content_has_its_time_again_after_it_was_held_back() {
+    let mut bench = bench();
+    bench.set_window(0);
+    bench.send([GET_LARGE, &post(3), "x"].concat());
+    assert!(bench.is_held(), "the second request waits behind the first reply");
+    for _ in 0..5 {
+        bench.wait(8 * SECOND).read(18_000);
+    }
+    bench.read(usize::MAX).wait(9 * SECOND);
+    assert_eq!((bench.statuses(), bench.fate()), (vec![200], Fate::Open));
+    bench.send("yz");
+    assert_eq!((bench.statuses(), bench.fate()), (vec![200, 200], Fate::Open));
+    bench.restart();
+
+    // The same, held in the middle of the content.
+    bench.send(post(3)).send("x").set_window(0);
+    bench.wait(9 * SECOND).send("yz").wait(60 * SECOND);
+    assert_eq!(bench.fate(), Fate::Closed, "a reply that nobody takes ends it");
+    bench.restart();
+}
+
+#[test]
+fn a_patient_connection_may_save_up_as_much_as_its_own_idle_timeout() {
+    let mut bench = bench();
+    bench.send("GET /patient HTTP/1.1\r\nHost: a\r\n\r\n").send(post(200_001)).send(vec![b'x'; 200_000]);
+    bench.wait(89 * SECOND);
+    assert_eq!(bench.fate(), Fate::Open);
+    bench.send("x");
+    assert_eq!((bench.statuses(), bench.fate()), (vec![200, 200], Fate::Open));
+    bench.restart();
+}
+
+#[test]
+fn without_a_minimum_rate_content_may_drip_within_the_idle_timeout() {
+    let mut bench = Bench::new(Config { min_content_rate: 0, ..Config::default() });
+    bench.send(post(20));
+    for _ in 0..20 {
+        bench.wait(29 * SECOND).send("x");
+    }
+    assert_eq!((bench.statuses(), bench.fate()), (vec![200], Fate::Open));
+    bench.send(post(20)).wait(30 * SECOND);
+    assert_eq!((bench.statuses(), bench.reason()), (vec![200, 408], Some(CloseReason::IdleTimeout)));
+    bench.restart();
+}
+
+// ---- replies --------------------------------------------------------------------------------------------------------
+
+/// Reads `portion` bytes every second until the connection ends; gives the number of seconds.
+#[track_caller]
+fn seconds_until_cut(bench: &mut Bench, portion: usize) -> u32 {
+    for second in 0..100_000 {
+        if bench.fate() == Fate::Closed {
+            return second;
+        }
+        bench.wait(SECOND).read(portion);
+    }
+    panic!("it goes on for ever");
+}
+
+#[test]
+fn a_client_that_takes_a_byte_a_second_is_cut() {
+    let last = "GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    for (requests, at_first) in [(GET_LARGE, 0), (last, 0), (GET_LARGE, 80_000), (&GET_LARGE.repeat(9), 250_000)] {
+        let mut bench = bench();
+        bench.set_window(0);
+        bench.send(requests).read(at_first);
+        let seconds = seconds_until_cut(&mut bench, 1);
+        assert!((60..=63).contains(&seconds), "after {seconds} s");
+        assert_eq!(bench.reason(), Some(CloseReason::SendTimeout));
+        bench.restart();
+    }
+}
+
+#[test]
+fn a_client_that_takes_the_minimum_rate_gets_everything() {
+    let mut bench = bench();
+    bench.set_window(0);
+    bench.send(GET_LARGE.repeat(3));
+    for _ in 0..620 {
+        assert_eq!(bench.fate(), Fate::Open);
+        bench.wait(SECOND).read(500);
+    }
+    assert_eq!((bench.statuses(), bench.fate()), (vec![200; 3], Fate::Open));
+    bench.restart();
+}
+
+/// The kernel may say that there is room only when there is a lot of it.
+#[test]
+fn progress_may_come_in_large_steps() {
+    let mut bench = bench();
+    bench.set_window(0);
+    bench.send("GET /patient HTTP/1.1\r\nHost: a\r\n\r\n").read(1000).set_window(0).send(GET_LARGE.repeat(4));
+    for _ in 0..6 {
+        bench.wait(59 * SECOND).read(1 << 16);
+        assert_eq!(bench.fate(), Fate::Open);
+    }
+    bench.read(usize::MAX);
+    assert_eq!((bench.statuses(), bench.fate()), (vec![200; 5], Fate::Open));
+    bench.restart();
+}
+
+#[test]
+fn a_reply_has_its_own_time_however_late_the_one_before_was_taken() {
+    let mut bench = bench();
+    bench.set_window(0);
+    bench.send("GET /patient HTTP/1.1\r\nHost: a\r\n\r\n").read(1000).set_window(0);
+    // The first is taken at the last moment, and the second follows it in the same turn.
+    bench.send(GET_LARGE.repeat(2)).wait(59 * SECOND).read(2 * SHARE_FROM);
+    bench.wait(30 * SECOND).read(100_000 - SHARE_FROM);
+    bench.wait(59 * SECOND);
+    assert_eq!(bench.fate(), Fate::Open);
+    bench.read(usize::MAX);
+    assert_eq!((bench.statuses(), bench.fate()), (vec![200; 3], Fate::Open));
+    bench.restart();
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_cut_by_the_shorter_of_two_timeouts() {
+    for (idle, after, reason) in [(30, 30, CloseReason::IdleTimeout), (300, 60, CloseReason::SendTimeout)] {
+        let mut bench = Bench::new(Config { idle_timeout: idle * SECOND, ..Config::default() });
+        bench.set_window(0);
+        bench.send(GET_LARGE).wait(after * SECOND - SECOND);
+        assert_eq!(bench.fate(), Fate::Open);
+        bench.wait(SECOND);
+        assert_eq!((bench.fate(), bench.reason(), bench.sent.len()), (Fate::Closed, Some(reason), 0));
+        bench.restart();
+    }
+}
+
+#[test]
+fn without_a_minimum_rate_a_client_may_take_a_byte_per_idle_timeout() {
+    let mut bench = Bench::new(Config { min_send_rate: 0, ..Config::default() });
+    bench.set_window(0);
+    bench.send(GET_LARGE);
+    for _ in 0..50 {
+        bench.wait(29 * SECOND).read(1);
+    }
+    assert_eq!(bench.fate(), Fate::Open);
+    bench.wait(30 * SECOND);
+    assert_eq!((bench.fate(), bench.reason()), (Fate::Closed, Some(CloseReason::IdleTimeout)));
+    bench.restart();
+}
+
+#[test]
+fn an_idle_connection_has_no_rate_to_keep_to() {
+    let mut bench = bench();
+    bench.send(GET_LARGE).send(post(2)).send("hi");
+    for _ in 0..10 {
+        bench.wait(29 * SECOND).send(GET);
+    }
+    assert_eq!((bench.statuses(), bench.fate()), (vec![200; 12], Fate::Open));
+    bench.restart();
+}
