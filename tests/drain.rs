@@ -324,6 +324,7 @@ fn the_drain_timeout_counts_from_the_end_of_the_delay() {
             config.drain_delay = Duration::from_secs(5);
             config.drain_timeout = Duration::from_secs(10);
             config.idle_timeout = Duration::from_secs(1000);
+            config.content_timeout = Duration::from_secs(1000);
         },
     );
     let (mut idle, _) = server.connect_known();

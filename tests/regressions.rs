@@ -16,7 +16,7 @@ use monoloop::server::{CloseReason, ConnectionId, Decision, Observer, Running};
 use monoloop::{Config, Endpoint, Error, Request, Router, Server};
 use support::{Client, Event, Hand, LIMIT, TestServer, assert_same, pattern, test_config};
 #[cfg(target_os = "linux")]
-use support::{gate, get};
+use support::{FewDescriptors, gate, get};
 
 const EIGHT: usize = 8 << 20;
 
@@ -425,27 +425,15 @@ fn a_drain_took_too_few_from_short_queues() {
     server.join().expect("it drains");
 }
 
-/// The limit is one of the whole process, so the test runs in a process of its own: this program, called again.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_drain_without_free_descriptors_gave_up_the_queue() {
-    const NAME: &str = "a_drain_without_free_descriptors_gave_up_the_queue";
-    const CHILD: &str = "MONOLOOP_TEST_CHILD";
-    if std::env::var_os(CHILD).is_some() {
-        return drain_without_free_descriptors();
-    }
-    let program = std::env::current_exe().expect("it runs");
-    let output = std::process::Command::new(program).args(["--exact", NAME]).env(CHILD, "1").output();
-    let output = output.expect("it runs again");
-    let text = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&text));
+    let name = "a_drain_without_free_descriptors_gave_up_the_queue";
+    support::in_a_process_of_its_own(name, drain_without_free_descriptors);
 }
 
 #[cfg(target_os = "linux")]
 fn drain_without_free_descriptors() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    use std::os::fd::AsRawFd;
-
     /// How many of the queue find a descriptor at first.
     const FREE: u64 = 2;
     let (gate, door) = gate();
@@ -465,9 +453,7 @@ fn drain_without_free_descriptors() {
         client.get(&format!("/hello/{i}"));
         client.wait_delivered();
     }
-    let limits = getrlimit(Resource::Nofile);
-    let first_free = blocker.socket().try_clone().expect("one is still free").as_raw_fd() as u64;
-    setrlimit(Resource::Nofile, Rlimit { current: Some(first_free + FREE), ..limits }).expect("it may be lowered");
+    let _few = FewDescriptors::leave(FREE);
     server.handle().shutdown();
     gate.open();
     assert_eq!(blocker.reply().text(), "open");

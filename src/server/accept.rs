@@ -1,71 +1,98 @@
 //! Accepting: until the kernel has no more or the budget is used up, and never in a spin.
+//!
+//! With edge triggering the kernel announces only once what waits in a queue, so the queue's state is kept here:
+//!
+//! ```text
+//!     Empty ──────── event ───────▶ Ready ──── out of descriptors or memory ────▶ Troubled
+//!     Empty ◀─ accept: WouldBlock ─ Ready ◀─ ACCEPT_PAUSE, or a connection closes ─ Troubled
+//! ```
 
 use std::io::{self, ErrorKind};
 
 use mio::Token;
 use rustix::io::Errno;
 
-use super::listener::Listener;
+use super::listener::{Accept, Listener};
 use super::socket::Socket;
 use crate::exchange::Endpoint;
 use crate::http::Moment;
 use crate::limits::ACCEPT_PAUSE;
 
 /// The listening sockets, and whether there is something to accept.
-#[derive(Default)]
-pub(super) struct Acceptor {
-    listeners: Vec<Waiting>,
-    /// One of them is ready.
+pub(super) struct Acceptor<L = Listener> {
+    listeners: Vec<Waiting<L>>,
+    /// Whose turn was last.
+    turn: usize,
+    /// One of them may be ready.
     any_ready: bool,
-    /// No descriptor was free: wait until then, or until a connection closes.
+    /// When those in trouble are tried again, unless a connection closes earlier.
     paused_until: Option<Moment>,
+    /// No connection has come since the trouble that was logged: a server at its limit stays there for long.
+    logged: bool,
 }
 
-struct Waiting {
-    listener: Listener,
+struct Waiting<L> {
+    listener: L,
     token: Token,
-    /// The last accept brought a connection, so another may wait: no further edge comes for it.
-    ready: bool,
+    queue: Queue,
+}
+
+/// What is known of the connections that wait in a listener.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Queue {
+    /// There are none; an event comes with the next one.
+    Empty,
+    /// There may be some, and no further event comes for them.
+    Ready,
+    /// There may be some, but the system was out of something when the last one was to be taken.
+    Troubled,
 }
 
 /// What an attempt to accept brought.
 pub(super) enum Accepted {
     Connection(Socket, Endpoint),
-    /// Nothing waits any more, or nothing can be taken now.
+    /// No connection: none waits any more, or the one that did had died.
     Nothing,
-    /// The system is out of something; accepting pauses.
+    /// The system is out of something; this listener pauses.
     Trouble(io::Error),
 }
 
-impl Acceptor {
-    pub(super) fn add(&mut self, listener: Listener, token: Token) {
-        self.listeners.push(Waiting { listener, token, ready: false });
+impl<L: Accept> Acceptor<L> {
+    pub(super) const fn new() -> Self {
+        Self { listeners: Vec::new(), turn: 0, any_ready: false, paused_until: None, logged: false }
+    }
+
+    pub(super) fn add(&mut self, listener: L, token: Token) {
+        self.listeners.push(Waiting { listener, token, queue: Queue::Empty });
     }
 
     /// An event came for this token; false if it is none of ours.
     pub(super) fn mark_ready(&mut self, token: Token) -> bool {
-        let found = self.listeners.iter_mut().find(|waiting| waiting.token == token);
-        let found = found.map(|waiting| waiting.ready = true).is_some();
-        self.any_ready |= found;
-        found
+        let Some(waiting) = self.listeners.iter_mut().find(|waiting| waiting.token == token) else { return false };
+        // That still more clients come is no reason to try one in trouble earlier.
+        if waiting.queue == Queue::Empty {
+            waiting.queue = Queue::Ready;
+            self.any_ready = true;
+        }
+        true
     }
 
     /// Pretends that events came for all: for the last round before closing.
     pub(super) fn mark_all_ready(&mut self) {
         self.paused_until = None;
-        self.listeners.iter_mut().for_each(|waiting| waiting.ready = true);
+        self.listeners.iter_mut().for_each(|waiting| waiting.queue = Queue::Ready);
         self.any_ready = !self.listeners.is_empty();
     }
 
     /// Whether a call of [`accept`](Self::accept) may bring a connection.
     #[inline]
-    pub(super) fn is_ready(&self) -> bool {
-        self.any_ready && self.paused_until.is_none()
+    pub(super) const fn is_ready(&self) -> bool {
+        self.any_ready
     }
 
     /// Whether the kernel has said that nothing waits.
     pub(super) const fn is_exhausted(&self) -> bool {
-        !self.any_ready
+        !self.any_ready && self.paused_until.is_none()
     }
 
     /// Whether the listening sockets are closed.
@@ -84,20 +111,40 @@ impl Acceptor {
     }
 
     /// A descriptor has become free, or enough time has passed.
-    pub(super) const fn resume(&mut self) {
-        self.paused_until = None;
+    pub(super) fn resume(&mut self) {
+        if self.paused_until.take().is_some() {
+            // Only those in trouble: without a free descriptor Linux reports an empty queue as trouble too.
+            let troubled = self.listeners.iter_mut().filter(|waiting| waiting.queue == Queue::Troubled);
+            troubled.for_each(|waiting| waiting.queue = Queue::Ready);
+            self.any_ready = true;
+        }
     }
 
-    /// Accepts one connection.
+    /// Tries to accept one connection. The listeners take turns, so that a flood at one does not shut out the others.
     pub(super) fn accept(&mut self, now: Moment) -> Accepted {
-        while let Some(waiting) = self.listeners.iter_mut().find(|waiting| waiting.ready) {
+        for _ in 0..self.listeners.len() {
+            self.turn = (self.turn + 1) % self.listeners.len();
+            let waiting = &mut self.listeners[self.turn];
+            if waiting.queue != Queue::Ready {
+                continue;
+            }
             match waiting.listener.accept() {
-                Ok((socket, peer)) => return Accepted::Connection(socket, peer),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => waiting.ready = false,
-                Err(error) if is_of_one_connection(&error) => log::debug!("accept: {error}"),
+                Ok((socket, peer)) => {
+                    self.logged = false;
+                    return Accepted::Connection(socket, peer);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => waiting.queue = Queue::Empty,
+                Err(error) if is_of_one_connection(&error) => {
+                    // It counts against the caller's budget like any other: a stream of them must not hold up the tick.
+                    log::debug!("accept: {error}");
+                    return Accepted::Nothing;
+                }
                 Err(error) => {
-                    // The listener stays ready: with edge triggering, what waits in it is not announced again.
-                    self.paused_until = Some(now + ACCEPT_PAUSE);
+                    waiting.queue = Queue::Troubled;
+                    self.paused_until.get_or_insert(now + ACCEPT_PAUSE);
+                    if !std::mem::replace(&mut self.logged, true) {
+                        log::error!("accept: {error}; pausing");
+                    }
                     return Accepted::Trouble(error);
                 }
             }
@@ -112,14 +159,17 @@ impl Acceptor {
         self.any_ready = false;
         self.paused_until = None;
     }
+}
 
+impl Acceptor {
     pub(super) fn local(&self) -> impl Iterator<Item = Endpoint> {
         self.listeners.iter().map(|waiting| waiting.listener.local())
     }
 }
 
 /// Whether the error belongs to a connection that died in the queue, so that the next one can be tried at once:
-/// accept(2) hands over pending network errors of the new socket.
+/// accept(2) hands over pending network errors of the new socket. After an error that is not known here accepting
+/// pauses, which is right for all.
 fn is_of_one_connection(error: &io::Error) -> bool {
     let of_one = [
         Errno::INTR,
@@ -132,8 +182,220 @@ fn is_of_one_connection(error: &io::Error) -> bool {
         Errno::HOSTUNREACH,
         Errno::OPNOTSUPP,
         Errno::NETUNREACH,
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        Errno::NONET,
         Errno::PERM,
         Errno::TIMEDOUT,
     ];
     of_one.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::collections::VecDeque;
+    use std::net::SocketAddr;
+    use std::rc::Rc;
+
+    use mio::net::UnixStream;
+
+    use super::*;
+    use crate::limits::ACCEPT_BUDGET;
+
+    /// A listener that gives what the test put in: a connection with this port, or an error. Then it would block.
+    #[derive(Clone, Default)]
+    struct Script {
+        steps: Rc<RefCell<VecDeque<Result<u16, Errno>>>>,
+        /// What comes at the end, instead, for ever.
+        endless: Option<Result<u16, Errno>>,
+        calls: Rc<Cell<usize>>,
+    }
+
+    impl Script {
+        fn endless(step: Result<u16, Errno>) -> Self {
+            Self { endless: Some(step), ..Self::default() }
+        }
+
+        fn put(&self, steps: impl IntoIterator<Item = Result<u16, Errno>>) {
+            self.steps.borrow_mut().extend(steps);
+        }
+    }
+
+    impl Accept for Script {
+        fn accept(&self) -> io::Result<(Socket, Endpoint)> {
+            self.calls.set(self.calls.get() + 1);
+            assert!(self.calls.get() < 10 * ACCEPT_BUDGET, "it goes round for ever");
+            let step = self.steps.borrow_mut().pop_front().or(self.endless);
+            let port = step.unwrap_or(Err(Errno::AGAIN))?;
+            let (socket, _) = UnixStream::pair()?;
+            Ok((Socket::Unix(socket), SocketAddr::from(([127, 0, 0, 1], port)).into()))
+        }
+    }
+
+    /// What an attempt brought, to be compared.
+    #[derive(Debug, PartialEq)]
+    enum Brought {
+        Port(u16),
+        Trouble(Errno),
+    }
+    use Brought::{Port, Trouble};
+
+    fn acceptor<const N: usize>(scripts: [&Script; N]) -> Acceptor<Script> {
+        let mut acceptor = Acceptor::new();
+        for (i, script) in scripts.into_iter().enumerate() {
+            acceptor.add(script.clone(), Token(i));
+            assert!(acceptor.mark_ready(Token(i)));
+        }
+        acceptor
+    }
+
+    /// All that comes in a tick, as `EventLoop::accept` does it.
+    fn tick(acceptor: &mut Acceptor<Script>, now: Moment) -> Vec<Brought> {
+        if acceptor.paused_until().is_some_and(|until| now >= until) {
+            acceptor.resume();
+        }
+        let mut brought = Vec::new();
+        for _ in 0..ACCEPT_BUDGET {
+            if !acceptor.is_ready() {
+                break;
+            }
+            match acceptor.accept(now) {
+                Accepted::Connection(_, peer) => brought.push(Port(peer.port().unwrap())),
+                Accepted::Nothing => {}
+                Accepted::Trouble(error) => brought.push(Trouble(Errno::from_io_error(&error).unwrap())),
+            }
+        }
+        brought
+    }
+
+    const NOW: Moment = Moment::from_nanos(1_000_000_000);
+
+    #[test]
+    fn a_connection_that_died_in_the_queue_does_not_hold_up_the_next() {
+        use Errno as E;
+        let dead = [E::CONNABORTED, E::CONNABORTED, E::CONNABORTED, E::INTR, E::PROTO, E::HOSTUNREACH, E::PERM];
+        let script = Script::default();
+        script.put(dead.map(Err));
+        script.put([Ok(1), Err(E::CONNABORTED), Ok(2)]);
+        let mut acceptor = acceptor([&script]);
+        assert_eq!(tick(&mut acceptor, NOW), [Port(1), Port(2)]);
+        assert_eq!(acceptor.paused_until(), None);
+        assert!(acceptor.is_exhausted());
+    }
+
+    #[test]
+    fn an_endless_stream_of_dead_connections_does_not_hold_up_the_tick() {
+        let script = Script::endless(Err(Errno::CONNABORTED));
+        let mut acceptor = acceptor([&script]);
+        for ticks in 1..=3 {
+            assert_eq!(tick(&mut acceptor, NOW), []);
+            assert_eq!(script.calls.get(), ticks * ACCEPT_BUDGET);
+            assert!(acceptor.is_ready(), "it goes on in the next tick");
+        }
+    }
+
+    #[test]
+    fn whatever_the_system_is_out_of_accepting_pauses_and_goes_on() {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::INVAL] {
+            let script = Script::default();
+            script.put([Ok(1), Err(errno), Err(errno), Ok(2)]);
+            let mut acceptor = acceptor([&script]);
+            assert_eq!(tick(&mut acceptor, NOW), [Port(1), Trouble(errno)]);
+            assert_eq!(acceptor.paused_until(), Some(NOW + ACCEPT_PAUSE));
+
+            // Nothing makes it try earlier, not even that more clients come.
+            for _ in 0..10 {
+                acceptor.mark_ready(Token(0));
+                assert!(!acceptor.is_ready() && !acceptor.is_exhausted());
+                assert_eq!(tick(&mut acceptor, NOW), []);
+            }
+            assert_eq!(script.calls.get(), 2, "{errno}");
+
+            let later = NOW + ACCEPT_PAUSE;
+            assert_eq!(tick(&mut acceptor, later), [Trouble(errno)], "still out of it");
+            assert_eq!(acceptor.paused_until(), Some(later + ACCEPT_PAUSE));
+            assert_eq!(tick(&mut acceptor, later + ACCEPT_PAUSE), [Port(2)]);
+            assert!(acceptor.is_exhausted());
+        }
+    }
+
+    #[test]
+    fn a_closed_connection_ends_the_pause_at_once() {
+        let script = Script::default();
+        script.put([Err(Errno::MFILE), Ok(1)]);
+        let mut acceptor = acceptor([&script]);
+        assert_eq!(tick(&mut acceptor, NOW), [Trouble(Errno::MFILE)]);
+        acceptor.resume();
+        assert!(acceptor.is_ready());
+        assert_eq!(tick(&mut acceptor, NOW), [Port(1)]);
+
+        // Without a pause it means nothing: no accept in vain for each connection that closes.
+        acceptor.resume();
+        assert!(!acceptor.is_ready());
+    }
+
+    #[test]
+    fn a_listener_in_trouble_does_not_hold_up_the_other() {
+        let (broken, sound) = (Script::endless(Err(Errno::INVAL)), Script::default());
+        for scripts in [[&broken, &sound], [&sound, &broken]] {
+            let mut acceptor = acceptor(scripts);
+            let token = Token(usize::from(acceptor.listeners[1].listener.endless.is_none()));
+            sound.put([Ok(1), Ok(2)]);
+            let mut brought = tick(&mut acceptor, NOW);
+            brought.retain(|one| *one != Trouble(Errno::INVAL));
+            assert_eq!(brought, [Port(1), Port(2)]);
+
+            // What comes to the sound one is taken within the pause of the other.
+            sound.put([Ok(3)]);
+            assert!(acceptor.mark_ready(token) && acceptor.is_ready());
+            assert_eq!(tick(&mut acceptor, NOW), [Port(3)]);
+            assert_eq!(tick(&mut acceptor, NOW + ACCEPT_PAUSE), [Trouble(Errno::INVAL)], "it is not given up");
+        }
+    }
+
+    #[test]
+    fn that_two_listeners_get_into_trouble_one_after_the_other_makes_no_pause_longer() {
+        let scripts = [Script::default(), Script::default()];
+        scripts.iter().for_each(|script| script.put([Err(Errno::MFILE), Ok(1)]));
+        let mut acceptor = Acceptor::new();
+        scripts.iter().enumerate().for_each(|(i, script)| acceptor.add(script.clone(), Token(i)));
+        acceptor.mark_ready(Token(0));
+        assert_eq!(tick(&mut acceptor, NOW), [Trouble(Errno::MFILE)]);
+        acceptor.mark_ready(Token(1));
+        assert_eq!(tick(&mut acceptor, NOW + ACCEPT_PAUSE / 2), [Trouble(Errno::MFILE)]);
+        assert_eq!(tick(&mut acceptor, NOW + ACCEPT_PAUSE), [Port(1), Port(1)]);
+    }
+
+    #[test]
+    fn a_listener_without_clients_does_not_hold_up_the_other() {
+        let (empty, busy) = (Script::default(), Script::default());
+        for scripts in [[&empty, &busy], [&busy, &empty]] {
+            busy.put([Ok(1), Ok(2)]);
+            let mut acceptor = acceptor(scripts);
+            assert_eq!(tick(&mut acceptor, NOW), [Port(1), Port(2)]);
+            assert!(acceptor.is_exhausted());
+        }
+        assert_eq!(empty.calls.get(), 2, "asked once for each event");
+
+        let mut acceptor = acceptor([&empty, &busy]);
+        busy.put([Err(Errno::MFILE), Ok(3)]);
+        assert_eq!(tick(&mut acceptor, NOW), [Trouble(Errno::MFILE)]);
+        assert_eq!(tick(&mut acceptor, NOW + ACCEPT_PAUSE), [Port(3)]);
+        assert_eq!(empty.calls.get(), 3, "not for the trouble of the other");
+    }
+
+    #[test]
+    fn a_flood_at_one_listener_does_not_shut_out_the_other() {
+        let floods = [Script::endless(Ok(1)), Script::endless(Ok(2))];
+        let mut acceptor = acceptor([&floods[0], &floods[1]]);
+        let brought = tick(&mut acceptor, NOW);
+        assert_eq!(brought.len(), ACCEPT_BUDGET);
+        assert_eq!(brought.iter().filter(|one| **one == Port(1)).count(), ACCEPT_BUDGET / 2);
+        // Also when only one more can be taken now and then, as at `max_connections`.
+        let next = |acceptor: &mut Acceptor<Script>| match acceptor.accept(NOW) {
+            Accepted::Connection(_, peer) => peer.port().unwrap(),
+            _ => panic!("no connection"),
+        };
+        assert_ne!(next(&mut acceptor), next(&mut acceptor));
+    }
 }

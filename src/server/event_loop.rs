@@ -56,7 +56,7 @@ impl EventLoop {
         let Server { listeners, config, observer, on_connection, mut clock } = server;
         let poll = Poll::new()?;
         let registry = poll.registry();
-        let mut acceptor = Acceptor::default();
+        let mut acceptor = Acceptor::new();
         for (i, mut listener) in listeners.into_iter().enumerate() {
             let token = Token(LISTENERS - i);
             listener.configure(&config)?;
@@ -209,14 +209,13 @@ impl EventLoop {
             Accepted::Connection(socket, peer) => self.open(socket, peer),
             Accepted::Nothing => {}
             Accepted::Trouble(error) => {
-                log::error!("accept: {error}; pausing");
                 self.sessions.watch.tell(|observer| observer.server_error(&error));
             }
         }
     }
 
     /// Begins a session, unless the hook refuses it: then the socket is closed by being dropped.
-    fn open(&mut self, mut socket: Socket, peer: Endpoint) {
+    pub(super) fn open(&mut self, mut socket: Socket, peer: Endpoint) {
         let id = self.sessions.next_id();
         let idle_timeout = match self.ask_hook(&peer) {
             Decision::Accept => self.sessions.config.idle_timeout,

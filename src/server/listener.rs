@@ -16,6 +16,12 @@ use super::socket::Socket;
 use crate::config::Config;
 use crate::exchange::Endpoint;
 
+/// Where connections come from: a [`Listener`], or a script in a test.
+pub(super) trait Accept {
+    /// Takes the next one; `WouldBlock` if none waits.
+    fn accept(&self) -> io::Result<(Socket, Endpoint)>;
+}
+
 /// A socket that listens.
 #[derive(Debug)]
 pub(super) enum Listener {
@@ -82,8 +88,10 @@ impl Listener {
             Self::Unix(listener, _) => registry.register(listener, token, Interest::READABLE),
         }
     }
+}
 
-    pub(super) fn accept(&self) -> io::Result<(Socket, Endpoint)> {
+impl Accept for Listener {
+    fn accept(&self) -> io::Result<(Socket, Endpoint)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, address) = listener.accept()?;

@@ -12,6 +12,8 @@ mod listener;
 #[cfg(feature = "signals")]
 mod signals;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::net::ToSocketAddrs;

@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 use monoloop::http::Moment;
 use monoloop::server::{self, Clock, CloseReason, ConnectionId, DrainCause, FinishedReply, Observer, Tick, Timeout};
 use monoloop::{Config, Endpoint, Error, Handle, Request, Router, Server};
-use rustix::net::sockopt;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv, sockopt};
 
 /// The longest that any wait may take.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
@@ -74,7 +75,7 @@ impl TestServer {
     ) -> Self {
         let (started, starting) = channel();
         let log = Log::default();
-        let recorder = Recorder(log.clone());
+        let recorder = log.recorder();
         let thread = thread::spawn(move || {
             let mut app = Router::new(());
             let mut config = test_config();
@@ -203,6 +204,49 @@ impl Drop for SocketPath {
     }
 }
 
+// ---- limits of the whole process ------------------------------------------------------------------------------------
+
+/// Runs a test in a process of its own: this program, called again for the test of that name alone.
+#[track_caller]
+pub(crate) fn in_a_process_of_its_own(name: &str, test: impl FnOnce()) {
+    const CHILD: &str = "MONOLOOP_TEST_CHILD";
+    if std::env::var_os(CHILD).is_some() {
+        return test();
+    }
+    let program = std::env::current_exe().expect("it runs");
+    let output = std::process::Command::new(program).args(["--exact", name]).env(CHILD, "1").output();
+    let output = output.expect("it runs again");
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+/// The limit of open descriptors, lowered until this is dropped. For tests in a process of their own.
+#[cfg(target_os = "linux")]
+pub(crate) struct FewDescriptors(rustix::process::Rlimit);
+
+#[cfg(target_os = "linux")]
+impl FewDescriptors {
+    /// Leaves so many to be opened.
+    #[track_caller]
+    pub(crate) fn leave(count: u64) -> Self {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        use std::os::fd::AsRawFd;
+
+        let limits = getrlimit(Resource::Nofile);
+        let first_free = std::fs::File::open("/dev/null").expect("one is still free").as_raw_fd() as u64;
+        let lowered = Rlimit { current: Some(first_free + count), ..limits };
+        setrlimit(Resource::Nofile, lowered).expect("it may be lowered");
+        Self(limits)
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for FewDescriptors {
+    fn drop(&mut self) {
+        let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, self.0);
+    }
+}
+
 // ---- what the observer saw ------------------------------------------------------------------------------------------
 
 #[derive(Clone, Debug, PartialEq)]
@@ -210,12 +254,17 @@ pub(crate) enum Event {
     Listening(Endpoint),
     Opened(u64, Endpoint),
     Request(u64, String),
-    Finished { id: u64, status: u16, content: u64 },
+    Finished {
+        id: u64,
+        status: u16,
+        content: u64,
+    },
     Failed(u64, u16),
     TimedOut(u64, Timeout),
     Backpressure(u64, bool),
     Closed(u64, CloseReason),
-    Trouble(ErrorKind),
+    /// With the number of the system's error.
+    Trouble(Option<i32>),
     Draining(DrainCause),
     ServerClosed,
 }
@@ -244,6 +293,11 @@ impl Log {
     /// Everything so far.
     pub(crate) fn events(&self) -> Vec<Event> {
         self.lock().clone()
+    }
+
+    /// An observer that writes into this log.
+    pub(crate) fn recorder(&self) -> Recorder {
+        Recorder(self.clone())
     }
 
     pub(crate) fn ticks(&self) -> usize {
@@ -331,7 +385,7 @@ impl Observer for Recorder {
     }
 
     fn server_error(&mut self, error: &io::Error) {
-        self.0.add(Event::Trouble(error.kind()));
+        self.0.add(Event::Trouble(error.raw_os_error()));
     }
 
     fn ticked(&mut self, _: &Tick) {
@@ -449,7 +503,12 @@ fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
 impl Client {
     #[track_caller]
     pub(crate) fn tcp(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&address, LIMIT).expect("the server can be reached");
+        Self::connected(TcpStream::connect_timeout(&address, LIMIT).expect("the server can be reached"))
+    }
+
+    /// On a socket that the test has connected.
+    #[track_caller]
+    pub(crate) fn connected(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("TCP_NODELAY can be set");
         stream.set_read_timeout(Some(LIMIT)).expect("a timeout can be set");
         stream.set_write_timeout(Some(LIMIT)).expect("a timeout can be set");
@@ -595,6 +654,17 @@ impl Client {
                 result => return result,
             }
         }
+    }
+
+    /// Whether something has come and waits in the socket, be it EOF or an error.
+    pub(crate) fn is_readable(&self) -> bool {
+        let mut room = [0];
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let result = match &self.stream {
+            Stream::Tcp(stream) => recv(stream, &mut room, flags),
+            Stream::Unix(stream) => recv(stream, &mut room, flags),
+        };
+        !matches!(result, Err(Errno::AGAIN))
     }
 
     /// Waits until something has come, and leaves it in the socket.
