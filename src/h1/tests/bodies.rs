@@ -1,6 +1,7 @@
 //! Content: its length, the chunked coding, expectations, and content that nobody reads (RFC 9112 §6, §7).
 
 use super::bench::{Fate, bench, small};
+use super::heads::run_each_byte;
 use super::table::After::{Closes, Errs, FinErrs, Open};
 use super::table::{Row, run};
 use crate::limits::{MAX_CHUNK_EXTENSIONS, MAX_CHUNK_LINE, MAX_DISCARD, MAX_TRAILERS};
@@ -69,6 +70,49 @@ fn content_length() {
         ("2 to the 64 less one", b"Content-Length: 18446744073709551615\r\n\r\n", &["413"], Errs),
         ("FIN before the content", b"Content-Length: 2\r\n\r\n", BAD, FinErrs),
         ("FIN within the content", b"Content-Length: 3\r\n\r\nhi", BAD, FinErrs),
+        ("no space behind the colon", b"Content-Length:2\r\n\r\nhi", HI, Open),
+        ("two zeros", b"Content-Length: 00\r\n\r\n", &["200 "], Open),
+        ("many zeros in front", b"Content-Length: 00000000000000000000000000000002\r\n\r\nhi", HI, Open),
+        (
+            "bytes behind content of none begin the next request",
+            b"Content-Length: 0\r\n\r\nXGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            &["200 ", "501"],
+            Errs,
+        ),
+        ("content behind no length is a request that is none", b"\r\n{\"a\":\"b\"}\r\n\r\n", &["200 ", "400"], Errs),
+        ("the name with an underscore is another", b"Content_Length: 50\r\nContent-Length: 2\r\n\r\nhi", HI, Open),
+        ("a tab in the name", b"Content\tLength: 50\r\nContent-Length: 2\r\n\r\nhi", BAD, Errs),
+        ("one more with a space before the colon", b"Content-Length: 2\r\nContent-Length : 1\r\n\r\nhi", BAD, Errs),
+        ("one more with NEL before the colon", b"Content-Length: 2\r\nContent-Length\x85: 1\r\n\r\nhi", BAD, Errs),
+        ("a plus sign and an underscore", b"Content-Length: +0_2\r\n\r\nhi", BAD, Errs),
+        ("a space behind a sign", b"Content-Length: + 2\r\n\r\nhi", BAD, Errs),
+        ("octal by its prefix", b"Content-Length: 0o2\r\n\r\nhi", BAD, Errs),
+        ("binary by its prefix", b"Content-Length: 0b10\r\n\r\nhi", BAD, Errs),
+        ("hexadecimal digits", b"Content-Length: a\r\n\r\n0123456789", BAD, Errs),
+        ("a letter behind it", b"Content-Length: 2x\r\n\r\nhi", BAD, Errs),
+        ("a space and a zero in front", b"Content-Length: 0 0 2\r\n\r\nhi", BAD, Errs),
+        ("a tab within", b"Content-Length: 0\t2\r\n\r\nhi", BAD, Errs),
+        ("a fraction without a digit in front", b"Content-Length: .2\r\n\r\nhi", BAD, Errs),
+        ("a list with a zero in front", b"Content-Length: 0, 2\r\n\r\nhi", BAD, Errs),
+        ("a list with a zero at its end", b"Content-Length: 2, 0\r\n\r\nhi", BAD, Errs),
+        ("a list of three equals", b"Content-Length: 2, 2, 2\r\n\r\nhi", BAD, Errs),
+        ("an empty list member in front", b"Content-Length: ,2\r\n\r\nhi", BAD, Errs),
+        ("a parameter", b"Content-Length: 2;a=b\r\n\r\nhi", BAD, Errs),
+        ("single quotes", b"Content-Length: '2'\r\n\r\nhi", BAD, Errs),
+        ("a NUL behind it", b"Content-Length: 2\0\r\n\r\nhi", BAD, Errs),
+        ("a no-break space in front", b"Content-Length: \xa02\r\n\r\nhi", BAD, Errs),
+        ("a full-width digit", b"Content-Length: \xef\xbc\x92\r\n\r\nhi", BAD, Errs),
+        ("a superscript digit", b"Content-Length: \xc2\xb2\r\n\r\nhi", BAD, Errs),
+        ("nothing but spaces", b"Content-Length: \t \r\n\r\nhi", BAD, Errs),
+        ("over two lines", b"Content-Length:\r\n 2\r\n\r\nhi", BAD, Errs),
+        ("2 to the 65", b"Content-Length: 36893488147419103232\r\n\r\nhi", BAD, Errs),
+        ("far below zero", b"Content-Length: -123456789123456789123456789\r\n\r\n", BAD, Errs),
+        ("twice, the first of them empty", b"Content-Length:\r\nContent-Length: 2\r\n\r\nhi", BAD, Errs),
+        ("twice, the second of them empty", b"Content-Length: 2\r\nContent-Length:\r\n\r\nhi", BAD, Errs),
+        ("twice, with other fields between", b"Content-Length: 2\r\nX: y\r\ncontent-length: 2\r\n\r\nhi", BAD, Errs),
+        ("twice, zero and then what follows", b"Content-Length: 2\r\nContent-Length: 0\r\n\r\nhi", BAD, Errs),
+        ("2 to the 63", b"Content-Length: 9223372036854775808\r\n\r\n", &["413"], Errs),
+        ("2 to the 32 and 2", b"Content-Length: 4294967298\r\n\r\nhi", &["413"], Errs),
     ];
     run_all(POST, table);
 }
@@ -115,6 +159,44 @@ fn content_of_other_requests() {
             &["200 bye"],
             Closes,
         ),
+        (
+            "HEAD with chunks",
+            b"HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+            &["200 "],
+            Open,
+        ),
+        ("PUT with content", b"PUT /any HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", &["200 PUT"], Open),
+        ("PATCH with content", b"PATCH /any HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", &["200 PATCH"], Open),
+        (
+            "DELETE with content",
+            b"DELETE /any HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
+            &["200 DELETE"],
+            Open,
+        ),
+        (
+            "DELETE with chunks",
+            b"DELETE /any HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+            &["200 DELETE"],
+            Open,
+        ),
+        (
+            "GET with content that begins a request",
+            b"GET /query HTTP/1.1\r\nHost: a\r\nContent-Length: 18\r\n\r\nGET / HTTP/1.1\r\nHo",
+            &["200 none"],
+            Open,
+        ),
+        (
+            "HEAD with content that is a request",
+            b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 27\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            &["200 "],
+            Open,
+        ),
+        (
+            "1.0 with content that is a request",
+            b"POST /echo HTTP/1.0\r\nContent-Length: 18\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+            &["200 GET / HTTP/1.1\r\n\r\n"],
+            Closes,
+        ),
     ];
     // The form is one byte longer than it says; what is left over begins a request that is none.
     let (mut table, wrong) = (table.to_vec(), table.iter().position(|row| row.0 == "a form").expect("it is there"));
@@ -126,7 +208,20 @@ fn content_of_other_requests() {
 #[test]
 fn transfer_encoding() {
     const END: &str = "\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
-    let good = ["chunked", "Chunked", "CHUNKED", " \tchunked\t ", "chunked,", ", chunked", ",,chunked , ,"];
+    let good = [
+        "chunked",
+        "Chunked",
+        "CHUNKED",
+        "cHuNkEd",
+        "\tchunked",
+        "chunked\t",
+        " \tchunked\t ",
+        "chunked,",
+        ", chunked",
+        ",chunked",
+        ",,chunked , ,",
+        ",\t,chunked",
+    ];
     let bad = [
         "",
         ",",
@@ -148,8 +243,51 @@ fn transfer_encoding() {
         "chun ked",
         "c\u{212a}hunked",
         "gzip;q=1, chunked",
+        "'chunked'",
+        "chunk",
+        "chunkedchunked",
+        "chunked chunked",
+        "x chunked",
+        "cow chunked bar",
+        "%63hunked",
+        "=?utf-8?B?Y2h1bmtlZA==?=",
+        "\"gzip, chunked\"",
+        "chunked, gzip, chunked",
+        "identity, chunked, identity",
+        "identity, chunked, identity, chunked",
+        "gzip, identity, chunked",
+        "chunked, identity, ",
+        "chunked; q=1",
+        "chunked;q=\"1\"",
+        "chunked, ;",
+        "deflate",
+        "compress",
+        "x-gzip",
+        "pigeons",
+        "trailers",
+        "\u{b}chunked",
+        "\u{c}chunked",
+        "chunked\u{b}",
+        "chunked\0",
+        "chunked\r",
+        "chunked\u{7f}",
+        "chunked\u{a0}",
+        "\u{85}chunked",
+        "ch\u{96}nked",
+        ":chunked",
+        ": chunked",
+        "chunked\r\n \r\n",
     ];
-    let unknown = ["gzip, chunked", "cow,chunked", "trailers, chunked"];
+    let unknown = [
+        "gzip, chunked",
+        "cow,chunked",
+        "trailers, chunked",
+        "deflate, chunked",
+        "compress, chunked",
+        "x-a, gzip, chunked",
+        "gzip, , chunked",
+        ", gzip, chunked,",
+    ];
     let all = good.iter().map(|value| (value, HI, Open));
     let all = all.chain(bad.iter().map(|value| (value, BAD, Errs)));
     let all = all.chain(unknown.iter().map(|value| (value, &["501"][..], Errs)));
@@ -193,11 +331,81 @@ fn transfer_encoding() {
         ),
         ("a space before the colon", b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", BAD, Errs),
         ("not ASCII around it", b"Transfer-Encoding: \xa0chunked\r\n\r\n0\r\n\r\n", BAD, Errs),
+        (
+            "a length of what one chunk has",
+            b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            BAD,
+            Errs,
+        ),
+        ("a length and xchunked", b"Transfer-Encoding: xchunked\r\nContent-Length: 2\r\n\r\nhi", BAD, Errs),
+        ("a length and identity", b"Transfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nhi", BAD, Errs),
+        ("a length and gzip", b"Content-Length: 2\r\nTransfer-Encoding: gzip\r\n\r\nhi", BAD, Errs),
+        ("a length and an empty coding", b"Transfer-Encoding:\r\nContent-Length: 2\r\n\r\nhi", BAD, Errs),
+        ("a length and an empty list", b"Content-Length: 2\r\nTransfer-Encoding: ,\r\n\r\nhi", BAD, Errs),
+        (
+            "a length and three empty lines",
+            b"Content-Length: 2\r\nTransfer-Encoding:\r\nTransfer-Encoding:\r\nTransfer-Encoding:\r\n\r\nhi",
+            BAD,
+            Errs,
+        ),
+        (
+            "a length and an empty list member",
+            b"Transfer-Encoding: , chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+            BAD,
+            Errs,
+        ),
+        ("a length and another case", b"Transfer-Encoding: Chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", BAD, Errs),
+        (
+            "a length and a parameter",
+            b"Transfer-Encoding: chunked;a=b\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+            BAD,
+            Errs,
+        ),
+        ("a bad length and a coding", b"Transfer-Encoding: chunked\r\nContent-Length: 5x\r\n\r\n0\r\n\r\n", BAD, Errs),
+        (
+            "an empty line and then chunked",
+            b"Transfer-Encoding:\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+            HI,
+            Open,
+        ),
+        (
+            "chunked and then an empty line",
+            b"Transfer-Encoding: chunked\r\nTransfer-Encoding:\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+            HI,
+            Open,
+        ),
+        (
+            "identity, then chunked",
+            b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            BAD,
+            Errs,
+        ),
+        ("chunked, then gzip", b"Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n0\r\n\r\n", BAD, Errs),
+        ("over two lines", b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", BAD, Errs),
+        ("over two lines by a tab", b"Transfer-Encoding:\r\n\tchunked\r\n\r\n0\r\n\r\n", BAD, Errs),
+        ("over three lines", b"Transfer-Encoding:\r\n \r\n chunked\r\n\r\n0\r\n\r\n", BAD, Errs),
+        ("over two lines, by a bare LF", b"Transfer-Encoding:\n chunked\r\n\r\n0\r\n\r\n", BAD, Errs),
+        ("the second line of another field", b"X: y\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", BAD, Errs),
+        ("a colon in front", b":Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", BAD, Errs),
+        ("a space for the hyphen", b"Transfer Encoding: chunked\r\n\r\n0\r\n\r\n", BAD, Errs),
+        ("a backslash for the hyphen", b"Transfer\\Encoding: chunked\r\n\r\n0\r\n\r\n", BAD, Errs),
+        ("a word before the colon", b"Transfer-Encoding x: chunked\r\n\r\n0\r\n\r\n", BAD, Errs),
+        ("an encoded name is another", b"Transfer-%45ncoding: chunked\r\nContent-Length: 2\r\n\r\nhi", HI, Open),
+        (
+            "named as an option of the connection",
+            b"Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+            HI,
+            Open,
+        ),
     ];
     run_all(POST, table);
     run_all(
         "POST /echo HTTP/1.0\r\n",
-        &[("on 1.0", b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", BAD, Errs)],
+        &[
+            ("on 1.0", b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", BAD, Errs),
+            ("on 1.0 with a length", b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", BAD, Errs),
+            ("an unknown one on 1.0", b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", BAD, Errs),
+        ],
     );
     run_all(
         "GET / HTTP/1.0\r\n",
@@ -229,6 +437,24 @@ fn good_chunks() {
             "framing and Host in the trailers",
             b"2\r\nhi\r\n0\r\nTransfer-Encoding: gzip\r\nHost: b\r\nConnection: close\r\n\r\n",
             HI,
+            Open,
+        ),
+        ("a size of sixteen digits", b"0000000000000002\r\nhi\r\n0\r\n\r\n", HI, Open),
+        ("the last size in many zeros", b"2\r\nhi\r\n0000000000000000000000\r\n\r\n", HI, Open),
+        ("an extension with a quoted semicolon", b"2;a=\";\";b\r\nhi\r\n0\r\n\r\n", HI, Open),
+        ("white space behind the semicolon", b"2; some; more=stuff\r\nhi\r\n0\r\n\r\n", HI, Open),
+        ("an extension that looks like a size", b"2;5=6\r\nhi\r\n0\r\n\r\n", HI, Open),
+        ("credentials in the trailers", b"2\r\nhi\r\n0\r\nAuthorization: Basic YTpi\r\nCookie: a=b\r\n\r\n", HI, Open),
+        ("a type in the trailers", b"2\r\nhi\r\n0\r\nContent-Type: text/x\r\nContent-Encoding: gzip\r\n\r\n", HI, Open),
+        ("a coding in the trailers", b"2\r\nhi\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n", HI, Open),
+        ("an expectation in the trailers", b"2\r\nhi\r\n0\r\nExpect: tea\r\n\r\n", HI, Open),
+        ("a trailer that looks like a request", b"2\r\nhi\r\n0\r\nX:GET / HTTP/1.1\r\n\r\n", HI, Open),
+        ("a byte behind the end", b"2\r\nhi\r\n0\r\n\r\n\0", &["200 hi", "400"], Errs),
+        ("an empty line behind the end", b"2\r\nhi\r\n0\r\n\r\n\r\n", HI, Open),
+        (
+            "a request behind the end",
+            b"2\r\nhi\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            &["200 hi", "200 hello"],
             Open,
         ),
     ];
@@ -290,12 +516,68 @@ fn bad_chunks() {
         ("a trailer with a bare CR", b"2\r\nhi\r\n0\r\nX: y\rz\r\n\r\n"),
         ("a trailer with a NUL", b"2\r\nhi\r\n0\r\nX: \0\r\n\r\n"),
         ("a request for a trailer", b"2\r\nhi\r\n0\r\nGET / HTTP/1.1\r\n\r\n"),
+        ("a tab before the size", b"\t2\r\nhi\r\n0\r\n\r\n"),
+        ("a vertical tab before the size", b"\x0b2\r\nhi\r\n0\r\n\r\n"),
+        ("a NUL before the size", b"\x002\r\nhi\r\n0\r\n\r\n"),
+        ("many spaces before the last size", b"2\r\nhi\r\n           0\r\n\r\n"),
+        ("a space behind the last size", b"2\r\nhi\r\n0 \r\n\r\n"),
+        ("a sign before the last size", b"2\r\nhi\r\n+0\r\n\r\n"),
+        ("a minus sign before the last size", b"2\r\nhi\r\n-0\r\n\r\n"),
+        ("0x before the last size", b"2\r\nhi\r\n0x0\r\n\r\n"),
+        ("a sign and 0x", b"-0x0\r\n\r\n"),
+        ("an empty size for the last", b"2\r\nhi\r\n\r\n\r\n"),
+        ("an empty line between two chunks", b"2\r\nhi\r\n\r\n0\r\n\r\n"),
+        ("a size that is a number in front only", b"2these\r\nhi\r\n0\r\n\r\n"),
+        ("an underscore within", b"1_0\r\n0123456789abcdef\r\n0\r\n\r\n"),
+        ("a fraction", b"2.0\r\nhi\r\n0\r\n\r\n"),
+        ("two sizes", b"2 2\r\nhi\r\n0\r\n\r\n"),
+        ("a digit of another script", b"\xd9\xa2\r\nhi\r\n0\r\n\r\n"),
+        ("no size but an extension", b";a=b\r\nhi\r\n0\r\n\r\n"),
+        ("a space for the size", b" ;a=b\r\nhi\r\n0\r\n\r\n"),
+        ("an extension without a semicolon", b"2 a=b\r\nhi\r\n0\r\n\r\n"),
+        ("bare LF before an extension", b"2\n;a\r\nhi\r\n0\r\n\r\n"),
+        ("bare CR before an extension", b"2\r;a\r\nhi\r\n0\r\n\r\n"),
+        ("two CRs before an extension", b"2\r\r;a\r\nhi\r\n0\r\n\r\n"),
+        ("CR and a byte before an extension", b"2\rX;a\r\nhi\r\n0\r\n\r\n"),
+        ("bare LF behind a semicolon", b"2;\nhi\r\n0\r\n\r\n"),
+        ("bare CR behind a semicolon", b"2;\rhi\r\n0\r\n\r\n"),
+        ("two CRs behind an extension", b"2;a\r\rhi\r\n0\r\n\r\n"),
+        ("two CRs behind a value", b"2;a=b\r\rhi\r\n0\r\n\r\n"),
+        ("CR and a byte behind an extension", b"2;a\rXhi\r\n0\r\n\r\n"),
+        ("CRLF within a quote", b"2;a=\"\r\n\"\r\nhi\r\n0\r\n\r\n"),
+        ("a bracket in an extension", b"2;a[=x\r\nhi\r\n0\r\n\r\n"),
+        ("a bracket in a value", b"2;a=[\r\nhi\r\n0\r\n\r\n"),
+        ("a control byte in a value", b"2;a=\x01\r\nhi\r\n0\r\n\r\n"),
+        ("a DEL in a quote", b"2;a=\"\x7f\"\r\nhi\r\n0\r\n\r\n"),
+        ("a value of two words", b"2;a=b c\r\nhi\r\n0\r\n\r\n"),
+        ("an empty extension of the last chunk", b"2\r\nhi\r\n0;\r\n\r\n"),
+        ("a comma for the semicolon", b"2,a=b\r\nhi\r\n0\r\n\r\n"),
+        ("CR and a byte behind the data", b"2\r\nhi\rX0\r\n\r\n"),
+        ("two CRs behind the data", b"2\r\nhi\r\r0\r\n\r\n"),
+        ("a byte and LF behind the data", b"2\r\nhiX\n0\r\n\r\n"),
+        ("LF CR behind the data", b"2\r\nhi\n\r0\r\n\r\n"),
+        ("a space behind the data", b"2\r\nhi \r\n0\r\n\r\n"),
+        ("CR CR LF behind the last chunk", b"2\r\nhi\r\n0\r\r\n\r\n"),
+        ("bare LF twice behind the last chunk", b"2\r\nhi\r\n0\n\n"),
+        ("two bytes for the last line", b"2\r\nhi\r\n0\r\n\x01\x02"),
+        ("CR and a byte behind a trailer", b"2\r\nhi\r\n0\r\nX: y\r\n\rX"),
+        ("CR CR LF behind a trailer", b"2\r\nhi\r\n0\r\nX: y\r\r\n\r\n"),
+        ("a trailer with a tab before the colon", b"2\r\nhi\r\n0\r\nX\t: y\r\n\r\n"),
+        ("a trailer with a tab in front", b"2\r\nhi\r\n0\r\n\tX: y\r\n\r\n"),
+        ("a trailer with a DEL", b"2\r\nhi\r\n0\r\nX: \x7f\r\n\r\n"),
+        ("a trailer whose name is not ASCII", b"2\r\nhi\r\n0\r\nX\xc3\xa9: y\r\n\r\n"),
+        ("a trailer whose name is no token", b"2\r\nhi\r\n0\r\nX(Y): z\r\n\r\n"),
     ];
     let table: Vec<Row<'_>> = table.iter().map(|(name, input)| (*name, *input, BAD, Errs)).collect();
     run_all(CHUNKED, &table);
     let table: &[Row<'_>] = &[
         ("a size of 2 to the 64", b"10000000000000000\r\n", &["413"], Errs),
         ("a size of 2 to the 64 and 2", b"10000000000000002\r\nhi\r\n0\r\n\r\n", &["413"], Errs),
+        ("a size of 2 to the 64 less one", b"FFFFFFFFFFFFFFFF\r\n", &["413"], Errs),
+        ("a size that wraps to zero", b"FFFFFFFFFFFFFFFF0\r\nhi\r\n0\r\n\r\n", &["413"], Errs),
+        ("a size that wraps below zero", b"FFFFFFFFFFFFFFFE\r\nhi\r\n0\r\n\r\n", &["413"], Errs),
+        ("a size of 2 to the 63", b"8000000000000000\r\nhi\r\n0\r\n\r\n", &["413"], Errs),
+        ("a size of 2 to the 32 and 2", b"100000002\r\nhi\r\n0\r\n\r\n", &["413"], Errs),
         ("FIN before the first chunk", b"", BAD, FinErrs),
         ("FIN within a size", b"2", BAD, FinErrs),
         ("FIN within data", b"3\r\nhi", BAD, FinErrs),
@@ -429,6 +711,61 @@ fn expectations() {
             &["405"],
             Errs,
         ),
+        (
+            "100-continue twice",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
+            HI,
+            Open,
+        ),
+        (
+            "100-continue and a request behind",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhiGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            &["200 hi", "200 hello"],
+            Open,
+        ),
+        (
+            "100-continue of HEAD",
+            b"HEAD / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
+            &["200 "],
+            Open,
+        ),
+        (
+            "100-continue and the last request",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi",
+            HI,
+            Closes,
+        ),
+        (
+            "100-continue and a bad length",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: +2\r\n\r\nhi",
+            BAD,
+            Errs,
+        ),
+        (
+            "100-continue on 1.0 that stays",
+            b"POST /echo HTTP/1.0\r\nConnection: keep-alive\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
+            HI,
+            Open,
+        ),
+        ("something else on 1.0", b"GET / HTTP/1.0\r\nExpect: tea\r\n\r\n", &["417"], Closes),
+        ("something else for nothing there", b"GET /nowhere HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n\r\n", &["417"], Open),
+        ("another status code", b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\n\r\n", &["417"], Open),
+        ("100-continue with a letter more", b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continued\r\n\r\n", &["417"], Open),
+        ("100-continue with a parameter", b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue;a=b\r\n\r\n", &["417"], Open),
+        ("100-continue behind a word", b"GET / HTTP/1.1\r\nHost: a\r\nExpect: x 100-continue\r\n\r\n", &["417"], Open),
+        ("100-continue in quotes", b"GET / HTTP/1.1\r\nHost: a\r\nExpect: \"100-continue\"\r\n\r\n", &["417"], Open),
+        (
+            "100-continue over two lines",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect:\r\n 100-continue\r\nContent-Length: 2\r\n\r\nhi",
+            BAD,
+            Errs,
+        ),
+        (
+            "something else with chunks",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+            &["417"],
+            Errs,
+        ),
     ];
     run(table);
 }
@@ -520,6 +857,32 @@ fn content_that_nobody_reads() {
             &["405"],
             Errs,
         ),
+        ("of OPTIONS *", b"OPTIONS * HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", &["204 "], Open),
+        (
+            "of OPTIONS in chunks",
+            b"OPTIONS / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+            &["204 "],
+            Errs,
+        ),
+        (
+            "of OPTIONS, looking like a request",
+            b"OPTIONS / HTTP/1.1\r\nHost: a\r\nContent-Length: 27\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            &["204 "],
+            Open,
+        ),
+        ("of HEAD of no path", b"HEAD /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", &["404 "], Open),
+        (
+            "of TRACE in chunks",
+            b"TRACE / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+            &["405"],
+            Errs,
+        ),
+        (
+            "that is refused as far as its length goes",
+            b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: +2\r\n\r\nhi",
+            BAD,
+            Errs,
+        ),
     ];
     // A close while the client is still sending would be a reset, and take the reply from it (RFC 9112 §9.6).
     run(table);
@@ -572,4 +935,87 @@ fn content_over_the_limit_is_not_collected() {
     assert_eq!(bench.statuses(), [413]);
     assert!(bench.replies()[0].closes());
     bench.restart();
+}
+
+/// Each of these is two messages for one reader and a single one for another. For us it is none.
+#[test]
+fn messages_of_two_lengths() {
+    const HIDDEN: &str = "GET /any HTTP/1.1\r\nHost: a\r\n\r\n";
+    let len = HIDDEN.len();
+    let (short, long) = (5, 5 + len);
+    let fields = |first: &str, second: &str| format!("{POST}{first}\r\n{second}\r\n\r\n");
+    let end = format!("0\r\n\r\n{HIDDEN}");
+    let chunk = format!("{len:x}\r\n{HIDDEN}\r\n0\r\n\r\n");
+    let by_length = format!("Content-Length: {long}");
+    let cases = [
+        ("a request behind the last chunk", fields(&by_length, "Transfer-Encoding: chunked") + &end),
+        ("the same with the fields exchanged", fields("Transfer-Encoding: chunked", &by_length) + &end),
+        ("a request within a chunk", fields("Content-Length: 4", "Transfer-Encoding: chunked") + &chunk),
+        ("the same, exchanged", fields("Transfer-Encoding: chunked", "Content-Length: 4") + &chunk),
+        ("a length that is short", fields(&format!("Content-Length: {short}"), "Transfer-Encoding: chunked") + &end),
+        ("a byte more than the chunks", fields("Content-Length: 6", "Transfer-Encoding: chunked") + "0\r\n\r\nX"),
+        ("a length of nothing", fields("Content-Length: 0", "Transfer-Encoding: chunked") + &chunk),
+        ("a HEAD", fields(&by_length, "Transfer-Encoding: chunked") + "0\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\n"),
+        ("two lengths", fields("Content-Length: 5", &by_length) + &end),
+        ("two lengths, exchanged", fields(&by_length, "Content-Length: 5") + &end),
+        ("a length of none and one", fields("Content-Length: 0", &format!("Content-Length: {len}")) + HIDDEN),
+        ("a length with a sign", fields(&format!("Content-Length: +{long}"), "Transfer-Encoding: chunked") + &end),
+        ("a length with a letter", fields(&format!("Content-Length: {long}x"), "Transfer-Encoding: chunked") + &end),
+        ("a length with a space before its colon", fields(&format!("Content-Length : {len}"), "X: y") + HIDDEN),
+        ("a list of lengths", fields(&format!("Content-Length: 0, {len}"), "X: y") + HIDDEN),
+        ("an empty length", fields("Content-Length:", "X: y") + HIDDEN),
+        ("a coding over two lines", fields("Transfer-Encoding:\r\n chunked", &by_length) + &end),
+        ("a coding with a space behind it", fields(&by_length, "Transfer-Encoding: chunked ") + &end),
+        ("a coding with a tab in front", fields(&by_length, "Transfer-Encoding:\tchunked") + &end),
+        ("a coding behind a comma", fields(&by_length, "Transfer-Encoding: ,chunked") + &end),
+        ("a coding in another case", fields(&by_length, "TRANSFER-ENCODING: cHUNKED") + &end),
+        ("a coding in quotes", fields(&by_length, "Transfer-Encoding: \"chunked\"") + &end),
+        ("a coding behind a vertical tab", fields(&by_length, "Transfer-Encoding:\x0bchunked") + &end),
+        ("a coding with a CR behind it", fields(&by_length, "Transfer-Encoding: chunked\r") + &end),
+        ("a coding behind a bare LF", fields(&by_length, "X: y\nTransfer-Encoding: chunked") + &end),
+        ("a coding behind a bare CR", fields(&by_length, "X: y\rTransfer-Encoding: chunked") + &end),
+        ("a coding with a space before its colon", fields(&by_length, "Transfer-Encoding : chunked") + &end),
+        ("two codings", fields("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", &by_length) + &end),
+        (
+            "two codings, chunked last",
+            fields("Transfer-Encoding: cow\r\nTransfer-Encoding: chunked", &by_length) + &end,
+        ),
+        ("chunked twice", fields("Transfer-Encoding: chunked", "Transfer-Encoding: chunked") + &end),
+    ];
+    let table: Vec<Row<'_>> = cases.iter().map(|(name, input)| (*name, input.as_bytes(), BAD, Errs)).collect();
+    run(&table);
+}
+
+/// Each ends a line, or a chunk, for one reader and not for another.
+#[test]
+fn messages_of_two_ends() {
+    const HIDDEN: &str = "GET /any HTTP/1.1\r\nHost: a\r\n\r\n";
+    let rest = format!("{:x}\r\nE\r\n0\r\n\r\n{HIDDEN}\r\n0\r\n\r\n", HIDDEN.len() + 8);
+    let mut cases = Vec::new();
+    for (name, end) in
+        [("LF", "\n"), ("CR", "\r"), ("nothing", ""), ("two bytes", "XX"), ("CR X", "\rX"), ("CR CR", "\r\r")]
+    {
+        cases.push((format!("{name} behind a size"), format!("{CHUNKED}2{end};a\r\n{rest}")));
+        cases.push((format!("{name} behind an extension"), format!("{CHUNKED}2;a={end}hi\r\n{rest}")));
+        cases.push((format!("{name} behind the data"), format!("{CHUNKED}2\r\nhi{end}{rest}")));
+        cases.push((format!("{name} behind the data, which is longer"), format!("{CHUNKED}2\r\nhi...{end}{rest}")));
+        cases.push((format!("{name} behind the last chunk"), format!("{CHUNKED}0{end}X:{HIDDEN}")));
+    }
+    let table: Vec<Row<'_>> = cases.iter().map(|(name, input)| (&name[..], input.as_bytes(), BAD, Errs)).collect();
+    run(&table);
+}
+
+#[test]
+fn every_byte_around_a_chunk_size() {
+    run_each_byte(CHUNKED, "0\r\n\r\n", |byte| match byte {
+        b'0' => (&["200 "], Open),
+        // A size of ten and more, in sixteens: more than 64, or too little data.
+        b'1'..=b'4' => (BAD, FinErrs),
+        b'5'..=b'9' | b'a'..=b'f' | b'A'..=b'F' => (&["413"], Errs),
+        _ => (BAD, Errs),
+    });
+    run_each_byte(&format!("{CHUNKED}2"), "\r\nhi\r\n0\r\n\r\n", |byte| match byte {
+        b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' => (BAD, FinErrs),
+        _ => (BAD, Errs),
+    });
 }

@@ -1,6 +1,7 @@
 //! Request lines, field lines, Host and the framing fields (RFC 9112 §2, §3, §5, §6).
 
-use super::table::After::{Closes, Errs, FinErrs, Open};
+use super::bench::{Bench, Fate, small};
+use super::table::After::{self, Closes, Errs, FinErrs, Open};
 use super::table::{Row, run};
 
 const HELLO: &[&str] = &["200 hello"];
@@ -35,6 +36,40 @@ fn the_request_line() {
         ("a bare CR in the line", b"GET /\r HTTP/1.1\r\nHost: a\r\n\r\n", BAD, Errs),
         ("a lone CRLF is no request", b"\r\nX\r\n\r\n", BAD, Errs),
         ("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", BAD, Errs),
+        ("a line feed for each space", b"GET\n/\nHTTP/1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a line feed before the version", b"GET /\nHTTP/1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a CR before the target", b"GET\r/ HTTP/1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a vertical tab before the target", b"GET\x0b/ HTTP/1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a form feed before the version", b"GET /\x0cHTTP/1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a space and a tab before the target", b"GET \t/ HTTP/1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a tab at its end", b"GET / HTTP/1.1\t\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a tab at its start", b"\tGET / HTTP/1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a NUL at its start", b"\0GET / HTTP/1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a NUL at its end", b"GET / HTTP/1.1\0\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a NUL behind the method", b"GET\0 / HTTP/1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a byte order mark at its start", b"\xef\xbb\xbfGET / HTTP/1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a colon behind the method", b"GET: / HTTP/1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a method in quotes", b"\"GET\" / HTTP/1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("words before the method", b"one two GET / HTTP/1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("nothing but spaces", b"   \r\n\r\n", BAD, Errs),
+        ("a method and nothing else", b"GET\r\n\r\n", BAD, Errs),
+        ("a method, a space and nothing else", b"GET \r\n\r\n", BAD, Errs),
+        ("a blank line behind it ends the head", b"GET / HTTP/1.1\r\n\r\nHost: a\r\n\r\n", BAD, Errs),
+        (
+            "a blank line within the field lines ends the head",
+            b"GET / HTTP/1.1\r\nHost: a\r\n\r\nX: y\r\n\r\n",
+            &["200 hello", "400"],
+            Errs,
+        ),
+        ("a reply", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", BAD, Errs),
+        (
+            "a line of the PROXY protocol",
+            b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            BAD,
+            Errs,
+        ),
+        ("SSH", b"SSH-2.0-x\r\n\r\n", BAD, Errs),
+        ("SOCKS", b"\x05\x01\x00\r\n\r\n", BAD, Errs),
     ];
     run(table);
 }
@@ -55,6 +90,23 @@ fn methods() {
         ("a path that no route has", b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n", &["404"], Open),
         ("a method of 32 bytes", b"ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF / HTTP/1.1\r\nHost: a\r\n\r\n", &["501"], Errs),
         ("a method of 33 bytes", b"ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG / HTTP/1.1\r\nHost: a\r\n\r\n", &["501"], Errs),
+        ("HEAD in lower case", b"head / HTTP/1.1\r\nHost: a\r\n\r\n", &["501"], Errs),
+        ("the front of a known method", b"GE / HTTP/1.1\r\nHost: a\r\n\r\n", &["501"], Errs),
+        ("a known method and a letter", b"GETX / HTTP/1.1\r\nHost: a\r\n\r\n", &["501"], Errs),
+        ("a hyphen in front", b"-GET / HTTP/1.1\r\nHost: a\r\n\r\n", &["501"], Errs),
+        ("a digit", b"0 / HTTP/1.1\r\nHost: a\r\n\r\n", &["501"], Errs),
+        ("every token byte", b"!#$%&'*+-.^_`|~09azAZ / HTTP/1.1\r\nHost: a\r\n\r\n", &["501"], Errs),
+        ("a method of WebDAV", b"PROPFIND / HTTP/1.1\r\nHost: a\r\n\r\n", &["501"], Errs),
+        ("a method of UPnP", b"M-SEARCH * HTTP/1.1\r\nHost: a\r\n\r\n", &["501"], Errs),
+        ("a method of caches", b"PURGE / HTTP/1.1\r\nHost: a\r\n\r\n", &["501"], Errs),
+        ("PRI on 1.1", b"PRI * HTTP/1.1\r\nHost: a\r\n\r\n", &["501"], Errs),
+        ("an unknown method with content", b"BREW / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx", &["501"], Errs),
+        ("CONNECT with an absolute target", b"CONNECT http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", &["501"], Errs),
+        ("CONNECT on 1.0", b"CONNECT a:80 HTTP/1.0\r\n\r\n", &["501"], Errs),
+        ("TRACE on 1.0", b"TRACE / HTTP/1.0\r\n\r\n", &["405"], Closes),
+        ("TRACE of no path", b"TRACE /nowhere HTTP/1.1\r\nHost: a\r\n\r\n", &["405"], Open),
+        ("DELETE for any", b"DELETE /any HTTP/1.1\r\nHost: a\r\n\r\n", &["200 DELETE"], Open),
+        ("PATCH for any", b"PATCH /any HTTP/1.1\r\nHost: a\r\n\r\n", &["200 PATCH"], Open),
     ];
     run(table);
 }
@@ -79,6 +131,33 @@ fn versions() {
         ("a letter for a digit", b"GET / HTTP/1.x\r\nHost: a\r\n\r\n", BAD, Errs),
         ("a comma", b"GET / HTTP/1,1\r\nHost: a\r\n\r\n", BAD, Errs),
         ("a sign", b"GET / HTTP/+1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("HTTP/1.3", b"GET / HTTP/1.3\r\nHost: a\r\n\r\n", &["505"], Errs),
+        ("HTTP/1.4", b"GET / HTTP/1.4\r\nHost: a\r\n\r\n", &["505"], Errs),
+        ("HTTP/1.5", b"GET / HTTP/1.5\r\nHost: a\r\n\r\n", &["505"], Errs),
+        ("HTTP/1.6", b"GET / HTTP/1.6\r\nHost: a\r\n\r\n", &["505"], Errs),
+        ("HTTP/1.7", b"GET / HTTP/1.7\r\nHost: a\r\n\r\n", &["505"], Errs),
+        ("HTTP/1.8", b"GET / HTTP/1.8\r\nHost: a\r\n\r\n", &["505"], Errs),
+        ("HTTP/9.9", b"GET / HTTP/9.9\r\nHost: a\r\n\r\n", &["505"], Errs),
+        ("HTTP/0.0", b"GET / HTTP/0.0\r\nHost: a\r\n\r\n", &["505"], Errs),
+        ("another version to HEAD", b"HEAD / HTTP/2.0\r\nHost: a\r\n\r\n", &["505"], Errs),
+        ("two digits whose front is ours", b"GET / HTTP/1.01\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a leading zero", b"GET / HTTP/01.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("2 to the 32 and 1", b"GET / HTTP/4294967297.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("no major digit", b"GET / HTTP/.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("no digits", b"GET / HTTP/\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("no slash", b"GET / HTTP1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a backslash", b"GET / HTTP\\1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a space behind the slash", b"GET / HTTP/ 1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a space before the slash", b"GET / HTTP /1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a space before the dot", b"GET / HTTP/1 .1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("bare CRs within", b"GET / HTTP/\r\r1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a byte behind it", b"GET / HTTP/1.1a\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a byte in front of it", b"GET / IHTTP/1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("capitals and small letters", b"GET / Http/1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a digit of another script", b"GET / HTTP/\xd9\xa1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a minus sign", b"GET / HTTP/1.-1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("FTP", b"GET / FTP/1.1\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("ICE", b"GET / ICE/1.0\r\nHost: a\r\n\r\n", BAD, Errs),
     ];
     run(table);
 }
@@ -105,6 +184,36 @@ fn line_ends() {
         ("bare CR within a value", b"GET / HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n", BAD, Errs),
         ("CR CR LF", b"GET / HTTP/1.1\r\nHost: a\r\r\n\r\n", BAD, Errs),
         ("LF CR", b"GET / HTTP/1.1\n\rHost: a\n\r\n\r\r\n\r\n", BAD, Errs),
+        ("CRLF, CR and a byte", b"GET / HTTP/1.1\r\nHost: a\r\n\rX: y\r\n\r\n", BAD, Errs),
+        ("CRLF CR CRLF", b"GET / HTTP/1.1\r\nHost: a\r\n\r\r\n\r\n", BAD, Errs),
+        ("a NUL for the CR", b"GET / HTTP/1.1\r\nHost: a\0\n\r\n", BAD, Errs),
+        ("a form feed for a line end", b"GET / HTTP/1.1\r\nHost: a\r\nX: y\x0cY: z\r\n\r\n", BAD, Errs),
+        ("NEL ends no line", b"GET / HTTP/1.1\r\nHost: a\r\nX: y\x85Content-Length: 5\r\n\r\n", HELLO, Open),
+        ("a bare LF hides a length", b"POST /echo HTTP/1.1\r\nHost: a\r\nX: y\nContent-Length: 2\r\n\r\nhi", BAD, Errs),
+        (
+            "a bare LF behind an empty value hides a coding",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nX:\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            BAD,
+            Errs,
+        ),
+        (
+            "a bare CR hides a coding",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nX: y\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            BAD,
+            Errs,
+        ),
+        (
+            "a bare CR behind an empty value hides a coding",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nX:\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            BAD,
+            Errs,
+        ),
+        (
+            "a bare LF for the blank line hides a request",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            BAD,
+            Errs,
+        ),
     ];
     run(table);
 }
@@ -156,6 +265,58 @@ fn field_lines() {
             BAD,
             Errs,
         ),
+        ("a fold of the first line", b"GET / HTTP/1.1\r\nX: a\r\n b\r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a fold of Host", b"GET / HTTP/1.1\r\nHost:\r\n a\r\n\r\n", BAD, Errs),
+        ("a fold of nothing but spaces", b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n  \r\n\r\n", BAD, Errs),
+        ("a fold behind a bare LF", b"GET / HTTP/1.1\r\nHost: a\r\nX:\n a\r\n\r\n", BAD, Errs),
+        ("a blank line before the first field, with a space", b"GET / HTTP/1.1\r\n \r\nHost: a\r\n\r\n", BAD, Errs),
+        ("a tab before a length", b"POST /echo HTTP/1.1\r\n\tContent-Length: 1\r\nHost: a\r\n\r\nx", BAD, Errs),
+        ("several spaces before the colon", b"GET / HTTP/1.1\r\nHost: a\r\nX  : y\r\n\r\n", BAD, Errs),
+        ("a tab on both sides of the colon", b"GET / HTTP/1.1\r\nHost: a\r\nX\t:\ty\r\n\r\n", BAD, Errs),
+        ("a word before the colon", b"GET / HTTP/1.1\r\nHost: a\r\nX y: z\r\n\r\n", BAD, Errs),
+        ("a space for the colon", b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length 1\r\n\r\nx", BAD, Errs),
+        ("a colon alone", b"GET / HTTP/1.1\r\nHost: a\r\n:\r\nX: y\r\n\r\n", BAD, Errs),
+        ("a colon in front", b"GET / HTTP/1.1\r\nHost: a\r\n:X: y\r\n\r\n", BAD, Errs),
+        (
+            "a name over two lines",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-\r\nEncoding: chunked\r\n\r\n0\r\n\r\n",
+            BAD,
+            Errs,
+        ),
+        ("a bare CR in a name", b"GET / HTTP/1.1\r\nHost: a\r\nX\rY: z\r\n\r\n", BAD, Errs),
+        ("a bare LF in a name", b"GET / HTTP/1.1\r\nHost: a\r\nX\nY: z\r\n\r\n", BAD, Errs),
+        ("brackets in a name", b"GET / HTTP/1.1\r\nHost: a\r\nX[Y]: z\r\n\r\n", BAD, Errs),
+        ("NEL behind a name", b"GET / HTTP/1.1\r\nHost: a\r\nX\x85: z\r\n\r\n", BAD, Errs),
+        ("a NUL at the end of a value", b"GET / HTTP/1.1\r\nHost: a\r\nX: y\0\r\n\r\n", BAD, Errs),
+        ("a NUL for a value", b"GET / HTTP/1.1\r\nHost: a\r\nX: \0\r\n\r\n", BAD, Errs),
+        ("a NUL in Host", b"GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n", BAD, Errs),
+        ("a bell in a value", b"GET / HTTP/1.1\r\nHost: a\r\nX: a\x07b\r\n\r\n", BAD, Errs),
+        ("a lone quote in a value", b"GET / HTTP/1.1\r\nHost: a\r\nX: \"y\r\n\r\n", HELLO, Open),
+        (
+            "a quote does not reach over a line",
+            b"GET / HTTP/1.1\r\nHost: a\r\nX: \"\r\nConnection: close\r\nY: \"\r\n\r\n",
+            HELLO,
+            Closes,
+        ),
+        (
+            "a quote does not reach over the end of the head",
+            b"GET / HTTP/1.1\r\nHost: a\r\nX: \"\r\n\r\n\"\r\n\r\n",
+            &["200 hello", "400"],
+            Errs,
+        ),
+        ("CR, NUL and LF", b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\0\nY: z\r\n\r\n", BAD, Errs),
+        (
+            "no colon, and a length behind it",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nX\r\nContent-Length: 1\r\n\r\nx",
+            BAD,
+            Errs,
+        ),
+        (
+            "no colon and no value before a length",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nX Y: \r\nContent-Length: 1\r\n\r\nx",
+            BAD,
+            Errs,
+        ),
     ];
     run(table);
 }
@@ -199,6 +360,46 @@ fn host() {
         ("IPv6 without an end", b"GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", BAD, Errs),
         ("bytes behind IPv6", b"GET / HTTP/1.1\r\nHost: [::1]a\r\n\r\n", BAD, Errs),
         ("a bad percent triplet", b"GET / HTTP/1.1\r\nHost: a%2\r\n\r\n", BAD, Errs),
+        ("a trailing dot", b"GET /host HTTP/1.1\r\nHost: a.\r\n\r\n", &["200 a."], Open),
+        ("capitals stay", b"GET /host HTTP/1.1\r\nHost: EXAMPLE.com\r\n\r\n", &["200 EXAMPLE.com"], Open),
+        ("a percent triplet", b"GET /host HTTP/1.1\r\nHost: a%20b\r\n\r\n", &["200 a%20b"], Open),
+        ("an underscore", b"GET /host HTTP/1.1\r\nHost: a_b\r\n\r\n", &["200 a_b"], Open),
+        ("sub-delims", b"GET /host HTTP/1.1\r\nHost: !$&'()*+;=\r\n\r\n", &["200 !$&'()*+;="], Open),
+        (
+            "an IPv4 address in an IPv6 one",
+            b"GET /host HTTP/1.1\r\nHost: [::ffff:192.0.2.1]\r\n\r\n",
+            &["200 [::ffff:192.0.2.1]"],
+            Open,
+        ),
+        ("IPv6 and an empty port", b"GET /host HTTP/1.1\r\nHost: [::1]:\r\n\r\n", &["200 [::1]:"], Open),
+        ("port 0", b"GET /host HTTP/1.1\r\nHost: a:0\r\n\r\n", &["200 a:0"], Open),
+        ("zeros before a port", b"GET /host HTTP/1.1\r\nHost: a:00080\r\n\r\n", &["200 a:00080"], Open),
+        ("nothing but spaces", b"GET / HTTP/1.1\r\nHost: \t \r\n\r\n", BAD, Errs),
+        ("empty in 1.0", b"GET / HTTP/1.0\r\nHost:\r\n\r\n", BAD, Errs),
+        ("one and an empty second one", b"GET / HTTP/1.1\r\nHost: a\r\nHost:\r\n\r\n", BAD, Errs),
+        ("three", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nHost: c\r\n\r\n", BAD, Errs),
+        ("a second one with a space before the colon", b"GET / HTTP/1.1\r\nHost: a\r\nHost : b\r\n\r\n", BAD, Errs),
+        ("a name with an underscore is another", b"GET / HTTP/1.1\r\nHost_: a\r\n\r\n", BAD, Errs),
+        ("empty userinfo", b"GET / HTTP/1.1\r\nHost: @a\r\n\r\n", BAD, Errs),
+        ("a path behind a port", b"GET / HTTP/1.1\r\nHost: a:80/b\r\n\r\n", BAD, Errs),
+        ("a query without a path", b"GET / HTTP/1.1\r\nHost: a:80?b\r\n\r\n", BAD, Errs),
+        ("a list without a space", b"GET / HTTP/1.1\r\nHost: a,b\r\n\r\n", BAD, Errs),
+        ("a list of equals", b"GET / HTTP/1.1\r\nHost: a, a\r\n\r\n", BAD, Errs),
+        ("an empty list member", b"GET / HTTP/1.1\r\nHost: a,\r\n\r\n", BAD, Errs),
+        ("a space behind the host's colon", b"GET / HTTP/1.1\r\nHost: a: 80\r\n\r\n", BAD, Errs),
+        ("a hexadecimal port", b"GET / HTTP/1.1\r\nHost: a:0x50\r\n\r\n", BAD, Errs),
+        ("a port with a minus sign", b"GET / HTTP/1.1\r\nHost: a:-1\r\n\r\n", BAD, Errs),
+        ("a port that overflows", b"GET / HTTP/1.1\r\nHost: a:4294967376\r\n\r\n", BAD, Errs),
+        ("a port of another script", b"GET / HTTP/1.1\r\nHost: a:\xd9\xa8\r\n\r\n", BAD, Errs),
+        ("IPv4 in brackets", b"GET / HTTP/1.1\r\nHost: [192.0.2.1]\r\n\r\n", BAD, Errs),
+        ("IPv6 with a zone", b"GET / HTTP/1.1\r\nHost: [fe80::1%25eth0]\r\n\r\n", BAD, Errs),
+        ("an address of the future", b"GET / HTTP/1.1\r\nHost: [v1.a]\r\n\r\n", BAD, Errs),
+        ("empty brackets", b"GET / HTTP/1.1\r\nHost: []\r\n\r\n", BAD, Errs),
+        ("a closing bracket alone", b"GET / HTTP/1.1\r\nHost: a]\r\n\r\n", BAD, Errs),
+        ("IPv6 of too many groups", b"GET / HTTP/1.1\r\nHost: [1:2:3:4:5:6:7:8:9]\r\n\r\n", BAD, Errs),
+        ("IPv6 and a bad port", b"GET / HTTP/1.1\r\nHost: [::1]:x\r\n\r\n", BAD, Errs),
+        ("a percent triplet that is none", b"GET / HTTP/1.1\r\nHost: a%zz\r\n\r\n", BAD, Errs),
+        ("quotes", b"GET / HTTP/1.1\r\nHost: \"a\"\r\n\r\n", BAD, Errs),
     ];
     run(table);
 }
@@ -242,6 +443,30 @@ fn persistence() {
             &["200 hi"],
             Closes,
         ),
+        (
+            "close in quotes is another option",
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: \"close\"\r\n\r\n",
+            HELLO,
+            Open,
+        ),
+        (
+            "close with a parameter is another option",
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close;x\r\n\r\n",
+            HELLO,
+            Open,
+        ),
+        ("close behind tabs", b"GET / HTTP/1.1\r\nHost: a\r\nConnection:\tclose\t\r\n\r\n", HELLO, Closes),
+        ("Proxy-Connection is not ours", b"GET / HTTP/1.1\r\nHost: a\r\nProxy-Connection: close\r\n\r\n", HELLO, Open),
+        ("a CR for the hyphen", b"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep\ralive\r\n\r\n", BAD, Errs),
+        ("close over two lines", b"GET / HTTP/1.1\r\nHost: a\r\nConnection:\r\n close\r\n\r\n", BAD, Errs),
+        ("1.0 with another option", b"GET / HTTP/1.0\r\nConnection: keep-alives\r\n\r\n", HELLO, Closes),
+        ("1.0 with keep-alive in a list", b"GET / HTTP/1.0\r\nConnection: x, keep-alive\r\n\r\n", HELLO, Open),
+        (
+            "the framing cannot be named away",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nConnection: Content-Length, Host\r\nContent-Length: 2\r\n\r\nhi",
+            &["200 hi"],
+            Open,
+        ),
     ];
     run(table);
 }
@@ -259,6 +484,261 @@ fn fin_within_a_head() {
         ("before the last LF", b"GET / HTTP/1.1\r\nHost: a\r\n\r", BAD, FinErrs),
         ("in a version that is not ours", b"GET / HTTP/2", BAD, FinErrs),
         ("behind an empty line", b"\r\nGET", BAD, FinErrs),
+        ("behind the method", b"GET", BAD, FinErrs),
+        ("behind a space", b"GET ", BAD, FinErrs),
+        ("behind the version", b"GET / HTTP/1.1", BAD, FinErrs),
+        ("before the LF of the request line", b"GET / HTTP/1.1\r", BAD, FinErrs),
+        ("behind a colon", b"GET / HTTP/1.1\r\nHost:", BAD, FinErrs),
+        ("before the LF of a field line", b"GET / HTTP/1.1\r\nHost: a\r", BAD, FinErrs),
+        ("in HEAD", b"HEAD / HTTP/1.1\r\nHost: a\r\n", BAD, FinErrs),
+        ("behind four empty lines", b"\r\n\r\n\r\n\r\nG", BAD, FinErrs),
     ];
     run(table);
+}
+
+/// A protocol to switch to is an offer; a server that has no use for it answers as if it were not there (RFC 9110 §7.8).
+#[test]
+fn an_upgrade_that_nobody_handles() {
+    let table: &[Row<'_>] = &[
+        (
+            "to WebSocket",
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+            HELLO,
+            Open,
+        ),
+        (
+            "to WebSocket of a version that does not exist",
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+            Sec-WebSocket-Version: 99\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+            HELLO,
+            Open,
+        ),
+        (
+            "to WebSocket by POST",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nContent-Length: 2\r\n\r\nhi",
+            &["200 hi"],
+            Open,
+        ),
+        (
+            "to HTTP/2, with its settings",
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n",
+            HELLO,
+            Open,
+        ),
+        ("without Connection", b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n", HELLO, Open),
+        ("Connection without Upgrade", b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n\r\n", HELLO, Open),
+        ("an empty one", b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade:\r\n\r\n", HELLO, Open),
+        (
+            "a list of offers",
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: tea/1.0, websocket\r\n\r\n",
+            HELLO,
+            Open,
+        ),
+        (
+            "on 1.0",
+            b"GET / HTTP/1.0\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+            HELLO,
+            Closes,
+        ),
+        (
+            "on 1.0 that stays",
+            b"GET / HTTP/1.0\r\nConnection: upgrade, keep-alive\r\nUpgrade: websocket\r\n\r\n",
+            HELLO,
+            Open,
+        ),
+        (
+            "of the last request",
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\nUpgrade: websocket\r\n\r\n",
+            HELLO,
+            Closes,
+        ),
+        (
+            "with content",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\
+            Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+            &["200 hi"],
+            Open,
+        ),
+        (
+            "of no path",
+            b"GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+            &["404"],
+            Open,
+        ),
+    ];
+    run(table);
+}
+
+/// What they mean is for the application to decide; whatever they hold, the message is framed as if they were not there.
+#[test]
+fn fields_that_only_an_application_reads() {
+    let table: &[Row<'_>] = &[
+        ("a range", b"GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=0-1\r\n\r\n", HELLO, Open),
+        ("a range that is none", b"GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=a-b\r\n\r\n", HELLO, Open),
+        ("a range of another unit", b"GET / HTTP/1.1\r\nHost: a\r\nRange: pages=1-2\r\n\r\n", HELLO, Open),
+        (
+            "a range with content",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nRange: bytes=0-0\r\nContent-Length: 2\r\n\r\nhi",
+            &["200 hi"],
+            Open,
+        ),
+        ("many ranges", b"GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=0-,0-,0-,0-,0-,0-,0-,0-\r\n\r\n", HELLO, Open),
+        ("a type that nobody has", b"GET / HTTP/1.1\r\nHost: a\r\nAccept: application/x-tea\r\n\r\n", HELLO, Open),
+        ("a date that is none", b"GET / HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: yesterday\r\n\r\n", HELLO, Open),
+        ("TE", b"GET / HTTP/1.1\r\nHost: a\r\nConnection: TE\r\nTE: trailers, chunked;q=0\r\n\r\n", HELLO, Open),
+        ("Max-Forwards", b"OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n", &["204 "], Open),
+        ("cookies that are none", b"GET / HTTP/1.1\r\nHost: a\r\nCookie: ===;;;\r\nCookie: a=b\r\nCookie:\r\n\r\n", HELLO, Open),
+        (
+            "two types of content",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: text/a\r\nContent-Type: text/b\r\nContent-Length: 2\r\n\r\nhi",
+            &["200 hi"],
+            Open,
+        ),
+        (
+            "a coding of the content is none of the message",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Encoding: chunked\r\nContent-Length: 2\r\n\r\nhi",
+            &["200 hi"],
+            Open,
+        ),
+        (
+            "a trailer that is announced and does not come",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nTrailer: X\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+            &["200 hi"],
+            Open,
+        ),
+        ("what a proxy says", b"GET /host HTTP/1.1\r\nHost: a\r\nX-Forwarded-Host: b\r\nForwarded: host=c\r\n\r\n", &["200 a"], Open),
+        ("another target in a field", b"GET / HTTP/1.1\r\nHost: a\r\nX-Original-URL: /nowhere\r\nX-Rewrite-URL: /nowhere\r\n\r\n", HELLO, Open),
+        ("another method in a field", b"GET / HTTP/1.1\r\nHost: a\r\nX-HTTP-Method-Override: DELETE\r\n\r\n", HELLO, Open),
+    ];
+    run(table);
+}
+
+/// A request for each of the 256 bytes, put between `front` and `back`; `outcome` says what becomes of it.
+///
+/// Only whole and byte by byte, with another request behind: the tables above try the other ways in which bytes can come.
+#[track_caller]
+pub(super) fn run_each_byte<'a>(front: &str, back: &str, outcome: impl Fn(u8) -> (&'a [&'a str], After)) {
+    const NEXT: &[u8] = b"GET /users/1 HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut bench = Bench::new(small());
+    for byte in 0..=255 {
+        let input = [front.as_bytes(), &[byte], back.as_bytes()].concat();
+        let (replies, after) = outcome(byte);
+        let mut wanted = replies.to_vec();
+        wanted.extend((after == Open).then_some("200 user 1"));
+        for step in [1, input.len()] {
+            input.chunks(step).for_each(|piece| {
+                bench.send(piece);
+            });
+            match after {
+                FinErrs => bench.fin(),
+                _ => bench.send(NEXT),
+            };
+            let got: Vec<String> =
+                bench.replies().iter().map(|reply| format!("{} {}", reply.status, reply.text())).collect();
+            let same = |(got, wanted): (&String, &&str)| got == wanted || got.split_once(' ').unwrap().0 == *wanted;
+            let same = got.len() == wanted.len() && got.iter().zip(&wanted).all(same);
+            assert!(same, "byte {byte:#04x} in steps of {step}: wanted {wanted:?}, got {got:?}");
+            let fate = match after {
+                Open => Fate::Open,
+                FinErrs => Fate::Closed,
+                Closes | Errs => Fate::Lingers,
+            };
+            assert_eq!(bench.fate(), fate, "byte {byte:#04x} in steps of {step}");
+            bench.restart();
+        }
+    }
+}
+
+/// RFC 9110 §5.6.2, in words of this test's own.
+const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+}
+
+#[test]
+fn every_byte_of_a_method() {
+    let outcome = |byte| if is_token(byte) { (&["501"][..], Errs) } else { (BAD, Errs) };
+    run_each_byte("X", "Y / HTTP/1.1\r\nHost: a\r\n\r\n", outcome);
+}
+
+#[test]
+fn every_byte_of_a_field_name() {
+    // A colon ends the name early, and the rest is its value.
+    let outcome = |byte| if is_token(byte) || byte == b':' { (HELLO, Open) } else { (BAD, Errs) };
+    run_each_byte("GET / HTTP/1.1\r\nHost: a\r\nX", "Y: z\r\n\r\n", outcome);
+}
+
+#[test]
+fn every_byte_of_a_field_value() {
+    let outcome = |byte| match byte {
+        b'\t' | b' '..=b'~' | 0x80..=0xff => (HELLO, Open),
+        _ => (BAD, Errs),
+    };
+    run_each_byte("GET / HTTP/1.1\r\nHost: a\r\nX: y", "z\r\n\r\n", outcome);
+}
+
+#[test]
+fn every_byte_of_a_host() {
+    let outcome = |byte: u8| match byte {
+        b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=' => {
+            (HELLO, Open)
+        }
+        _ if byte.is_ascii_alphanumeric() => (HELLO, Open),
+        _ => (BAD, Errs),
+    };
+    run_each_byte("GET / HTTP/1.1\r\nHost: a", "b\r\n\r\n", outcome);
+}
+
+#[test]
+fn every_byte_behind_the_version() {
+    run_each_byte("GET / HTTP/1.1", "\r\nHost: a\r\n\r\n", |_| (BAD, Errs));
+}
+
+/// No byte before, within or behind a field name turns it into a framing field, and none takes that from it unseen: the
+/// field is another one, or the message is refused.
+#[test]
+fn every_byte_around_the_name_of_a_framing_field() {
+    const END: &str = "Content-Length: 12\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    let outcome = |byte| if is_token(byte) { (&["200 2\r\nhi\r\n0\r\n\r\n"][..], Open) } else { (BAD, Errs) };
+    let front = "POST /echo HTTP/1.1\r\nHost: a\r\n";
+    run_each_byte(&format!("{front}Transfer-Encoding"), &format!(": chunked\r\n{END}"), outcome);
+    run_each_byte(front, &format!("Transfer-Encoding: chunked\r\n{END}"), outcome);
+    let outcome = |byte| match byte {
+        // It is the framing field, beside a length.
+        b'-' => (BAD, Errs),
+        // It is the field `Transfer`.
+        b':' => outcome(b'x'),
+        _ => outcome(byte),
+    };
+    run_each_byte(&format!("{front}Transfer"), &format!("Encoding: chunked\r\n{END}"), outcome);
+}
+
+/// Only white space and the comma of an empty list member may stand around `chunked`.
+#[test]
+fn every_byte_around_a_transfer_coding() {
+    const END: &str = "\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    let outcome = |byte| if matches!(byte, b' ' | b'\t' | b',') { (&["200 hi"][..], Open) } else { (BAD, Errs) };
+    let front = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:";
+    run_each_byte(front, &format!("chunked{END}"), outcome);
+    run_each_byte(&format!("{front} chunked"), END, outcome);
+}
+
+/// A digit changes the length; anything else but white space is refused.
+#[test]
+fn every_byte_around_a_content_length() {
+    const END: &str = "\r\n\r\n0123456789";
+    let front = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length:";
+    let all = &["200 0123456789"][..];
+    run_each_byte(front, &format!("10{END}"), |byte| match byte {
+        b' ' | b'\t' | b'0' => (all, Open),
+        b'1'..=b'9' => (&["413"], Errs),
+        _ => (BAD, Errs),
+    });
+    run_each_byte(&format!("{front} 10"), END, |byte| match byte {
+        b' ' | b'\t' => (all, Open),
+        b'0'..=b'9' => (&["413"], Errs),
+        _ => (BAD, Errs),
+    });
 }

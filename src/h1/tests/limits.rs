@@ -19,6 +19,21 @@ fn with_fields(count: usize) -> Vec<u8> {
     format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X:\r\n".repeat(count - 1)).into_bytes()
 }
 
+fn with_absolute_target(len: usize) -> Vec<u8> {
+    format!("GET http://b/query?{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(len - 15)).into_bytes()
+}
+
+fn with_name(len: usize) -> Vec<u8> {
+    let rest = "GET / HTTP/1.1\r\nHost: a\r\n:\r\n\r\n".len();
+    format!("GET / HTTP/1.1\r\nHost: a\r\n{}:\r\n\r\n", "x".repeat(len - rest)).into_bytes()
+}
+
+fn with_content(len: usize) -> Vec<u8> {
+    let rest = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nX: \r\n\r\n".len();
+    let value = "y".repeat(len - rest);
+    format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nX: {value}\r\n\r\nhi").into_bytes()
+}
+
 #[test]
 fn small_limits() {
     let table: &[Row<'_>] = &[
@@ -29,6 +44,13 @@ fn small_limits() {
         ("the longest head", &with_head(400), &["200"], Open),
         ("a head that is too long", &with_head(401), &["431"], Errs),
         ("a head that is much too long", &with_head(4000), &["431"], Errs),
+        ("the longest target in absolute form", &with_absolute_target(100), &["200"], Open),
+        ("one that is too long", &with_absolute_target(101), &["414"], Errs),
+        ("the longest head of one long name", &with_name(400), &["200"], Open),
+        ("a name that is too long", &with_name(401), &["431"], Errs),
+        ("the longest head with content", &with_content(400), &["200 hi"], Open),
+        ("a head with content that is too long", &with_content(401), &["431"], Errs),
+        ("HEAD of a target that is too long", &[b"HEAD".as_slice(), &with_target(101)[3..]].concat(), &["414"], Errs),
     ];
     run(table);
 }
@@ -44,6 +66,18 @@ fn default_limits() {
         ("one field more", &with_fields(MAX_FIELDS + 1), &["431"], Errs),
         ("many fields more", &with_fields(10 * MAX_FIELDS), &["431"], Errs),
         ("more fields than a head can hold", &with_fields(MAX_HEAD / 3), &["431"], Errs),
+        // RFC 9112 §3 recommends "at a minimum, request-line lengths of 8000 octets".
+        ("a request line of 8000 bytes", &with_target(8000 - "GET  HTTP/1.1".len()), &["200"], Open),
+        ("a target of 8000 bytes", &with_target(8000), &["200"], Open),
+        (
+            "as many fields of one name",
+            &format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "Cookie: a=b\r\n".repeat(MAX_FIELDS - 1)).into_bytes(),
+            &["200"],
+            Open,
+        ),
+        ("a head of twice the length", &with_head(2 * MAX_HEAD), &["431"], Errs),
+        ("a name of the length of a head", &with_name(MAX_HEAD), &["200"], Open),
+        ("a name that is longer", &with_name(MAX_HEAD + 1), &["431"], Errs),
     ];
     super::table::run_with(Config::default(), table);
 }
@@ -95,4 +129,35 @@ fn what_comes_after_an_error_is_read_within_bounds() {
     assert_eq!((bench.statuses(), bench.fate()), (vec![400], Fate::Closed));
     assert!(bench.taken() <= LINGER_BYTES as usize + 64 * 1024, "{} bytes were read", bench.taken());
     bench.restart();
+}
+
+/// Such requests are longer than what is read after an error: they are refused from their front.
+#[test]
+fn a_head_of_a_hundred_kilobytes_is_refused_and_read_within_bounds() {
+    let much = "x".repeat(100_000);
+    let cases = [
+        ("a method", format!("{much} / HTTP/1.1\r\nHost: a\r\n\r\n"), 501),
+        ("a target", format!("GET /{much} HTTP/1.1\r\nHost: a\r\n\r\n"), 414),
+        ("a query", format!("GET /?{much} HTTP/1.1\r\nHost: a\r\n\r\n"), 414),
+        ("a host", format!("GET http://{much}/ HTTP/1.1\r\nHost: a\r\n\r\n"), 414),
+        ("a name", format!("GET / HTTP/1.1\r\nHost: a\r\n{much}: y\r\n\r\n"), 431),
+        ("a value", format!("GET / HTTP/1.1\r\nHost: a\r\nX: {much}\r\n\r\n"), 431),
+        ("a Host", format!("GET / HTTP/1.1\r\nHost: {much}\r\n\r\n"), 431),
+        ("a length", format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", "0".repeat(100_000)), 431),
+        ("ten thousand lines", format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(10_000)), 431),
+        ("a cookie", format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: {}\r\n\r\n", "a=b; ".repeat(20_000)), 431),
+        ("spaces", format!("GET / HTTP/1.1\r\nHost:{}a\r\n\r\n", " ".repeat(100_000)), 431),
+    ];
+    for (name, input, status) in cases {
+        for step in [1000, input.len()] {
+            let mut bench = bench();
+            input.as_bytes().chunks(step).for_each(|piece| {
+                bench.send(piece);
+            });
+            assert_eq!((bench.statuses(), bench.seen().len()), (vec![status], 0), "{name} in steps of {step}");
+            assert_ne!(bench.fate(), Fate::Open, "{name} in steps of {step}");
+            assert!(bench.taken <= MAX_HEAD + LINGER_BYTES as usize + 64 * 1024, "{name}: {} bytes", bench.taken);
+            bench.restart();
+        }
+    }
 }

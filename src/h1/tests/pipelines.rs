@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::bench::{Fate, bench};
+use super::table::After::Errs;
+use super::table::{Row, run};
 use crate::exchange::CloseReason;
 use crate::limits::{HIGH_WATER, RECEIVE_BUFFER, TURN_REQUESTS};
 
@@ -232,4 +234,35 @@ fn a_head_that_was_held_back_has_its_time_when_it_is_read() {
     bench.send("TP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!((bench.statuses(), bench.fate()), (vec![200, 200], Fate::Open));
     bench.restart();
+}
+
+/// What is right is answered, what is not is refused by its own status code, and what is behind it does not exist.
+#[test]
+fn a_request_and_then_one_that_is_refused() {
+    let long = "x".repeat(400);
+    let refused: &[(&str, &str, &str)] = &[
+        ("a bare LF", "GET / HTTP/1.1\nHost: a\r\n\r\n", "400"),
+        ("no Host", "GET / HTTP/1.1\r\n\r\n", "400"),
+        ("two lengths", "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi", "400"),
+        ("a broken chunk", "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhiX", "400"),
+        ("an unknown method", "BREW / HTTP/1.1\r\nHost: a\r\n\r\n", "501"),
+        ("an unknown coding", "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "501"),
+        ("another version", "GET / HTTP/2.0\r\nHost: a\r\n\r\n", "505"),
+        ("a long target", &format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"), "414"),
+        ("a long head", &format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"), "431"),
+        ("too much content", "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 65\r\n\r\n", "413"),
+        (
+            "an expectation and content",
+            "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nContent-Length: 2\r\n\r\nhi",
+            "417",
+        ),
+    ];
+    let good = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    let rows: Vec<_> = refused
+        .iter()
+        .map(|&(name, bad, status)| (name, format!("{}{good}{bad}", get("/")), ["200 hello", "200 hi", status]))
+        .collect();
+    let table: Vec<Row<'_>> =
+        rows.iter().map(|(name, input, replies)| (*name, input.as_bytes(), &replies[..], Errs)).collect();
+    run(&table);
 }

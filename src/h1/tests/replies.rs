@@ -3,7 +3,7 @@
 use super::app::{INJECTED, LARGE};
 use super::bench::{Bench, Fate, bench, small};
 use super::reader::Reply;
-use super::table::After::{Closes, Errs, Open};
+use super::table::After::{Closes, Errs, FinErrs, Open};
 use super::table::{Row, run};
 use crate::config::Config;
 use crate::exchange::CloseReason;
@@ -253,4 +253,56 @@ fn no_error_of_the_parser_lacks_its_fields() {
 fn without_a_server_name() {
     let mut bench = Bench::new(Config { server_name: None, ..small() });
     assert_eq!(bench.send(get("/")).only_reply().field("Server"), None);
+}
+
+/// The reader of these tests refuses Transfer-Encoding in any reply (RFC 9112 §6.1), and an interim one that it does not
+/// expect (RFC 9110 §15.2).
+#[test]
+fn replies_to_a_client_of_1_0() {
+    let table: &[Row<'_>] = &[
+        ("200", b"GET / HTTP/1.0\r\n\r\n", &["200 hello"], Closes),
+        ("204", b"GET /204 HTTP/1.0\r\n\r\n", &["204 "], Closes),
+        ("204 that stays", b"GET /204 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &["204 "], Open),
+        ("304", b"GET /304 HTTP/1.0\r\n\r\n", &["304 "], Closes),
+        ("304 that stays", b"GET /304 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &["304 "], Open),
+        ("written piece by piece", b"GET /written HTTP/1.0\r\n\r\n", &["201 1 2 3"], Closes),
+        (
+            "written piece by piece, and it stays",
+            b"GET /written HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+            &["201 1 2 3"],
+            Open,
+        ),
+        ("a redirect", b"GET /move HTTP/1.0\r\n\r\n", &["302 "], Closes),
+        ("an error", b"GET /fail HTTP/1.0\r\n\r\n", &["409"], Closes),
+        ("an error that stays", b"GET /fail HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &["409"], Open),
+        ("OPTIONS", b"OPTIONS / HTTP/1.0\r\n\r\n", &["204 "], Closes),
+        ("HEAD that stays", b"HEAD / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &["200 "], Open),
+        ("no content", b"GET /empty HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &["200 "], Open),
+        ("a handler that closes", b"GET /close HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &["200 bye"], Closes),
+        ("a broken request", b"GET / HTTP/1.0\r\nX\r\n\r\n", &["400"], Errs),
+    ];
+    run(table);
+}
+
+/// A reply to HEAD has no content, also when nothing but the method was understood (RFC 9110 §9.3.2).
+#[test]
+fn errors_of_the_parser_to_head() {
+    let table: &[Row<'_>] = &[
+        ("400", b"HEAD / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n", &["400 "], Errs),
+        ("no Host", b"HEAD / HTTP/1.1\r\n\r\n", &["400 "], Errs),
+        ("a target that is none", b"HEAD index.html HTTP/1.1\r\nHost: a\r\n\r\n", &["400 "], Errs),
+        ("505", b"HEAD / HTTP/3.0\r\nHost: a\r\n\r\n", &["505 "], Errs),
+        ("501", b"HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", &["501 "], Errs),
+        ("413", b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 65\r\n\r\n", &["413 "], Errs),
+        ("417", b"HEAD / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n\r\n", &["417 "], Open),
+        (
+            "a broken chunk",
+            b"HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n\r\n",
+            &["400 "],
+            Errs,
+        ),
+        ("FIN within the head", b"HEAD / HT", &["400 "], FinErrs),
+        ("FIN within content", b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nh", &["400 "], FinErrs),
+    ];
+    run(table);
 }

@@ -1,7 +1,8 @@
 //! Request targets, in all their forms (RFC 9112 §3.2, RFC 3986).
 
 use super::bench::bench;
-use super::table::After::{Errs, Open};
+use super::heads::run_each_byte;
+use super::table::After::{Closes, Errs, Open};
 use super::table::{Row, run};
 
 #[test]
@@ -35,6 +36,34 @@ fn good_targets() {
         ("http://[::1]:80/host", "200 [::1]:80"),
         ("http://other:81/host", "200 other:81"),
         ("http://other:/host", "200 other:"),
+        ("/query??", "200 ?"),
+        ("/query?%", "200 %"),
+        ("/query?%zz", "200 %zz"),
+        ("/query?%00", "200 %00"),
+        ("/query?//[]:@!$&'()*+,;=", "200 //[]:@!$&'()*+,;="),
+        ("/?http://b/nowhere", "200 hello"),
+        ("/%0d%0aX:%20y", "404"),
+        ("/%C3%A9", "404"),
+        ("/%7f", "404"),
+        ("/.", "404"),
+        ("/a/../users/7", "404"),
+        ("/..;/users/7", "404"),
+        ("///", "404"),
+        ("//b/users/7", "404"),
+        ("/*", "404"),
+        ("/users/*", "400"),
+        ("/http://b/", "404"),
+        ("/USERS/7", "404"),
+        ("http://B:80/host", "200 B:80"),
+        ("http://127.0.0.1/host", "200 127.0.0.1"),
+        ("http://b./host", "200 b."),
+        ("http://a%20b/host", "200 a%20b"),
+        ("hTTp://b", "200 hello"),
+        ("http://b:/", "200 hello"),
+        ("http://b?", "200 hello"),
+        ("http://b/query?{|}", "200 {|}"),
+        ("http://b//", "404"),
+        ("http://b/http://c/", "404"),
     ];
     let input = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes();
     let inputs: Vec<Vec<u8>> = good.iter().map(|(target, _)| input(target)).collect();
@@ -93,6 +122,68 @@ fn bad_targets() {
         b"file:///etc/passwd",
         b"://b/",
         b"//\xe2\x80\xae",
+        b"!",
+        b"**",
+        b"*/",
+        b"*?x",
+        b"./users/7",
+        b"../users/7",
+        b"%2fusers/7",
+        b"\\users\\7",
+        b"[::1]:80",
+        b"b:80/users/7",
+        b"HTTP/1.1",
+        b"s://]ufd/:",
+        b"/a\\..\\b",
+        b"/\"a\"",
+        b"/a>b",
+        b"/a}b",
+        b"/\x80",
+        b"/\xc0\xaf",
+        b"/?\xff",
+        b"/?a\x7fb",
+        b"/?\0",
+        b"/a\tb",
+        b"/%u0041",
+        b"/%%20",
+        b"/%2",
+        b"/a%20%",
+        b"/%-1",
+        b"/% 41",
+        b"/%C0%AF",
+        b"/%f4%90%80%80",
+        b"/%80",
+        b"/%2500%00",
+        b"/a%0",
+        b"http://?x",
+        b"http://@b/",
+        b"http://b@/",
+        b"http://b,c/",
+        b"http://b\\c/",
+        b"http://b%/",
+        b"http://b:80:80/",
+        b"http://b:-1/",
+        b"http://b:+80/",
+        b"http://[::1/",
+        b"http://[::g]/",
+        b"http://::1/",
+        b"http://[::1]b/",
+        b"http://\xc3\xa9/",
+        b"http://b/{a}",
+        b"http://b/%",
+        b"http://b/%00",
+        b"http://b/\xc3\xa9",
+        b"http://b/a#b",
+        b"http://b?x#y",
+        b"http//b/",
+        b"http:",
+        b"http",
+        b"xhttp://b/",
+        b"httpx://b/",
+        b"ws://b/",
+        b"mailto:a@b",
+        b"data:,x",
+        b"urn:a:b",
     ];
     let input = |target: &&[u8]| [b"GET ", *target, b" HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
     let inputs: Vec<(String, Vec<u8>)> =
@@ -111,6 +202,26 @@ fn other_forms() {
         ("HEAD *", b"HEAD * HTTP/1.1\r\nHost: a\r\n\r\n", &["400"], Errs),
         ("absolute form without Host", b"GET http://b/ HTTP/1.1\r\n\r\n", &["400"], Errs),
         ("absolute form and a bad Host", b"GET http://b/ HTTP/1.1\r\nHost: b/\r\n\r\n", &["400"], Errs),
+        ("OPTIONS * on 1.0", b"OPTIONS * HTTP/1.0\r\n\r\n", &["204 "], Closes),
+        ("OPTIONS * without Host", b"OPTIONS * HTTP/1.1\r\n\r\n", &["400"], Errs),
+        ("OPTIONS * with a query", b"OPTIONS *?x HTTP/1.1\r\nHost: a\r\n\r\n", &["400"], Errs),
+        ("OPTIONS of a host without a path", b"OPTIONS http://b HTTP/1.1\r\nHost: a\r\n\r\n", &["204 "], Open),
+        ("OPTIONS in authority form", b"OPTIONS b:80 HTTP/1.1\r\nHost: b:80\r\n\r\n", &["400"], Errs),
+        ("POST *", b"POST * HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", &["400"], Errs),
+        ("DELETE *", b"DELETE * HTTP/1.1\r\nHost: a\r\n\r\n", &["400"], Errs),
+        ("TRACE *", b"TRACE * HTTP/1.1\r\nHost: a\r\n\r\n", &["400"], Errs),
+        ("absolute form on 1.0 without Host", b"GET http://b/host HTTP/1.0\r\n\r\n", &["200 b"], Closes),
+        ("absolute form and two Hosts", b"GET http://b/ HTTP/1.1\r\nHost: b\r\nHost: b\r\n\r\n", &["400"], Errs),
+        ("absolute form and an empty Host", b"GET http://b/ HTTP/1.1\r\nHost:\r\n\r\n", &["400"], Errs),
+        ("absolute form and the same Host", b"GET http://b/host HTTP/1.1\r\nHost: b\r\n\r\n", &["200 b"], Open),
+        ("absolute form to HEAD", b"HEAD http://b/host HTTP/1.1\r\nHost: a\r\n\r\n", &["200 "], Open),
+        (
+            "absolute form with content",
+            b"POST http://b/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
+            &["200 hi"],
+            Open,
+        ),
+        ("absolute form of no path", b"GET http://b/nowhere HTTP/1.1\r\nHost: a\r\n\r\n", &["404"], Open),
     ];
     run(table);
 }
@@ -149,4 +260,24 @@ fn what_the_handler_sees_of_a_target() {
         let seen = &bench.seen()[0];
         assert_eq!((&*seen.target, &*seen.path, seen.host.as_deref()), (target, path, host), "{head}");
     }
+}
+
+/// What a path may hold raw is RFC 3986's `pchar`, and the few bytes more that browsers send.
+#[test]
+fn every_byte_of_a_path() {
+    run_each_byte("GET /a", "b HTTP/1.1\r\nHost: a\r\n\r\n", |byte| match byte {
+        b'"' | b'#' | b'%' | b'<' | b'>' | b'\\' | b'`' | b'{' | b'}' => (&["400"], Errs),
+        b'!'..=b'~' => (&["404"], Open),
+        _ => (&["400"], Errs),
+    });
+}
+
+/// In a query everything printable passes but `#`, which would begin a fragment.
+#[test]
+fn every_byte_of_a_query() {
+    run_each_byte("GET /?a", "b HTTP/1.1\r\nHost: a\r\n\r\n", |byte| match byte {
+        b'#' => (&["400"], Errs),
+        b'!'..=b'~' => (&["200 hello"], Open),
+        _ => (&["400"], Errs),
+    });
 }
