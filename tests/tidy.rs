@@ -315,7 +315,7 @@ fn every_table_of_the_protocol_is_in_the_rules_of_http() {
     let http = read("docs/HTTP.md");
     let named: BTreeSet<&str> = rules(&http).flat_map(|(_, row)| code_spans(row)).collect();
     let mut problems = Vec::new();
-    for stem in ["heads", "targets", "bodies", "limits", "pipelines", "replies"] {
+    for stem in ["heads", "targets", "bodies", "trailers", "limits", "pipelines", "replies"] {
         let file = read(&format!("src/h1/tests/{stem}.rs"));
         let mut count = 0;
         for test in file.split("\n#[test]\n").skip(1) {

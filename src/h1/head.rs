@@ -97,18 +97,13 @@ pub(super) fn parse<'a>(
         },
         persistent: read.framing.persistent(version),
         asked_keep_alive: read.framing.keep_alive,
-        expectation: match read.expectation {
-            // "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore it."
-            Expectation::Continue if version == Version::Http10 => Expectation::None,
-            expectation => expectation,
-        },
+        expectation: read.framing.expectation(version),
     }))
 }
 
 /// What the one pass over the field lines finds.
 struct FieldsRead<'a> {
     host: Option<&'a [u8]>,
-    expectation: Expectation,
     framing: FramingFields,
 }
 
@@ -118,7 +113,7 @@ struct FieldsRead<'a> {
 /// it is enough to look at the byte two before each name, and at the last four bytes of the head (RFC 9112 §2.2).
 #[inline(always)]
 fn read_fields<'a>(bytes: &[u8], len: usize, fields: Fields<'a>) -> Result<FieldsRead<'a>, ProtocolError> {
-    let mut read = FieldsRead { host: None, expectation: Expectation::None, framing: FramingFields::default() };
+    let mut read = FieldsRead { host: None, framing: FramingFields::default() };
     if !bytes[..len].ends_with(b"\r\n\r\n") {
         return Err(ProtocolError::BareLf);
     }
@@ -132,10 +127,7 @@ fn read_fields<'a>(bytes: &[u8], len: usize, fields: Fields<'a>) -> Result<Field
             4 if is_name(name, b"host") && read.host.replace(value).is_some() => {
                 return Err(ProtocolError::Host);
             }
-            6 if is_name(name, b"expect") => {
-                let known = value.eq_ignore_ascii_case(b"100-continue") && read.expectation != Expectation::Unknown;
-                read.expectation = if known { Expectation::Continue } else { Expectation::Unknown };
-            }
+            6 if is_name(name, b"expect") => read.framing.expect(value),
             10 if is_name(name, b"connection") => read.framing.connection(value),
             14 if is_name(name, b"content-length") => read.framing.content_length(value)?,
             17 if is_name(name, b"transfer-encoding") => read.framing.transfer_encoding(value)?,

@@ -92,7 +92,12 @@ fn origin_form_with_more<'a>(target: &'a str, authority: Option<&'a [u8]>) -> Re
 #[cold]
 fn absolute_form(target: &str) -> Result<Target<'_>, ProtocolError> {
     let (scheme, rest) = target.split_once("://").ok_or(ProtocolError::Target)?;
-    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+    // "A request for an https resource MUST be rejected unless it has been received over a connection that has been
+    // secured" (RFC 9110 §7.4).
+    if scheme.eq_ignore_ascii_case("https") {
+        return Err(ProtocolError::NotSecured);
+    }
+    if !scheme.eq_ignore_ascii_case("http") {
         return Err(ProtocolError::Target);
     }
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -142,7 +147,7 @@ mod tests {
         check("/?{|}^`\\\"<>[]%zz%", "/", "/", Some("{|}^`\\\"<>[]%zz%"), None);
         check("http://h", "/", "/", None, Some("h"));
         check("HTTP://h:80?q", "/", "/", Some("q"), Some("h:80"));
-        check("https://[::1]/a?q", "/a", "/a", Some("q"), Some("[::1]"));
+        check("http://[::1]/a?q", "/a", "/a", Some("q"), Some("[::1]"));
         assert!(parse(Method::Options, "*").is_ok());
     }
 
@@ -186,5 +191,6 @@ mod tests {
             assert_eq!(parse(Method::Get, target), Err(ProtocolError::Target), "{target}");
         }
         assert!(parse(Method::Options, "*x").is_err());
+        assert_eq!(parse(Method::Get, "HTTPS://h/"), Err(ProtocolError::NotSecured));
     }
 }

@@ -668,7 +668,20 @@ fn expectations() {
             Closes,
         ),
         ("something else", b"GET / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n\r\n", &["417"], Open),
-        ("nothing", b"GET / HTTP/1.1\r\nHost: a\r\nExpect:\r\n\r\n", &["417"], Open),
+        ("nothing", b"GET / HTTP/1.1\r\nHost: a\r\nExpect:\r\n\r\n", &["200 hello"], Open),
+        ("a list of nothing", b"GET / HTTP/1.1\r\nHost: a\r\nExpect: ,\t,\r\n\r\n", &["200 hello"], Open),
+        (
+            "100-continue behind an empty member",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: , 100-continue\r\nContent-Length: 2\r\n\r\nhi",
+            HI,
+            Open,
+        ),
+        (
+            "100-continue twice in a list",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue,100-Continue,\r\nContent-Length: 2\r\n\r\nhi",
+            HI,
+            Open,
+        ),
         (
             "something else with content",
             b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nContent-Length: 2\r\n\

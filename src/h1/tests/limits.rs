@@ -156,7 +156,7 @@ fn a_head_of_a_hundred_kilobytes_is_refused_and_read_within_bounds() {
             });
             assert_eq!((bench.statuses(), bench.seen().len()), (vec![status], 0), "{name} in steps of {step}");
             assert_ne!(bench.fate(), Fate::Open, "{name} in steps of {step}");
-            assert!(bench.taken <= MAX_HEAD + LINGER_BYTES as usize + 64 * 1024, "{name}: {} bytes", bench.taken);
+            assert!(bench.taken() <= MAX_HEAD + LINGER_BYTES as usize + 64 * 1024, "{name}: {} bytes", bench.taken());
             bench.restart();
         }
     }
