@@ -77,6 +77,21 @@ fn only_the_head_parser_knows_httparse() {
     only_in(&["httparse"], &files, "let src/h1/head.rs parse, and check there what httparse lets through");
 }
 
+#[test]
+fn httparse_stays_as_strict_as_it_is() {
+    // Every flag of its configuration only loosens, and its chunk sizes are lenient: ours stand in src/h1/body.rs.
+    let words = ["ParserConfig", "parse_chunk_size"];
+    let mut problems = Vec::new();
+    for file in sources() {
+        for (line, text) in file.code() {
+            for word in words.iter().filter(|word| has_word(text, word)) {
+                problems.push(format!("{}:{line}: `{word}` is lenient: leave httparse at its defaults", file.name));
+            }
+        }
+    }
+    report(problems);
+}
+
 #[track_caller]
 fn only_in(words: &[&str], homes: &[&str], advice: &str) {
     let mut problems = Vec::new();

@@ -16,13 +16,23 @@ pub(super) enum Framing {
 }
 
 /// What the client expects before it sends content (RFC 9110 §10.1.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expectation {
-    #[default]
     None,
     Continue,
     /// Something that we do not know: 417.
     Unknown,
+}
+
+impl Expectation {
+    /// Joins another line: a list, of which one unknown member fails the whole (RFC 9110 §10.1.1).
+    #[cold]
+    pub(super) fn and(self, value: &[u8]) -> Self {
+        list(value).fold(self, |all, expectation| match all {
+            Self::None | Self::Continue if expectation.eq_ignore_ascii_case(b"100-continue") => Self::Continue,
+            _ => Self::Unknown,
+        })
+    }
 }
 
 /// The framing fields of a head, collected line by line.
@@ -34,7 +44,6 @@ pub(super) struct FramingFields {
     pub(super) close: bool,
     /// `keep-alive` was.
     pub(super) keep_alive: bool,
-    expectation: Expectation,
 }
 
 #[derive(Debug, Default)]
@@ -89,25 +98,6 @@ impl FramingFields {
                 10 => self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive"),
                 _ => {}
             }
-        }
-    }
-
-    /// A list of expectations, over one line or several: one that is unknown fails them all (RFC 9110 §10.1.1).
-    #[cold]
-    pub(super) fn expect(&mut self, value: &[u8]) {
-        for expectation in list(value) {
-            let known = expectation.eq_ignore_ascii_case(b"100-continue") && self.expectation != Expectation::Unknown;
-            self.expectation = if known { Expectation::Continue } else { Expectation::Unknown };
-        }
-    }
-
-    /// What the client expects, once all lines are in.
-    #[inline]
-    pub(super) fn expectation(&self, version: Version) -> Expectation {
-        match self.expectation {
-            // "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore it."
-            Expectation::Continue if version == Version::Http10 => Expectation::None,
-            expectation => expectation,
         }
     }
 

@@ -36,6 +36,12 @@ pub(super) struct Message<'a> {
     pub(super) followed: bool,
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many times [`parse`] was called, for the test that counts.
+    pub(super) static PARSES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// [`parse`] for the rare second look at a head.
 #[cold]
 #[inline(never)]
@@ -56,6 +62,8 @@ pub(super) fn parse<'a>(
     slots: &'a mut Slots<'a>,
     config: &Config,
 ) -> Result<Option<Message<'a>>, ProtocolError> {
+    #[cfg(test)]
+    PARSES.with(|parses| parses.set(parses.get() + 1));
     let mut parsed = httparse::Request::new(&mut []);
     let len = match parsed.parse_with_uninit_headers(bytes, slots) {
         Ok(httparse::Status::Complete(len)) => len,
@@ -97,13 +105,18 @@ pub(super) fn parse<'a>(
         },
         persistent: read.framing.persistent(version),
         asked_keep_alive: read.framing.keep_alive,
-        expectation: read.framing.expectation(version),
+        expectation: match read.expectation {
+            // "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore it."
+            Expectation::Continue if version == Version::Http10 => Expectation::None,
+            expectation => expectation,
+        },
     }))
 }
 
 /// What the one pass over the field lines finds.
 struct FieldsRead<'a> {
     host: Option<&'a [u8]>,
+    expectation: Expectation,
     framing: FramingFields,
 }
 
@@ -113,7 +126,7 @@ struct FieldsRead<'a> {
 /// it is enough to look at the byte two before each name, and at the last four bytes of the head (RFC 9112 §2.2).
 #[inline(always)]
 fn read_fields<'a>(bytes: &[u8], len: usize, fields: Fields<'a>) -> Result<FieldsRead<'a>, ProtocolError> {
-    let mut read = FieldsRead { host: None, framing: FramingFields::default() };
+    let mut read = FieldsRead { host: None, expectation: Expectation::None, framing: FramingFields::default() };
     if !bytes[..len].ends_with(b"\r\n\r\n") {
         return Err(ProtocolError::BareLf);
     }
@@ -127,7 +140,7 @@ fn read_fields<'a>(bytes: &[u8], len: usize, fields: Fields<'a>) -> Result<Field
             4 if is_name(name, b"host") && read.host.replace(value).is_some() => {
                 return Err(ProtocolError::Host);
             }
-            6 if is_name(name, b"expect") => read.framing.expect(value),
+            6 if is_name(name, b"expect") => read.expectation = read.expectation.and(value),
             10 if is_name(name, b"connection") => read.framing.connection(value),
             14 if is_name(name, b"content-length") => read.framing.content_length(value)?,
             17 if is_name(name, b"transfer-encoding") => read.framing.transfer_encoding(value)?,

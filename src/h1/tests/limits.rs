@@ -4,6 +4,7 @@ use super::bench::{Bench, Fate, bench, small};
 use super::table::After::{Errs, Open};
 use super::table::{Row, run};
 use crate::config::Config;
+use crate::h1::head::PARSES;
 use crate::limits::{LINGER_BYTES, MAX_FIELDS, MAX_HEAD, MAX_TARGET};
 
 fn with_target(len: usize) -> Vec<u8> {
@@ -116,6 +117,21 @@ fn a_head_that_never_ends_is_cut_at_its_limit() {
         assert!(sent <= MAX_HEAD);
     }
     assert_eq!(bench.statuses(), [431]);
+}
+
+/// Whoever drips a head costs one look at each byte, and not a parse of all that has come.
+#[test]
+fn a_head_is_parsed_at_most_twice_however_it_drips() {
+    let mut bench = bench();
+    for step in [1, 2, 100, 10_000] {
+        let before = PARSES.get();
+        for piece in with_head(10_000).chunks(step) {
+            bench.send(piece);
+        }
+        assert_eq!(bench.statuses().len(), 1);
+        assert!(PARSES.get() - before <= 2, "{} parses in steps of {step}", PARSES.get() - before);
+        bench.restart();
+    }
 }
 
 #[test]
