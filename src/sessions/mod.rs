@@ -243,12 +243,12 @@ impl<T: Transport> Sessions<T> {
         let after = session.pump(&mut cx, self.interrupted);
         session.connection.settle(&mut cx);
         session.idle_timeout = idle_timeout;
+        let deadline = session.deadline(&self.config);
         match after {
             After::Closed => return self.close(key),
             After::Runnable => self.make_runnable(key),
             After::Exhausted => {}
         }
-        let deadline = self.slab[key].deadline(&self.config);
         self.wheel.arm(&mut self.slab, key, deadline);
     }
 

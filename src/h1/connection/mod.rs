@@ -117,17 +117,22 @@ impl Connection {
     /// `count` bytes were read into the room.
     #[inline]
     pub(crate) fn received(&mut self, count: usize, cx: &Context<'_>) {
-        match &mut self.reading {
-            Reading::Head { .. } if self.input.as_ref().is_some_and(|input| input.is_empty()) => self.began = cx.now,
-            Reading::Body(incoming) | Reading::DiscardContent(incoming) => {
+        match (&mut self.input, &mut self.reading) {
+            (Some(input), Reading::Head { .. }) => {
+                if input.is_empty() {
+                    self.began = cx.now;
+                }
+                input.filled(count);
+            }
+            (input, Reading::Body(incoming) | Reading::DiscardContent(incoming)) => {
                 let most = Duration::from(*cx.idle_timeout).max(cx.config.content_timeout);
                 incoming.pace.progress(count, cx.now, cx.config.min_content_rate, most);
+                match input {
+                    Some(input) => input.filled(count),
+                    None => incoming.filled(count),
+                }
             }
-            _ => {}
-        }
-        match (&mut self.input, &mut self.reading) {
             (Some(input), _) => input.filled(count),
-            (None, Reading::Body(incoming)) => incoming.filled(count),
             (None, _) => unreachable!("bytes are received into a room that was given out"),
         }
     }
