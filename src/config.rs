@@ -26,7 +26,7 @@ pub struct Config {
     /// Largest content that a handler may write to memory, in bytes; above it its writer fails. Default 8 MiB.
     pub max_response_buffer: usize,
 
-    /// Longest silence of a socket, in any state. Default 30 s. Between requests the connection is closed silently,
+    /// Longest silence of a socket while nothing is owed to the client (then see `send_timeout`). Default 30 s. Between requests the connection is closed silently,
     /// within a request with a 408. A proxy in front must keep its idle connections for a shorter time than this, or
     /// it will now and then send a request into a connection that is just being closed.
     pub idle_timeout: Duration,
@@ -41,9 +41,13 @@ pub struct Config {
     /// `idle_timeout` holds.
     pub min_content_rate: u32,
     /// How long a client may be behind `min_send_rate` while bytes are owed to it that the kernel does not take: then
-    /// the connection is closed. Default 60 s; progress is seen in steps of up to 64 KiB, so leave it long.
+    /// the connection is closed. It is also the most that a client which takes more can save up. Default 60 s.
+    ///
+    /// Progress is seen in steps: a kernel says that it has room when it has much of it (64 KiB on the loopback, a
+    /// sixteenth of its buffer elsewhere). So leave it long: it is the rate only for who takes a step in this time.
     pub send_timeout: Duration,
-    /// Bytes per second of its replies that a client has to take in the long run. Default 500; 0 means any.
+    /// Bytes per second of its replies that a client has to take in the long run. Default 500; 0 means any, so that only
+    /// `idle_timeout` holds.
     pub min_send_rate: u32,
     /// How long input is still read and thrown away after an error reply. Default 2 s.
     pub linger_timeout: Duration,

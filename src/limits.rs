@@ -75,7 +75,7 @@ pub const RECEIVE_BUFFER: usize = 4 * KIB;
 /// Size of a fresh buffer for content that comes in pieces; it doubles with what has come.
 pub const CONTENT_BUFFER: usize = 16 * KIB;
 
-/// A read is never offered less room than this, except for the last bytes of a content of known length.
+/// A read is never offered less room than this, except for the last bytes of a content of known length and of a limit.
 pub const MIN_READ: usize = 2 * KIB;
 
 /// Most room for one read of content, in bytes, so that a long content is not zeroed far ahead of what has come.
@@ -115,7 +115,7 @@ pub const WHEEL_SLOTS: usize = 512;
 
 // ---- time -------------------------------------------------------------------------------------------------------
 
-/// No byte in or out on the socket, in any state. Node's tutorial value; nginx `keepalive_timeout` 75 s, hyper none.
+/// No byte in or out on the socket, while nothing is owed to the client. Node's tutorial value; nginx `keepalive_timeout` 75 s, hyper none.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// From the first byte of a request head to its end. nginx 60 s, Node 60 s, hyper 30 s.

@@ -50,7 +50,10 @@ impl Receive {
         }
         if self.memory.len() - self.end < min {
             let doubled = (self.memory.len() * 2).max(RECEIVE_BUFFER).max(self.end + min);
-            self.memory.resize(doubled.min(max).max(self.memory.len()), 0);
+            let len = doubled.min(max).max(self.memory.len());
+            // Exactly: a vector left to itself would double what is doubled already.
+            self.memory.reserve_exact(len - self.memory.len());
+            self.memory.resize(len, 0);
         }
         &mut self.memory[self.end..]
     }

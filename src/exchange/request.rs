@@ -138,6 +138,11 @@ impl<'a> Request<'a> {
         self.trailers
     }
 
+    /// The value of the first trailer of this name, in any case; `None` also when it is not UTF-8.
+    pub fn trailer(&self, name: &str) -> Option<&'a str> {
+        self.trailers.get(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
     /// The content, read as JSON. The `Content-Type` is not looked at.
     ///
     /// # Errors
@@ -180,6 +185,7 @@ impl<'a> Request<'a> {
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.method(), self.target(), self.version())?;
-        write!(f, " {:?} + {} bytes", self.head.fields, self.content.len())
+        write!(f, " {:?} + {} bytes", self.head.fields, self.content.len())?;
+        if self.trailers.is_empty() { Ok(()) } else { write!(f, " + {:?}", self.trailers) }
     }
 }

@@ -10,8 +10,9 @@ use std::fmt;
 /// # use monoloop::{Router, TestClient};
 /// let mut app = Router::new(());
 /// app.post("/upload", |_, req, res| {
-///     let digest = req.trailers().get("Content-Digest").unwrap_or_default();
-///     res.send(digest)
+///     let names: Vec<&str> = req.trailers().iter().map(|(name, _)| name).collect();
+///     assert_eq!(names, ["Content-Digest"]);
+///     res.text(req.trailer("content-digest").unwrap_or_default())
 /// });
 /// # let mut client = TestClient::new(app);
 /// # client.write("POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -105,6 +106,14 @@ mod tests {
         assert_eq!(trailers.all("x-one").collect::<Vec<_>>(), [b"1", b"3"]);
         assert_eq!((trailers.get("X-TWO"), trailers.get("X")), (Some(&b"two"[..]), None));
         assert!(!trailers.is_empty() && Trailers::default().is_empty());
+    }
+
+    #[test]
+    fn each_of_the_ignored_is_ignored_in_any_case() {
+        for name in IGNORED.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]) {
+            let lines = format!("{name}: x\r\nX: y\r\n");
+            assert_eq!(Trailers::new(lines.as_bytes()).iter().collect::<Vec<_>>(), [("X", &b"y"[..])], "{name}");
+        }
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub(super) fn parse<'a>(
     let mut parsed = httparse::Request::new(&mut []);
     let len = match parsed.parse_with_uninit_headers(bytes, slots) {
         Ok(httparse::Status::Complete(len)) => len,
-        Ok(httparse::Status::Partial) => return check_partial(bytes, config).map(|()| None),
+        Ok(httparse::Status::Partial) => return check_partial(bytes, config).map(|_| None),
         Err(error) => return explain(error, bytes, config).map(|()| None),
     };
     let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
@@ -150,7 +150,7 @@ fn read_fields<'a>(bytes: &[u8], len: usize, fields: Fields<'a>) -> Result<Field
     Ok(read)
 }
 
-fn check_size(target: usize, head: usize, config: &Config) -> Result<(), ProtocolError> {
+pub(super) fn check_size(target: usize, head: usize, config: &Config) -> Result<(), ProtocolError> {
     if target > config.max_target {
         return Err(ProtocolError::TargetTooLong);
     }
@@ -160,10 +160,11 @@ fn check_size(target: usize, head: usize, config: &Config) -> Result<(), Protoco
     Ok(())
 }
 
-/// Decides the limits before the line has ended.
+/// Decides the limits before the line has ended; tells whether it has.
 #[cold]
-pub(super) fn check_partial(bytes: &[u8], config: &Config) -> Result<(), ProtocolError> {
-    let line = &bytes[..memchr::memchr(b'\n', bytes).unwrap_or(bytes.len())];
+pub(super) fn check_partial(bytes: &[u8], config: &Config) -> Result<bool, ProtocolError> {
+    let end = memchr::memchr(b'\n', bytes);
+    let line = &bytes[..end.unwrap_or(bytes.len())];
     match memchr::memchr(b' ', line) {
         None if line.len() > MAX_METHOD => Err(ProtocolError::UnknownMethod),
         None => check_size(0, bytes.len(), config),
@@ -172,7 +173,8 @@ pub(super) fn check_partial(bytes: &[u8], config: &Config) -> Result<(), Protoco
             let len = memchr::memchr(b' ', target).unwrap_or(target.len());
             check_size(len, bytes.len(), config)
         }
-    }
+    }?;
+    Ok(end.is_some())
 }
 
 /// httparse's errors in our words; `Ok` when it was hasty and the line has not ended.
@@ -188,7 +190,7 @@ fn explain(error: httparse::Error, bytes: &[u8], config: &Config) -> Result<(), 
 
 /// A version that is well-formed and not ours is a 505; anything else is a malformed line (RFC 9112 §2.3).
 fn explain_version(bytes: &[u8], config: &Config) -> Result<(), ProtocolError> {
-    let Some(end) = memchr::memchr(b'\n', bytes) else { return check_partial(bytes, config) };
+    let Some(end) = memchr::memchr(b'\n', bytes) else { return check_partial(bytes, config).map(drop) };
     let Some(line) = bytes[..end].strip_suffix(b"\r") else { return Err(ProtocolError::BareLf) };
     let mut words = line.split(|&byte| byte == b' ').skip(2);
     match (words.next(), words.next()) {

@@ -45,7 +45,9 @@ impl Incoming {
         let BodyDecoder::Length { left } = self.decoder else { return None };
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         let wanted = self.content.bytes().len().clamp(CONTENT_BUFFER, MAX_READ).min(left);
-        let room = self.content.room(wanted, usize::MAX);
+        // No further than the content goes: its last bytes shall not double the buffer.
+        let max = self.content.bytes().len().saturating_add(left);
+        let room = self.content.room(wanted, max);
         let len = room.len().min(left);
         Some(&mut room[..len])
     }

@@ -28,6 +28,14 @@ impl Default for TimerLink {
     }
 }
 
+#[cfg(test)]
+impl TimerLink {
+    /// When it comes up, if it is armed.
+    pub(super) fn due(&self) -> Option<Moment> {
+        (self.due != 0).then(|| Moment::from_nanos(u64::from(self.due) * SLOT_NANOS))
+    }
+}
+
 pub(super) struct Wheel {
     /// The first session of each slot.
     heads: Box<[u32]>,
@@ -109,6 +117,12 @@ impl Wheel {
     #[inline]
     pub(super) fn next(&self) -> Option<Moment> {
         (self.next != NONE).then(|| Moment::from_nanos(u64::from(self.next) * SLOT_NANOS))
+    }
+
+    /// Whether nobody is armed.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.occupied.iter().all(|word| *word == 0) && self.heads.iter().all(|head| *head == NONE)
     }
 
     /// The turn of the first slot behind the current one that is not empty.

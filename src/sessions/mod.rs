@@ -13,6 +13,8 @@
 mod deadlines;
 mod readiness;
 mod session;
+#[cfg(test)]
+mod simulation;
 mod transport;
 
 use std::collections::VecDeque;

@@ -1,5 +1,7 @@
 //! What passes between a connection and whoever drives it, beside bytes.
 
+use std::time::Duration;
+
 use crate::buffer::{OutputQueue, Pace, Pool, Receive};
 use crate::config::Config;
 use crate::exchange::{ConnectionId, Reply, Service, Watch};
@@ -23,9 +25,17 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The time that content has from now on.
-    pub(super) fn content_pace(&self) -> Pace {
-        Pace::begin(self.now, self.config.content_timeout, self.config.min_content_rate)
+    /// The time that content has from now on, if so many bytes of it are there already.
+    pub(super) fn content_pace(&self, bytes: usize) -> Pace {
+        let mut pace = Pace::begin(self.now, self.config.content_timeout, self.config.min_content_rate);
+        self.content_progress(&mut pace, bytes);
+        pace
+    }
+
+    /// So many bytes of content have come.
+    pub(super) fn content_progress(&self, pace: &mut Pace, bytes: usize) {
+        let most = Duration::from(*self.idle_timeout).max(self.config.content_timeout);
+        pace.progress(bytes, self.now, self.config.min_content_rate, most);
     }
 
     /// The time that the client has from now on for what is owed.

@@ -42,7 +42,7 @@ impl Connection {
             (_, Reading::Eof) => Some(End::Close),
             (Writing::Flushing { linger: true, .. }, _) => Some(End::HalfClose),
             (Writing::Flushing { linger: false, .. }, _) => Some(End::CloseIfQuiet),
-            (Writing::HalfClosed { .. }, Reading::DiscardRest { left: 0 }) => Some(End::Close),
+            // Also when no more is thrown away: what is still unread would make the close a reset. The deadline ends it.
             (Writing::HalfClosed { .. }, _) => None,
         }
     }
@@ -87,23 +87,29 @@ impl Connection {
 
     /// When [`expire`](Self::expire) must be called, if no byte comes or goes until then. `activity` is when the last
     /// one did.
+    ///
+    /// While bytes are owed that the kernel does not take, it is the client's reading that counts, and nothing else: it
+    /// may not have seen yet what it waits for. What the kernel takes, it takes in steps, so silence means little then.
     #[inline]
     pub(crate) fn deadline(&self, config: &Config, idle_timeout: Millis, activity: Moment) -> Moment {
         let idle = activity + idle_timeout;
-        let of_state = match self.writing {
-            Writing::Idle if self.within_head() => self.began + config.head_timeout,
+        if let (Writing::Idle | Writing::Flushing { .. }, Some(output)) = (self.writing, self.output()) {
+            return if config.min_send_rate == 0 { idle } else { output.pace.due() };
+        }
+        match self.writing {
+            Writing::HalfClosed { reason: CloseReason::Drained } => self.began + DRAIN_LINGER,
+            Writing::HalfClosed { .. } => self.began + config.linger_timeout,
+            Writing::Closed { .. } => activity,
+            Writing::Flushing { .. } => idle,
             Writing::Idle => match &self.reading {
-                Reading::Body(incoming) | Reading::DiscardContent(incoming) if !self.held => incoming.pace.due(),
-                _ if self.between_requests() => config.keep_alive_timeout.map_or(idle, |timeout| activity + timeout),
+                _ if self.within_head() => idle.min(self.began + config.head_timeout),
+                Reading::Body(incoming) | Reading::DiscardContent(incoming) => idle.min(incoming.pace.due()),
+                _ if self.between_requests() => {
+                    config.keep_alive_timeout.map_or(idle, |timeout| idle.min(activity + timeout))
+                }
                 _ => idle,
             },
-            Writing::Flushing { .. } => idle,
-            Writing::HalfClosed { reason: CloseReason::Drained } => return self.began + DRAIN_LINGER,
-            Writing::HalfClosed { .. } => return self.began + config.linger_timeout,
-            Writing::Closed { .. } => return activity,
-        };
-        let of_output = self.output().map_or(idle, |output| output.pace.due());
-        idle.min(of_state).min(of_output)
+        }
     }
 
     /// The deadline has passed.
@@ -119,12 +125,13 @@ impl Connection {
         };
         match self.writing {
             Writing::HalfClosed { reason } => self.abort(cx.id, reason),
-            // The client takes nothing: there is no use in owing it more.
+            // The client takes too little: there is no use in owing it more.
             _ if self.output().is_some() => self.abort(cx.id, reason),
             Writing::Idle if self.within_head() || matches!(self.reading, Reading::Body(_)) => {
                 self.fail_as(cx, ProtocolError::Timeout, reason);
             }
-            Writing::Idle => self.finish(cx, reason, false),
+            // Who is in the middle of its content goes on sending, and would lose the reply that it has had.
+            Writing::Idle => self.finish(cx, reason, matches!(self.reading, Reading::DiscardContent(_))),
             Writing::Flushing { .. } | Writing::Closed { .. } => self.abort(cx.id, reason),
         }
     }
@@ -133,14 +140,24 @@ impl Connection {
     fn passed(&self, cx: &Context<'_>) -> Timeout {
         match (self.writing, &self.reading) {
             (Writing::HalfClosed { .. }, _) => Timeout::Linger,
-            _ if self.output().is_some_and(|output| cx.now >= output.pace.due()) => Timeout::Send,
+            _ if self.output().is_some() && cx.config.min_send_rate > 0 => Timeout::Send,
             (Writing::Idle, _) if self.within_head() && cx.now >= self.began + cx.config.head_timeout => Timeout::Head,
             (Writing::Idle, Reading::Body(incoming) | Reading::DiscardContent(incoming))
-                if !self.held && cx.now >= incoming.pace.due() =>
+                if cx.now >= incoming.pace.due() =>
             {
                 Timeout::Content
             }
             _ => Timeout::Idle,
+        }
+    }
+
+    /// All that was owed has left: what the client sends has its time from now on.
+    #[inline]
+    pub(super) fn restart_input(&mut self, cx: &Context<'_>) {
+        match &mut self.reading {
+            Reading::Head { .. } => self.began = cx.now,
+            Reading::Body(incoming) | Reading::DiscardContent(incoming) => incoming.pace = cx.content_pace(0),
+            _ => {}
         }
     }
 

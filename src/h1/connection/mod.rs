@@ -21,10 +21,10 @@ mod requests;
 
 pub(crate) use context::{Budget, Context, End, Pools, Stall};
 
-use std::time::Duration;
-
 use super::incoming::Incoming;
 use super::state::{Joint, ReadingKind, WritingKind};
+#[cfg(test)]
+use crate::buffer::Pooled;
 use crate::buffer::{OutputQueue, Pace, Receive};
 use crate::config::Config;
 use crate::exchange::{CloseReason, ConnectionId, Endpoints};
@@ -51,8 +51,8 @@ pub(crate) struct Connection {
 /// What the next input byte means. Of the kinds in the joint table, those that exist without streaming and upgrade.
 #[derive(Debug)]
 enum Reading {
-    /// A head; the first `searched` bytes of the input do not hold its end.
-    Head { searched: u32, empty_lines: u8 },
+    /// A head; the first `searched` bytes of the input do not hold its end, but perhaps that of its first line.
+    Head { searched: u32, empty_lines: u8, line_ended: bool },
     /// Content of the request that is kept in the box.
     Body(Box<Incoming>),
     /// Content of a request that is already answered.
@@ -80,6 +80,16 @@ enum Writing {
     },
 }
 
+/// The boxes that a connection holds, each as bytes in it and bytes of its memory.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Holds {
+    pub(crate) receive: Option<(usize, usize)>,
+    pub(crate) output: Option<(usize, usize)>,
+    /// Content so far, without the head.
+    pub(crate) incoming: Option<(usize, usize)>,
+}
+
 /// A step of [`Connection::advance`].
 enum Step {
     Again,
@@ -89,7 +99,7 @@ enum Step {
 impl Connection {
     pub(crate) const fn new() -> Self {
         Self {
-            reading: Reading::Head { searched: 0, empty_lines: 0 },
+            reading: Reading::START,
             writing: Writing::Idle,
             input: None,
             output: None,
@@ -125,8 +135,7 @@ impl Connection {
                 input.filled(count);
             }
             (input, Reading::Body(incoming) | Reading::DiscardContent(incoming)) => {
-                let most = Duration::from(*cx.idle_timeout).max(cx.config.content_timeout);
-                incoming.pace.progress(count, cx.now, cx.config.min_content_rate, most);
+                cx.content_progress(&mut incoming.pace, count);
                 match input {
                     Some(input) => input.filled(count),
                     None => incoming.filled(count),
@@ -212,28 +221,20 @@ impl Connection {
                 cx.watch.tell(|observer| observer.reply_finished(cx.id, &reply));
             }
         }
-        match output.is_empty() {
-            true => output.pace = Pace::default(),
-            false if output.pace.is_running() => {
-                output.pace.progress(count, cx.now, cx.config.min_send_rate, cx.config.send_timeout);
-            }
-            false => {}
+        if output.is_empty() {
+            output.pace = Pace::default();
+        } else if output.pace.is_running() {
+            output.pace.progress(count, cx.now, cx.config.min_send_rate, cx.config.send_timeout);
         }
-        if self.held && output.len() < LOW_WATER {
-            self.release_hold(cx);
+        let (empty, low) = (output.is_empty(), output.len() < LOW_WATER);
+        if empty {
+            self.restart_input(cx);
         }
-    }
-
-    /// So little is owed that reading and parsing go on. What waited for us has its time from now on.
-    #[cold]
-    fn release_hold(&mut self, cx: &mut Context<'_>) {
-        self.held = false;
-        match &mut self.reading {
-            Reading::Body(incoming) | Reading::DiscardContent(incoming) => incoming.pace = cx.content_pace(),
-            _ => self.began = cx.now,
+        if self.held && low {
+            self.held = false;
+            log::trace!("conn {}: no longer held", cx.id);
+            cx.watch.tell(|observer| observer.backpressure(cx.id, false));
         }
-        log::trace!("conn {}: no longer held", cx.id);
-        cx.watch.tell(|observer| observer.backpressure(cx.id, false));
     }
 
     /// Whether more is owed than is good, so that nothing is read or parsed.
@@ -255,6 +256,21 @@ impl Connection {
     #[inline]
     pub(crate) fn has_no_input(&self) -> bool {
         self.input.as_ref().is_none_or(|input| input.is_empty())
+    }
+
+    /// What it holds of the pools.
+    #[cfg(test)]
+    pub(crate) fn holds(&self) -> Holds {
+        Holds {
+            receive: self.input.as_deref().map(|input| (input.bytes().len(), input.footprint())),
+            output: self.output.as_deref().map(|output| (output.len(), output.footprint())),
+            incoming: match &self.reading {
+                Reading::Body(incoming) | Reading::DiscardContent(incoming) => {
+                    Some((incoming.content.bytes().len(), incoming.footprint()))
+                }
+                _ => None,
+            },
+        }
     }
 
     /// The end of a turn: gives back the buffers that hold nothing, and gives the client its time to take the rest.
@@ -315,6 +331,9 @@ impl Connection {
 }
 
 impl Reading {
+    /// Before the first byte of a request.
+    const START: Self = Self::Head { searched: 0, empty_lines: 0, line_ended: false };
+
     const fn kind(&self) -> ReadingKind {
         match self {
             Self::Head { .. } => ReadingKind::Head,

@@ -37,7 +37,9 @@ impl Connection {
     /// Whether it is worth parsing: at the first look, and when a head that was partial has come to its end.
     #[inline(always)]
     fn find_head(&mut self, input: &mut Receive, cx: &Context<'_>) -> Result<bool, ProtocolError> {
-        let Reading::Head { searched, empty_lines } = &mut self.reading else { unreachable!("within a head") };
+        let Reading::Head { searched, empty_lines, line_ended } = &mut self.reading else {
+            unreachable!("within a head")
+        };
         // RFC 9112 §2.2: "a server ... SHOULD ignore at least one empty line (CRLF) received prior to the request-line".
         while let [b'\r' | b'\n', ..] = input.bytes() {
             match input.bytes() {
@@ -60,7 +62,12 @@ impl Connection {
             return Ok(true);
         }
         *searched = input.bytes().len() as u32;
-        head::check_partial(input.bytes(), cx.config).map(|()| false)
+        if *line_ended {
+            head::check_size(0, input.bytes().len(), cx.config)?;
+        } else {
+            *line_ended = head::check_partial(input.bytes(), cx.config)?;
+        }
+        Ok(false)
     }
 
     /// Parses the head at the front of `bytes` and answers its request if the content is there too. Gives the number
@@ -80,7 +87,7 @@ impl Connection {
             Ok(Some(message)) => message,
             Ok(None) => {
                 head::search_end(bytes, 0)?;
-                self.reading = Reading::Head { searched: bytes.len() as u32, empty_lines: 0 };
+                self.reading = Reading::Head { searched: bytes.len() as u32, empty_lines: 0, line_ended: false };
                 return Ok(0);
             }
             Err(error) => return Err(*error),
@@ -126,7 +133,7 @@ impl Connection {
                 let close = (!keep).then_some(CloseReason::ContentUnread);
                 if self.answer_with_content(cx, message, request, close, None) {
                     let mut incoming = cx.pools.incoming.lend();
-                    incoming.begin(&[], message.framing, cx.content_pace());
+                    incoming.begin(&[], message.framing, cx.content_pace(bytes.len() - message.len));
                     self.transition(cx.id, Reading::DiscardContent(incoming), Writing::Idle);
                 } else {
                     // Whatever the reason is, the content may still be coming.
@@ -164,7 +171,7 @@ impl Connection {
             output.inline().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
         let mut incoming = cx.pools.incoming.lend();
-        incoming.begin(head, message.framing, cx.content_pace());
+        incoming.begin(head, message.framing, cx.content_pace(rest.len()));
         self.transition(cx.id, Reading::Body(incoming), Writing::Idle);
         message.len
     }
@@ -214,8 +221,7 @@ impl Connection {
 
     /// Answers the request whose content was collected.
     fn answer_collected(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints, too_large: bool) -> Step {
-        let next = Reading::Head { searched: 0, empty_lines: 0 };
-        let Reading::Body(incoming) = self.transition(cx.id, next, Writing::Idle) else {
+        let Reading::Body(incoming) = self.transition(cx.id, Reading::START, Writing::Idle) else {
             unreachable!("within content")
         };
         let mut slots = head::slots();
@@ -248,8 +254,7 @@ impl Connection {
             input.consume(consumed);
         }
         if end {
-            let next = Reading::Head { searched: 0, empty_lines: 0 };
-            let Reading::DiscardContent(incoming) = self.transition(cx.id, next, Writing::Idle) else {
+            let Reading::DiscardContent(incoming) = self.transition(cx.id, Reading::START, Writing::Idle) else {
                 unreachable!("within discarded content");
             };
             cx.pools.incoming.give_back(incoming);
@@ -297,8 +302,8 @@ impl Connection {
     /// The next byte begins another request.
     #[inline]
     fn next_request(&mut self, now: Moment) {
-        if let Reading::Head { searched, empty_lines } = &mut self.reading {
-            (*searched, *empty_lines) = (0, 0);
+        if matches!(self.reading, Reading::Head { .. }) {
+            self.reading = Reading::START;
         }
         self.began = now;
     }

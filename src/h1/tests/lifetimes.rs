@@ -6,7 +6,7 @@ use super::bench::{Bench, Fate, bench};
 use crate::config::Config;
 use crate::exchange::CloseReason;
 use crate::http::Moment;
-use crate::limits::DRAIN_LINGER;
+use crate::limits::{DRAIN_LINGER, WHEEL_SLOT};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const SECOND: Duration = Duration::from_secs(1);
@@ -122,7 +122,8 @@ fn content_that_does_not_come_is_a_408() {
         let mut bench = bench();
         bench.send(format!("POST /echo HTTP/1.1\r\nHost: a\r\n{content}")).wait(9 * SECOND);
         assert_eq!(bench.fate(), Fate::Open);
-        bench.wait(SECOND);
+        // What has come has bought some milliseconds.
+        bench.wait(SECOND + WHEEL_SLOT);
         check(&bench, &[408], Fate::Lingers, CloseReason::ContentTimeout);
         assert!(bench.replies()[0].closes());
         bench.wait(2 * SECOND);
@@ -134,7 +135,9 @@ fn content_that_does_not_come_is_a_408() {
 #[test]
 fn content_that_nobody_reads_and_does_not_come_is_closed_silently() {
     let mut bench = bench();
-    bench.send("POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nx").wait(10 * SECOND);
+    bench.send("POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nx").wait(10 * SECOND + WHEEL_SLOT);
+    check(&bench, &[404], Fate::Lingers, CloseReason::ContentTimeout);
+    bench.expire();
     check(&bench, &[404], Fate::Closed, CloseReason::ContentTimeout);
     bench.restart();
 }

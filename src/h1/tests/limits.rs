@@ -142,8 +142,27 @@ fn what_comes_after_an_error_is_read_within_bounds() {
     for _ in 0..100 {
         bench.send([b'x'; 4096]);
     }
-    assert_eq!((bench.statuses(), bench.fate()), (vec![400], Fate::Closed));
+    assert_eq!(
+        (bench.statuses(), bench.fate()),
+        (vec![400], Fate::Lingers),
+        "a close over unread bytes would be a reset"
+    );
     assert!(bench.taken() <= LINGER_BYTES as usize + 64 * 1024, "{} bytes were read", bench.taken());
+    bench.expire();
+    assert_eq!(bench.fate(), Fate::Closed);
+    bench.restart();
+}
+
+#[test]
+fn when_all_that_may_be_discarded_has_come_at_once_the_client_still_has_time_to_read_its_reply() {
+    let mut bench = bench();
+    let length = 2 * LINGER_BYTES as usize;
+    let head = format!("POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+    bench.send([head.as_bytes(), &vec![b'x'; length]].concat());
+    assert_eq!((bench.statuses(), bench.fate()), (vec![404], Fate::Lingers));
+    assert!(bench.taken() < length, "{} bytes were read", bench.taken());
+    bench.expire();
+    assert_eq!(bench.fate(), Fate::Closed);
     bench.restart();
 }
 

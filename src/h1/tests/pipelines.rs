@@ -203,7 +203,7 @@ fn a_client_that_never_reads_is_cut() {
     let mut bench = bench();
     bench.set_window(0);
     bench.send(get("/large").repeat(3)).expire();
-    assert_eq!((bench.fate(), bench.reason()), (Fate::Closed, Some(CloseReason::IdleTimeout)));
+    assert_eq!((bench.fate(), bench.reason()), (Fate::Closed, Some(CloseReason::SendTimeout)));
     assert_eq!(bench.sent.len(), 0);
     bench.restart();
 }

@@ -1,0 +1,131 @@
+//! What must hold whenever the loop is about to sleep.
+
+use super::outside::{Outside, SimulatedSocket};
+use super::profile::LARGEST_REPLY;
+use super::world::World;
+use crate::limits::{
+    CONTENT_BUFFER, HIGH_WATER, LINGER_BYTES, LOW_WATER, POOL_BYTES, POOL_MAX_BUFFER, RECEIVE_BUFFER, WHEEL_SLOT,
+};
+use crate::sessions::{Session, Sessions};
+
+/// Room for the head of a reply, and for a short one.
+const HEADS: usize = 1024;
+
+pub(super) fn after_tick(world: &World) {
+    if let Some(fault) = &world.application.fault {
+        panic!("{fault}");
+    }
+    let outside = &*world.outside.borrow();
+    let mut lent = (0, 0, 0);
+    for (_, session) in &world.sessions.slab {
+        let holds = session.connection.holds();
+        lent.0 += usize::from(holds.receive.is_some());
+        lent.1 += usize::from(holds.output.is_some());
+        lent.2 += usize::from(holds.incoming.is_some());
+        deadline(&world.sessions, session);
+        memory(&world.sessions, session);
+        requests(world, outside, session, true);
+        if !session.queued {
+            sleeper(outside, session);
+            requests(world, outside, session, false);
+        }
+    }
+    let pools = &world.sessions.pools;
+    assert_eq!((pools.receive.lent(), pools.output.lent(), pools.incoming.lent()), lent, "lent, and held by someone");
+    let idle = pools.receive.idle_bytes() + pools.output.idle_bytes() + pools.incoming.idle_bytes();
+    assert!(idle <= POOL_BYTES, "the pools keep {idle} bytes");
+}
+
+/// Nobody sleeps whom no event will wake: what it waits for is to come, or stands in the ready list.
+fn sleeper(outside: &Outside, session: &Session<SimulatedSocket>) {
+    let (connection, number) = (&session.connection, session.transport.number);
+    let socket = &outside.kernel.sockets[number];
+    let owes = connection.output().is_some();
+    assert!(
+        !connection.wants_read() || !socket.is_readable() || socket.listed,
+        "connection {number} sleeps, wants to read and could: {}",
+        session.readiness
+    );
+    assert!(
+        !owes || !socket.is_writable() || socket.listed,
+        "connection {number} sleeps, owes {} bytes and could write: {}",
+        connection.owed(),
+        session.readiness
+    );
+    assert!(
+        !owes || socket.will_tell_of_room() || socket.listed,
+        "connection {number} sleeps and owes {} bytes, and nobody will tell of room",
+        connection.owed()
+    );
+    // Who lingers and has heard enough is closed by the deadline: closing over what is unread would be a reset.
+    let heard_enough = connection.owes_nothing() && socket.facts.taken >= LINGER_BYTES as usize;
+    assert!(
+        connection.wants_read() || owes || heard_enough,
+        "connection {number} waits for nothing but its deadline: {connection:?}"
+    );
+    let end = connection.wants_end();
+    assert!(end.is_none(), "connection {number} sleeps and should end: {end:?}");
+    assert!(!connection.is_held() || connection.owed() >= LOW_WATER, "connection {number} is held and owes little");
+}
+
+/// Every request that was read is answered, none before it came; and who was told to wait for a 100 gets one.
+fn requests(world: &World, outside: &Outside, session: &Session<SimulatedSocket>, may_be_late: bool) {
+    let (connection, number) = (&session.connection, session.transport.number);
+    let (socket, client) = (&outside.kernel.sockets[number], &outside.clients[number]);
+    let (answered, taken) = (world.application.answered[number], socket.facts.taken);
+    let messages = || client.script.messages.iter().filter(|message| message.is_request);
+    let begun = messages().filter(|message| message.head_end <= taken).count();
+    assert!(answered <= begun, "connection {number}: {answered} of {begun} requests are answered");
+    if may_be_late || connection.is_held() || connection.close_reason().is_some() {
+        return;
+    }
+    let whole = messages().filter(|message| message.end <= taken).count();
+    assert!(answered >= whole, "connection {number} sleeps over {} whole requests", whole - answered);
+    // In a drain nobody stays between two requests.
+    let last = answered.checked_sub(1).map_or(0, |last| client.script.messages[last].end);
+    let between = taken == last && connection.output().is_none();
+    assert!(!(world.sessions.draining && between), "connection {number} idles in a drain");
+    let silent = !socket.has_bytes_for_client() && connection.output().is_none() && taken == socket.facts.sent;
+    assert!(!(client.waits_for_continue() && silent), "connection {number}: the client waits for a 100");
+}
+
+/// The wheel will have its turn in time: at most a slot late.
+fn deadline(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSocket>) {
+    let (number, now) = (session.transport.number, sessions.now());
+    let deadline = session.deadline(&sessions.config);
+    assert!(deadline + WHEEL_SLOT > now, "connection {number}: the deadline {deadline:?} is past at {now:?}");
+    let due = session.timer.due().unwrap_or_else(|| panic!("connection {number} is not in the wheel"));
+    let latest = deadline.max(now) + WHEEL_SLOT;
+    assert!(due <= latest, "connection {number} comes up at {due:?}, not at {deadline:?}");
+    let next = sessions.next_deadline();
+    assert!(next.is_some_and(|next| next <= due), "the wheel says {next:?}, but connection {number} is due at {due:?}");
+}
+
+/// What a connection may cost, whatever its client does.
+fn memory(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSocket>) {
+    let (number, config, holds) = (session.transport.number, &sessions.config, session.connection.holds());
+    let within = |what: &str, bytes: usize, most: usize| {
+        assert!(bytes <= most, "connection {number}: {bytes} bytes of {what}, more than {most}");
+    };
+    // A buffer that grows doubles, or has come from the pool as it was; one that holds nothing is given back.
+    if let Some((bytes, memory)) = holds.receive {
+        let most = config.max_head + RECEIVE_BUFFER;
+        assert!(bytes > 0, "connection {number} keeps an empty receive buffer");
+        within("input", bytes, most);
+        within("memory for input", memory, POOL_MAX_BUFFER.max(2 * most));
+    }
+    if let Some((bytes, memory)) = holds.output {
+        // Up to the high-water mark, and the reply that crosses it.
+        let most = HIGH_WATER + LARGEST_REPLY + HEADS;
+        assert!(bytes > 0, "connection {number} keeps an empty output queue");
+        within("output", bytes, most);
+        // What was sent is forgotten when it is most of the queue.
+        within("memory for output", memory, 4 * most);
+    }
+    if let Some((bytes, memory)) = holds.incoming {
+        within("content", bytes, config.max_content as usize);
+        // The buffer grows with what has come, not with what was announced; the head is beside it.
+        let most = 4 * bytes.max(CONTENT_BUFFER) + 2 * config.max_head;
+        within("memory for content", memory, POOL_MAX_BUFFER.max(most));
+    }
+}

@@ -1,0 +1,321 @@
+//! A client: it sends its script in pieces, with pauses, and reads replies, with pauses; and it checks each reply as it
+//! comes. What its manner leaves open, chance decides.
+
+use std::time::Duration;
+
+use super::kernel::{Flavour, Kernel, Received, Sizes};
+use super::replies::{Reply, ReplyReader, Shape};
+use super::script::{Message, Script};
+use crate::http::Moment;
+
+/// How a client behaves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// Most bytes of a send, and of a receive.
+    pub(super) send: usize,
+    pub(super) receive: usize,
+    /// A send ends where a head or a message does.
+    pub(super) orderly: bool,
+    /// How many of a hundred sends and receives are followed by a pause, and the longest one.
+    pub(super) pauses: usize,
+    pub(super) pause: Duration,
+    /// Requests that it sends without waiting for replies.
+    pub(super) window: usize,
+    /// It sends the content after a while although no 100 came.
+    pub(super) impatient: bool,
+    /// It goes on sending after the last reply, and even after the server's FIN.
+    pub(super) deaf: bool,
+    /// It closes its side when so much is sent.
+    pub(super) fin_at: Option<usize>,
+    /// It closes its side when it has all replies.
+    pub(super) fin_when_done: bool,
+    pub(super) reset_at: Option<usize>,
+    /// How many of a hundred sends are followed by urgent data.
+    pub(super) urgent: usize,
+}
+
+/// How a connection ended, as its client saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The server closed its side.
+    Clean,
+    /// The server reset it.
+    Reset,
+    /// The client did.
+    Ours,
+}
+
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) number: usize,
+    pub(super) script: Script,
+    manner: Manner,
+    /// When it opens its connection.
+    pub(super) connects_at: Moment,
+    pub(super) connected: bool,
+    pub(super) sent: usize,
+    /// When the first byte of each message was sent.
+    pub(super) begun: Vec<Moment>,
+    send_at: Moment,
+    receive_at: Moment,
+    reader: ReplyReader,
+    /// Requests that were answered, each by its own reply.
+    pub(super) answered: usize,
+    /// A 100 has come for the next of them; or it did not, and the client waits no more.
+    continued: bool,
+    gave_up: bool,
+    /// The last reply that it will get, once it has it.
+    pub(super) last: Option<Reply>,
+    pub(super) fin_sent: bool,
+    /// It sends no more, reads what there is, and closes its side.
+    pub(super) polite: bool,
+    pub(super) ending: Option<Ending>,
+}
+
+impl Client {
+    pub(super) fn new(number: usize, script: Script, manner: Manner, connects_at: Moment) -> Self {
+        Self {
+            number,
+            script,
+            manner,
+            connects_at,
+            connected: false,
+            sent: 0,
+            begun: Vec::new(),
+            send_at: connects_at,
+            receive_at: connects_at,
+            reader: ReplyReader::default(),
+            answered: 0,
+            continued: false,
+            gave_up: false,
+            last: None,
+            fin_sent: false,
+            polite: false,
+            ending: None,
+        }
+    }
+
+    pub(super) fn introduction(&self, flavour: Flavour, sizes: Sizes) -> String {
+        let messages: Vec<String> = self.script.messages.iter().map(|message| self.script.show(message)).collect();
+        let Self { number, manner, .. } = self;
+        format!("client {number}, {flavour:?}, {sizes:?}, {manner:?}, says {}", messages.join(", "))
+    }
+
+    /// Nothing more will happen that it does not wait for in vain.
+    pub(super) fn is_done(&self) -> bool {
+        self.ending.is_some() && (self.fin_sent || self.ending != Some(Ending::Clean))
+    }
+
+    pub(super) fn become_polite(&mut self, now: Moment) {
+        self.polite = true;
+        if !self.connected {
+            self.ending = Some(Ending::Ours);
+        }
+        (self.send_at, self.receive_at) = (now, now);
+    }
+
+    /// When it will do something, if it has something to do.
+    pub(super) fn next_action(&self, kernel: &Kernel) -> Option<Moment> {
+        if !self.connected {
+            return None;
+        }
+        let receives = self.wants_receive(kernel).then_some(self.receive_at);
+        receives.into_iter().chain(self.wants_send(kernel).then_some(self.send_at)).min()
+    }
+
+    /// Does one of the things for which it is time; `kernel.random` says which.
+    pub(super) fn step(&mut self, kernel: &mut Kernel) {
+        let receives = self.wants_receive(kernel) && self.receive_at <= kernel.now;
+        let sends = self.wants_send(kernel) && self.send_at <= kernel.now;
+        match (receives, sends) {
+            (true, true) if kernel.random.percent(50) => self.receive(kernel),
+            (_, true) => self.send(kernel),
+            (true, false) => self.receive(kernel),
+            (false, false) => {}
+        }
+    }
+
+    // ---- sending ----------------------------------------------------------------------------------------------------
+
+    fn wants_send(&self, kernel: &Kernel) -> bool {
+        if self.fin_sent || matches!(self.ending, Some(Ending::Reset | Ending::Ours)) {
+            return false;
+        }
+        let socket = &kernel.sockets[self.number];
+        let room = socket.client_room() > 0 || socket.facts.closed.is_some();
+        self.wants_fin() || self.wants_reset() || (self.sent < self.limit() && room)
+    }
+
+    fn wants_fin(&self) -> bool {
+        let all = self.sent == self.script.stream.len();
+        let done = self.last.is_some() || self.answered == self.script.messages.len() || self.ending.is_some();
+        let deaf = self.manner.deaf && !all;
+        self.polite
+            || self.manner.fin_at.is_some_and(|at| self.sent >= at)
+            || (!deaf && done && (self.manner.fin_when_done || self.ending.is_some()))
+    }
+
+    fn wants_reset(&self) -> bool {
+        !self.polite && self.manner.reset_at.is_some_and(|at| self.sent >= at)
+    }
+
+    /// How far it may send for now.
+    fn limit(&self) -> usize {
+        let quiet = self.polite || (!self.manner.deaf && (self.last.is_some() || self.ending.is_some()));
+        if quiet {
+            return self.sent;
+        }
+        let whole = self.script.stream.len();
+        let ends = [self.manner.fin_at, self.manner.reset_at];
+        let most = ends.into_iter().flatten().fold(whole, usize::min);
+        if self.manner.deaf {
+            return most;
+        }
+        let messages = &self.script.messages;
+        let window = messages.get(self.answered + self.manner.window).map_or(whole, |message| message.begin);
+        // It stands before content that it holds back until a 100 has come.
+        let held_back = self.held_back().map_or(whole, |message| message.head_end);
+        most.min(window).min(held_back)
+    }
+
+    /// The message whose content is held back.
+    fn held_back(&self) -> Option<&Message> {
+        let first = self.answered + usize::from(self.continued || self.gave_up);
+        let mut messages = self.script.messages.iter().skip(first);
+        messages.find(|message| message.expects_continue && self.sent <= message.head_end)
+    }
+
+    /// Whether it waits for a 100 and does nothing until then.
+    pub(super) fn waits_for_continue(&self) -> bool {
+        let next = self.script.messages.get(self.answered);
+        !(self.continued || self.gave_up || self.polite || self.manner.deaf)
+            && self.last.is_none()
+            && next.is_some_and(|next| next.expects_continue && self.sent == next.head_end)
+    }
+
+    fn send(&mut self, kernel: &mut Kernel) {
+        if self.wants_reset() {
+            kernel.client_reset(self.number);
+            self.ending = Some(Ending::Ours);
+            return;
+        }
+        let left = self.limit() - self.sent;
+        if left == 0 || (self.wants_fin() && self.polite) {
+            kernel.client_fin(self.number);
+            self.fin_sent = true;
+            return;
+        }
+        let mut piece = kernel.random.size(self.manner.send).min(left);
+        if self.manner.orderly {
+            let ends = self.script.messages.iter().flat_map(|message| [message.head_end, message.end]);
+            let next = ends.filter(|end| *end > self.sent).min();
+            piece = next.map_or(piece, |next| piece.min(next - self.sent));
+        }
+        let count = kernel.send(self.number, &self.script.stream[self.sent..self.sent + piece]);
+        self.sent += count;
+        // A broken pipe: there is no one to talk to.
+        self.fin_sent = kernel.sockets[self.number].broken;
+        let messages = &self.script.messages;
+        let begun = messages.iter().skip(self.begun.len()).take_while(|message| message.begin < self.sent).count();
+        self.begun.extend(std::iter::repeat_n(kernel.now, begun));
+        if kernel.random.percent(self.manner.urgent) {
+            kernel.send_urgent(self.number);
+        }
+        // Data and FIN may share an edge.
+        if !self.fin_sent && self.wants_fin() && kernel.random.percent(50) {
+            kernel.client_fin(self.number);
+            self.fin_sent = true;
+        }
+        self.send_at = self.pause(kernel);
+        if self.manner.impatient && self.waits_for_continue() {
+            self.gave_up = true;
+            self.send_at = self.send_at.max(kernel.now + Duration::from_millis(100));
+        }
+    }
+
+    fn pause(&self, kernel: &mut Kernel) -> Moment {
+        if self.polite || !kernel.random.percent(self.manner.pauses) {
+            return kernel.now;
+        }
+        let micros = kernel.random.size(self.manner.pause.as_micros() as usize);
+        kernel.now + Duration::from_micros(micros as u64)
+    }
+
+    // ---- receiving --------------------------------------------------------------------------------------------------
+
+    fn wants_receive(&self, kernel: &Kernel) -> bool {
+        self.ending.is_none() && kernel.sockets[self.number].is_receivable()
+    }
+
+    fn receive(&mut self, kernel: &mut Kernel) {
+        let most = if self.polite { usize::MAX } else { kernel.random.size(self.manner.receive) };
+        match kernel.receive(self.number, most) {
+            Received::Bytes(bytes) => {
+                assert!(
+                    self.last.is_none(),
+                    "client {}: bytes behind the last reply: {}",
+                    self.number,
+                    bytes.escape_ascii()
+                );
+                self.reader.push(&bytes);
+                while let Some(reply) = self.next_reply() {
+                    kernel.trace.note(|| format!("client {}: has {reply}", self.number));
+                    self.take(reply);
+                }
+            }
+            Received::Nothing => {}
+            Received::End => {
+                if let Some(reply) = self.reader.last() {
+                    self.take(reply);
+                }
+                self.ending = Some(Ending::Clean);
+            }
+            Received::Reset => self.ending = Some(Ending::Reset),
+        }
+        self.receive_at = self.pause(kernel);
+    }
+
+    fn next_reply(&mut self) -> Option<Reply> {
+        let Self { reader, script, answered, .. } = self;
+        reader.next(|reply| match script.messages.get(*answered) {
+            Some(message) if message.is_head && reply.number.is_none() && reply.status != 100 => Shape::Either,
+            Some(message) if message.is_head => Shape::HeadOnly,
+            _ => Shape::Whole,
+        })
+    }
+
+    /// Checks a reply. Whether it may be the last one without need is for the end to decide.
+    fn take(&mut self, reply: Reply) {
+        let number = self.number;
+        assert!(self.last.is_none(), "client {number}: a reply behind the last: {reply:?}");
+        let expected = self.script.messages.get(self.answered);
+        if reply.status == 100 {
+            let asked = expected.is_some_and(|message| message.expects_continue && message.head_end <= self.sent);
+            assert!(asked && !self.continued, "client {number}: a 100 that nobody expects");
+            self.continued = true;
+            return;
+        }
+        if let Some(answered) = reply.number {
+            let message = expected.unwrap_or_else(|| panic!("client {number}: a reply to nothing: {reply:?}"));
+            assert_eq!(answered, self.answered, "client {number}: the replies are out of order: {reply:?}");
+            assert!(message.is_request, "client {number}: this was no request: {message:?}, {reply:?}");
+            assert_eq!(reply.status, message.status, "client {number}: {message:?}, {reply:?}");
+            let right = message.reply.is_none_or(|content| reply.content == content || message.is_head);
+            assert!(right, "client {number}: another content: {message:?}, {} bytes", reply.content.len());
+            assert!(reply.closes || message.ends.is_none(), "client {number}: this must be the last: {reply:?}");
+            self.answered += 1;
+            (self.continued, self.gave_up) = (false, false);
+        } else {
+            assert!(reply.closes, "client {number}: an error reply that does not close: {reply:?}");
+            assert!(reply.status >= 400, "client {number}: {reply:?}");
+        }
+        if reply.closes {
+            self.last = Some(Reply { content: Vec::new(), ..reply });
+        }
+    }
+
+    /// Whether the stream of replies ended behind a whole one.
+    pub(super) fn is_between_replies(&self) -> bool {
+        self.reader.is_between_replies()
+    }
+}

@@ -1,0 +1,106 @@
+//! Everything beyond the server: the kernel and the clients. The server's sockets reach it in the middle of a turn, and
+//! while it looks at one of them, anything can happen out there.
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+
+use super::client::Client;
+use super::kernel::{Flavour, Kernel};
+use crate::exchange::{CloseReason, Endpoint};
+use crate::http::Moment;
+use crate::sessions::Transport;
+
+pub(super) struct Outside {
+    pub(super) kernel: Kernel,
+    pub(super) clients: Vec<Client>,
+    /// How often something happens out there during a call of the server, in percent.
+    pub(super) bustle: usize,
+}
+
+impl Outside {
+    /// Clients for which it is time to do something.
+    pub(super) fn due(&self) -> Vec<usize> {
+        let is_due = |client: &&Client| client.next_action(&self.kernel).is_some_and(|at| at <= self.kernel.now);
+        self.clients.iter().filter(is_due).map(|client| client.number).collect()
+    }
+
+    /// When the next client will do something.
+    pub(super) fn next_action(&self) -> Option<Moment> {
+        self.clients.iter().filter_map(|client| client.next_action(&self.kernel)).min()
+    }
+
+    pub(super) fn step(&mut self, number: usize) {
+        self.clients[number].step(&mut self.kernel);
+    }
+
+    /// Something happens while the server is in the kernel.
+    fn meanwhile(&mut self) {
+        let random = &mut self.kernel.random;
+        if !random.percent(self.bustle) {
+            return;
+        }
+        let number = random.below(self.clients.len());
+        if random.percent(30) {
+            self.kernel.transfer(number);
+        }
+        if self.clients[number].next_action(&self.kernel).is_some_and(|at| at <= self.kernel.now) {
+            self.step(number);
+        }
+    }
+}
+
+/// A socket as the server has it.
+pub(super) struct SimulatedSocket {
+    pub(super) outside: Rc<RefCell<Outside>>,
+    pub(super) number: usize,
+}
+
+impl SimulatedSocket {
+    fn call<R>(&self, call: impl FnOnce(&mut Kernel, usize) -> R) -> R {
+        let mut outside = self.outside.borrow_mut();
+        outside.meanwhile();
+        let result = call(&mut outside.kernel, self.number);
+        outside.meanwhile();
+        result
+    }
+}
+
+impl Transport for SimulatedSocket {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.call(|kernel, number| kernel.read(number, room))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.call(|kernel, number| kernel.write(number, slices))
+    }
+
+    fn half_close(&mut self) -> io::Result<()> {
+        self.call(Kernel::half_close)
+    }
+
+    fn local(&self) -> Endpoint {
+        Endpoint::Unix
+    }
+
+    fn short_means_exhausted(&self) -> bool {
+        self.outside.borrow().kernel.sockets[self.number].flavour == Flavour::Tcp
+    }
+
+    fn ended(&mut self, reason: CloseReason) {
+        self.call(|kernel, number| kernel.ended(number, reason));
+    }
+}
+
+impl Drop for SimulatedSocket {
+    fn drop(&mut self) {
+        // When a check has failed, the world may fall in the middle of a call.
+        if let Ok(mut outside) = self.outside.try_borrow_mut() {
+            outside.kernel.close(self.number);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The story of a run, a line for each step. It is told only when someone listens: a schedule that fails is run again
+//! with the trace on, since its seed makes the same things happen.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+
+/// So much of a story is told when it ends badly.
+const LAST: usize = 40;
+
+/// Who listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Telling {
+    Nobody,
+    /// The last lines are kept for the message of a failure.
+    Last,
+    /// Everything is printed.
+    All,
+}
+
+#[derive(Debug)]
+pub(super) struct Trace {
+    telling: Telling,
+    last: VecDeque<String>,
+    /// Client actions, kernel calls and ticks so far, told or not.
+    pub(super) step: usize,
+}
+
+impl Trace {
+    pub(super) const fn new(telling: Telling) -> Self {
+        Self { telling, last: VecDeque::new(), step: 0 }
+    }
+
+    pub(super) fn note(&mut self, line: impl FnOnce() -> String) {
+        self.step += 1;
+        match self.telling {
+            Telling::Nobody => {}
+            // Not by `print!`, which a passing test would swallow.
+            Telling::All => drop(writeln!(io::stdout(), "{:>6}  {}", self.step, line())),
+            Telling::Last => {
+                if self.last.len() == LAST {
+                    self.last.pop_front();
+                }
+                self.last.push_back(format!("{:>6}  {}", self.step, line()));
+            }
+        }
+    }
+
+    /// The last lines.
+    pub(super) fn story(&self) -> String {
+        let lines: Vec<&str> = self.last.iter().map(String::as_str).collect();
+        lines.join("\n")
+    }
+}

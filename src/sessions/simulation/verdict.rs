@@ -1,0 +1,224 @@
+//! What must be true when all is over.
+
+use std::time::Duration;
+
+use super::client::{Client, Ending};
+use super::kernel::Facts;
+use super::world::World;
+use crate::exchange::CloseReason;
+use crate::http::Moment;
+use crate::limits::{DRAIN_LINGER, SHARE_FROM, TURN_BYTES, TURN_REQUESTS, WHEEL_SLOT};
+
+pub(super) fn pass(world: &World) {
+    let pools = &world.sessions.pools;
+    let lent = (pools.receive.lent(), pools.output.lent(), pools.incoming.lent());
+    assert_eq!(lent, (0, 0, 0), "buffers were not given back");
+    assert!(world.sessions.wheel.is_empty(), "a deadline is left in the wheel");
+    assert_eq!(world.sessions.runnable(), 0);
+    let outside = &*world.outside.borrow();
+    let mut turns = 0;
+    for client in &outside.clients {
+        let socket = &outside.kernel.sockets[client.number];
+        let Some((closed, reason)) = socket.facts.closed else {
+            assert!(!client.connected || client.ending == Some(Ending::Ours), "connection {} is left", client.number);
+            continue;
+        };
+        turns += 1 + world.application.answered[client.number] / TURN_REQUESTS + socket.facts.taken / TURN_BYTES;
+        let case = Case { world, client, facts: &socket.facts, closed, reason, broken: socket.broken };
+        case.calls();
+        case.observed();
+        case.reason_is_true();
+        case.reset_is_justified();
+        case.nothing_is_missing();
+    }
+    assert!(world.requeued <= turns, "{} turns more, though only {turns} were used up", world.requeued);
+}
+
+/// A connection that has ended.
+struct Case<'a> {
+    world: &'a World,
+    client: &'a Client,
+    facts: &'a Facts,
+    closed: Moment,
+    reason: CloseReason,
+    /// The kernel had to reset it.
+    broken: bool,
+}
+
+impl Case<'_> {
+    /// No call into the kernel is in vain, unless an event said that it would not be.
+    fn calls(&self) {
+        let (number, facts) = (self.client.number, self.facts);
+        // The drain looks without an event.
+        let looks = facts.events + 1;
+        assert!(facts.blocked_reads <= looks, "connection {number}: reads in vain: {facts:?}");
+        // A fresh socket can be written, and so may one whose deadline has passed.
+        let life = self.closed.since(self.client.connects_at);
+        let deadlines = life.div_duration_f64(WHEEL_SLOT) as usize;
+        assert!(facts.blocked_writes <= looks + deadlines, "connection {number}: writes in vain: {facts:?}");
+    }
+
+    /// The observer was told everything once.
+    fn observed(&self) {
+        if !self.world.profile.observed {
+            return;
+        }
+        let number = self.client.number;
+        let notes = &mut *self.world.notes.borrow_mut();
+        let watched = notes.of(number);
+        assert_eq!((watched.opened, watched.closed), (1, 1), "connection {number}: {watched:?}");
+        assert_eq!((watched.held, watched.wrong_switches), (false, 0), "connection {number}: {watched:?}");
+        assert_eq!(watched.requests, self.world.application.answered[number], "connection {number}: {watched:?}");
+        let replies =
+            self.client.answered + usize::from(self.client.last.as_ref().is_some_and(|last| last.number.is_none()));
+        assert!(watched.replies >= replies, "connection {number} has {replies} replies: {watched:?}");
+        assert!(watched.replies <= watched.requests + 1, "connection {number}: {watched:?}");
+    }
+
+    /// The reason agrees with what can be seen from outside.
+    fn reason_is_true(&self) {
+        let (client, facts, reason) = (self.client, self.facts, self.reason);
+        let (number, messages) = (client.number, &client.script.messages);
+        let (ended_at, when_ended) = facts.ended.expect("it has ended");
+        let reset = client.ending == Some(Ending::Ours);
+        let answered = self.world.application.answered[number];
+        // The message that was answered last; a broken one is answered without a number.
+        let last = answered.checked_sub(1).map(|last| &messages[last]);
+        let next = messages.get(answered);
+        let truth = match reason {
+            CloseReason::ClientClosed => {
+                let between = next.is_none_or(|next| ended_at <= next.begin) && ended_at == facts.sent;
+                client.fin_sent && between || reset
+            }
+            CloseReason::ClientClosedEarly => client.fin_sent && ended_at == facts.sent || reset,
+            CloseReason::NotPersistent
+            | CloseReason::HandlerClosed
+            | CloseReason::ContentUnread
+            | CloseReason::Panicked => last.is_some_and(|last| last.ends == Some(reason)),
+            CloseReason::BadRequest => {
+                let refused = last.is_some_and(|last| last.ends == Some(reason));
+                refused || next.is_some_and(|next| !next.is_request && facts.taken > next.begin)
+            }
+            CloseReason::IdleTimeout => facts.longest_gap >= self.idle_timeout(),
+            CloseReason::HeadTimeout => {
+                // Where something else came before, the head waited for that.
+                let begun = client.begun.get(answered).copied().unwrap_or(self.closed);
+                when_ended.since(begun) >= self.world.profile.config.head_timeout
+            }
+            CloseReason::SocketError => reset,
+            CloseReason::Drained => self.world.draining_since.is_some(),
+            CloseReason::Cut => self.world.cut_at == Some(self.closed),
+            CloseReason::ContentTimeout => {
+                let came_late = when_ended.since(client.connects_at) >= self.world.profile.config.content_timeout;
+                self.within_content(ended_at) && came_late
+            }
+            CloseReason::SendTimeout => {
+                let lasted = when_ended.since(client.connects_at) >= self.world.profile.config.send_timeout;
+                facts.write_was_short && lasted
+            }
+            _ => false,
+        };
+        assert!(truth, "connection {number}: {reason:?} is not true: {facts:?}, then {next:?}, {:?}", client.last);
+    }
+
+    /// The stream was read to within the content of a request, answered or not.
+    fn within_content(&self, at: usize) -> bool {
+        // A message that is broken may be so in its content.
+        let contents = self.client.script.messages.iter().map(|message| match message.is_request {
+            true => message.head_end..message.end,
+            false => message.begin..message.end,
+        });
+        contents.into_iter().any(|content| content.contains(&at))
+    }
+
+    /// The shortest idle timeout that the connection ever had.
+    fn idle_timeout(&self) -> Duration {
+        let config = &self.world.profile.config;
+        let answered = self.client.script.messages.iter().take(self.world.application.answered[self.client.number]);
+        let own = answered.filter_map(|message| message.idle);
+        own.chain([config.idle_timeout]).chain(config.keep_alive_timeout).min().unwrap_or_default()
+    }
+
+    /// The connection was given up with bytes that were owed: cut, or the client read nothing for too long.
+    fn was_given_up(&self) -> bool {
+        let timeout = format!("{:?}", self.reason).ends_with("Timeout") && self.facts.write_was_short;
+        // There may be room long before the kernel says so.
+        let tried = self.facts.tried_to_write == self.closed;
+        assert!(
+            !timeout || tried,
+            "connection {}: given up without trying to write: {:?}",
+            self.client.number,
+            self.facts
+        );
+        self.reason == CloseReason::Cut || timeout
+    }
+
+    /// A reset takes replies from the client; so there must be no other way.
+    fn reset_is_justified(&self) {
+        if !self.broken || self.client.ending == Some(Ending::Ours) {
+            return;
+        }
+        let (client, facts, reason) = (self.client, self.facts, self.reason);
+        let config = &self.world.profile.config;
+        let (ended_at, when_ended) = facts.ended.expect("it has ended");
+        let answered = self.world.application.answered[client.number];
+        let last = answered.checked_sub(1).map(|last| &client.script.messages[last]);
+        let linger = if reason == CloseReason::Drained { DRAIN_LINGER } else { config.linger_timeout };
+        let waited = self.closed.since(when_ended) >= linger;
+        // Who chose the last reply has no reason to go on; but if it was heard to go on, one waits.
+        let chosen = matches!(reason, CloseReason::NotPersistent | CloseReason::HandlerClosed);
+        let unheard = last.is_some_and(|last| {
+            chosen && ended_at == last.end && last.reply.is_none_or(|reply| reply.len() < SHARE_FROM)
+        });
+        // Between two requests the server may leave without a word.
+        let silent = reason == CloseReason::IdleTimeout;
+        // It lingered when the rest was cut.
+        let cut = self.world.cut_at == Some(self.closed);
+        assert!(
+            waited || unheard || silent || cut || self.was_given_up(),
+            "connection {}: a reset after {reason:?}, closed at {:?}: {facts:?}, {last:?}",
+            client.number,
+            self.closed
+        );
+    }
+
+    /// Every whole request that was read before our side ended was answered, and the answers came whole.
+    fn nothing_is_missing(&self) {
+        let (client, facts, reason) = (self.client, self.facts, self.reason);
+        let number = client.number;
+        if client.ending == Some(Ending::Ours) || reason == CloseReason::SocketError {
+            return;
+        }
+        let answered = self.world.application.answered[number];
+        if let Some(last) = &client.last {
+            let drained = self.world.draining_since.is_some();
+            let ends = last.number.is_none_or(|last| client.script.messages[last].ends.is_some());
+            assert!(ends || drained, "connection {number}: the server closed without need: {last:?}, {reason:?}");
+        }
+        if self.broken || self.was_given_up() {
+            return;
+        }
+        assert!(client.is_between_replies(), "connection {number}: the stream ends within a reply: {reason:?}");
+        assert_eq!(client.answered, answered, "connection {number}: replies were lost: {reason:?}, {facts:?}");
+        let (ended_at, _) = facts.ended.expect("it has ended");
+        // What comes after a silent decision to drain is thrown away.
+        let ended_at = if reason == CloseReason::Drained { self.world.undecided[number] } else { ended_at };
+        let messages = &client.script.messages;
+        let ends = messages.iter().position(|message| message.ends.is_some()).map_or(messages.len(), |last| last + 1);
+        let whole = messages[..ends].iter().filter(|message| message.end <= ended_at && message.is_request).count();
+        let said_close = client.last.is_some();
+        assert!(
+            said_close || answered >= whole,
+            "connection {number}: {} requests were read and not answered: {reason:?}, {facts:?}",
+            whole - answered
+        );
+        // What was not understood, or not whole, was answered too.
+        let broken = messages.get(answered).filter(|next| !next.is_request && next.end <= ended_at);
+        assert!(said_close || broken.is_none(), "connection {number}: no reply to {broken:?}: {reason:?}");
+        let silent = matches!(reason, CloseReason::ClientClosed | CloseReason::IdleTimeout | CloseReason::Drained);
+        // Of content that nobody wanted no more was said.
+        let unwanted = reason == CloseReason::ContentTimeout && self.within_content(ended_at);
+        let discarded = reason == CloseReason::ClientClosedEarly || unwanted;
+        assert!(said_close || silent || discarded, "connection {number}: closed without a word: {reason:?}");
+    }
+}

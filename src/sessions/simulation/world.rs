@@ -1,0 +1,263 @@
+//! The world of a seed, and how time passes in it: clients act, and the server has its ticks.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::application::Application;
+use super::client::Ending;
+use super::kernel::Kernel;
+use super::notes::{Notes, Watcher};
+use super::outside::{Outside, SimulatedSocket};
+use super::profile::Profile;
+use super::random::Random;
+use super::trace::{Telling, Trace};
+use super::{checks, verdict};
+use crate::exchange::{CloseReason, Endpoint, Observer};
+use crate::http::Moment;
+use crate::sessions::Sessions;
+
+/// Not zero, which stands for "never" in places.
+const START: Moment = Moment::from_nanos(1_000_000_000);
+
+/// After so many ticks the clients become polite, so that it comes to an end.
+const TICKS: usize = 3_000;
+
+/// Nobody needs so many to come to rest.
+const TOO_MANY_TICKS: usize = 100_000;
+
+pub(super) struct World {
+    pub(super) profile: Profile,
+    pub(super) sessions: Sessions<SimulatedSocket>,
+    pub(super) outside: Rc<RefCell<Outside>>,
+    pub(super) application: Application,
+    pub(super) notes: Rc<RefCell<Notes>>,
+    random: Random,
+    now: Moment,
+    /// Whether each connection was accepted.
+    accepted: Vec<bool>,
+    pub(super) draining_since: Option<Moment>,
+    pub(super) cut_at: Option<Moment>,
+    /// Bytes that were read of each connection before the tick in which the server decided to end it.
+    pub(super) undecided: Vec<usize>,
+    ticks: usize,
+    /// How often a session was still runnable at the end of a tick.
+    pub(super) requeued: usize,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, telling: Telling) -> Self {
+        let mut random = Random::new(seed);
+        let profile = Profile::new(&mut random);
+        let mut trace = Trace::new(telling);
+        trace.note(|| format!("world {seed}: {profile:?}"));
+        let mut kernel = Kernel::new(Random::new(random.next()), trace, START, profile.interruptions);
+        let mut clients = Vec::new();
+        for number in 0..profile.clients {
+            let client = profile.client(&mut random, number, START);
+            let (flavour, sizes) = profile.socket(&mut random);
+            kernel.connect(flavour, sizes);
+            kernel.trace.note(|| client.introduction(flavour, sizes));
+            clients.push(client);
+        }
+        let notes = Rc::new(RefCell::new(Notes::default()));
+        let watcher: Box<dyn Observer> = Box::new(Watcher(Rc::clone(&notes)));
+        let observer = profile.observed.then_some(watcher);
+        Self {
+            sessions: Sessions::new(profile.config.clone(), observer, START, UNIX_EPOCH),
+            accepted: vec![false; profile.clients],
+            outside: Rc::new(RefCell::new(Outside { kernel, clients, bustle: profile.bustle })),
+            application: Application { answered: vec![0; profile.clients], fault: None },
+            notes,
+            random,
+            now: START,
+            draining_since: None,
+            cut_at: None,
+            undecided: vec![0; profile.clients],
+            ticks: 0,
+            requeued: 0,
+            profile,
+        }
+    }
+
+    /// The whole story.
+    pub(super) fn run(&mut self) {
+        while self.ticks < TICKS && !self.is_over() {
+            self.go_on();
+        }
+        self.note(|| "now all clients are polite".to_owned());
+        self.outside.borrow_mut().clients.iter_mut().for_each(|client| client.become_polite(self.now));
+        while !self.is_over() {
+            assert!(self.ticks < TOO_MANY_TICKS, "the world does not come to rest");
+            self.go_on();
+        }
+        verdict::pass(self);
+    }
+
+    /// Why each connection ended.
+    pub(super) fn endings(&self) -> Vec<CloseReason> {
+        let outside = self.outside.borrow();
+        outside.kernel.sockets.iter().filter_map(|socket| socket.facts.closed).map(|(_, reason)| reason).collect()
+    }
+
+    fn note(&self, line: impl FnOnce() -> String) {
+        self.outside.borrow_mut().kernel.trace.note(line);
+    }
+
+    fn is_over(&self) -> bool {
+        self.sessions.is_empty() && self.outside.borrow().clients.iter().all(|client| client.is_done())
+    }
+
+    // ---- time -------------------------------------------------------------------------------------------------------
+
+    /// Some clients act, then the server has a tick if it has anything to do; if nobody has, time jumps.
+    fn go_on(&mut self) {
+        let due = self.outside.borrow().due().len();
+        let actions = self.random.below(2 * due + 1).max(usize::from(due > 0 && !self.has_work()));
+        for _ in 0..actions {
+            let mut outside = self.outside.borrow_mut();
+            let due = outside.due();
+            if !due.is_empty() {
+                outside.step(self.random.pick(&due));
+            }
+        }
+        if self.has_work() {
+            let lateness = if self.random.percent(self.profile.late) { 700_000 } else { 300 };
+            let passed = Duration::from_micros(self.random.size(lateness) as u64);
+            self.set_now(self.now + passed);
+            self.tick();
+        } else if self.outside.borrow().due().is_empty() && !self.is_over() {
+            self.jump();
+        }
+    }
+
+    /// Whether the server's poll would not sleep.
+    fn has_work(&self) -> bool {
+        let outside = self.outside.borrow();
+        let waits = outside.clients.iter().any(|client| client.connected && !self.accepted[client.number]);
+        self.sessions.runnable() > 0 || outside.kernel.has_events() || waits
+    }
+
+    /// To the next moment at which anything can happen.
+    fn jump(&mut self) {
+        let clients = self.outside.borrow().next_action();
+        let to_come = self.connections_to_come().map(|(_, at)| at).min();
+        let server = self.sessions.next_deadline().into_iter().chain(self.drain_deadline()).min();
+        let next = [clients, to_come, server].into_iter().flatten().min();
+        let Some(next) = next else { panic!("someone waits for ever") };
+        let late = self.random.percent(self.profile.late);
+        let lateness = if late { Duration::from_millis(self.random.size(900) as u64) } else { Duration::ZERO };
+        self.set_now(self.now.max(next) + lateness);
+        if server.is_some_and(|server| server <= self.now) {
+            self.tick();
+            let next = self.sessions.next_deadline();
+            assert!(self.has_work() || next.is_none_or(|next| next > self.now), "the loop spins for a deadline");
+        }
+    }
+
+    fn set_now(&mut self, now: Moment) {
+        self.now = now;
+        let outside = &mut *self.outside.borrow_mut();
+        outside.kernel.now = now;
+        if self.draining_since.is_none() {
+            let to_come = outside.clients.iter_mut().filter(|client| client.ending.is_none());
+            to_come.filter(|client| client.connects_at <= now).for_each(|client| client.connected = true);
+        }
+    }
+
+    fn connections_to_come(&self) -> impl Iterator<Item = (usize, Moment)> {
+        let outside = self.outside.borrow();
+        let to_come = outside.clients.iter().filter(|client| !client.connected && client.ending.is_none());
+        to_come.map(|client| (client.number, client.connects_at)).collect::<Vec<_>>().into_iter()
+    }
+
+    fn drain_deadline(&self) -> Option<Moment> {
+        // Once it was cut, nobody is left.
+        let until = self.draining_since? + self.profile.config.drain_timeout;
+        (!self.sessions.is_empty()).then_some(until)
+    }
+
+    // ---- the server -------------------------------------------------------------------------------------------------
+
+    /// As `EventLoop::tick`.
+    fn tick(&mut self) {
+        self.ticks += 1;
+        let signal = self.random.percent(self.profile.signals);
+        let events = {
+            let kernel = &mut self.outside.borrow_mut().kernel;
+            kernel.signal = signal;
+            let (now, runnable) = (self.now.since(START), self.sessions.runnable());
+            kernel.trace.note(|| format!("---- tick {} at {now:?}, {runnable} runnable, signal: {signal}", self.ticks));
+            kernel.epoll_wait(self.profile.batch)
+        };
+        self.sessions.set_now(self.now);
+        self.sessions.set_date(UNIX_EPOCH + self.now.since(START));
+        self.sessions.interrupted = signal;
+        for (key, readiness) in events {
+            assert!(self.sessions.tell(key, readiness), "an event for nobody");
+        }
+        self.accept();
+        self.sessions.pump_runnable(&mut self.application);
+        self.sessions.expire_deadlines(&mut self.application);
+        self.drain();
+        self.sessions.reap();
+        self.outside.borrow_mut().kernel.signal = false;
+        self.requeued += self.sessions.runnable();
+        for (_, session) in &self.sessions.slab {
+            if session.connection.close_reason().is_none() {
+                let number = session.transport.number;
+                self.undecided[number] = self.outside.borrow().kernel.sockets[number].facts.taken;
+            }
+        }
+        checks::after_tick(self);
+    }
+
+    fn accept(&mut self) {
+        for number in 0..self.accepted.len() {
+            let waits = self.outside.borrow().clients[number].connected && !self.accepted[number];
+            if waits && (self.draining_since.is_some() || self.random.percent(70)) {
+                self.accept_one(number);
+            }
+        }
+    }
+
+    fn accept_one(&mut self, number: usize) {
+        self.note(|| format!("server: accepts connection {number}"));
+        self.accepted[number] = true;
+        let (id, key) = (self.sessions.next_id(), self.sessions.vacant_key());
+        self.notes.borrow_mut().ids.push((id, number));
+        self.outside.borrow_mut().kernel.register(number, key);
+        let socket = SimulatedSocket { outside: Rc::clone(&self.outside), number };
+        self.sessions.open(socket, Endpoint::Unix, id, self.profile.config.idle_timeout);
+    }
+
+    /// As `EventLoop::drain`.
+    fn drain(&mut self) {
+        match self.draining_since {
+            None if self.profile.drains_after.is_some_and(|ticks| self.ticks >= ticks) => self.begin_drain(),
+            None if self.profile.drains_when_busy && self.sessions.runnable() > 0 => self.begin_drain(),
+            Some(since) if self.now >= since + self.profile.config.drain_timeout => self.cut(),
+            Some(_) if self.profile.impatient && self.sessions.runnable() > 0 => self.cut(),
+            _ => {}
+        }
+    }
+
+    fn cut(&mut self) {
+        self.note(|| "server: cuts what is left".to_owned());
+        self.cut_at.get_or_insert(self.now);
+        self.sessions.cut();
+    }
+
+    fn begin_drain(&mut self) {
+        self.note(|| "server: begins to drain".to_owned());
+        self.draining_since = Some(self.now);
+        self.sessions.draining = true;
+        self.accept();
+        for (number, _) in self.connections_to_come() {
+            // The listener is closed.
+            self.outside.borrow_mut().clients[number].ending = Some(Ending::Ours);
+        }
+        self.sessions.look_at_all();
+        self.sessions.pump_runnable(&mut self.application);
+    }
+}
