@@ -71,6 +71,11 @@ pub mod server;
 mod sessions;
 pub mod testing;
 
+/// The bodies of the fuzz targets in `tests/fuzz/`.
+#[cfg(all(any(test, fuzzing), feature = "json"))]
+#[doc(hidden)]
+pub use h1::fuzzing;
+
 pub use config::Config;
 pub use exchange::{BodyWriter, Endpoint, Request, Response, Sent};
 pub use http::{Error, Method, OptionExt, Result};

@@ -516,7 +516,8 @@ fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The files below a folder that have one of these extensions, in the order of their names.
+/// The files below a folder that have one of these extensions, in the order of their names; not what cargo and cargo-fuzz
+/// have left there.
 fn read_all(folder: &str, extensions: &[&str]) -> Vec<Source> {
     let mut paths = BTreeSet::new();
     let mut folders = vec![root().join(folder)];
@@ -524,7 +525,8 @@ fn read_all(folder: &str, extensions: &[&str]) -> Vec<Source> {
         let Ok(entries) = fs::read_dir(&folder) else { continue };
         for path in entries.map(|entry| entry.expect("a folder can be read").path()) {
             if path.is_dir() {
-                folders.push(path);
+                let made = ["target", "corpus", "artifacts", "coverage"].iter().any(|made| path.ends_with(made));
+                folders.extend(Some(path).filter(|_| !made));
             } else if path.extension().is_some_and(|extension| extensions.iter().any(|known| extension == *known)) {
                 paths.insert(path);
             }

@@ -269,7 +269,9 @@ impl Reply {
             self.remove_field("connection");
         }
         let mut others = Vec::new();
-        for option in value.split(',').map(str::trim).filter(|option| !option.is_empty()) {
+        for option in
+            value.split(',').map(|option| option.trim_matches([' ', '\t'])).filter(|option| !option.is_empty())
+        {
             if option.eq_ignore_ascii_case("close") {
                 self.close = true;
             } else if !option.eq_ignore_ascii_case("keep-alive") {

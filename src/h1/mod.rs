@@ -14,7 +14,9 @@ mod incoming;
 mod state;
 mod target;
 // Its application replies with JSON too.
-#[cfg(all(test, feature = "json"))]
+#[cfg(all(any(test, fuzzing), feature = "json"))]
 mod tests;
 
 pub(crate) use connection::{Budget, Connection, Context, End, Pools, Stall};
+#[cfg(all(any(test, fuzzing), feature = "json"))]
+pub use tests::fuzzing;

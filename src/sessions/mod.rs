@@ -125,12 +125,12 @@ impl<T> Sessions<T> {
     }
 
     /// A session by its key.
-    #[cfg(test)]
+    #[cfg(all(any(test, fuzzing), feature = "json"))]
     pub(crate) fn get(&self, key: usize) -> Option<&Session<T>> {
         self.slab.get(key)
     }
 
-    #[cfg(test)]
+    #[cfg(all(any(test, fuzzing), feature = "json"))]
     pub(crate) const fn pools(&self) -> &Pools {
         &self.pools
     }

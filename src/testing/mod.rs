@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use reply::TestReply;
 pub use request::TestRequest;
 
-#[cfg(test)]
+#[cfg(all(any(test, fuzzing), feature = "json"))]
 pub(crate) use pipe::{Pipe, Wire};
 pub(crate) use virtual_loop::{Connected, VirtualLoop};
 

@@ -49,7 +49,7 @@ impl Wire {
     }
 
     /// Whether a read would bring something.
-    #[cfg(test)]
+    #[cfg(all(any(test, fuzzing), feature = "json"))]
     pub(crate) fn is_readable(&self) -> bool {
         !self.inbound.is_empty() || self.fin || self.reset
     }

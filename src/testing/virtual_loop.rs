@@ -5,7 +5,7 @@ use super::pipe::{Link, Pipe, Wire};
 use crate::config::Config;
 use crate::exchange::{Endpoint, Service};
 use crate::http::Moment;
-#[cfg(test)]
+#[cfg(all(any(test, fuzzing), feature = "json"))]
 use crate::sessions::Session;
 use crate::sessions::{Readiness, Sessions};
 
@@ -36,12 +36,12 @@ impl VirtualLoop {
         Self { sessions: Sessions::new(config, None, START, UNIX_EPOCH + BEGIN), next_port: 49_152 }
     }
 
-    #[cfg(test)]
+    #[cfg(all(any(test, fuzzing), feature = "json"))]
     pub(crate) const fn sessions(&self) -> &Sessions<Pipe> {
         &self.sessions
     }
 
-    #[cfg(test)]
+    #[cfg(all(any(test, fuzzing), feature = "json"))]
     pub(crate) const fn sessions_mut(&mut self) -> &mut Sessions<Pipe> {
         &mut self.sessions
     }
@@ -62,7 +62,7 @@ impl VirtualLoop {
     }
 
     /// The session of a connection that has not ended.
-    #[cfg(test)]
+    #[cfg(all(any(test, fuzzing), feature = "json"))]
     pub(crate) fn session(&self, connected: &Connected) -> Option<&Session<Pipe>> {
         let ended = connected.link.wire().closed.is_some();
         if ended { None } else { self.sessions.get(connected.key) }

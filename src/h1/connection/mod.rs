@@ -23,7 +23,7 @@ pub(crate) use context::{Budget, Context, End, Pools, Stall};
 
 use super::incoming::Incoming;
 use super::state::{Joint, ReadingKind, WritingKind};
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 use crate::buffer::Pooled;
 use crate::buffer::{OutputQueue, Pace, Receive};
 use crate::config::Config;
@@ -81,7 +81,7 @@ enum Writing {
 }
 
 /// The boxes that a connection holds, each as bytes in it and bytes of its memory.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 #[derive(Debug)]
 pub(crate) struct Holds {
     pub(crate) receive: Option<(usize, usize)>,
@@ -259,7 +259,7 @@ impl Connection {
     }
 
     /// What it holds of the pools.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn holds(&self) -> Holds {
         Holds {
             receive: self.input.as_deref().map(|input| (input.bytes().len(), input.footprint())),

@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use crate::exchange::Service;
 use crate::http::Method;
-use crate::{Error, Router, Sent};
+use crate::{Error, Request, Response, Result, Router, Sent};
 
 /// What a handler could know of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,8 +14,9 @@ pub(super) struct Seen {
     pub(super) target: String,
     pub(super) path: String,
     pub(super) host: Option<String>,
-    pub(super) fields: usize,
+    pub(super) fields: Vec<(String, Vec<u8>)>,
     pub(super) content: Vec<u8>,
+    pub(super) trailers: Vec<(String, Vec<u8>)>,
 }
 
 /// The state of the application.
@@ -23,6 +25,65 @@ pub(super) struct App {
     /// Every request that got as far as the middleware, refused ones included.
     pub(super) seen: Vec<Seen>,
     stash: Option<Sent>,
+}
+
+/// An application that remembers what it saw.
+pub(super) trait Witness: Service {
+    fn seen(&self) -> &[Seen];
+
+    /// Forgets everything that earlier requests have left behind.
+    fn forget(&mut self);
+}
+
+impl Witness for Router<App> {
+    fn seen(&self) -> &[Seen] {
+        &self.state().seen
+    }
+
+    fn forget(&mut self) {
+        *self.state_mut() = App::default();
+    }
+}
+
+impl Seen {
+    pub(super) fn new(req: &Request<'_>) -> Self {
+        Self {
+            method: req.method(),
+            target: req.target().to_owned(),
+            path: req.path().to_owned(),
+            host: req.host().map(str::to_owned),
+            fields: req.headers().iter().map(|(name, value)| (name.to_owned(), value.to_vec())).collect(),
+            content: req.body().to_vec(),
+            trailers: req.trailers().iter().map(|(name, value)| (name.to_owned(), value.to_vec())).collect(),
+        }
+    }
+}
+
+/// An application that takes every content and sends it back.
+#[derive(Debug, Default)]
+pub(super) struct Echo(Vec<Seen>);
+
+impl Service for Echo {
+    fn call(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent> {
+        self.0.push(Seen::new(&request));
+        // Given away, so that what is large is spliced in.
+        response.send(request.body().to_vec())
+    }
+
+    fn refuse(&mut self, request: Request<'_>, error: Error, _: Response<'_>) -> Result<Sent> {
+        self.0.push(Seen::new(&request));
+        Err(error)
+    }
+}
+
+impl Witness for Echo {
+    fn seen(&self) -> &[Seen] {
+        &self.0
+    }
+
+    fn forget(&mut self) {
+        self.0.clear();
+    }
 }
 
 /// Content that is spliced into the output instead of being copied.
@@ -34,14 +95,7 @@ pub(super) const INJECTED: &str = "X-Injected";
 pub(super) fn router() -> Router<App> {
     let mut app = Router::new(App::default());
     app.with(|app: &mut App, req, res| {
-        app.seen.push(Seen {
-            method: req.method(),
-            target: req.target().to_owned(),
-            path: req.path().to_owned(),
-            host: req.host().map(str::to_owned),
-            fields: req.headers().len(),
-            content: req.body().to_vec(),
-        });
+        app.seen.push(Seen::new(req));
         ControlFlow::Continue(res.header("X-Kept", "by middleware"))
     });
     app.get("/", |_, _, res| res.text("hello"));
@@ -73,7 +127,10 @@ fn faults(app: &mut Router<App>) {
         let number: u8 = "secret".parse()?;
         res.text(number.to_string())
     });
-    app.any("/panic", |_, _, _| panic!("as asked"));
+    // libFuzzer takes every panic for a finding, caught or not.
+    if cfg!(not(fuzzing)) {
+        app.any("/panic", |_, _, _| panic!("as asked"));
+    }
     app.get("/half", |_, _, res| {
         let mut body = res.header("X-Lost", "by the roll-back").start()?;
         body.write("half of the content")?;
@@ -162,6 +219,7 @@ fn shapes(app: &mut Router<App>) {
     app.get("/close/replaced", |_, _, res| {
         res.header("Connection", "close").header("connection", "keep-alive").text("stays")
     });
+    app.get("/close/almost", |_, _, res| res.header("Connection", "\u{a0}close").text("stays"));
     app.get("/date", |_, _, res| res.header("Date", "Thu, 01 Jan 1970 00:00:00 GMT").text("old"));
     app.get("/204", |_, _, res| res.status(204).empty());
     app.get("/204/content", |_, _, res| res.status(204).header("Content-Length", "3").text("abc"));

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::app::{self, App, Seen};
+use super::app::{self, App, Seen, Witness};
 use super::reader::{self, Reply};
 use crate::Router;
 use crate::config::Config;
 use crate::exchange::CloseReason;
 use crate::http::{Method, Moment};
-use crate::limits::HIGH_WATER;
+use crate::limits::{CONTENT_BUFFER, HIGH_WATER, POOL_BYTES, RECEIVE_BUFFER};
 use crate::sessions::Session;
 use crate::testing::{Connected, Pipe, VirtualLoop, Wire};
 
@@ -24,8 +24,8 @@ pub(super) enum Fate {
 }
 
 /// A connection, its application and the loop.
-pub(super) struct Bench {
-    pub(super) router: Router<App>,
+pub(super) struct Bench<A = Router<App>> {
+    pub(super) router: A,
     /// What we sent.
     pub(super) sent: Vec<u8>,
     /// The broken message begins like a HEAD request.
@@ -40,9 +40,16 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new(config: Config) -> Self {
+        Self::of(app::router(), config)
+    }
+}
+
+impl<A: Witness> Bench<A> {
+    /// A connection of another application.
+    pub(super) fn of(app: A, config: Config) -> Self {
         let mut virtual_loop = VirtualLoop::new(config);
         Self {
-            router: app::router(),
+            router: app,
             sent: Vec::new(),
             broken_head: false,
             most_owed: 0,
@@ -62,7 +69,7 @@ impl Bench {
         assert!(sessions.is_empty());
         self.check_pools();
         self.connection = self.virtual_loop.connect();
-        self.router.state_mut().seen.clear();
+        self.router.forget();
         self.sent.clear();
         (self.most_owed, self.reason) = (0, None);
     }
@@ -159,6 +166,15 @@ impl Bench {
         assert!(deadline >= sessions.now(), "the deadline {deadline:?} is past at {:?}", sessions.now());
         let bound = HIGH_WATER + sessions.config.max_response_buffer.max(app::LARGE) + 1024;
         assert!(connection.owed() <= bound, "{} bytes are owed", connection.owed());
+        // A vector that grows doubles. What has come may be decoded at once, and overshoot the content by an input; what
+        // was only announced costs nothing.
+        let input = 2 * (sessions.config.max_head + RECEIVE_BUFFER);
+        let content = wire.taken.min(sessions.config.max_content as usize);
+        let bounds = [input, 4 * bound, 2 * input + 4 * (content + CONTENT_BUFFER)];
+        let holds = connection.holds();
+        let footprints = [holds.receive, holds.output, holds.incoming].map(|held| held.map_or(0, |(_, memory)| memory));
+        let within = footprints.iter().zip(bounds).all(|(bytes, bound)| *bytes <= bound);
+        assert!(within, "{footprints:?} bytes of memory, and not more than {bounds:?} are allowed");
         assert!(!(wire.is_readable() && connection.wants_read()), "it sleeps though it wants to read and could");
         assert!(connection.output().is_none() || wire.window == 0, "it sleeps though it owes and could write");
         if connection.output().is_none() && connection.has_no_input() {
@@ -172,6 +188,8 @@ impl Bench {
         let pools = self.virtual_loop.sessions().pools();
         let lent = (pools.receive.lent(), pools.output.lent(), pools.incoming.lent());
         assert_eq!(lent, (0, 0, 0), "buffers were not given back");
+        let idle = pools.receive.idle_bytes() + pools.output.idle_bytes() + pools.incoming.idle_bytes();
+        assert!(idle <= POOL_BYTES, "{idle} bytes lie idle");
     }
 
     // ---- what came of it --------------------------------------------------------------------------------------------
@@ -201,7 +219,7 @@ impl Bench {
     }
 
     pub(super) fn seen(&self) -> &[Seen] {
-        &self.router.state().seen
+        self.router.seen()
     }
 
     /// All replies; each belongs to the request of the same place, and one more tells of a broken message.

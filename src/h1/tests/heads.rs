@@ -81,6 +81,7 @@ fn methods() {
         ("lower case is another method", b"get / HTTP/1.1\r\nHost: a\r\n\r\n", &["501"], Errs),
         ("mixed case", b"Get / HTTP/1.1\r\nHost: a\r\n\r\n", &["501"], Errs),
         ("an unknown method", b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n", &["501"], Errs),
+        ("a method that begins like HEAD", b"HEADS / HTTP/1.1\r\nHost: a\r\n\r\n", &["501"], Errs),
         ("CONNECT", b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", &["501"], Errs),
         ("CONNECT with a path", b"CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", &["501"], Errs),
         ("TRACE", b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", &["405"], Open),

@@ -4,6 +4,7 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) status: u16,
+    pub(super) reason: String,
     pub(super) fields: Vec<(String, String)>,
     pub(super) content: Vec<u8>,
     /// How many `100 Continue` came before it.
@@ -21,9 +22,9 @@ impl Reply {
     }
 
     /// Whether it announces the end of the connection.
-    #[track_caller]
     pub(super) fn closes(&self) -> bool {
-        self.field("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        let mut lines = self.fields.iter().filter(|(line, _)| line.eq_ignore_ascii_case("Connection"));
+        lines.any(|(_, value)| value.split(", ").any(|option| option.eq_ignore_ascii_case("close")))
     }
 
     pub(super) fn text(&self) -> String {
@@ -31,28 +32,32 @@ impl Reply {
     }
 }
 
-/// Reads all replies in `bytes`. `is_head` tells whether the n-th request was a HEAD.
+/// Reads all replies in `bytes`. `is_head` tells whether the n-th request was a HEAD. A 100 at the end belongs to a reply
+/// that is still to come.
 #[track_caller]
 pub(super) fn read_all(mut bytes: &[u8], is_head: impl Fn(usize) -> bool) -> Vec<Reply> {
     let mut replies = Vec::new();
     while !bytes.is_empty() {
-        replies.push(read(&mut bytes, is_head(replies.len())));
+        replies.extend(read(&mut bytes, is_head(replies.len())));
     }
     replies
 }
 
 #[track_caller]
-fn read(bytes: &mut &[u8], is_head: bool) -> Reply {
+fn read(bytes: &mut &[u8], is_head: bool) -> Option<Reply> {
     let mut continues = 0;
     loop {
-        let (status, fields) = read_head(bytes);
+        let (status, reason, fields) = read_head(bytes);
         if status == 100 {
             assert!(fields.is_empty(), "a 100 has no fields here: {fields:?}");
             continues += 1;
+            if bytes.is_empty() {
+                return None;
+            }
             continue;
         }
         assert!(status >= 200, "an interim reply that nobody expects: {status}");
-        let mut reply = Reply { status, fields, content: Vec::new(), continues };
+        let mut reply = Reply { status, reason, fields, content: Vec::new(), continues };
         assert_eq!(reply.field("Transfer-Encoding"), None);
         assert!(reply.field("Date").is_some_and(|date| date.len() == 29 && date.ends_with(" GMT")), "{reply:?}");
         let length = reply.field("Content-Length").map(|value| {
@@ -74,12 +79,12 @@ fn read(bytes: &mut &[u8], is_head: bool) -> Reply {
         let (content, rest) = bytes.split_at(expected);
         reply.content = content.to_vec();
         *bytes = rest;
-        return reply;
+        return Some(reply);
     }
 }
 
 #[track_caller]
-fn read_head(bytes: &mut &[u8]) -> (u16, Vec<(String, String)>) {
+fn read_head(bytes: &mut &[u8]) -> (u16, String, Vec<(String, String)>) {
     let shown = bytes[..bytes.len().min(300)].escape_ascii();
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
     let end = end.unwrap_or_else(|| panic!("no reply head: {shown}"));
@@ -90,12 +95,13 @@ fn read_head(bytes: &mut &[u8]) -> (u16, Vec<(String, String)>) {
     assert!(code.len() == 3 && !reason.contains(['\r', '\n', '\0']), "status line: {status:?}");
     let fields = lines.map(|line| {
         let (name, value) = line.split_once(": ").unwrap_or_else(|| panic!("no field line: {line:?} in {shown}"));
-        assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') && !name.is_empty(), "{line:?}");
-        assert!(!value.bytes().any(|byte| byte.is_ascii_control()), "{line:?}");
-        (name.to_owned(), value.to_owned())
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        assert!(name.bytes().all(is_token) && !name.is_empty(), "{line:?}");
+        assert!(!value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t'), "{line:?}");
+        (name.to_owned(), value.trim_matches([' ', '\t']).to_owned())
     });
     let fields = fields.collect();
     let status = code.parse().unwrap_or_else(|_| panic!("no status code: {code:?}"));
     *bytes = &bytes[end + 4..];
-    (status, fields)
+    (status, reason.to_owned(), fields)
 }

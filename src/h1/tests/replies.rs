@@ -196,6 +196,16 @@ fn a_handler_that_closes_says_so_and_does() {
     bench.restart();
 }
 
+/// Only space and tab are white space in HTTP (RFC 9110 §5.6.3).
+#[test]
+fn a_close_behind_a_no_break_space_closed_all_the_same() {
+    let mut bench = bench();
+    bench.send(get("/close/almost")).send(get("/"));
+    assert_eq!((bench.statuses(), bench.fate()), (vec![200, 200], Fate::Open));
+    assert_eq!(bench.replies()[0].field("Connection"), Some("\u{a0}close"));
+    bench.restart();
+}
+
 #[test]
 fn a_close_that_the_handler_took_back_closed_all_the_same() {
     for path in ["/close/removed", "/close/replaced"] {

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::bench::{Bench, Fate, small};
+use super::fuzzing;
 use crate::config::Config;
 
 /// A row: name, bytes in, replies out, what becomes of the connection.
@@ -44,7 +45,11 @@ pub(super) fn run_with(config: Config, table: &[Row<'_>]) {
     let mut failed = Vec::new();
     for row in table {
         let mut bench = Bench::new(config.clone());
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run_row(&mut bench, row))) {
+        let runs = || {
+            run_row(&mut bench, row);
+            fuzzing::sow(row.1);
+        };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(runs)) {
             let text = panic.downcast_ref::<String>().cloned();
             let Some(text) = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())) else {
                 resume_unwind(panic)
