@@ -5,7 +5,7 @@ mod support;
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::ops::ControlFlow;
 use std::panic::panic_any;
 use std::sync::{Arc, Once};
@@ -237,6 +237,50 @@ fn take(running: &mut Running<()>, client: &mut Client, count: usize) -> Vec<u8>
     bytes
 }
 
+/// The clock is read once a tick. Whoever had its turn behind a handler that blocked the loop was timed from before it.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_client_was_cut_because_a_handler_had_blocked_the_loop() {
+    let hand = Hand::default();
+    let (clock, blocked) = (hand.clone(), hand.clone());
+    let (gate, door) = gate();
+    let server = TestServer::start_on(
+        move || Ok(Server::bind("127.0.0.1:0")?.clock(clock)),
+        move |app, config| {
+            basics(app);
+            app.get("/gate", move |_, _, res| {
+                door.pass();
+                res.empty()
+            });
+            app.get("/block", move |_, _, res| {
+                blocked.advance(Duration::from_secs(11));
+                res.empty()
+            });
+            app.post("/echo", |_, req, res| res.send(req.body()));
+            assert!(config.content_timeout < Duration::from_secs(11));
+        },
+    );
+    let (mut holder, mut blocker, mut victim) = (server.connect(), server.connect(), server.connect());
+    let mut other = server.connect();
+    // Both requests wait while the loop stands at the gate: so they come in one tick, in this order.
+    holder.get("/gate");
+    gate.wait();
+    blocker.get("/block");
+    blocker.wait_delivered();
+    victim.send("POST /echo HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+    victim.wait_delivered();
+    gate.open();
+    assert_eq!(blocker.reply().status, 200);
+    let mut interim = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+    victim.socket().read_exact(&mut interim).expect("it may go on");
+    // More ticks, in which the victim could be cut.
+    for _ in 0..3 {
+        assert_eq!(other.ask("/hello/other").text(), "hello other");
+    }
+    victim.send("half");
+    assert_eq!(victim.reply().text(), "half");
+}
+
 /// Linux announces room only when a third of the send buffer is free, and that is more than this client reads within the
 /// send timeout: twice `STEP`.
 #[test]
@@ -271,11 +315,12 @@ fn a_client_that_reads_slowly_but_steadily_was_idle() {
         turn(&mut running);
     }
 
-    // One that takes nothing more is cut. It may still be given what fits because of what it took before.
+    // One that takes nothing more is cut. It may still be given what fits because of what it took before, and a leap of
+    // time looks like a loop that was blocked.
     drop(client);
     let mut client = ask();
     take(&mut running, &mut client, STEP);
-    for _ in 0..3 {
+    for _ in 0..8 {
         hand.advance(2 * PAUSE);
         turn(&mut running);
     }

@@ -29,6 +29,13 @@ impl Pace {
         self.due
     }
 
+    /// So much time does not count.
+    pub(crate) fn postpone(&mut self, by: Duration) {
+        if self.is_running() {
+            self.due = self.due + by;
+        }
+    }
+
     /// So many bytes went through; at `rate` bytes per second they buy time, of which at most `most` is kept.
     pub(crate) fn progress(&mut self, bytes: usize, now: Moment, rate: u32, most: Duration) {
         if rate == 0 {

@@ -18,7 +18,7 @@ use super::socket::{Socket, readiness};
 use super::{Decision, Hook, Server};
 use crate::exchange::{CloseReason, DrainCause, Endpoint, Service, Tick, guard};
 use crate::http::Moment;
-use crate::limits::{ACCEPT_BUDGET, EVENTS};
+use crate::limits::{ACCEPT_BUDGET, EVENTS, WHEEL_SLOT};
 use crate::sessions::Sessions;
 
 /// mio's keys: sessions count up from 0 with their slab keys, everything else counts down.
@@ -38,6 +38,10 @@ pub(super) struct EventLoop {
     clock: Box<dyn Clock>,
     /// When the `Date` field changes.
     next_second: Moment,
+    /// The last tick had something to do, and may have taken long.
+    was_busy: bool,
+    /// The longest time that was slept since the clock was read; `None`: any.
+    may_have_slept: Option<Duration>,
 
     on_connection: Option<Hook>,
     pub(super) acceptor: Acceptor,
@@ -75,6 +79,8 @@ impl EventLoop {
             signals,
             poll,
             next_second: Moment::ZERO,
+            was_busy: false,
+            may_have_slept: None,
             on_connection,
             acceptor,
             sessions: Sessions::new(config, observer, clock.now(), clock.wall_clock()),
@@ -96,6 +102,7 @@ impl EventLoop {
         self.wait(max_wait)?;
         self.read_clock();
         let events = self.take_events();
+        self.was_busy = events > 0;
         self.accept();
         self.sessions.pump_runnable(service);
         self.sessions.expire_deadlines(service);
@@ -118,8 +125,12 @@ impl EventLoop {
         let due = self.next_deadline();
         let timeout = match (due, max_wait) {
             (Some(due), Some(max_wait)) => Some(due.min(max_wait)),
+            // The last tick may have taken long; how long, the clock says only after the next sleep.
+            (Some(due), None) if self.was_busy => Some(due.min(WHEEL_SLOT)),
             (due, max_wait) => due.or(max_wait),
         };
+        // Who turns the loop by hand may have slept elsewhere, for as long as it was told that it may.
+        self.may_have_slept = if max_wait.is_some() { due } else { timeout };
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {
                 self.events.clear();
@@ -142,6 +153,12 @@ impl EventLoop {
     /// The only place that asks what time it is.
     fn read_clock(&mut self) {
         let now = self.clock.now();
+        let passed = now.since(self.sessions.now());
+        let late = passed.saturating_sub(self.may_have_slept.unwrap_or(Duration::MAX));
+        if late > WHEEL_SLOT {
+            log::debug!("the last tick took {late:?}: a handler has blocked the loop");
+            self.sessions.forgive(late);
+        }
         self.sessions.set_now(now);
         if now >= self.next_second {
             let wall_clock = self.clock.wall_clock();

@@ -85,6 +85,15 @@ impl<T> Sessions<T> {
         self.now
     }
 
+    /// The last tick took so long that nobody could be heard. Who had a turn in it was timed from its beginning; that is
+    /// made good.
+    #[cold]
+    pub(crate) fn forgive(&mut self, late: Duration) {
+        let now = self.now;
+        let turned = self.slab.iter_mut().filter(|(_, session)| session.activity == now);
+        turned.for_each(|(_, session)| session.forgive(late));
+    }
+
     /// Another tick: until the next one it is `now`.
     #[inline]
     pub(crate) const fn set_now(&mut self, now: Moment) {

@@ -1,6 +1,7 @@
 //! A session: the transport, what the kernel said of it, and the connection whose bytes it carries.
 
 use std::io::{self, ErrorKind, IoSlice};
+use std::time::Duration;
 
 use super::deadlines::TimerLink;
 use super::readiness::Readiness;
@@ -71,6 +72,12 @@ impl<T> Session<T> {
             queued: false,
             closed: false,
         }
+    }
+
+    /// So much time does not count: the loop did not listen.
+    pub(super) fn forgive(&mut self, late: Duration) {
+        self.activity = self.activity + late;
+        self.connection.forgive(late);
     }
 
     /// When [`expire`](Self::expire) must be called, if nothing happens until then.

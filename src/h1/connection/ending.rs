@@ -1,5 +1,7 @@
 //! The end of a connection, and the deadlines that lead there.
 
+use std::time::Duration;
+
 use super::{Connection, Context, End, Reading, Writing};
 use crate::buffer::Receive;
 use crate::config::Config;
@@ -148,6 +150,17 @@ impl Connection {
                 Timeout::Content
             }
             _ => Timeout::Idle,
+        }
+    }
+
+    /// So much time does not count: nobody listened.
+    pub(crate) fn forgive(&mut self, late: Duration) {
+        self.began = self.began + late;
+        if let Reading::Body(incoming) | Reading::DiscardContent(incoming) = &mut self.reading {
+            incoming.pace.postpone(late);
+        }
+        if let Some(output) = &mut self.output {
+            output.pace.postpone(late);
         }
     }
 
