@@ -15,6 +15,8 @@ mod readiness;
 mod session;
 #[cfg(test)]
 mod simulation;
+#[cfg(all(test, feature = "json"))]
+mod tests;
 mod transport;
 
 use std::collections::VecDeque;
@@ -175,12 +177,10 @@ impl<T> Sessions<T> {
     /// Has everyone read although no event says that there is something.
     pub(crate) fn look_at_all(&mut self) {
         let keys: Vec<usize> = self.slab.iter().map(|(key, _)| key).collect();
-        keys.into_iter().for_each(|key| self.look_at(key));
-    }
-
-    fn look_at(&mut self, key: usize) {
-        self.slab[key].readiness.readable = true;
-        self.make_runnable(key);
+        for key in keys {
+            self.slab[key].readiness.readable = true;
+            self.make_runnable(key);
+        }
     }
 
     // ---- the end ----------------------------------------------------------------------------------------------------
@@ -217,9 +217,6 @@ impl<T: Transport> Sessions<T> {
         let key = self.slab.insert(session);
         self.wheel.arm(&mut self.slab, key, deadline);
         self.watch.tell(|observer| observer.connection_opened(id, &peer));
-        if self.draining {
-            self.look_at(key);
-        }
     }
 
     /// Gives a turn to everyone who is runnable now; who becomes so meanwhile has it in the next tick.

@@ -4,6 +4,8 @@
 mod pipe;
 mod reply;
 mod request;
+#[cfg(test)]
+mod tests;
 mod virtual_loop;
 
 use std::fmt;
@@ -17,7 +19,7 @@ pub(crate) use pipe::{Pipe, Wire};
 pub(crate) use virtual_loop::{Connected, VirtualLoop};
 
 use crate::config::Config;
-use crate::exchange::{CloseReason, Service};
+use crate::exchange::{CloseReason, Endpoint, Observer, Service};
 use crate::http::Method;
 
 /// A client that speaks to an application in memory, for its tests.
@@ -25,6 +27,10 @@ use crate::http::Method;
 /// Requests go in as values or as bytes, replies come out as values or as bytes; between them stands all that stands
 /// there behind a socket, limits and timeouts included. Time is virtual: it passes in [`advance`](Self::advance), and
 /// begins at the moment that RFC 9110 uses as its example.
+///
+/// It has one connection at a time; several clients that share an application take turns by
+/// [`connect_from`](Self::connect_from). A handler that panics, by an `assert!` too, is a 500 as it is behind a socket:
+/// look at the status, or [watch](Self::observer) for errors.
 ///
 /// ```
 /// use monoloop::{Router, TestClient};
@@ -78,6 +84,33 @@ impl<A: Service> TestClient<A> {
         let mut virtual_loop = VirtualLoop::new(config);
         let connection = virtual_loop.connect();
         Self { app, virtual_loop, connection }
+    }
+
+    /// Sets who watches: an observer hears of each error that a handler returned, also of the text that is never sent.
+    ///
+    /// ```
+    /// # use monoloop::{Error, Router, TestClient, server::{ConnectionId, Observer}};
+    /// # use std::{cell::RefCell, rc::Rc};
+    /// #[derive(Clone, Default)]
+    /// struct Errors(Rc<RefCell<Vec<String>>>);
+    ///
+    /// impl Observer for Errors {
+    ///     fn request_failed(&mut self, _: ConnectionId, error: &Error) {
+    ///         self.0.borrow_mut().push(format!("{error:?}"));
+    ///     }
+    /// }
+    ///
+    /// let mut app = Router::new(());
+    /// app.get("/", |_, _, res| res.text("a".parse::<u8>()?.to_string()));
+    /// let errors = Errors::default();
+    /// let mut client = TestClient::new(app).observer(errors.clone());
+    /// assert_eq!(client.get("/").send().status(), 500);
+    /// assert!(errors.0.borrow()[0].contains("invalid digit"));
+    /// ```
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.virtual_loop.watch(Box::new(observer));
+        self
     }
 
     /// The application.
@@ -182,10 +215,31 @@ impl<A: Service> TestClient<A> {
     }
 
     /// Opens another connection; the one before is left as by [`reset`](Self::reset).
+    ///
+    /// # Panics
+    /// If the server drains: it takes no more.
+    #[track_caller]
     pub fn reconnect(&mut self) -> &mut Self {
-        self.reset();
+        self.leave();
         self.connection = self.virtual_loop.connect();
         self
+    }
+
+    /// As [`reconnect`](Self::reconnect), from another place: an address and a port, or a unix socket.
+    ///
+    /// # Panics
+    /// If the server drains.
+    #[track_caller]
+    pub fn connect_from(&mut self, peer: impl Into<Endpoint>) -> &mut Self {
+        self.leave();
+        self.connection = self.virtual_loop.connect_from(peer.into());
+        self
+    }
+
+    #[track_caller]
+    fn leave(&mut self) {
+        assert!(!self.virtual_loop.is_draining(), "a server that drains takes no more connections");
+        self.reset();
     }
 
     /// Whether the server has closed its side, so that no other reply can come.
@@ -206,7 +260,7 @@ impl<A: Service> TestClient<A> {
 
     // ---- time -------------------------------------------------------------------------------------------------------
 
-    /// Time passes, and with it the timeouts.
+    /// Time passes, and with it the timeouts. It ends some thirty years after its beginning.
     pub fn advance(&mut self, time: Duration) -> &mut Self {
         self.virtual_loop.wait(&mut self.app, time);
         self

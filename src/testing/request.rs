@@ -20,25 +20,48 @@ pub struct TestRequest<'c, A> {
     method: Method,
     head: String,
     has_host: bool,
+    /// A Content-Length or a Transfer-Encoding was set by hand.
+    has_framing: bool,
     content: Option<Vec<u8>>,
+    /// Field lines to come behind the content.
+    trailers: String,
 }
 
 impl<'c, A: Service> TestRequest<'c, A> {
     pub(super) fn new(client: &'c mut TestClient<A>, method: Method, target: &str) -> Self {
         let head = format!("{method} {target} HTTP/1.1\r\n");
-        Self { client, method, head, has_host: false, content: None }
+        Self { client, method, head, has_host: false, has_framing: false, content: None, trailers: String::new() }
     }
 
     /// Adds a field line, beside earlier ones of this name. `Host: localhost` and the `Content-Length` are there by
-    /// themselves.
+    /// themselves, unless they are set here.
     ///
     /// # Panics
     /// If it is no field line: to send one that is broken, [write](TestClient::write) it.
     #[track_caller]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        assert!(is_token(name.as_bytes()) && is_field_value(value.as_bytes()), "no field line: {name:?}: {value:?}");
         self.has_host |= name.eq_ignore_ascii_case("host");
-        self.head += &format!("{name}: {value}\r\n");
+        self.has_framing |= ["content-length", "transfer-encoding"].iter().any(|it| name.eq_ignore_ascii_case(it));
+        self.head += &field_line(name, value);
+        self
+    }
+
+    /// Adds a trailer: a field line that comes behind the content, which is sent chunked then.
+    ///
+    /// ```
+    /// # use monoloop::{Router, TestClient};
+    /// # let mut app = Router::new(());
+    /// # app.post("/upload", |_, req, res| res.text(req.trailer("Content-Digest").unwrap_or("none")));
+    /// # let mut client = TestClient::new(app);
+    /// let reply = client.post("/upload").body("hello").trailer("Content-Digest", "sha-256=:LPJNul:").send();
+    /// assert_eq!(reply.text(), "sha-256=:LPJNul:");
+    /// ```
+    ///
+    /// # Panics
+    /// If it is no field line.
+    #[track_caller]
+    pub fn trailer(mut self, name: &str, value: &str) -> Self {
+        self.trailers += &field_line(name, value);
         self
     }
 
@@ -66,20 +89,29 @@ impl<'c, A: Service> TestRequest<'c, A> {
     }
 
     /// Sends it and gives the reply. If the server has closed its side of the connection, another one is opened first.
-    /// Bytes that were there before and not read are dropped.
+    /// Bytes of earlier replies that were not read are dropped; what was [written](TestClient::write) before stands in
+    /// front of this request.
     ///
     /// # Panics
     /// If no whole reply comes.
     #[track_caller]
     pub fn send(self) -> TestReply {
-        let Self { client, method, mut head, has_host, content } = self;
+        let Self { client, method, mut head, has_host, has_framing, content, trailers } = self;
         if !has_host {
             head += "Host: localhost\r\n";
         }
-        if let Some(content) = &content {
-            head += &format!("Content-Length: {}\r\n", content.len());
-        }
-        let message = [head.as_bytes(), b"\r\n", &content.unwrap_or_default()].concat();
+        let body = match content {
+            content if !trailers.is_empty() => {
+                head += "Transfer-Encoding: chunked\r\n";
+                chunked(&content.unwrap_or_default(), &trailers)
+            }
+            Some(content) if !has_framing => {
+                head += &format!("Content-Length: {}\r\n", content.len());
+                content
+            }
+            content => content.unwrap_or_default(),
+        };
+        let message = [head.as_bytes(), b"\r\n", &body].concat();
         if client.is_half_closed() {
             client.reconnect();
         }
@@ -89,12 +121,27 @@ impl<'c, A: Service> TestRequest<'c, A> {
             return reply;
         }
         let line = head.lines().next().unwrap_or_default();
-        panic!(
-            "no reply to {line}: {:?} came, the connection has ended: {:?}",
-            client.read().escape_ascii(),
-            client.ended()
-        )
+        let came = client.read().escape_ascii().to_string();
+        panic!("no reply to {line}: {came:?} came, and the connection has ended: {:?}", client.ended())
     }
+}
+
+#[track_caller]
+fn field_line(name: &str, value: &str) -> String {
+    assert!(is_token(name.as_bytes()) && is_field_value(value.as_bytes()), "no field line: {name:?}: {value:?}");
+    format!("{name}: {value}\r\n")
+}
+
+/// `content` as one chunk, and what stands behind it.
+fn chunked(content: &[u8], trailers: &str) -> Vec<u8> {
+    let mut body = Vec::new();
+    if !content.is_empty() {
+        body.extend_from_slice(format!("{:x}\r\n", content.len()).as_bytes());
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("0\r\n{trailers}\r\n").as_bytes());
+    body
 }
 
 impl<A> fmt::Debug for TestRequest<'_, A> {

@@ -3,7 +3,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::pipe::{Link, Pipe, Wire};
 use crate::config::Config;
-use crate::exchange::{Endpoint, Service};
+use crate::exchange::{Endpoint, Observer, Service, Watch};
 use crate::http::Moment;
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 use crate::sessions::Session;
@@ -14,6 +14,9 @@ const BEGIN: Duration = Duration::from_secs(784_111_777);
 
 /// The same moment on the clock of the loop. Not zero, which stands for "never" in places.
 const START: Moment = Moment::from_nanos(1_000_000_000);
+
+/// Where virtual time ends: the wheel counts its turns in 32 bits, which last for 34 years.
+const END: Moment = Moment::from_nanos(30 * 365 * 86_400 * 1_000_000_000);
 
 /// No session needs so many ticks for what is there; if one does, it never comes to rest.
 const MAX_TICKS: usize = 1_000_000;
@@ -50,12 +53,16 @@ impl VirtualLoop {
         self.sessions.now()
     }
 
-    /// A new connection.
+    /// A new connection, from a port of its own.
     pub(crate) fn connect(&mut self) -> Connected {
-        let end = |port| Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        let peer = end(self.next_port);
+        let peer = loopback(self.next_port);
         self.next_port = self.next_port.checked_add(1).unwrap_or(49_152);
-        let connected = Connected { link: Link::new(end(80)), key: self.sessions.vacant_key() };
+        self.connect_from(peer)
+    }
+
+    /// A new connection from `peer`.
+    pub(crate) fn connect_from(&mut self, peer: Endpoint) -> Connected {
+        let connected = Connected { link: Link::new(loopback(80)), key: self.sessions.vacant_key() };
         let (id, idle_timeout) = (self.sessions.next_id(), self.sessions.config.idle_timeout);
         self.sessions.open(connected.link.pipe(), peer, id, idle_timeout);
         connected
@@ -68,9 +75,14 @@ impl VirtualLoop {
         if ended { None } else { self.sessions.get(connected.key) }
     }
 
-    /// Does something to a connection as its client, tells the session what an edge-triggered poll would, and lets the
-    /// loop turn until it rests.
+    /// Does something to a connection as its client, and lets the loop turn until it rests.
     pub(crate) fn act(&mut self, connected: &Connected, service: &mut dyn Service, action: impl FnOnce(&mut Wire)) {
+        self.deliver(connected, action);
+        self.turn(service);
+    }
+
+    /// Does something to a connection as its client, and tells the session what an edge-triggered poll would.
+    pub(crate) fn deliver(&mut self, connected: &Connected, action: impl FnOnce(&mut Wire)) {
         let (before, after) = {
             let mut wire = connected.link.wire_mut();
             let before = (wire.inbound.len(), wire.window);
@@ -88,7 +100,6 @@ impl VirtualLoop {
         if !ended {
             self.sessions.tell(connected.key, event);
         }
-        self.turn(service);
     }
 
     /// Turns until nobody is runnable.
@@ -104,9 +115,9 @@ impl VirtualLoop {
         panic!("the loop does not come to rest");
     }
 
-    /// Time passes; deadlines that pass with it are felt on time.
+    /// Time passes, though not beyond its end; deadlines that pass with it are felt on time.
     pub(crate) fn wait(&mut self, service: &mut dyn Service, duration: Duration) {
-        let until = self.now() + duration;
+        let until = (self.now() + duration).min(END);
         while let Some(due) = self.sessions.next_deadline().filter(|due| *due <= until) {
             self.set_now(due.max(self.now()));
             self.turn(service);
@@ -119,10 +130,23 @@ impl VirtualLoop {
         self.sessions.set_date(UNIX_EPOCH + BEGIN + now.since(START));
     }
 
+    pub(crate) const fn is_draining(&self) -> bool {
+        self.sessions.draining
+    }
+
+    /// Sets who watches.
+    pub(crate) fn watch(&mut self, observer: Box<dyn Observer>) {
+        self.sessions.watch = Watch::new(Some(observer));
+    }
+
     /// Begins to drain.
     pub(crate) fn drain(&mut self, service: &mut dyn Service) {
         self.sessions.draining = true;
         self.sessions.look_at_all();
         self.turn(service);
     }
+}
+
+fn loopback(port: u16) -> Endpoint {
+    Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }

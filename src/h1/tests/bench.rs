@@ -126,6 +126,11 @@ impl<A: Witness> Bench<A> {
         self.look()
     }
 
+    /// What is left is cut; gives the number of those that were still owed something.
+    pub(super) fn cut(&mut self) -> usize {
+        self.virtual_loop.sessions_mut().cut()
+    }
+
     /// The server drains from now on, but has not yet looked at anybody.
     pub(super) const fn set_draining(&mut self) {
         self.virtual_loop.sessions_mut().draining = true;

@@ -282,6 +282,20 @@ fn a_drain_answered_only_the_first_of_a_pipeline() {
 }
 
 #[test]
+fn a_cut_counts_whom_it_costs_something() {
+    let mut bench = bench();
+    bench.drain();
+    assert_eq!((bench.fate(), bench.cut()), (Fate::Lingers, 0), "it has only to notice that it is over");
+    bench.restart();
+    assert_eq!(bench.cut(), 1, "it was told nothing");
+    bench.restart();
+    bench.set_window(0);
+    bench.send("broken\r\n\r\n");
+    assert_eq!(bench.cut(), 1, "its reply had not left");
+    bench.restart();
+}
+
+#[test]
 fn an_idle_connection_owns_nothing() {
     let mut bench = bench();
     bench.check_pools();

@@ -1,0 +1,51 @@
+//! Turns, one by one.
+
+use crate::limits::{MAX_READ, TURN_BYTES, TURN_REQUESTS};
+use crate::testing::{Connected, VirtualLoop};
+use crate::{Config, Router};
+
+/// A loop with a router that counts, and two connections.
+fn two() -> (VirtualLoop, Router<u32>, [Connected; 2]) {
+    let mut app = Router::new(0);
+    app.get("/", |count, _, res| {
+        *count += 1;
+        res.text(count.to_string())
+    });
+    app.post("/", |_, req, res| res.text(req.body().len().to_string()));
+    let mut virtual_loop = VirtualLoop::new(Config { max_content: 10 << 20, ..Config::default() });
+    let both = [virtual_loop.connect(), virtual_loop.connect()];
+    (virtual_loop, app, both)
+}
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+#[test]
+fn a_turn_ends_after_so_many_requests_and_the_neighbour_has_its_own() {
+    let (mut virtual_loop, mut app, [busy, other]) = two();
+    virtual_loop.deliver(&busy, |wire| wire.inbound.extend(GET.repeat(5 * TURN_REQUESTS).bytes()));
+    virtual_loop.deliver(&other, |wire| wire.inbound.extend(GET.bytes()));
+    virtual_loop.sessions_mut().pump_runnable(&mut app);
+    assert_eq!(*app.state() as usize, TURN_REQUESTS + 1);
+    assert!(!other.link.wire().outbound.is_empty(), "it did not wait for more than a turn");
+    assert_eq!(virtual_loop.sessions().runnable(), 1);
+    virtual_loop.turn(&mut app);
+    assert_eq!(*app.state() as usize, 5 * TURN_REQUESTS + 1);
+}
+
+#[test]
+fn a_turn_ends_after_so_many_bytes_and_the_neighbour_has_its_own() {
+    const LENGTH: usize = 4 << 20;
+    let (mut virtual_loop, mut app, [busy, other]) = two();
+    let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {LENGTH}\r\n\r\n");
+    virtual_loop.deliver(&busy, |wire| {
+        wire.inbound.extend(head.bytes());
+        wire.inbound.extend(std::iter::repeat_n(b'x', LENGTH));
+    });
+    virtual_loop.deliver(&other, |wire| wire.inbound.extend(GET.bytes()));
+    virtual_loop.sessions_mut().pump_runnable(&mut app);
+    let taken = busy.link.wire().taken;
+    assert!((TURN_BYTES..TURN_BYTES + MAX_READ).contains(&taken), "{taken} bytes in a turn");
+    assert!(!other.link.wire().outbound.is_empty(), "it did not wait for more than a turn");
+    virtual_loop.turn(&mut app);
+    assert!(busy.link.wire().outbound.ends_with(LENGTH.to_string().as_bytes()));
+}

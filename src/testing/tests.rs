@@ -1,0 +1,91 @@
+//! The client itself. What it tests is tested with it elsewhere: in `src/router/tests.rs` and `src/h1/tests`.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use crate::exchange::{CloseReason, Endpoint};
+use crate::http::Method;
+use crate::{Config, Router, TestClient};
+
+fn client() -> TestClient<Router<u32>> {
+    let mut app = Router::new(0);
+    app.get("/", |count, _, res| {
+        *count += 1;
+        res.text(count.to_string())
+    });
+    app.get("/peer", |_, req, res| res.text(req.peer().to_string()));
+    app.get("/big", |_, _, res| res.send(vec![b'x'; 1_000_000]));
+    app.post("/echo", |_, req, res| res.header("X-Trailer", req.trailer("x-t").unwrap_or("none")).send(req.body()));
+    TestClient::new(app)
+}
+
+#[test]
+fn requests_as_values() {
+    let mut client = client();
+    assert_eq!(client.get("/").header("Host", "other").send().text(), "1");
+    let head = client.head("/").send();
+    assert_eq!((head.status(), head.header("content-length"), head.body()), (200, Some("1"), &b""[..]));
+    let echo = client.post("/echo").body("hello").trailer("X-T", "told").send();
+    assert_eq!((echo.text(), echo.header("x-trailer")), ("hello", Some("told")));
+    assert_eq!(client.post("/echo").trailer("X-T", "alone").send().header("X-Trailer"), Some("alone"));
+    assert_eq!(client.post("/echo").header("Content-Length", "3").body("abc").send().text(), "abc");
+    assert_eq!(client.request(Method::Trace, "/").send().status(), 405);
+    assert_eq!(client.get("/big").send().body().len(), 1_000_000);
+    assert_eq!(*client.app().state(), 2);
+}
+
+#[test]
+fn a_connection_that_has_ended_is_replaced() {
+    let mut client = client();
+    assert_eq!(client.get("/").header("Connection", "close").send().text(), "1");
+    assert_eq!(client.ended(), Some(CloseReason::NotPersistent));
+    assert_eq!(client.get("/").send().text(), "2");
+    client.write("broken\r\n\r\n");
+    assert!(client.is_half_closed() && client.ended().is_none(), "it lingers");
+    assert_eq!(client.get("/").send().text(), "3");
+}
+
+#[test]
+fn each_connection_comes_from_a_port_of_its_own_or_from_where_one_says() {
+    let mut client = client();
+    assert_eq!(client.get("/peer").send().text(), "127.0.0.1:49152");
+    assert_eq!(client.reconnect().get("/peer").send().text(), "127.0.0.1:49153");
+    let address: SocketAddr = "192.0.2.1:7".parse().unwrap();
+    assert_eq!(client.connect_from(address).get("/peer").send().text(), "192.0.2.1:7");
+    assert_eq!(client.connect_from(Endpoint::Unix).get("/peer").send().text(), "unix");
+}
+
+#[test]
+fn a_missing_reply_says_what_came() {
+    let mut client = client();
+    client.set_window(12);
+    let panic = catch_unwind(AssertUnwindSafe(|| client.get("/").send())).unwrap_err();
+    let text = panic.downcast_ref::<String>().unwrap();
+    assert!(text.starts_with("no reply to GET / HTTP/1.1: \"HTTP/1.1 200\" came"), "{text}");
+}
+
+#[test]
+fn a_server_that_drains_takes_no_more_connections() {
+    let mut client = client();
+    client.drain();
+    assert!(client.is_half_closed());
+    assert!(catch_unwind(AssertUnwindSafe(|| client.get("/").send())).is_err());
+}
+
+/// The wheel counted its turns in 32 bits, and after 34 years nothing came up any more.
+#[test]
+fn advance_hung_at_the_end_of_time() {
+    let mut client = client();
+    client.advance(Duration::MAX);
+    assert_eq!(client.ended(), Some(CloseReason::IdleTimeout));
+    assert_eq!(client.get("/").send().text(), "1");
+    client.advance(Duration::from_secs(1)).advance(Duration::MAX);
+    assert_eq!(client.get("/").send().text(), "2");
+    let config = Config { idle_timeout: Duration::MAX, ..Config::default() };
+    let mut patient = TestClient::with_config(Router::new(()), config);
+    for _ in 0..3 {
+        patient.advance(Duration::from_secs(86_400 * 365));
+        assert_eq!(patient.get("/").send().status(), 404);
+    }
+}
