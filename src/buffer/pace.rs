@@ -29,6 +29,11 @@ impl Pace {
         self.due
     }
 
+    /// Runs at least as long as `other`.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.due = self.due.max(other.due);
+    }
+
     /// So much time does not count.
     pub(crate) fn postpone(&mut self, by: Duration) {
         if self.is_running() {

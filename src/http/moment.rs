@@ -20,6 +20,9 @@ impl Moment {
     /// The start of the clock.
     pub const ZERO: Self = Self(0);
 
+    /// Never: the last moment that can be counted.
+    pub const MAX: Self = Self(u64::MAX);
+
     /// The moment `nanos` nanoseconds after the start of the clock; 584 years fit.
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)

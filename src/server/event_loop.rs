@@ -40,8 +40,8 @@ pub(super) struct EventLoop {
     next_second: Moment,
     /// The last tick had something to do, and may have taken long.
     was_busy: bool,
-    /// The longest time that was slept since the clock was read; `None`: any.
-    may_have_slept: Option<Duration>,
+    /// When the clock is read again at the latest, give or take a slot, if nobody blocks the loop.
+    awake_by: Moment,
 
     on_connection: Option<Hook>,
     pub(super) acceptor: Acceptor,
@@ -80,7 +80,7 @@ impl EventLoop {
             poll,
             next_second: Moment::ZERO,
             was_busy: false,
-            may_have_slept: None,
+            awake_by: Moment::MAX,
             on_connection,
             acceptor,
             sessions: Sessions::new(config, observer, clock.now(), clock.wall_clock()),
@@ -122,15 +122,21 @@ impl EventLoop {
 
     /// Polls. A signal that interrupts it is an empty batch.
     fn wait(&mut self, max_wait: Option<Duration>) -> io::Result<()> {
-        let due = self.next_deadline();
+        let now = self.sessions.now();
+        let due = self.next_moment();
+        let soon = now + WHEEL_SLOT;
         let timeout = match (due, max_wait) {
-            (Some(due), Some(max_wait)) => Some(due.min(max_wait)),
             // The last tick may have taken long; how long, the clock says only after the next sleep.
-            (Some(due), None) if self.was_busy => Some(due.min(WHEEL_SLOT)),
-            (due, max_wait) => due.or(max_wait),
+            (Some(due), None) if self.was_busy && due > soon => {
+                self.awake_by = soon + WHEEL_SLOT;
+                Some(WHEEL_SLOT)
+            }
+            // Who turns the loop by hand may have slept elsewhere, for as long as it was told that it may.
+            (due, max_wait) => {
+                self.awake_by = due.map_or(Moment::MAX, |due| due.max(now) + WHEEL_SLOT);
+                due.map(|due| due.since(now)).into_iter().chain(max_wait).min()
+            }
         };
-        // Who turns the loop by hand may have slept elsewhere, for as long as it was told that it may.
-        self.may_have_slept = if max_wait.is_some() { due } else { timeout };
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {
                 self.events.clear();
@@ -140,23 +146,26 @@ impl EventLoop {
         }
     }
 
-    /// How long the loop may sleep, if not for ever: not at all while someone is runnable.
+    /// How long the loop may sleep, if not for ever.
     pub(super) fn next_deadline(&self) -> Option<Duration> {
+        self.next_moment().map(|due| due.since(self.sessions.now()))
+    }
+
+    /// Until when the loop may sleep, if not for ever: not at all while someone is runnable.
+    fn next_moment(&self) -> Option<Moment> {
         if self.sessions.runnable() > 0 || self.can_accept() {
-            return Some(Duration::ZERO);
+            return Some(self.sessions.now());
         }
         let rare = self.acceptor.paused_until().into_iter().chain(self.drain.deadline());
-        let next = rare.chain(self.sessions.next_deadline()).min();
-        next.map(|deadline| deadline.since(self.sessions.now()))
+        rare.chain(self.sessions.next_deadline()).min()
     }
 
     /// The only place that asks what time it is.
     fn read_clock(&mut self) {
         let now = self.clock.now();
-        let passed = now.since(self.sessions.now());
-        let late = passed.saturating_sub(self.may_have_slept.unwrap_or(Duration::MAX));
-        if late > WHEEL_SLOT {
-            log::debug!("the last tick took {late:?}: a handler has blocked the loop");
+        if now > self.awake_by {
+            let late = now.since(self.awake_by);
+            log::debug!("the last tick was {late:?} too long: a handler has blocked the loop");
             self.sessions.forgive(late);
         }
         self.sessions.set_now(now);

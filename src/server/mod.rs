@@ -270,6 +270,9 @@ impl<S> Running<S> {
     /// One tick of the loop: sleeps until something happens, but not longer than `timeout`, and does what is due. Tells
     /// whether the server goes on.
     ///
+    /// If you sleep elsewhere between two turns, give a timeout (zero is fine): with `None` the loop takes it that it
+    /// sleeps nowhere else, and that time in between is time in which something blocked it.
+    ///
     /// # Errors
     /// As [`run`](Self::run).
     pub fn turn(&mut self, timeout: Option<Duration>) -> Result<bool> {

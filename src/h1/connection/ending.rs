@@ -90,13 +90,16 @@ impl Connection {
     /// When [`expire`](Self::expire) must be called, if no byte comes or goes until then. `activity` is when the last
     /// one did.
     ///
-    /// While bytes are owed that the kernel does not take, it is the client's reading that counts, and nothing else: it
-    /// may not have seen yet what it waits for. What the kernel takes, it takes in steps, so silence means little then.
+    /// While bytes are owed that the kernel does not take, it is the client's reading that counts, and nothing else (if
+    /// there is a rate to keep to): it may not have seen yet what it waits for. What the kernel takes, it takes in steps,
+    /// so silence means little then.
     #[inline]
     pub(crate) fn deadline(&self, config: &Config, idle_timeout: Millis, activity: Moment) -> Moment {
         let idle = activity + idle_timeout;
-        if let (Writing::Idle | Writing::Flushing { .. }, Some(output)) = (self.writing, self.output()) {
-            return if config.min_send_rate == 0 { idle } else { output.pace.due() };
+        if config.min_send_rate > 0
+            && let (Writing::Idle | Writing::Flushing { .. }, Some(output)) = (self.writing, self.output())
+        {
+            return output.pace.due();
         }
         match self.writing {
             Writing::HalfClosed { reason: CloseReason::Drained } => self.began + DRAIN_LINGER,
@@ -155,7 +158,10 @@ impl Connection {
 
     /// So much time does not count: nobody listened.
     pub(crate) fn forgive(&mut self, late: Duration) {
-        self.began = self.began + late;
+        // Zero stands for "no request yet".
+        if self.began > Moment::ZERO {
+            self.began = self.began + late;
+        }
         if let Reading::Body(incoming) | Reading::DiscardContent(incoming) = &mut self.reading {
             incoming.pace.postpone(late);
         }
@@ -169,7 +175,10 @@ impl Connection {
     pub(super) fn restart_input(&mut self, cx: &Context<'_>) {
         match &mut self.reading {
             Reading::Head { .. } => self.began = cx.now,
-            Reading::Body(incoming) | Reading::DiscardContent(incoming) => incoming.pace = cx.content_pace(0),
+            Reading::Body(incoming) | Reading::DiscardContent(incoming) => {
+                // What has come already may have bought more.
+                incoming.pace.extend(cx.content_pace(0));
+            }
             _ => {}
         }
     }

@@ -126,6 +126,12 @@ impl<A: Witness> Bench<A> {
         self.look()
     }
 
+    /// The loop was blocked for so long.
+    pub(super) fn block(&mut self, duration: Duration) -> &mut Self {
+        self.virtual_loop.sessions_mut().forgive(duration);
+        self
+    }
+
     /// What is left is cut; gives the number of those that were still owed something.
     pub(super) fn cut(&mut self) -> usize {
         self.virtual_loop.sessions_mut().cut()

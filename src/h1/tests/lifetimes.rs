@@ -282,6 +282,33 @@ fn a_drain_answered_only_the_first_of_a_pipeline() {
 }
 
 #[test]
+fn a_blocked_loop_is_not_held_against_its_clients() {
+    let mut bench = Bench::new(Config { keep_alive_timeout: Some(SECOND), ..Config::default() });
+    let later = |bench: &mut Bench| {
+        let before = bench.deadline();
+        let after = bench.block(5 * SECOND).deadline();
+        assert_eq!(after, before + 5 * SECOND);
+    };
+    later(&mut bench);
+    for piece in
+        ["G", "ET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"]
+    {
+        bench.restart();
+        bench.send(piece);
+        later(&mut bench);
+    }
+    bench.restart();
+    bench.set_window(0);
+    bench.send(GET);
+    later(&mut bench);
+    bench.wait(SECOND);
+    let deadline = bench.deadline();
+    bench.block(5 * SECOND);
+    assert_eq!(bench.deadline(), deadline, "it had no turn in the tick that was too long");
+    bench.restart();
+}
+
+#[test]
 fn a_cut_counts_whom_it_costs_something() {
     let mut bench = bench();
     bench.drain();

@@ -94,14 +94,33 @@ fn content_that_nobody_reads_and_that_drips_is_closed_silently() {
 #[test]
 fn content_that_comes_with_its_head_counts_like_any_other() {
     let config = || Config { content_timeout: SECOND, min_content_rate: 1000, ..Config::default() };
-    let (head, half) = (post(6000), "x".repeat(3000));
-    for pieces in [vec![head.clone() + &half], vec![head, half.clone()]] {
-        let mut bench = Bench::new(config());
-        for piece in pieces {
-            bench.send(piece);
+    let half = "x".repeat(3000);
+    let nowhere = "POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 6000\r\n\r\n".to_owned();
+    for (head, statuses) in
+        [(post(6000), vec![200]), (GET.to_owned() + &post(6000), vec![200; 2]), (nowhere, vec![404])]
+    {
+        for pieces in [vec![head.clone() + &half], vec![head.clone(), half.clone()]] {
+            let mut bench = Bench::new(config());
+            for piece in pieces {
+                bench.send(piece);
+            }
+            bench.wait(3 * SECOND).send(&half);
+            assert_eq!((bench.statuses(), bench.fate()), (statuses.clone(), Fate::Open), "{head:?}");
+            bench.restart();
         }
-        bench.wait(3 * SECOND).send(&half);
-        assert_eq!((bench.statuses(), bench.fate()), (vec![200], Fate::Open));
+    }
+}
+
+#[test]
+fn without_a_minimum_rate_of_replies_those_of_heads_and_content_hold_all_the_same() {
+    for (begin, drip) in [("GET / HT".to_owned(), "T"), (post(100_000), "x")] {
+        let mut bench = Bench::new(Config { min_send_rate: 0, ..Config::default() });
+        bench.set_window(0);
+        bench.send(GET.repeat(50) + &begin);
+        for _ in 0..2 {
+            bench.wait(9 * SECOND).send(drip);
+        }
+        assert_eq!(bench.fate(), Fate::Closed, "{begin:?}: unread replies do not stop its time");
         bench.restart();
     }
 }

@@ -110,7 +110,7 @@ impl Case<'_> {
             CloseReason::Cut => self.world.cut_at == Some(self.closed),
             CloseReason::ContentTimeout => {
                 let came_late = when_ended.since(client.connects_at) >= self.world.profile.config.content_timeout;
-                self.within_content(ended_at) && came_late
+                self.was_within_content(ended_at) && came_late
             }
             CloseReason::SendTimeout => {
                 let lasted = when_ended.since(client.connects_at) >= self.world.profile.config.send_timeout;
@@ -121,14 +121,15 @@ impl Case<'_> {
         assert!(truth, "connection {number}: {reason:?} is not true: {facts:?}, then {next:?}, {:?}", client.last);
     }
 
-    /// The stream was read to within the content of a request, answered or not.
-    fn within_content(&self, at: usize) -> bool {
+    /// When the end was decided, the stream had been read to within the content of a request, answered or not.
+    fn was_within_content(&self, ended_at: usize) -> bool {
+        let undecided = self.world.undecided[self.client.number];
         // A message that is broken may be so in its content.
         let contents = self.client.script.messages.iter().map(|message| match message.is_request {
             true => message.head_end..message.end,
             false => message.begin..message.end,
         });
-        contents.into_iter().any(|content| content.contains(&at))
+        contents.into_iter().any(|content| content.start <= ended_at && undecided < content.end)
     }
 
     /// The shortest idle timeout that the connection ever had.
@@ -217,7 +218,7 @@ impl Case<'_> {
         assert!(said_close || broken.is_none(), "connection {number}: no reply to {broken:?}: {reason:?}");
         let silent = matches!(reason, CloseReason::ClientClosed | CloseReason::IdleTimeout | CloseReason::Drained);
         // Of content that nobody wanted no more was said.
-        let unwanted = reason == CloseReason::ContentTimeout && self.within_content(ended_at);
+        let unwanted = reason == CloseReason::ContentTimeout && self.was_within_content(ended_at);
         let discarded = reason == CloseReason::ClientClosedEarly || unwanted;
         assert!(said_close || silent || discarded, "connection {number}: closed without a word: {reason:?}");
     }
