@@ -1,7 +1,7 @@
 use std::fmt;
 use std::io;
 
-use super::encode::{Length, close_gap};
+use super::encode::{ContentType, Length, close_gap};
 use super::{Reply, Response, Sent};
 use crate::buffer::OutputQueue;
 use crate::http::{Error, Result};
@@ -41,7 +41,7 @@ pub struct BodyWriter<'a> {
 
 impl<'a> BodyWriter<'a> {
     /// Encodes the head behind which the content will stand.
-    pub(super) fn new(response: Response<'a>, content_type: &str) -> Result<Self> {
+    pub(super) fn new(response: Response<'a>, content_type: ContentType) -> Result<Self> {
         let Response { reply, output } = response;
         reply.seal()?;
         let gap = reply.encode_head(output.inline(), content_type, Length::Gap);

@@ -13,6 +13,25 @@ pub(super) enum Length {
     Gap,
 }
 
+/// The `Content-Type` of a reply whose handler set none, and the beginning of the line that comes next: the two stand in
+/// nearly every head, and so are appended as one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ContentType(pub(super) &'static str);
+
+impl ContentType {
+    pub(super) const NONE: Self = Self("Content-Length: ");
+
+    /// Both lines, up to the digits.
+    const fn with_length(self) -> &'static [u8] {
+        self.0.as_bytes()
+    }
+
+    /// The first line alone.
+    fn alone(self) -> &'static [u8] {
+        self.with_length().strip_suffix(Self::NONE.with_length()).unwrap_or_default()
+    }
+}
+
 /// Room for the digits of the longest `Content-Length`.
 const GAP: usize = 20;
 
@@ -23,22 +42,46 @@ impl Reply {
         self.request.method != Some(Method::Head) && !matches!(self.status, 204 | 205 | 304)
     }
 
-    /// Appends the head, blank line included. `content_type` is a whole field line, for a handler that set none.
+    /// Whether the head is that of nearly every reply: a 200, not to HEAD, and no line of the handler's that stands in
+    /// place of one of ours. Such a head is [encoded](Self::encode_ordinary_head) with few questions.
+    #[inline]
+    pub(super) fn is_ordinary(&self) -> bool {
+        self.status == 200
+            && self.request.method != Some(Method::Head)
+            && self.fault.is_none()
+            && self.reason.is_none()
+            && self.fields.has.is_none()
+    }
+
+    /// [`encode_head`](Self::encode_head) for a reply that is ordinary.
+    #[inline]
+    pub(super) fn encode_ordinary_head(&self, out: &mut Vec<u8>, content_type: ContentType, length: usize) {
+        out.extend_from_slice(&self.prefix.bytes);
+        if !self.fields.text.is_empty() {
+            out.extend_from_slice(self.fields.text.as_bytes());
+        }
+        self.encode_connection(out);
+        out.extend_from_slice(content_type.with_length());
+        out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+        out.extend_from_slice(b"\r\n\r\n");
+    }
+
+    /// Appends the head, blank line included. `content_type` is for a handler that set none.
     ///
     /// Gives the position of the gap in `out`; it means something for [`Length::Gap`] only.
     #[inline]
-    pub(super) fn encode_head(&self, out: &mut Vec<u8>, content_type: &str, length: Length) -> usize {
+    pub(super) fn encode_head(&self, out: &mut Vec<u8>, content_type: ContentType, length: Length) -> usize {
         let has = self.fields.has;
         match self.status {
             200 if self.reason.is_none() && !has.server && !has.date => out.extend_from_slice(&self.prefix.bytes),
             _ => self.encode_other_prefix(out),
         }
-        out.extend_from_slice(self.fields.text.as_bytes());
-        if !has.content_type {
-            out.extend_from_slice(content_type.as_bytes());
+        if !self.fields.text.is_empty() {
+            out.extend_from_slice(self.fields.text.as_bytes());
         }
         self.encode_connection(out);
-        self.encode_length(out, length)
+        let content_type = if has.content_type { ContentType::NONE } else { content_type };
+        self.encode_length(out, content_type, length)
     }
 
     /// The first lines of a head that does not begin like nearly every other.
@@ -66,15 +109,16 @@ impl Reply {
         }
     }
 
-    /// `Content-Length` and the blank line. 204 never has one; 304 only the one that the handler set, since the length
+    /// `Content-Type`, `Content-Length` and the blank line. 204 never has one; 304 only the one that the handler set, since the length
     /// of what a GET would have brought is not ours to know.
     #[inline]
-    fn encode_length(&self, out: &mut Vec<u8>, length: Length) -> usize {
+    fn encode_length(&self, out: &mut Vec<u8>, content_type: ContentType, length: Length) -> usize {
         if self.fields.has.content_length.is_some() || matches!(self.status, 204 | 304) {
+            out.extend_from_slice(content_type.alone());
             out.extend_from_slice(b"\r\n");
             return out.len();
         }
-        out.extend_from_slice(b"Content-Length: ");
+        out.extend_from_slice(content_type.with_length());
         let gap = out.len();
         match length {
             Length::Known(length) => out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes()),

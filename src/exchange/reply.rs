@@ -120,6 +120,13 @@ pub(super) struct Has {
     pub(super) content_length: Option<u64>,
 }
 
+impl Has {
+    #[inline]
+    pub(super) const fn is_none(self) -> bool {
+        !self.date && !self.server && !self.content_type && self.content_length.is_none()
+    }
+}
+
 impl Reply {
     pub(crate) fn new(server_name: Option<&str>, max_content: usize, wall_clock: SystemTime) -> Self {
         let date = DateText::new(wall_clock);
@@ -293,6 +300,10 @@ impl fmt::Debug for Reply {
 impl FieldLines {
     #[inline]
     fn clear(&mut self) {
+        // Nearly always nothing was set and nothing removed.
+        if self.lines.is_empty() && self.before_removal.is_none() {
+            return;
+        }
         self.text.clear();
         self.lines.clear();
         self.has = Has::default();

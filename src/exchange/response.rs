@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::encode::Length;
+use super::encode::{ContentType, Length};
 use super::{BodyWriter, PreparedField, Reply};
 use crate::buffer::{Content, OutputQueue};
 use crate::http::{Result, is_field_value};
@@ -62,12 +62,12 @@ impl Sent {
     }
 }
 
-const TEXT: &str = "Content-Type: text/plain; charset=utf-8\r\n";
-const HTML: &str = "Content-Type: text/html; charset=utf-8\r\n";
-const BYTES: &str = "Content-Type: application/octet-stream\r\n";
+const TEXT: ContentType = ContentType("Content-Type: text/plain; charset=utf-8\r\nContent-Length: ");
+const HTML: ContentType = ContentType("Content-Type: text/html; charset=utf-8\r\nContent-Length: ");
+const BYTES: ContentType = ContentType("Content-Type: application/octet-stream\r\nContent-Length: ");
 #[cfg(feature = "json")]
-const JSON: &str = "Content-Type: application/json\r\n";
-const NO_TYPE: &str = "";
+const JSON: ContentType = ContentType("Content-Type: application/json\r\nContent-Length: ");
+const NO_TYPE: ContentType = ContentType::NONE;
 
 /// What a `Location` must not hold as such: it is ASCII without spaces (RFC 3986 §2).
 const LOCATION: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`');
@@ -224,7 +224,21 @@ impl<'a> Response<'a> {
     }
 
     #[inline]
-    fn finish(self, content_type: &str, content: Content<'_>) -> Result<Sent> {
+    fn finish(self, content_type: ContentType, content: Content<'_>) -> Result<Sent> {
+        let length = content.as_bytes().len();
+        if length == 0 || !self.reply.is_ordinary() {
+            return self.finish_unusual(content_type, content);
+        }
+        let Self { reply, output } = self;
+        reply.encode_ordinary_head(output.inline(), content_type, length);
+        output.push(content);
+        reply.content_len = length as u64;
+        reply.finished = true;
+        Ok(Sent::new())
+    }
+
+    #[inline(never)]
+    fn finish_unusual(self, content_type: ContentType, content: Content<'_>) -> Result<Sent> {
         let Self { reply, output } = self;
         reply.seal()?;
         let length = content.as_bytes().len();

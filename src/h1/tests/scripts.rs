@@ -123,14 +123,14 @@ impl Script {
             add("Date", DATE);
         }
         expected.fields.iter().for_each(|(name, value)| add(name, value));
-        if let Some(value) = expected.content_type.filter(|_| !has("Content-Type")) {
-            add("Content-Type", value);
-        }
         if expected.closes {
             add("Connection", "close");
         } else if self.asks_to_stay() {
             add("Connection", "keep-alive");
             add("Keep-Alive", "timeout=30");
+        }
+        if let Some(value) = expected.content_type.filter(|_| !has("Content-Type")) {
+            add("Content-Type", value);
         }
         if let Some(length) = expected.length.filter(|_| !has("Content-Length")) {
             add("Content-Length", &length.to_string());
