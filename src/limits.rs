@@ -95,6 +95,10 @@ pub const EVENTS: usize = 1024;
 /// Connections accepted in one tick before those that are already here get their turn.
 pub const ACCEPT_BUDGET: usize = 256;
 
+/// Deadlines that are felt in one tick before those that have something to do get their turn: to close 10,000 sockets at
+/// once takes 0.1 s.
+pub const EXPIRE_BUDGET: usize = 256;
+
 /// Requests of one connection that are answered in one turn before its neighbours get theirs.
 pub const TURN_REQUESTS: usize = 64;
 

@@ -1,5 +1,3 @@
-use std::borrow::Cow;
-
 use crate::http::{Fields, Method, Version};
 
 /// A request head that has passed every check of `h1/`: what stands here is well-formed.
@@ -7,14 +5,14 @@ use crate::http::{Fields, Method, Version};
 pub struct Head<'a> {
     pub(crate) method: Method,
     pub(crate) version: Version,
-    /// The request target as it came.
-    pub(crate) target: &'a str,
+    /// The request target as it came. Like all that follows it is ASCII, but stays bytes: few handlers ask for it as text.
+    pub(crate) target: &'a [u8],
     /// The path of the target, as it came: the router splits it before it decodes.
-    pub(crate) raw_path: &'a str,
-    /// The path, percent-decoded once.
-    pub(crate) path: Cow<'a, str>,
+    pub(crate) raw_path: &'a [u8],
+    /// The path, percent-decoded once, if that makes a difference.
+    pub(crate) decoded_path: Option<Box<str>>,
     /// What stands behind the first `?`.
-    pub(crate) query: Option<&'a str>,
+    pub(crate) query: Option<&'a [u8]>,
     /// From an absolute-form target, else from Host (RFC 9112 §3.2.2).
     pub(crate) authority: Option<&'a [u8]>,
     pub(crate) fields: Fields<'a>,

@@ -32,6 +32,7 @@ pub use pairs::Pairs;
 pub(crate) use params::{MAX_PARAMS, Params, Spans, decode_segment};
 pub use reply::Reply;
 pub(crate) use reply::{PreparedField, RequestFacts};
+pub(crate) use request::Received;
 pub use request::Request;
 pub use response::{Response, Sent};
 pub(crate) use service::render_json;

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
 
 /// Most parameters that a route may have.
 pub(crate) const MAX_PARAMS: usize = 8;
@@ -19,7 +19,7 @@ impl<'a> Params<'a> {
     pub(crate) const NONE: Self = Self { names: &[], spans: &[(0, 0); MAX_PARAMS] };
 
     /// The value of the parameter, percent-decoded (the head was checked: its path decodes to UTF-8).
-    pub(crate) fn get(&self, name: &str, raw_path: &'a str) -> Option<Cow<'a, str>> {
+    pub(crate) fn get(&self, name: &str, raw_path: &'a [u8]) -> Option<Cow<'a, str>> {
         let index = self.names.iter().position(|known| **known == *name)?;
         let (start, end) = self.spans[index];
         let raw = &raw_path[start as usize..end as usize];
@@ -29,9 +29,6 @@ impl<'a> Params<'a> {
 
 /// A part of a request's path, percent-decoded. The head was checked: it decodes to UTF-8.
 #[inline]
-pub(crate) fn decode_segment(segment: &str) -> Cow<'_, str> {
-    match segment.bytes().any(|byte| byte == b'%') {
-        false => Cow::Borrowed(segment),
-        true => percent_decode_str(segment).decode_utf8_lossy(),
-    }
+pub(crate) fn decode_segment(segment: &[u8]) -> Cow<'_, str> {
+    percent_decode(segment).decode_utf8_lossy()
 }

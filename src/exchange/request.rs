@@ -27,21 +27,28 @@ use crate::http::{Error, Fields, Method, Result, Version};
 /// ```
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
-    head: &'a Head<'a>,
-    content: &'a [u8],
-    trailers: Trailers<'a>,
+    received: &'a Received<'a>,
     params: Params<'a>,
-    endpoints: &'a dyn Endpoints,
+}
+
+/// A request as it came: what stays the same on its way through the router, so that little is copied there.
+pub(crate) struct Received<'a> {
+    pub(crate) head: &'a Head<'a>,
+    pub(crate) content: &'a [u8],
+    pub(crate) trailers: Trailers<'a>,
+    pub(crate) endpoints: &'a dyn Endpoints,
+}
+
+impl<'a> Received<'a> {
+    /// A request without trailers.
+    pub(crate) fn new(head: &'a Head<'a>, content: &'a [u8], endpoints: &'a dyn Endpoints) -> Self {
+        Self { head, content, trailers: Trailers::default(), endpoints }
+    }
 }
 
 impl<'a> Request<'a> {
-    pub(crate) fn new(head: &'a Head<'a>, content: &'a [u8], endpoints: &'a dyn Endpoints) -> Self {
-        Self { head, content, trailers: Trailers::default(), params: Params::NONE, endpoints }
-    }
-
-    /// The same request with the trailer section that came behind its content.
-    pub(crate) fn with_trailers(self, trailers: Trailers<'a>) -> Self {
-        Self { trailers, ..self }
+    pub(crate) const fn new(received: &'a Received<'a>) -> Self {
+        Self { received, params: Params::NONE }
     }
 
     /// The same request with the parameters of its route.
@@ -51,17 +58,17 @@ impl<'a> Request<'a> {
 
     /// The method.
     pub const fn method(&self) -> Method {
-        self.head.method
+        self.received.head.method
     }
 
     /// The request target as the client sent it: path and query, or an absolute URI, or `*`.
-    pub const fn target(&self) -> &'a str {
-        self.head.target
+    pub fn target(&self) -> &'a str {
+        text(self.received.head.target)
     }
 
     /// The protocol version.
     pub const fn version(&self) -> Version {
-        self.head.version
+        self.received.head.version
     }
 
     /// The path, percent-decoded once. It is valid UTF-8 and holds no NUL: anything else was answered with 400.
@@ -69,27 +76,28 @@ impl<'a> Request<'a> {
     /// Dot segments are left as they came, and a decoded `%2F` looks like any other slash: routes are matched segment
     /// by segment before decoding, so use [`param`](Self::param) where the difference matters.
     pub fn path(&self) -> &str {
-        &self.head.path
+        let head = self.received.head;
+        head.decoded_path.as_deref().unwrap_or_else(|| text(head.raw_path))
     }
 
     /// The path as it came, for the router.
-    pub(crate) const fn raw_path(&self) -> &'a str {
-        self.head.raw_path
+    pub(crate) const fn raw_path(&self) -> &'a [u8] {
+        self.received.head.raw_path
     }
 
     /// The authority that the client asked for: from an absolute-form target if there is one, else from `Host`.
     pub fn host(&self) -> Option<&'a str> {
-        self.head.authority.and_then(|authority| std::str::from_utf8(authority).ok())
+        self.received.head.authority.and_then(|authority| std::str::from_utf8(authority).ok())
     }
 
     /// The value of the first field line of this name, in any case; `None` also when it is not UTF-8.
     pub fn header(&self, name: &str) -> Option<&'a str> {
-        self.head.fields.get(name).and_then(|value| std::str::from_utf8(value).ok())
+        self.received.head.fields.get(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
     /// All field lines, in order, as they came; repeated ones are all there.
     pub const fn headers(&self) -> Fields<'a> {
-        self.head.fields
+        self.received.head.fields
     }
 
     /// The parameter `name` of the route, percent-decoded and parsed.
@@ -105,7 +113,7 @@ impl<'a> Request<'a> {
 
     /// The parameter `name` of the route, percent-decoded.
     pub fn param_str(&self, name: &str) -> Option<Cow<'a, str>> {
-        self.params.get(name, self.head.raw_path)
+        self.params.get(name, self.received.head.raw_path)
     }
 
     /// The first value of `name` in the query, decoded.
@@ -120,27 +128,27 @@ impl<'a> Request<'a> {
 
     /// All names and values of the query, decoded.
     pub fn query_pairs(&self) -> Pairs<'a> {
-        Pairs::new(self.head.query.unwrap_or_default().as_bytes())
+        Pairs::new(self.received.head.query.unwrap_or_default())
     }
 
     /// The query as it came, without its `?`.
-    pub const fn query_string(&self) -> Option<&'a str> {
-        self.head.query
+    pub fn query_string(&self) -> Option<&'a str> {
+        self.received.head.query.map(text)
     }
 
     /// The content, whole; empty if the request has none.
     pub const fn body(&self) -> &'a [u8] {
-        self.content
+        self.received.content
     }
 
     /// The field lines that came behind the content of a chunked request; mostly none.
     pub const fn trailers(&self) -> Trailers<'a> {
-        self.trailers
+        self.received.trailers
     }
 
     /// The value of the first trailer of this name, in any case; `None` also when it is not UTF-8.
     pub fn trailer(&self, name: &str) -> Option<&'a str> {
-        self.trailers.get(name).and_then(|value| std::str::from_utf8(value).ok())
+        self.received.trailers.get(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
     /// The content, read as JSON. The `Content-Type` is not looked at.
@@ -149,7 +157,8 @@ impl<'a> Request<'a> {
     /// A 400 `Invalid JSON` when it is not JSON or not of the shape of `T`.
     #[cfg(feature = "json")]
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(self.content).map_err(|error| Error::bad_request("Invalid JSON").with_source(error))
+        serde_json::from_slice(self.received.content)
+            .map_err(|error| Error::bad_request("Invalid JSON").with_source(error))
     }
 
     /// The content, read as a posted form.
@@ -160,7 +169,7 @@ impl<'a> Request<'a> {
         let media_type = self.header("content-type").unwrap_or_default();
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
         if media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            Ok(Pairs::new(self.content))
+            Ok(Pairs::new(self.received.content))
         } else {
             Err(Error::new(415, "Expected application/x-www-form-urlencoded"))
         }
@@ -168,12 +177,12 @@ impl<'a> Request<'a> {
 
     /// The client's end of the connection.
     pub fn peer(&self) -> Endpoint {
-        self.endpoints.peer()
+        self.received.endpoints.peer()
     }
 
     /// Our end of the connection.
     pub fn local(&self) -> Endpoint {
-        self.endpoints.local()
+        self.received.endpoints.local()
     }
 
     /// Whether the connection is encrypted. It never is: put a TLS terminator in front.
@@ -182,10 +191,15 @@ impl<'a> Request<'a> {
     }
 }
 
+/// Bytes of a target as text: the head was checked, so they are ASCII.
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.method(), self.target(), self.version())?;
-        write!(f, " {:?} + {} bytes", self.head.fields, self.content.len())?;
-        if self.trailers.is_empty() { Ok(()) } else { write!(f, " + {:?}", self.trailers) }
+        write!(f, " {:?} + {} bytes", self.received.head.fields, self.received.content.len())?;
+        if self.received.trailers.is_empty() { Ok(()) } else { write!(f, " + {:?}", self.received.trailers) }
     }
 }

@@ -27,6 +27,41 @@ const CLASS: [u8; 256] = {
     table
 };
 
+/// The authority that was last found to be one: nearly every request names that of the request before it, and then one
+/// comparison is enough.
+#[derive(Debug)]
+pub(crate) struct KnownAuthority(Vec<u8>);
+
+impl KnownAuthority {
+    /// What is longer is checked each time.
+    const MAX: usize = 128;
+
+    /// [`check`], with the memory of what passed it before.
+    #[inline]
+    pub(super) fn check(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
+        if *bytes == *self.0 { Ok(()) } else { self.get_to_know(bytes) }
+    }
+
+    #[inline(never)]
+    fn get_to_know(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
+        check(bytes)?;
+        if bytes.len() <= Self::MAX {
+            self.0.clear();
+            self.0.extend_from_slice(bytes);
+        }
+        Ok(())
+    }
+}
+
+impl Default for KnownAuthority {
+    /// One that is surely valid, and room for any other.
+    fn default() -> Self {
+        let mut known = Vec::with_capacity(Self::MAX);
+        known.extend_from_slice(b"localhost");
+        Self(known)
+    }
+}
+
 /// Checks that `bytes` are an authority: a host that is not empty, and a port that is empty or fits in 16 bits. No
 /// userinfo, no path, no list.
 #[inline]

@@ -16,8 +16,9 @@ pub(super) enum Framing {
 }
 
 /// What the client expects before it sends content (RFC 9110 §10.1.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Expectation {
+    #[default]
     None,
     Continue,
     /// Something that we do not know: 417.
@@ -91,7 +92,17 @@ impl FramingFields {
     }
 
     /// The options that concern persistence; others are not ours (RFC 9110 §7.6.1).
+    #[inline]
     pub(super) fn connection(&mut self, value: &[u8]) {
+        match value {
+            // What browsers send.
+            b"keep-alive" => self.keep_alive = true,
+            list => self.connection_list(list),
+        }
+    }
+
+    #[inline(never)]
+    fn connection_list(&mut self, value: &[u8]) {
         for option in list(value) {
             match option.len() {
                 5 => self.close |= option.eq_ignore_ascii_case(b"close"),

@@ -1,23 +1,36 @@
 //! Request heads: found by a search that resumes, parsed in place by httparse, and checked for everything that httparse
 //! lets through. This is the only place that calls it.
 
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
-use super::authority;
+use super::authority::KnownAuthority;
 use super::error::ProtocolError;
 use super::framing::{Expectation, Framing, FramingFields};
+use super::request_line::{self, RequestLine};
 use super::target;
 use crate::config::Config;
 use crate::exchange::Head;
 use crate::http::{Fields, Method, Version, is_name};
 use crate::limits::{MAX_FIELDS, MAX_METHOD};
 
-/// Room for the field lines of a head, on the stack and not initialised.
-pub(super) type Slots<'a> = [MaybeUninit<httparse::Header<'a>>; MAX_FIELDS];
+/// Room for the field lines of nearly every head, on the stack.
+pub(super) type FewSlots<'a> = [httparse::Header<'a>; FEW_FIELDS];
 
-/// Fresh room.
-#[inline]
-pub(super) const fn slots<'a>() -> Slots<'a> {
+/// Room for those of every head that is taken. It is not initialised.
+pub(super) type ManySlots<'a> = [MaybeUninit<httparse::Header<'a>>; MAX_FIELDS];
+
+/// httparse takes room that is not initialised only together with the request line, and its way with the line costs more
+/// than to write so many.
+const FEW_FIELDS: usize = 24;
+
+#[inline(always)]
+pub(super) const fn few_slots<'a>() -> FewSlots<'a> {
+    [httparse::EMPTY_HEADER; FEW_FIELDS]
+}
+
+#[inline(always)]
+pub(super) const fn many_slots<'a>() -> ManySlots<'a> {
     [const { MaybeUninit::uninit() }; MAX_FIELDS]
 }
 
@@ -47,23 +60,85 @@ thread_local! {
 #[inline(never)]
 pub(super) fn parse_again<'a>(
     bytes: &'a [u8],
-    slots: &'a mut Slots<'a>,
+    few: &'a mut FewSlots<'a>,
+    many: &'a mut ManySlots<'a>,
+    known: &mut KnownAuthority,
     config: &Config,
 ) -> Result<Option<Message<'a>>, ProtocolError> {
-    parse(bytes, slots, config)
+    parse(bytes, few, many, known, config)
 }
 
-/// Parses the head at the front of `bytes`, which is not an empty line; `None` if its end has not come.
+/// Parses the head at the front of `bytes`, which is not an empty line; `None` if its end has not come. `known` saves
+/// work and changes nothing.
 ///
 /// Inlined where each request passes, so that its large result is built in place.
 #[inline(always)]
 pub(super) fn parse<'a>(
     bytes: &'a [u8],
-    slots: &'a mut Slots<'a>,
+    few: &'a mut FewSlots<'a>,
+    many: &'a mut ManySlots<'a>,
+    known: &mut KnownAuthority,
     config: &Config,
 ) -> Result<Option<Message<'a>>, ProtocolError> {
     #[cfg(test)]
     PARSES.with(|parses| parses.set(parses.get() + 1));
+    let (mut head, len) = match ordinary(bytes, few) {
+        Some(found) => found,
+        None => match unusual(bytes, many, config)? {
+            Some(found) => found,
+            None => return Ok(None),
+        },
+    };
+    check_size(head.target.len(), len, config)?;
+    let mut read = FieldsRead::default();
+    read.look_through(bytes, len, head.fields)?;
+    match (read.host, head.version) {
+        (Some(host), _) => known.check(host)?,
+        (None, Version::Http10) => {}
+        (None, Version::Http11) => return Err(ProtocolError::Host),
+    }
+    head.authority = head.authority.or(read.host);
+    let framing = read.framing.framing(head.version)?;
+    Ok(Some(Message {
+        len,
+        framing,
+        followed: match framing {
+            Framing::None => bytes.len() > len,
+            Framing::Length(length) => (bytes.len() - len) as u64 > length,
+            Framing::Chunked => false,
+        },
+        persistent: read.framing.persistent(head.version),
+        asked_keep_alive: read.framing.keep_alive,
+        expectation: match read.expectation {
+            // "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore it."
+            Expectation::Continue if head.version == Version::Http10 => Expectation::None,
+            expectation => expectation,
+        },
+        head,
+    }))
+}
+
+/// Reads a head whose request line is ordinary; gives its length too. `None` if it is not, or if anything else is wrong
+/// or missing: then [`unusual`] says what.
+#[inline(always)]
+pub(super) fn ordinary<'a>(bytes: &'a [u8], slots: &'a mut FewSlots<'a>) -> Option<(Head<'a>, usize)> {
+    let RequestLine { method, target, path, query, rest } = request_line::recognise(bytes)?;
+    let Ok(httparse::Status::Complete((fields_len, fields))) = httparse::parse_headers(rest, slots) else {
+        return None;
+    };
+    let len = bytes.len() - rest.len() + fields_len;
+    let (version, fields) = (Version::Http11, Fields::new(fields));
+    Some((Head { method, version, target, raw_path: path, decoded_path: None, query, authority: None, fields }, len))
+}
+
+/// Reads any head; `None` if its end has not come.
+#[cold]
+#[inline(never)]
+pub(super) fn unusual<'a>(
+    bytes: &'a [u8],
+    slots: &'a mut ManySlots<'a>,
+    config: &Config,
+) -> Result<Option<(Head<'a>, usize)>, ProtocolError> {
     let mut parsed = httparse::Request::new(&mut []);
     let len = match parsed.parse_with_uninit_headers(bytes, slots) {
         Ok(httparse::Status::Complete(len)) => len,
@@ -77,77 +152,63 @@ pub(super) fn parse<'a>(
     let method = Method::from_token(method).ok_or(ProtocolError::UnknownMethod)?;
     let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
     let fields = Fields::new(parsed.headers);
-    let read = read_fields(bytes, len, fields)?;
+    // The errors of the fields come before those of the target.
+    FieldsRead::default().look_through(bytes, len, fields)?;
     let parts = target::parse(method, target)?;
-    match (read.host, version) {
-        (Some(host), _) => authority::check(host)?,
-        (None, Version::Http10) => {}
-        (None, Version::Http11) => return Err(ProtocolError::Host),
-    }
-    let framing = read.framing.framing(version)?;
-    Ok(Some(Message {
-        head: Head {
-            method,
-            version,
-            target,
-            raw_path: parts.raw_path,
-            path: parts.path,
-            query: parts.query,
-            authority: parts.authority.or(read.host),
-            fields,
+    let head = Head {
+        method,
+        version,
+        target: target.as_bytes(),
+        raw_path: parts.raw_path.as_bytes(),
+        decoded_path: match parts.path {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(path) => Some(path.into()),
         },
-        len,
-        framing,
-        followed: match framing {
-            Framing::None => bytes.len() > len,
-            Framing::Length(length) => (bytes.len() - len) as u64 > length,
-            Framing::Chunked => false,
-        },
-        persistent: read.framing.persistent(version),
-        asked_keep_alive: read.framing.keep_alive,
-        expectation: match read.expectation {
-            // "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore it."
-            Expectation::Continue if version == Version::Http10 => Expectation::None,
-            expectation => expectation,
-        },
-    }))
+        query: parts.query.map(str::as_bytes),
+        authority: parts.authority,
+        fields,
+    };
+    Ok(Some((head, len)))
 }
 
 /// What the one pass over the field lines finds.
+#[derive(Default)]
 struct FieldsRead<'a> {
     host: Option<&'a [u8]>,
     expectation: Expectation,
     framing: FramingFields,
 }
 
-/// Looks once at each line: does the line before it end in CRLF, and is it one of the few that concern us?
-///
-/// httparse takes a bare LF for the end of a line. But every line is followed by a field name or by the blank line; so
-/// it is enough to look at the byte two before each name, and at the last four bytes of the head (RFC 9112 §2.2).
-#[inline(always)]
-fn read_fields<'a>(bytes: &[u8], len: usize, fields: Fields<'a>) -> Result<FieldsRead<'a>, ProtocolError> {
-    let mut read = FieldsRead { host: None, expectation: Expectation::None, framing: FramingFields::default() };
-    if !bytes[..len].ends_with(b"\r\n\r\n") {
-        return Err(ProtocolError::BareLf);
-    }
-    for (name, value) in fields.iter() {
-        let at = name.as_ptr() as usize - bytes.as_ptr() as usize;
-        if bytes[at - 2] != b'\r' {
+impl<'a> FieldsRead<'a> {
+    /// Looks once at each line: does the line before it end in CRLF, and is it one of the few that concern us?
+    ///
+    /// httparse takes a bare LF for the end of a line. But every line is followed by a field name or by the blank line;
+    /// so it is enough to look at the byte two before each name, and at the last four bytes of the head
+    /// (RFC 9112 §2.2).
+    #[inline(always)]
+    fn look_through(&mut self, bytes: &[u8], len: usize, fields: Fields<'a>) -> Result<(), ProtocolError> {
+        if !bytes[..len].ends_with(b"\r\n\r\n") {
             return Err(ProtocolError::BareLf);
         }
-        // The length tells nearly all names apart from ours.
-        match name.len() {
-            4 if is_name(name, b"host") && read.host.replace(value).is_some() => {
-                return Err(ProtocolError::Host);
+        for (name, value) in fields.iter() {
+            let at = name.as_ptr() as usize - bytes.as_ptr() as usize;
+            if bytes[at - 2] != b'\r' {
+                return Err(ProtocolError::BareLf);
             }
-            6 if is_name(name, b"expect") => read.expectation = read.expectation.and(value),
-            10 if is_name(name, b"connection") => read.framing.connection(value),
-            14 if is_name(name, b"content-length") => read.framing.content_length(value)?,
-            17 if is_name(name, b"transfer-encoding") => read.framing.transfer_encoding(value)?,
-            _ => {}
+            // The length tells nearly all names apart from ours.
+            match name.len() {
+                4 if is_name(name, b"host") && self.host.replace(value).is_some() => {
+                    return Err(ProtocolError::Host);
+                }
+                6 if is_name(name, b"expect") => self.expectation = self.expectation.and(value),
+                10 if is_name(name, b"connection") => self.framing.connection(value),
+                14 if is_name(name, b"content-length") => self.framing.content_length(value)?,
+                17 if is_name(name, b"transfer-encoding") => self.framing.transfer_encoding(value)?,
+                _ => {}
+            }
         }
+        Ok(())
     }
-    Ok(read)
 }
 
 pub(super) fn check_size(target: usize, head: usize, config: &Config) -> Result<(), ProtocolError> {

@@ -11,12 +11,14 @@ mod error;
 mod framing;
 mod head;
 mod incoming;
+mod request_line;
 mod state;
 mod target;
 // Its application replies with JSON too.
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 mod tests;
 
+pub(crate) use authority::KnownAuthority;
 pub(crate) use connection::{Budget, Connection, Context, End, Pools, Stall};
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 pub use tests::fuzzing;

@@ -20,21 +20,21 @@ pub(super) struct Target<'a> {
 }
 
 /// What a byte of a target means; a set of them says what a stretch of bytes holds.
-mod class {
+pub(super) mod class {
     /// Allowed in path and query.
-    pub(super) const PATH: u8 = 0;
+    pub(in crate::h1) const PATH: u8 = 0;
     /// Allowed in the query only.
-    pub(super) const QUERY: u8 = 1;
+    pub(in crate::h1) const QUERY: u8 = 1;
     /// Ends the path.
-    pub(super) const QUESTION_MARK: u8 = 8;
+    pub(in crate::h1) const QUESTION_MARK: u8 = 8;
     /// A percent sign: in a path, two hexadecimal digits must follow.
-    pub(super) const PERCENT: u8 = 2;
-    pub(super) const NEVER: u8 = 4;
+    pub(in crate::h1) const PERCENT: u8 = 2;
+    pub(in crate::h1) const NEVER: u8 = 4;
 }
 
 /// Stricter than what httparse lets through, and wider than RFC 3986 where browsers are: they send `|`, `[`, `]` and
 /// `^` raw in a path, and nearly everything printable in a query (WHATWG URL).
-const CLASS: [u8; 256] = {
+pub(super) const CLASS: [u8; 256] = {
     let mut table = [class::NEVER; 256];
     let mut byte = 0x21;
     while byte < 0x7f {

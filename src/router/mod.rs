@@ -67,13 +67,19 @@ pub struct Routes<S> {
     middleware: Vec<Scoped<S>>,
     /// Registered routes in the order of registration, for [`routes`](Self::routes).
     listed: Vec<(Verb, usize)>,
+    /// All methods that any route answers: for `OPTIONS *`.
+    allowed: MethodSet,
 }
 
 /// A path and what answers it, method by method.
 struct Endpoint<S> {
     pattern: Pattern,
     handlers: Vec<(Verb, Handler<S>)>,
+    /// Which of the handlers answers each method; [`NO_HANDLER`] if none does.
+    by_method: [u8; Method::ALL.len()],
 }
+
+const NO_HANDLER: u8 = u8::MAX;
 
 /// What a route is registered for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +152,13 @@ macro_rules! registration {
 impl<S> Routes<S> {
     /// An empty table.
     pub fn new() -> Self {
-        Self { endpoints: Vec::new(), trie: Trie::default(), middleware: Vec::new(), listed: Vec::new() }
+        Self {
+            endpoints: Vec::new(),
+            trie: Trie::default(),
+            middleware: Vec::new(),
+            listed: Vec::new(),
+            allowed: MethodSet::EMPTY.with(Method::Options),
+        }
     }
 
     registration! {
@@ -206,7 +218,7 @@ impl<S> Routes<S> {
     }
 
     /// The endpoint that answers a request, and the request with the parameters of that route.
-    #[inline]
+    #[inline(always)]
     fn locate<'a>(&'a self, request: Request<'a>, spans: &'a mut Spans) -> (Option<&'a Endpoint<S>>, Request<'a>) {
         let Some(index) = self.trie.find(request.raw_path(), spans) else { return (None, request) };
         let endpoint = &self.endpoints[index];
@@ -216,7 +228,7 @@ impl<S> Routes<S> {
     fn add(&mut self, verb: Verb, pattern: Pattern, handler: Handler<S>) {
         let index = self.trie.insert(&pattern, self.endpoints.len());
         if index == self.endpoints.len() {
-            self.endpoints.push(Endpoint { pattern, handlers: Vec::new() });
+            self.endpoints.push(Endpoint { pattern, handlers: Vec::new(), by_method: [NO_HANDLER; Method::ALL.len()] });
         } else if self.endpoints[index].pattern.names() != pattern.names() {
             let known = self.endpoints[index].pattern.as_str();
             panic!("{} and {known} are one path with two sets of parameter names", pattern.as_str());
@@ -225,7 +237,9 @@ impl<S> Routes<S> {
         let path = endpoint.pattern.as_str();
         assert!(endpoint.handlers.iter().all(|(known, _)| *known != verb), "{path} has a route for {verb:?} already");
         endpoint.handlers.push((verb, handler));
+        endpoint.by_method = Method::ALL.map(|method| endpoint.find(method).map_or(NO_HANDLER, |at| at as u8));
         self.listed.push((verb, index));
+        self.allowed = self.allowed.union(endpoint.allowed());
     }
 }
 
@@ -288,12 +302,18 @@ impl<S> Mount<S> for Routes<S> {
 }
 
 impl<S> Endpoint<S> {
-    /// The handler for `method`: its own, for HEAD that of GET, else the one for any.
+    /// The handler for `method`.
+    #[inline]
     fn handler(&self, method: Method) -> Option<&Handler<S>> {
-        let find = |verb| self.handlers.iter().find(|(known, _)| *known == verb).map(|(_, handler)| handler);
+        self.handlers.get(usize::from(self.by_method[method as usize])).map(|(_, handler)| handler)
+    }
+
+    /// Where the handler for `method` stands: its own, for HEAD that of GET, else the one for any.
+    fn find(&self, method: Method) -> Option<usize> {
+        let find = |verb| self.handlers.iter().position(|(known, _)| *known == verb);
         match (find(Verb::One(method)), method) {
             (_, Method::Trace) => None,
-            (Some(handler), _) => Some(handler),
+            (Some(at), _) => Some(at),
             (None, Method::Head) => find(Verb::One(Method::Get)).or_else(|| find(Verb::Any)),
             (None, _) => find(Verb::Any),
         }
@@ -377,12 +397,6 @@ impl<S> fmt::Debug for Router<S> {
 }
 
 impl<S> Router<S> {
-    /// All methods that any route answers: for `OPTIONS *`.
-    fn allowed_anywhere(&self) -> MethodSet {
-        let endpoints = self.routes.endpoints.iter();
-        endpoints.fold(MethodSet::EMPTY.with(Method::Options), |set, endpoint| set.union(endpoint.allowed()))
-    }
-
     /// Answers where no handler does.
     #[cold]
     fn answer_without_handler(
@@ -393,7 +407,7 @@ impl<S> Router<S> {
     ) -> Result<Sent> {
         let allowed = match endpoint {
             Some(endpoint) => endpoint.allowed(),
-            None if request.raw_path() == "*" => self.allowed_anywhere(),
+            None if request.raw_path() == b"*" => self.routes.allowed,
             None if request.method() == Method::Trace => MethodSet::EMPTY.with(Method::Options),
             None => return Err(Error::not_found("Not found")),
         };

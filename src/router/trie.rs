@@ -30,13 +30,14 @@ struct Node {
     endpoint: Option<u32>,
 }
 
-/// Texts and what they lead to, sorted by [`key`].
+/// Texts and what they lead to: a hash table, each slot of which holds the index of an entry.
 #[derive(Debug, Default)]
 struct Literals {
-    keys: Vec<u128>,
-    texts: Vec<Box<str>>,
-    values: Vec<u32>,
+    slots: Box<[u32]>,
+    entries: Vec<(Box<[u8]>, u32)>,
 }
+
+const FREE: u32 = u32::MAX;
 
 impl Default for Trie {
     fn default() -> Self {
@@ -57,21 +58,19 @@ impl Trie {
         }
         let endpoint = *self.nodes[at].endpoint.get_or_insert(new as u32);
         let is_plain = pattern.names().is_empty() && !pattern.as_str().contains('%');
-        if is_plain && let Err(at) = self.exact.position(pattern.as_str().as_bytes()) {
-            self.exact.insert(at, pattern.as_str(), endpoint);
+        if is_plain && self.exact.get(pattern.as_str().as_bytes()).is_none() {
+            self.exact.insert(pattern.as_str(), endpoint);
         }
         endpoint as usize
     }
 
     fn literal_child(&mut self, at: usize, literal: &str) -> usize {
-        match self.nodes[at].literals.position(literal.as_bytes()) {
-            Ok(index) => self.nodes[at].literals.values[index] as usize,
-            Err(index) => {
-                let child = self.push();
-                self.nodes[at].literals.insert(index, literal, child);
-                child as usize
-            }
+        if let Some(child) = self.nodes[at].literals.get(literal.as_bytes()) {
+            return child as usize;
         }
+        let child = self.push();
+        self.nodes[at].literals.insert(literal, child);
+        child as usize
     }
 
     fn param_child(&mut self, at: usize) -> usize {
@@ -88,19 +87,24 @@ impl Trie {
 
     /// Looks up a raw path: the endpoint. Where its parameters lie goes to `spans`.
     #[inline]
-    pub(super) fn find(&self, path: &str, spans: &mut Spans) -> Option<usize> {
-        if let Ok(at) = self.exact.position(path.as_bytes()) {
-            return Some(self.exact.values[at] as usize);
+    pub(super) fn find(&self, path: &[u8], spans: &mut Spans) -> Option<usize> {
+        if let Some(endpoint) = self.exact.get(path) {
+            return Some(endpoint as usize);
         }
-        if !path.starts_with('/') {
+        self.find_by_segments(path, spans)
+    }
+
+    #[inline(never)]
+    fn find_by_segments(&self, path: &[u8], spans: &mut Spans) -> Option<usize> {
+        if path.first() != Some(&b'/') {
             return None;
         }
         self.walk(&self.nodes[0], path, 1, 0, spans).map(|endpoint| endpoint as usize)
     }
 
     /// Looks up `path[from..]` below `node`; so many parameters were taken on the way.
-    fn walk(&self, node: &Node, path: &str, from: usize, params: usize, spans: &mut Spans) -> Option<u32> {
-        let rest = &path.as_bytes()[from..];
+    fn walk(&self, node: &Node, path: &[u8], from: usize, params: usize, spans: &mut Spans) -> Option<u32> {
+        let rest = &path[from..];
         let len = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
         let (segment, end) = (&rest[..len], from + len);
         if let Some(child) = node.literal(segment)
@@ -122,7 +126,7 @@ impl Trie {
 
     /// A segment has ended at `end`: one further down, or this is the end of the path.
     #[inline]
-    fn step(&self, child: u32, path: &str, end: usize, params: usize, spans: &mut Spans) -> Option<u32> {
+    fn step(&self, child: u32, path: &[u8], end: usize, params: usize, spans: &mut Spans) -> Option<u32> {
         let child = &self.nodes[child as usize];
         match end < path.len() {
             true => self.walk(child, path, end + 1, params, spans),
@@ -132,56 +136,81 @@ impl Trie {
 }
 
 impl Literals {
-    /// Where the literal stands, or else would stand.
+    /// What the text leads to.
     #[inline]
-    fn position(&self, text: &[u8]) -> Result<usize, usize> {
-        let key = key(text);
-        let first = match self.keys.len() {
-            0..=8 => self.keys.iter().take_while(|&&known| known < key).count(),
-            _ => self.keys.partition_point(|&known| known < key),
-        };
-        let mut at = first;
-        while self.keys.get(at) == Some(&key) {
-            // Up to 16 bytes, key and length are the whole text.
-            let literal = self.texts[at].as_bytes();
-            if literal.len() == text.len() && (text.len() <= 16 || literal == text) {
-                return Ok(at);
+    fn get(&self, text: &[u8]) -> Option<u32> {
+        let mut slot = self.home(text);
+        loop {
+            let entry = *self.slots.get(slot)?;
+            // There is none for a slot that is free.
+            let (known, value) = self.entries.get(entry as usize)?;
+            if **known == *text {
+                return Some(*value);
             }
-            at += 1;
+            slot = self.next(slot);
         }
-        Err(first)
     }
 
-    fn insert(&mut self, at: usize, literal: &str, value: u32) {
-        self.keys.insert(at, key(literal.as_bytes()));
-        self.texts.insert(at, literal.into());
-        self.values.insert(at, value);
+    /// Adds a text that is not there yet.
+    fn insert(&mut self, text: &str, value: u32) {
+        self.entries.push((text.as_bytes().into(), value));
+        // At least half of the slots are free.
+        if self.entries.len() * 2 > self.slots.len() {
+            self.slots = vec![FREE; (self.entries.len() * 4).next_power_of_two()].into();
+            (0..self.entries.len()).for_each(|entry| self.place(entry));
+        } else {
+            self.place(self.entries.len() - 1);
+        }
+    }
+
+    fn place(&mut self, entry: usize) {
+        let mut slot = self.home(&self.entries[entry].0);
+        while self.slots[slot] != FREE {
+            slot = self.next(slot);
+        }
+        self.slots[slot] = entry as u32;
+    }
+
+    /// The slot where a text stands unless others stand there already.
+    #[inline]
+    fn home(&self, text: &[u8]) -> usize {
+        // The high bits of a product depend on all bits of its factors.
+        ((u128::from(hash(text)) * self.slots.len() as u128) >> 64) as usize
+    }
+
+    #[inline]
+    fn next(&self, slot: usize) -> usize {
+        (slot + 1) & (self.slots.len() - 1)
     }
 }
 
-/// By what literals are sorted: their first and last eight bytes, which tell nearly all of them apart.
+/// Multiplies eight bytes at a time. Clients choose what is looked up, but only routes are ever put in; so nobody can
+/// make the chains longer, and a hash that withstands that is not needed.
 #[inline]
-fn key(text: &[u8]) -> u128 {
-    match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-        (Some(first), Some(last)) => {
-            u128::from(u64::from_ne_bytes(*first)) << 64 | u128::from(u64::from_ne_bytes(*last))
-        }
-        _ => text.iter().fold(0, |key, &byte| key << 8 | u128::from(byte)),
-    }
+fn hash(text: &[u8]) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let (words, _) = text.as_chunks();
+    // The last eight bytes are taken whole, though some of them are in a word before.
+    let last = match text.last_chunk() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => text.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    };
+    let mix = |hash: u64, word: u64| (hash.rotate_left(23) ^ word).wrapping_mul(ODD);
+    let hash = words.iter().fold(text.len() as u64, |hash, &word| mix(hash, u64::from_le_bytes(word)));
+    mix(hash, last)
 }
 
 impl Node {
     /// The child for this segment, which is percent-decoded first.
     #[inline]
     fn literal(&self, segment: &[u8]) -> Option<u32> {
-        if self.literals.keys.is_empty() {
+        if self.literals.slots.is_empty() {
             return None;
         }
-        let found = match segment.contains(&b'%') {
-            false => self.literals.position(segment),
-            true => self.literals.position(&Cow::from(percent_decode(segment))),
-        };
-        found.ok().map(|at| self.literals.values[at])
+        match segment.contains(&b'%') {
+            false => self.literals.get(segment),
+            true => self.literals.get(&Cow::from(percent_decode(segment))),
+        }
     }
 }
 
@@ -200,7 +229,7 @@ mod tests {
     /// The path that was found, and its parameters.
     fn find<'p>(paths: &[&'p str], path: &'p str) -> Option<(&'p str, Vec<&'p str>)> {
         let mut spans = Spans::default();
-        let endpoint = trie(paths).find(path, &mut spans)?;
+        let endpoint = trie(paths).find(path.as_bytes(), &mut spans)?;
         let count = Pattern::parse(paths[endpoint]).names().len();
         let params = spans[..count].iter().map(|&(start, end)| &path[start as usize..end as usize]).collect();
         Some((paths[endpoint], params))
@@ -262,6 +291,18 @@ mod tests {
     fn one_path_is_one_endpoint_whatever_its_parameters_are_called() {
         let mut trie = trie(&["/a/:x"]);
         assert_eq!(trie.insert(&Pattern::parse("/a/:y"), 1), 0);
+    }
+
+    #[test]
+    fn paths_that_are_alike_do_not_make_long_chains() {
+        for alike in [|i| format!("/somewhere/{i}/settings"), |i| format!("/{i}"), |i| format!("/api/v1/users/{i:08}")]
+        {
+            let mut literals = Literals::default();
+            (0..10_000).for_each(|i: u32| literals.insert(&alike(i), i));
+            assert!((0..10_000).all(|i| literals.get(alike(i).as_bytes()) == Some(i)));
+            let runs = literals.slots.split(|&slot| slot == FREE).map(<[u32]>::len);
+            assert!(runs.max() < Some(60), "a run of {:?} slots for {}", literals.slots.len(), alike(0));
+        }
     }
 
     #[test]

@@ -28,9 +28,15 @@ impl Default for TimerLink {
     }
 }
 
-#[cfg(test)]
 impl TimerLink {
+    /// Whether it comes up by then anyway.
+    #[inline]
+    pub(super) fn is_before(&self, deadline: Moment) -> bool {
+        self.due != 0 && u64::from(self.due) * SLOT_NANOS <= deadline.as_nanos()
+    }
+
     /// When it comes up, if it is armed.
+    #[cfg(test)]
     pub(super) fn due(&self) -> Option<Moment> {
         (self.due != 0).then(|| Moment::from_nanos(u64::from(self.due) * SLOT_NANOS))
     }
@@ -55,8 +61,7 @@ impl Wheel {
     /// Makes sure that the session comes up at `deadline`, or up to a slot later; earlier is allowed too.
     #[inline]
     pub(super) fn arm<T>(&mut self, sessions: &mut Slab<Session<T>>, key: usize, deadline: Moment) {
-        let armed = sessions[key].timer.due;
-        if armed == 0 || deadline.as_nanos() < u64::from(armed) * SLOT_NANOS {
+        if !sessions[key].timer.is_before(deadline) {
             self.link(sessions, key, deadline);
         }
     }

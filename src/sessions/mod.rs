@@ -19,7 +19,6 @@ mod simulation;
 mod tests;
 mod transport;
 
-use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
 use slab::Slab;
@@ -30,8 +29,9 @@ pub(crate) use transport::Transport;
 
 use crate::config::Config;
 use crate::exchange::{CloseReason, ConnectionId, Endpoint, Observer, Reply, Service, Watch};
-use crate::h1::{Context, Pools};
+use crate::h1::{Context, KnownAuthority, Pools};
 use crate::http::{Millis, Moment};
+use crate::limits::EXPIRE_BUDGET;
 use deadlines::Wheel;
 use session::After;
 
@@ -41,13 +41,16 @@ pub(crate) struct Sessions<T> {
     pub(crate) watch: Watch,
     slab: Slab<Session<T>>,
     /// Keys of the sessions that have something to do although no event will say so.
-    runnable: VecDeque<u32>,
+    runnable: Vec<u32>,
+    /// The runnable ones of this tick, while they have their turns.
+    turns: Vec<u32>,
     /// Keys of the sessions that have ended. They leave the slab only in `reap`: a later event of the same batch must
     /// not reach whoever took over the slot.
     ended: Vec<u32>,
     wheel: Wheel,
     pools: Pools,
     reply: Reply,
+    known_authority: KnownAuthority,
     next_id: u64,
     /// What time it is in this tick.
     now: Moment,
@@ -67,11 +70,13 @@ impl<T> Sessions<T> {
         Self {
             watch: Watch::new(observer),
             slab: Slab::new(),
-            runnable: VecDeque::new(),
+            runnable: Vec::new(),
+            turns: Vec::new(),
             ended: Vec::new(),
             wheel: Wheel::new(),
             pools: Pools::new(),
             reply: Reply::new(config.server_name.as_deref(), config.max_response_buffer, wall_clock),
+            known_authority: KnownAuthority::default(),
             next_id: 1,
             now,
             draining: false,
@@ -170,7 +175,7 @@ impl<T> Sessions<T> {
         let session = &mut self.slab[key];
         if !session.queued && !session.closed {
             session.queued = true;
-            self.runnable.push_back(key as u32);
+            self.runnable.push(key as u32);
         }
     }
 
@@ -221,14 +226,16 @@ impl<T: Transport> Sessions<T> {
 
     /// Gives a turn to everyone who is runnable now; who becomes so meanwhile has it in the next tick.
     pub(crate) fn pump_runnable(&mut self, service: &mut dyn Service) {
-        for _ in 0..self.runnable.len() {
-            let Some(key) = self.runnable.pop_front() else { return };
-            let session = &mut self.slab[key as usize];
+        std::mem::swap(&mut self.runnable, &mut self.turns);
+        for turn in 0..self.turns.len() {
+            let key = self.turns[turn] as usize;
+            let session = &mut self.slab[key];
             session.queued = false;
             if !session.closed {
-                self.turn(key as usize, service, |_, _| {});
+                self.turn(key, service, |_, _| {});
             }
         }
+        self.turns.clear();
     }
 
     /// A session's turn: `first` is done to it, then it is pumped, and then its deadline is armed.
@@ -242,6 +249,7 @@ impl<T: Transport> Sessions<T> {
             config: &self.config,
             pools: &mut self.pools,
             reply: &mut self.reply,
+            known_authority: &mut self.known_authority,
             service,
             watch: &mut self.watch,
             idle_timeout: &mut idle_timeout,
@@ -253,16 +261,23 @@ impl<T: Transport> Sessions<T> {
         session.idle_timeout = idle_timeout;
         let deadline = session.deadline(&self.config);
         match after {
-            After::Closed => return self.close(key),
-            After::Runnable => self.make_runnable(key),
             After::Exhausted => {}
+            After::Runnable if session.queued => {}
+            After::Runnable => {
+                session.queued = true;
+                self.runnable.push(key as u32);
+            }
+            After::Closed => return self.close(key),
         }
-        self.wheel.arm(&mut self.slab, key, deadline);
+        if !session.timer.is_before(deadline) {
+            self.wheel.arm(&mut self.slab, key, deadline);
+        }
     }
 
-    /// Lets everyone feel the deadlines that have passed.
+    /// Lets those whose deadlines have passed feel it; if there are too many for one tick, the rest are due in the next.
     pub(crate) fn expire_deadlines(&mut self, service: &mut dyn Service) {
-        while let Some(key) = self.wheel.pop(&mut self.slab, self.now) {
+        for _ in 0..EXPIRE_BUDGET {
+            let Some(key) = self.wheel.pop(&mut self.slab, self.now) else { return };
             let session = &self.slab[key];
             if session.closed {
                 continue;

@@ -1,6 +1,9 @@
 //! Turns, one by one.
 
-use crate::limits::{MAX_READ, TURN_BYTES, TURN_REQUESTS};
+use std::time::Duration;
+
+use crate::http::Moment;
+use crate::limits::{EXPIRE_BUDGET, MAX_READ, TURN_BYTES, TURN_REQUESTS};
 use crate::testing::{Connected, VirtualLoop};
 use crate::{Config, Router};
 
@@ -48,4 +51,20 @@ fn a_turn_ends_after_so_many_bytes_and_the_neighbour_has_its_own() {
     assert!(!other.link.wire().outbound.is_empty(), "it did not wait for more than a turn");
     virtual_loop.turn(&mut app);
     assert!(busy.link.wire().outbound.ends_with(LENGTH.to_string().as_bytes()));
+}
+
+#[test]
+fn many_deadlines_that_pass_together_are_felt_in_several_ticks() {
+    let (mut virtual_loop, mut app, _both) = two();
+    let _more: Vec<Connected> = (0..2 * EXPIRE_BUDGET).map(|_| virtual_loop.connect()).collect();
+    let all = virtual_loop.sessions().len();
+    let sessions = virtual_loop.sessions_mut();
+    sessions.set_now(Moment::ZERO + Duration::from_secs(60));
+    for left in [all - EXPIRE_BUDGET, all - 2 * EXPIRE_BUDGET, 0] {
+        assert!(sessions.next_deadline().is_some_and(|due| due <= sessions.now()), "the loop does not sleep");
+        sessions.expire_deadlines(&mut app);
+        sessions.reap();
+        assert_eq!(sessions.len(), left);
+    }
+    assert_eq!(sessions.next_deadline(), None);
 }

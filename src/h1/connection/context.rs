@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::buffer::{OutputQueue, Pace, Pool, Receive};
 use crate::config::Config;
 use crate::exchange::{ConnectionId, Reply, Service, Watch};
+use crate::h1::authority::KnownAuthority;
 use crate::h1::incoming::Incoming;
 use crate::http::{Millis, Moment};
 use crate::limits::POOL_BYTES;
@@ -16,6 +17,7 @@ pub(crate) struct Context<'a> {
     pub(crate) config: &'a Config,
     pub(crate) pools: &'a mut Pools,
     pub(crate) reply: &'a mut Reply,
+    pub(crate) known_authority: &'a mut KnownAuthority,
     pub(crate) service: &'a mut dyn Service,
     pub(crate) watch: &'a mut Watch,
     /// The connection's own idle timeout; a handler may set it.

@@ -96,6 +96,17 @@ impl Connection {
     #[inline]
     pub(crate) fn deadline(&self, config: &Config, idle_timeout: Millis, activity: Moment) -> Moment {
         let idle = activity + idle_timeout;
+        // Nearly always: nothing has come that is not answered, nothing is owed.
+        let at_rest = matches!((&self.reading, self.writing), (Reading::Head { .. }, Writing::Idle))
+            && self.input.is_none()
+            && self.output.is_none();
+        match config.keep_alive_timeout {
+            None if at_rest => idle,
+            _ => self.deadline_at_work(config, idle, activity),
+        }
+    }
+
+    fn deadline_at_work(&self, config: &Config, idle: Moment, activity: Moment) -> Moment {
         if config.min_send_rate > 0
             && let (Writing::Idle | Writing::Flushing { .. }, Some(output)) = (self.writing, self.output())
         {

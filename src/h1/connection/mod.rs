@@ -221,16 +221,14 @@ impl Connection {
                 cx.watch.tell(|observer| observer.reply_finished(cx.id, &reply));
             }
         }
-        if output.is_empty() {
+        let owed = output.len();
+        if owed == 0 {
             output.pace = Pace::default();
+            self.restart_input(cx);
         } else if output.pace.is_running() {
             output.pace.progress(count, cx.now, cx.config.min_send_rate, cx.config.send_timeout);
         }
-        let (empty, low) = (output.is_empty(), output.len() < LOW_WATER);
-        if empty {
-            self.restart_input(cx);
-        }
-        if self.held && low {
+        if self.held && owed < LOW_WATER {
             self.held = false;
             log::trace!("conn {}: no longer held", cx.id);
             cx.watch.tell(|observer| observer.backpressure(cx.id, false));

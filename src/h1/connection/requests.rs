@@ -2,7 +2,7 @@
 
 use super::{Budget, Connection, Context, Reading, Step, Writing};
 use crate::buffer::Receive;
-use crate::exchange::{Admission, CloseReason, Endpoints, Request, Trailers, admit};
+use crate::exchange::{Admission, CloseReason, Endpoints, Received, Request, Trailers, admit};
 use crate::h1::error::ProtocolError;
 use crate::h1::framing::{Expectation, Framing};
 use crate::h1::head::{self, Message};
@@ -80,9 +80,10 @@ impl Connection {
         endpoints: &dyn Endpoints,
         budget: &mut Budget,
     ) -> Result<usize, ProtocolError> {
-        let mut slots = head::slots();
+        let mut few = head::few_slots();
+        let mut many = head::many_slots();
         // Looked at where it lies: moving it out would copy it.
-        let parsed = head::parse(bytes, &mut slots, cx.config);
+        let parsed = head::parse(bytes, &mut few, &mut many, cx.known_authority, cx.config);
         let message = match &parsed {
             Ok(Some(message)) => message,
             Ok(None) => {
@@ -96,7 +97,8 @@ impl Connection {
         if message.framing != Framing::None || message.expectation == Expectation::Unknown {
             return Ok(self.head_with_content(cx, bytes, message, endpoints));
         }
-        let request = Request::new(&message.head, &[], endpoints);
+        let received = Received::new(&message.head, &[], endpoints);
+        let request = Request::new(&received);
         if self.answer(cx, message, request, None, |service, request, response| service.call(request, response)) {
             self.next_request(cx.now);
         }
@@ -111,7 +113,8 @@ impl Connection {
         message: &Message<'_>,
         endpoints: &dyn Endpoints,
     ) -> usize {
-        let request = Request::new(&message.head, &[], endpoints);
+        let received = Received::new(&message.head, &[], endpoints);
+        let request = Request::new(&received);
         let refusal = match message.framing {
             _ if message.expectation == Expectation::Unknown => Some(ProtocolError::ExpectationFailed),
             Framing::Length(length) if length > cx.config.max_content => Some(ProtocolError::ContentTooLarge),
@@ -160,8 +163,8 @@ impl Connection {
         if let Framing::Length(length) = message.framing
             && let Some(content) = usize::try_from(length).ok().and_then(|length| rest.get(..length))
         {
-            let request = Request::new(&message.head, content, endpoints);
-            if self.answer_with_content(cx, message, request, None, None) {
+            let received = Received::new(&message.head, content, endpoints);
+            if self.answer_with_content(cx, message, Request::new(&received), None, None) {
                 self.next_request(cx.now);
             }
             return message.len + content.len();
@@ -224,8 +227,11 @@ impl Connection {
         let Reading::Body(incoming) = self.transition(cx.id, Reading::START, Writing::Idle) else {
             unreachable!("within content")
         };
-        let mut slots = head::slots();
-        let Ok(Some(mut message)) = head::parse_again(&incoming.head, &mut slots, cx.config) else {
+        let mut few = head::few_slots();
+        let mut many = head::many_slots();
+        let Ok(Some(mut message)) =
+            head::parse_again(&incoming.head, &mut few, &mut many, cx.known_authority, cx.config)
+        else {
             unreachable!("this head was parsed before");
         };
         message.followed = !self.has_no_input();
@@ -234,8 +240,8 @@ impl Connection {
             false => (incoming.content.bytes(), None, None),
         };
         let trailers = Trailers::new(&incoming.trailers);
-        let request = Request::new(&message.head, content, endpoints).with_trailers(trailers);
-        if self.answer_with_content(cx, &message, request, close, refusal) {
+        let received = Received { trailers, ..Received::new(&message.head, content, endpoints) };
+        if self.answer_with_content(cx, &message, Request::new(&received), close, refusal) {
             self.next_request(cx.now);
         }
         cx.pools.incoming.give_back(incoming);
@@ -293,8 +299,9 @@ impl Connection {
             self.finish(cx, CloseReason::ClientClosed, false);
             return Step::Again;
         };
-        let mut slots = head::slots();
-        let error = head::parse_again(input.bytes(), &mut slots, cx.config).err();
+        let mut few = head::few_slots();
+        let mut many = head::many_slots();
+        let error = head::parse_again(input.bytes(), &mut few, &mut many, cx.known_authority, cx.config).err();
         self.input = Some(input);
         self.fail(cx, error.unwrap_or(ProtocolError::IncompleteHead))
     }
