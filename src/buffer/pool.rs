@@ -25,6 +25,8 @@ pub trait Pooled: Default {
 /// assert_eq!(pool.lent(), 0);
 /// ```
 pub struct Pool<T> {
+    /// The one that came back last: mostly the next one to be lent, so it is not counted among the idle.
+    hot: Option<Box<T>>,
     #[allow(clippy::vec_box, reason = "the box is what is lent: it moves between connection and pool as one pointer")]
     idle: Vec<Box<T>>,
     idle_bytes: usize,
@@ -35,12 +37,18 @@ pub struct Pool<T> {
 impl<T: Pooled> Pool<T> {
     /// An empty pool that will keep at most `max_bytes`.
     pub const fn new(max_bytes: usize) -> Self {
-        Self { idle: Vec::new(), idle_bytes: 0, max_bytes, lent: 0 }
+        Self { hot: None, idle: Vec::new(), idle_bytes: 0, max_bytes, lent: 0 }
     }
 
     /// An empty one, the most recently used if there is any.
+    #[inline]
     pub fn lend(&mut self) -> Box<T> {
         self.lent += 1;
+        self.hot.take().unwrap_or_else(|| self.lend_idle())
+    }
+
+    #[inline(never)]
+    fn lend_idle(&mut self) -> Box<T> {
         match self.idle.pop() {
             Some(item) => {
                 self.idle_bytes -= cost(&*item);
@@ -51,11 +59,21 @@ impl<T: Pooled> Pool<T> {
     }
 
     /// Takes one back.
+    #[inline]
     pub fn give_back(&mut self, mut item: Box<T>) {
         self.lent -= 1;
         item.reset();
+        if item.footprint() <= POOL_MAX_BUFFER
+            && let Some(colder) = self.hot.replace(item)
+        {
+            self.put_aside(colder);
+        }
+    }
+
+    #[inline(never)]
+    fn put_aside(&mut self, item: Box<T>) {
         let bytes = cost(&*item);
-        if bytes <= POOL_MAX_BUFFER && self.idle_bytes + bytes <= self.max_bytes {
+        if self.idle_bytes + bytes <= self.max_bytes {
             self.idle_bytes += bytes;
             self.idle.push(item);
         }
@@ -66,7 +84,7 @@ impl<T: Pooled> Pool<T> {
         self.lent
     }
 
-    /// Bytes that lie idle in the pool.
+    /// Bytes that lie idle in the pool, without the one that came back last.
     pub const fn idle_bytes(&self) -> usize {
         self.idle_bytes
     }
@@ -111,5 +129,6 @@ mod tests {
         queue.inline().resize(POOL_MAX_BUFFER + 1, 0);
         pool.give_back(queue);
         assert_eq!(pool.idle_bytes(), 0);
+        assert_eq!(pool.lend().footprint(), 0, "a fresh one");
     }
 }

@@ -39,12 +39,21 @@ impl Receive {
 
     /// Room for the next read: at least `min` bytes (at least [`MIN_READ`]), unless that would make the buffer hold
     /// more than `max`; then what is left until `max`, or nothing.
+    #[inline]
     pub fn room(&mut self, min: usize, max: usize) -> &mut [u8] {
         let min = min.max(MIN_READ);
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         }
-        if self.memory.len() - self.end < min && self.start > 0 {
+        if self.memory.len() - self.end < min {
+            self.make_room(min, max);
+        }
+        &mut self.memory[self.end..]
+    }
+
+    #[inline(never)]
+    fn make_room(&mut self, min: usize, max: usize) {
+        if self.start > 0 {
             self.memory.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
@@ -55,7 +64,6 @@ impl Receive {
             self.memory.reserve_exact(len - self.memory.len());
             self.memory.resize(len, 0);
         }
-        &mut self.memory[self.end..]
     }
 
     /// `count` bytes were read into the room.

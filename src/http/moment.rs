@@ -54,6 +54,10 @@ impl Add<Duration> for Moment {
 pub(crate) struct Millis(u32);
 
 impl Millis {
+    const fn as_nanos(self) -> u64 {
+        self.0 as u64 * 1_000_000
+    }
+
     /// Whole seconds, rounded down.
     pub(crate) const fn as_secs(self) -> u32 {
         self.0 / 1000
@@ -77,6 +81,6 @@ impl Add<Millis> for Moment {
     type Output = Self;
 
     fn add(self, after: Millis) -> Self {
-        self + Duration::from(after)
+        Self(self.0.saturating_add(after.as_nanos()))
     }
 }

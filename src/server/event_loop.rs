@@ -108,8 +108,10 @@ impl EventLoop {
         self.sessions.expire_deadlines(service);
         self.drain(service);
         self.reap();
-        let tick = Tick { events, connections: self.sessions.len(), runnable: self.sessions.runnable() };
-        self.sessions.watch.tell(|observer| observer.ticked(&tick));
+        if self.sessions.watch.is_some() {
+            let tick = Tick { events, connections: self.sessions.len(), runnable: self.sessions.runnable() };
+            self.sessions.watch.tell(|observer| observer.ticked(&tick));
+        }
         Ok(())
     }
 
@@ -180,20 +182,26 @@ impl EventLoop {
     /// Notes what the kernel said; gives the number of events.
     fn take_events(&mut self) -> usize {
         self.sessions.interrupted = false;
-        let mut count = 0;
-        // The events are lent out while everything else is at work.
-        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
-        for event in &events {
+        let (mut count, mut told) = (0, 0);
+        for event in &self.events {
             count += 1;
-            if !self.sessions.tell(event.token().0, readiness(event)) {
-                self.take_other_event(event.token());
-            }
+            told += usize::from(self.sessions.tell(event.token().0, readiness(event)));
         }
-        self.events = events;
+        if told < count {
+            self.take_other_events();
+        }
         count
     }
 
+    /// Notes what concerns no session: listeners, signals, the waker.
     #[cold]
+    fn take_other_events(&mut self) {
+        // The events are lent out while everything else is at work.
+        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        events.iter().for_each(|event| self.take_other_event(event.token()));
+        self.events = events;
+    }
+
     fn take_other_event(&mut self, token: Token) {
         if self.acceptor.mark_ready(token) {
             return;

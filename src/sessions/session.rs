@@ -43,13 +43,13 @@ pub(super) enum After {
 
 /// The two ends of a session, for a handler that asks.
 struct Ends<'a, T> {
-    peer: Endpoint,
+    peer: &'a Endpoint,
     transport: &'a T,
 }
 
 impl<T: Transport> Endpoints for Ends<'_, T> {
     fn peer(&self) -> Endpoint {
-        self.peer
+        *self.peer
     }
 
     fn local(&self) -> Endpoint {
@@ -100,7 +100,7 @@ impl<T: Transport> Session<T> {
             if reads {
                 self.fill(cx, &mut budget, partial_reads);
             }
-            let ends = Ends { peer: self.peer, transport: &self.transport };
+            let ends = Ends { peer: &self.peer, transport: &self.transport };
             let stall = self.connection.advance(cx, &ends, &mut budget);
             self.flush(cx);
             reads = match stall {
