@@ -71,6 +71,16 @@ pub mod server;
 mod sessions;
 pub mod testing;
 
+/// Parts of the machine by themselves, for `benches/`. They may change or go at any time.
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::exchange::internals::Encoder;
+    pub use crate::h1::internals::{HeadParser, decode_chunks};
+    pub use crate::router::internals::find_route;
+    pub use crate::testing::internals::exchange;
+}
+
 /// The bodies of the fuzz targets in `tests/fuzz/`.
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 #[doc(hidden)]

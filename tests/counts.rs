@@ -131,6 +131,7 @@ fn routes(app: &mut Router<()>) {
         body.end()
     });
     app.post("/echo", |_, req, res| res.send(req.body()));
+    (0..500).for_each(|i| app.get(&format!("/resource{i}/:id"), |_, _, res| res.text("one of many")));
 }
 
 /// Requests that are measured.
@@ -171,6 +172,7 @@ fn a_request_in_steady_state_allocates_nothing() {
         ("plaintext", get("/plaintext")),
         ("a parameter that is parsed", get("/numbers/42")),
         ("parameters that are text", get("/names/alexander/of/the/great")),
+        ("a route among many", get("/resource250/1")),
         ("a field line", get("/field")),
         ("two field lines", get("/fields")),
         ("content in pieces", get("/pieces")),
@@ -191,6 +193,34 @@ fn a_request_in_steady_state_allocates_nothing() {
         }
     }
     assert!(found.is_empty(), "allocations: {found:#?}");
+}
+
+/// The head comes first and the content later, so that the request is kept aside in the meantime.
+#[test]
+fn content_that_comes_later_allocates_nothing() {
+    let requests = [
+        ("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 7\r\n\r\ncon", "tent"),
+        (
+            "POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ncon\r\n",
+            "4\r\ntent\r\n0\r\n\r\n",
+        ),
+    ];
+    for (first, second) in requests {
+        let mut pair = Pair::new(|app, server| {
+            routes(app);
+            server.clock(Steps::default())
+        });
+        let length = pair.first_reply((first.to_owned() + second).as_bytes()).len();
+        let mut rounds = |count| {
+            for _ in 0..count {
+                pair.exchange(first.as_bytes(), 0);
+                pair.exchange(second.as_bytes(), length);
+            }
+        };
+        rounds(REQUESTS / 4);
+        let measured = allocation_counter::measure(|| rounds(REQUESTS));
+        assert_eq!(measured.count_total, 0, "{first:?}, then {second:?}");
+    }
 }
 
 /// Like what a browser sends.

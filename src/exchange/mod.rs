@@ -11,6 +11,8 @@ mod encode;
 mod endpoint;
 mod guard;
 mod head;
+#[cfg(feature = "internals")]
+pub(crate) mod internals;
 mod observer;
 mod pairs;
 mod params;

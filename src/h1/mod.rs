@@ -11,6 +11,8 @@ mod error;
 mod framing;
 mod head;
 mod incoming;
+#[cfg(feature = "internals")]
+pub(crate) mod internals;
 mod request_line;
 mod state;
 mod target;

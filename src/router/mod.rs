@@ -3,6 +3,8 @@
 //! [`Routes`] is a table of routes and middleware without state; a [`Router`] is such a table and the state `S` that
 //! its handlers get as `&mut S`. Paths are looked up in a trie of segments (`trie`).
 
+#[cfg(feature = "internals")]
+pub(crate) mod internals;
 mod path;
 #[cfg(test)]
 mod tests;

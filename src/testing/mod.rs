@@ -1,6 +1,8 @@
 //! An application under test, in memory: the same protocol core, pump, deadlines and router as behind a socket, and no
 //! socket, thread or clock. [`TestClient`] is its client.
 
+#[cfg(feature = "internals")]
+pub(crate) mod internals;
 mod pipe;
 mod reply;
 mod request;

@@ -1,0 +1,120 @@
+//! What the benchmarks feed to the machine: the same bytes and the same routes, whether instructions are counted or time
+//! is measured. All of it is fixed.
+
+#![allow(dead_code, reason = "each benchmark uses its own part of it")]
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use monoloop::middleware::Cors;
+use monoloop::{Router, TestClient};
+
+/// The date of every reply: the example of RFC 9110 §5.6.7, as in a [`TestClient`].
+pub(crate) fn date() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(784_111_777)
+}
+
+// ---- requests -------------------------------------------------------------------------------------------------------
+
+/// Host and nothing else.
+pub(crate) const PLAIN: &str = "GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n\r\n";
+
+/// The 20 field lines of a browser.
+pub(crate) const BROWSER: &str = "GET /plaintext HTTP/1.1\r\n\
+    Host: 127.0.0.1:3000\r\n\
+    Connection: keep-alive\r\n\
+    Cache-Control: max-age=0\r\n\
+    sec-ch-ua: \"Chromium\";v=\"124\", \"Google Chrome\";v=\"124\", \"Not-A.Brand\";v=\"99\"\r\n\
+    sec-ch-ua-mobile: ?0\r\n\
+    sec-ch-ua-platform: \"Linux\"\r\n\
+    DNT: 1\r\n\
+    Upgrade-Insecure-Requests: 1\r\n\
+    User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36\r\n\
+    Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8\r\n\
+    Sec-Fetch-Site: same-origin\r\n\
+    Sec-Fetch-Mode: navigate\r\n\
+    Sec-Fetch-User: ?1\r\n\
+    Sec-Fetch-Dest: document\r\n\
+    Referer: http://127.0.0.1:3000/index.html\r\n\
+    Accept-Encoding: gzip, deflate, br, zstd\r\n\
+    Accept-Language: en-US,en;q=0.9,de;q=0.8\r\n\
+    Cookie: session=0123456789abcdef0123456789abcdef; theme=dark; consent=1\r\n\
+    If-None-Match: \"5f3c-1a2b3c4d5e6f\"\r\n\
+    If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+    \r\n";
+
+/// Content of known length.
+pub(crate) const POST: &str = "POST /echo HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nContent-Type: application/json\r\n\
+    Content-Length: 51\r\n\r\n{\"id\":1,\"name\":\"Alice\",\"email\":\"alice@example.com\"}";
+
+/// The same content in two chunks.
+pub(crate) const POST_CHUNKED: &str = "POST /echo HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nContent-Type: application/json\r\n\
+    Transfer-Encoding: chunked\r\n\r\n\
+    8\r\n{\"id\":1,\r\n2b\r\n\"name\":\"Alice\",\"email\":\"alice@example.com\"}\r\n0\r\n\r\n";
+
+/// A body in the chunked coding: so many chunks of so many bytes each.
+pub(crate) fn chunked(count: usize, size: usize) -> Vec<u8> {
+    let chunk = format!("{size:x}\r\n{}\r\n", "x".repeat(size));
+    format!("{}0\r\n\r\n", chunk.repeat(count)).into_bytes()
+}
+
+// ---- applications ---------------------------------------------------------------------------------------------------
+
+/// A client of an application that answers [`PLAIN`] and the others.
+pub(crate) fn client(cors: bool) -> TestClient<Router<()>> {
+    let mut app = Router::new(());
+    if cors {
+        app.with(Cors::any().middleware());
+    }
+    app.get("/", |_, _, res| res.text("Welcome"));
+    app.get("/plaintext", |_, _, res| res.text("Hello, World!"));
+    app.get("/users/:id", |_, req, res| res.text(req.param_str("id").unwrap_or_default()));
+    app.post("/echo", |_, req, res| res.send(req.body()));
+    TestClient::new(app)
+}
+
+// ---- routes ---------------------------------------------------------------------------------------------------------
+
+/// A kind of routes: their patterns, and paths that they match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Routes {
+    Static,
+    Param,
+    CatchAll,
+}
+
+impl Routes {
+    /// The pattern of the route with this number, as monoloop writes it.
+    pub(crate) fn pattern(self, number: usize) -> String {
+        match self {
+            Self::Static => format!("/api/resource{number}/list"),
+            Self::Param => format!("/api/resource{number}/:id"),
+            Self::CatchAll => format!("/api/resource{number}/*rest"),
+        }
+    }
+
+    /// A path that the route with this number matches.
+    pub(crate) fn path(self, number: usize) -> String {
+        match self {
+            Self::Static => format!("/api/resource{number}/list"),
+            Self::Param => format!("/api/resource{number}/12345"),
+            Self::CatchAll => format!("/api/resource{number}/a/b/style.css"),
+        }
+    }
+
+    /// The same routes for matchit, which writes them otherwise.
+    pub(crate) fn matchit(self, count: usize) -> matchit::Router<usize> {
+        let mut router = matchit::Router::new();
+        for number in 0..count {
+            let pattern = self.pattern(number).replace(":id", "{id}").replace("*rest", "{*rest}");
+            router.insert(pattern, number).expect("no two routes match the same paths");
+        }
+        router
+    }
+
+    /// An application with so many of these routes.
+    pub(crate) fn router(self, count: usize) -> Router<()> {
+        let mut app = Router::new(());
+        (0..count).for_each(|number| app.get(&self.pattern(number), |_, _, res| res.empty()));
+        app
+    }
+}

@@ -1,0 +1,219 @@
+//! What a request costs in system calls. The command runs under strace, which counts; the difference between a short run
+//! and a long one is what the rounds between them have cost, so that start and end do not count.
+#![cfg(all(feature = "cli", target_os = "linux"))]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Longest wait for anything.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Clients that send at the same time.
+const CLIENTS: usize = 64;
+
+/// Rounds of a short run, and of a long one.
+const ROUNDS: [usize; 2] = [2, 12];
+
+const KEEP_ALIVE: &str = "GET /plaintext HTTP/1.1\r\nHost: test\r\n\r\n";
+const CLOSE: &str = "GET /plaintext HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+
+// ---- the limits -----------------------------------------------------------------------------------------------------
+
+/// One read, one write, and a share of a poll.
+#[test]
+fn a_request_on_a_kept_connection_costs_two_calls() {
+    hold("a request on a kept connection", 2.2, 1, |server, rounds| kept(server, rounds, 1));
+}
+
+/// One read and one write for all of them.
+#[test]
+fn requests_that_are_pipelined_share_their_calls() {
+    hold("a request of 16 that are pipelined", 0.15, 16, |server, rounds| kept(server, rounds, 16));
+}
+
+#[test]
+fn a_connection_for_each_request_costs_few_calls() {
+    hold("a connection with one request", 6.0, 1, |server, rounds| {
+        for _ in 0..rounds {
+            // The kernel takes them into the backlog.
+            let mut clients = server.held(|| {
+                let mut clients = server.connect_all();
+                clients.iter_mut().for_each(|client| send(client, CLOSE));
+                clients
+            });
+            for client in &mut clients {
+                let mut reply = String::new();
+                client.read_to_string(&mut reply).expect("the server answers and closes");
+                assert!(reply.starts_with("HTTP/1.1 200 OK\r\n") && reply.ends_with("Hello, World!"), "{reply}");
+            }
+            server.held(|| drop(clients));
+        }
+    });
+}
+
+/// The same clients ask round after round, so many requests at a time.
+fn kept(server: &Server, rounds: usize, depth: usize) {
+    let mut clients = server.held(|| server.connect_all());
+    let length = reply_length(&mut clients[0]);
+    let batch = KEEP_ALIVE.repeat(depth);
+    let mut replies = vec![0; depth * length];
+    for _ in 0..rounds {
+        server.held(|| clients.iter_mut().for_each(|client| send(client, &batch)));
+        for client in &mut clients {
+            client.read_exact(&mut replies).expect("the server answers");
+            assert!(replies.starts_with(b"HTTP/1.1 200 OK\r\n") && replies.ends_with(b"Hello, World!"));
+        }
+    }
+    server.held(|| drop(clients));
+}
+
+#[track_caller]
+fn send(client: &mut TcpStream, requests: &str) {
+    client.write_all(requests.as_bytes()).expect("the kernel takes it");
+}
+
+/// Asks once, to learn it.
+fn reply_length(client: &mut TcpStream) -> usize {
+    send(client, KEEP_ALIVE);
+    let mut reply = Vec::new();
+    while !reply.ends_with(b"Hello, World!") {
+        let mut room = [0; 1024];
+        let count = client.read(&mut room).expect("the server answers");
+        assert!(count > 0, "EOF");
+        reply.extend_from_slice(&room[..count]);
+    }
+    reply.len()
+}
+
+/// Fails if what is done in a round by each of the clients, `depth` times, costs more calls than `limit` each time.
+#[track_caller]
+fn hold(what: &str, limit: f64, depth: usize, drive: impl Fn(&Server, usize)) {
+    if !strace_works() {
+        return;
+    }
+    let [short, long] = ROUNDS.map(|rounds| {
+        let server = Server::start();
+        drive(&server, rounds);
+        server.end()
+    });
+    let times = ((ROUNDS[1] - ROUNDS[0]) * CLIENTS * depth) as f64;
+    let mut total = 0.0;
+    let mut calls = String::new();
+    // In debug builds, the standard library asks by it whether a descriptor is open before it closes it.
+    let debug_only = |call: &str| cfg!(debug_assertions) && call == "fcntl";
+    for (call, count) in long.iter().filter(|(call, _)| !debug_only(call)) {
+        let each = (*count as f64 - short.get(call).copied().unwrap_or(0) as f64) / times;
+        total += each;
+        if each != 0.0 {
+            write!(calls, "\n  {call:<16}{each:>8.4}").expect("a string takes it");
+        }
+    }
+    println!("{what}: {total:.4} system calls{calls}");
+    assert!(total > 0.0, "strace has counted nothing");
+    assert!(total <= limit, "{what} costs {total:.4} system calls, more than {limit}:{calls}");
+}
+
+/// Whether there is a strace that may trace here. A run of CI must have it.
+fn strace_works() -> bool {
+    let works = Command::new("strace").args(["-c", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
+    if works.is_ok_and(|status| status.success()) {
+        return true;
+    }
+    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "strace is not installed, or may not trace");
+    eprintln!("skipped: strace is not installed, or may not trace");
+    false
+}
+
+// ---- the server -----------------------------------------------------------------------------------------------------
+
+/// `monoloop demo` under strace. It is killed when the test is over, however that ends.
+struct Server {
+    strace: Child,
+    /// The server itself.
+    pid: Pid,
+    address: SocketAddr,
+    /// Held open, since the server prints its end too.
+    _output: BufReader<ChildStdout>,
+    counts: PathBuf,
+}
+
+impl Server {
+    #[track_caller]
+    fn start() -> Self {
+        let name = format!("syscalls.{}.{:?}", std::process::id(), std::thread::current().id());
+        let counts = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let mut strace = Command::new("strace")
+            .args(["-f", "-c", "-o"])
+            .arg(&counts)
+            .args([env!("CARGO_BIN_EXE_monoloop"), "demo", "--port=0", "--host=127.0.0.1"])
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("strace starts");
+        let mut output = BufReader::new(strace.stdout.take().expect("it is piped"));
+        let line = output.by_ref().lines().map_while(Result::ok).find(|line| line.starts_with("listening on "));
+        let address = line.as_deref().and_then(|line| line.strip_prefix("listening on http://"));
+        let address = address.and_then(|address| address.parse().ok()).expect("the server listens");
+        let children = format!("/proc/{0}/task/{0}/children", strace.id());
+        let children = std::fs::read_to_string(children).expect("Linux has it");
+        let pid = children.split_whitespace().next().and_then(|pid| Pid::from_raw(pid.parse().ok()?));
+        Self { strace, pid: pid.expect("strace has a child"), address, _output: output, counts }
+    }
+
+    #[track_caller]
+    fn connect_all(&self) -> Vec<TcpStream> {
+        let connect = |_| {
+            let client = TcpStream::connect_timeout(&self.address, LIMIT).expect("the server can be reached");
+            client.set_nodelay(true).expect("TCP_NODELAY can be set");
+            client.set_read_timeout(Some(LIMIT)).expect("a timeout can be set");
+            client
+        };
+        (0..CLIENTS).map(connect).collect()
+    }
+
+    /// Does something while the server stands still, so that all of it is there at its next poll. Otherwise the number of
+    /// polls would depend on who is quicker.
+    #[track_caller]
+    fn held<R>(&self, action: impl FnOnce() -> R) -> R {
+        kill_process(self.pid, Signal::STOP).expect("it is alive");
+        let result = action();
+        kill_process(self.pid, Signal::CONT).expect("it is alive");
+        result
+    }
+
+    /// Stops it; gives the calls it has made.
+    #[track_caller]
+    fn end(mut self) -> BTreeMap<String, u64> {
+        kill_process(self.pid, Signal::TERM).expect("it is alive");
+        let status = self.strace.wait().expect("it is ours");
+        assert!(status.success(), "{status}");
+        let table = std::fs::read_to_string(&self.counts).expect("strace writes its table");
+        table.lines().filter_map(calls).collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Without strace the server would run on; without the server strace ends.
+        if let Ok(None) = self.strace.try_wait() {
+            let _ = kill_process(self.pid, Signal::KILL);
+            let _ = self.strace.wait();
+        }
+        let _ = std::fs::remove_file(&self.counts);
+    }
+}
+
+/// A row of strace's table: share, seconds, microseconds per call, calls, errors if there were any, name.
+fn calls(row: &str) -> Option<(String, u64)> {
+    let words: Vec<_> = row.split_whitespace().collect();
+    let (name, count) = (words.last()?, words.get(3)?.parse().ok()?);
+    (words.len() >= 5 && *name != "total").then(|| ((*name).to_owned(), count))
+}
