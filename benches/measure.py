@@ -7,9 +7,12 @@ mood. Needs Linux and Python; `instructions` needs valgrind, `syscalls` needs st
     benches/measure.py syscalls         system calls per request, under strace -c
     benches/measure.py memory           resident bytes per idle connection
     benches/measure.py cpu              server CPU time per request, driven by wrk
-    benches/measure.py size             stripped size of the binary, crates in the tree
+    benches/measure.py size             stripped size of the command and of the core, crates in the tree
+
+`--json FILE` also writes the figures to a file.
 """
 
+import json
 import os
 import re
 import resource
@@ -18,10 +21,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import IO, NamedTuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
 BINARY = os.path.join(TARGET, "release", "monoloop")
+DEMO = (BINARY, "demo", "--port", "0", "--idle-timeout", "1h", "--head-timeout", "1h")
 
 BROWSER_FIELDS = """\
 Connection: keep-alive
@@ -46,149 +53,254 @@ If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT
 """.replace("\n", "\r\n")
 
 PLAIN = b"GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n\r\n"
+CLOSE = b"GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nConnection: close\r\n\r\n"
 BROWSER = b"GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n" + BROWSER_FIELDS.encode() + b"\r\n"
+ECHO = b"POST /echo HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nContent-Length: 1024\r\n\r\n" + b"x" * 1024
 
 
 class Server:
-    """The demo on a free port, perhaps under another program."""
+    """A server on a free port that says where it listens; perhaps under another program."""
 
-    def __init__(self, under=(), log=None):
-        command = [*under, BINARY, "demo", "--port", "0", "--idle-timeout", "1h", "--head-timeout", "1h"]
-        self.process = subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE,
+    def __init__(self, under: Sequence[str] = (), command: Sequence[str] = DEMO, log: IO | None = None):
+        self.process = subprocess.Popen([*under, *command], bufsize=0, stdout=subprocess.PIPE,
                                         stderr=log or subprocess.DEVNULL)
         line = ""
         while not line.startswith("listening on"):
             ready, _, _ = select.select([self.process.stdout], [], [], 60)
             line = self.process.stdout.readline().decode() if ready else ""
             if not line:
+                self.process.kill()
                 sys.exit("the server did not start")
         self.port = int(line.rsplit(":", 1)[1])
 
-    def connect(self):
+    def connect(self) -> socket.socket:
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
-    def pid(self):
+    def pid(self) -> int:
         """The server itself, not the program that it runs under."""
         children = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
         below = open(children).read().split() if os.path.exists(children) else []
         return int(below[0]) if below else self.process.pid
 
-    def stop(self):
+    def stop(self) -> None:
         os.kill(self.pid(), 15)
         self.process.communicate(timeout=120)
 
 
-def ask(connection, request, rounds, batch=1):
-    """Sends `batch` requests at a time and waits for all replies before the next."""
+def receive(connection: socket.socket, length: int) -> None:
+    """Waits for so many bytes."""
+    while length:
+        piece = connection.recv(length)
+        if not piece:
+            sys.exit("the server has closed a connection too early")
+        length -= len(piece)
+
+
+def ask(connection: socket.socket, request: bytes) -> int:
+    """One request; gives the length of its reply."""
     connection.sendall(request)
-    reply_length = len(connection.recv(65536))
-    for _ in range(rounds):
-        connection.sendall(request * batch)
-        left = reply_length * batch
-        while left:
-            left -= len(connection.recv(left))
+    return len(connection.recv(65536))
 
 
-SCENARIOS = [("plain", PLAIN, 1), ("20 browser fields", BROWSER, 1), ("pipelined x16", PLAIN, 16)]
+# ---- scenarios: what the clients do ---------------------------------------------------------------------------------
+
+class Scenario(NamedTuple):
+    """Drives a server: so many rounds over so many connections at a time, with `batch` requests each."""
+    name: str
+    drive: Callable[[Server, int, int], None]
+    batch: int = 1
 
 
-def instructions():
+def keep_alive(request: bytes, batch: int = 1) -> Callable[[Server, int, int], None]:
+    """The connections stay. All ask, then all wait for their replies."""
+    def drive(server: Server, rounds: int, width: int) -> None:
+        connections = [server.connect() for _ in range(width)]
+        lengths = [ask(connection, request) for connection in connections]
+        for _ in range(rounds):
+            for connection in connections:
+                connection.sendall(request * batch)
+            for connection, length in zip(connections, lengths):
+                receive(connection, length * batch)
+        for connection in connections:
+            connection.close()
+    return drive
+
+
+def connection_each(request: bytes, server_closes: bool) -> Callable[[Server, int, int], None]:
+    """Each request has a connection of its own, which the server closes or else the client."""
+    def drive(server: Server, rounds: int, width: int) -> None:
+        for _ in range(rounds):
+            connections = [server.connect() for _ in range(width)]
+            for connection in connections:
+                connection.sendall(request)
+            for connection in connections:
+                while connection.recv(65536) and server_closes:
+                    pass
+                connection.close()
+    return drive
+
+
+SCENARIOS = {scenario.name: scenario for scenario in (
+    Scenario("plain", keep_alive(PLAIN)),
+    Scenario("20 browser fields", keep_alive(BROWSER)),
+    Scenario("pipelined x16", keep_alive(PLAIN, 16), 16),
+    Scenario("POST 1 KiB echo", keep_alive(ECHO)),
+    Scenario("connection each", connection_each(CLOSE, server_closes=True)),
+    Scenario("connection each, client closes", connection_each(PLAIN, server_closes=False)),
+)}
+
+# What must not be exceeded.
+BARS = {
+    "syscalls": {"connection each": 6},
+    "size": {"core": 450_000},
+}
+
+
+def report(command: str, name: str, figure: float, text: str) -> None:
+    """Prints a figure, and whether it keeps its bar."""
+    bar = BARS.get(command, {}).get(name)
+    verdict = "" if bar is None else f" (bar {bar:,}{'' if figure <= bar else ': EXCEEDED'})"
+    print(f"{name:31} {text}{verdict}")
+
+
+# ---- commands -------------------------------------------------------------------------------------------------------
+
+def count_instructions(scenario: Scenario, rounds: int) -> int:
+    """All that the server does from its start to its end."""
+    with tempfile.NamedTemporaryFile("r") as out:
+        server = Server(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out.name}"])
+        scenario.drive(server, rounds, 1)
+        server.stop()
+        return int(re.search(r"^(?:summary|totals): (\d+)", out.read(), re.M).group(1))
+
+
+def instructions() -> dict[str, float]:
     """The difference between a short and a long run, so that start and end do not count."""
-    for name, request, batch in SCENARIOS:
-        totals = []
-        for rounds in (500, 2500):
-            with tempfile.NamedTemporaryFile("r") as out:
-                server = Server(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out.name}"])
-                connection = server.connect()
-                ask(connection, request, rounds, batch)
-                connection.close()
-                server.stop()
-                totals.append(int(re.search(r"^(?:summary|totals): (\d+)", out.read(), re.M).group(1)))
-        print(f"{name:20} {(totals[1] - totals[0]) / (2000 * batch):8.0f} instructions per request")
+    figures = {}
+    for scenario in SCENARIOS.values():
+        spent = count_instructions(scenario, 2500) - count_instructions(scenario, 500)
+        each = figures[scenario.name] = spent / (2000 * scenario.batch)
+        report("instructions", scenario.name, each, f"{each:8,.0f} instructions per request")
+    return figures
 
 
-def syscalls():
-    for name, request, batch in SCENARIOS:
-        if name.startswith("20"):
-            continue
-        rounds = 12800
-        with tempfile.NamedTemporaryFile("r") as out:
-            server = Server(["strace", "-f", "-c", "-o", out.name])
-            connections = [server.connect() for _ in range(64)]
-            for connection in connections:
-                ask(connection, request, 1, batch)
-            for _ in range(rounds // 64):
-                for connection in connections:
-                    connection.sendall(request * batch)
-                for connection in connections:
-                    connection.recv(1 << 20)
-            for connection in connections:
-                connection.close()
-            server.stop()
-            counts = {fields[-1]: int(fields[3]) for fields in map(str.split, out) if len(fields) >= 5 and fields[3].isdigit()}
-        total = rounds * batch
-        hot = {call: counts.get(call, 0) for call in ("recvfrom", "read", "sendto", "write", "writev", "epoll_wait", "epoll_ctl")}
-        print(f"{name:20} {sum(hot.values()) / total:8.3f} system calls per request: "
-              + ", ".join(f"{call} {count}" for call, count in hot.items() if count))
+def count_syscalls(scenario: Scenario, rounds: int, width: int) -> Counter[str]:
+    """System calls by name, from the server's start to its end."""
+    with tempfile.NamedTemporaryFile("r") as out:
+        server = Server(["strace", "-f", "-c", "-U", "calls,name", "-o", out.name])
+        scenario.drive(server, rounds, width)
+        server.stop()
+        rows = [line.split() for line in out]
+        calls = [row for row in rows if len(row) == 2 and row[0].isdigit() and row[1] != "total"]
+        return Counter({name: int(count) for count, name in calls})
 
 
-def resident(pid):
+def syscalls_of(scenario: Scenario, rounds: int, width: int) -> dict[str, float]:
+    """System calls of one request by name: again the difference between a short and a long run."""
+    spent = count_syscalls(scenario, 1 + rounds, width)
+    spent.subtract(count_syscalls(scenario, 1, width))
+    return {call: count / (rounds * width * scenario.batch) for call, count in spent.most_common() if count}
+
+
+def syscalls() -> dict[str, dict[str, float]]:
+    figures = {}
+    for name in ("plain", "pipelined x16", "connection each", "connection each, client closes"):
+        calls = figures[name] = syscalls_of(SCENARIOS[name], 200, 64)
+        listed = ", ".join(f"{call} {count:.3f}" for call, count in calls.items() if count >= 0.001)
+        total = sum(calls.values())
+        report("syscalls", name, total, f"{total:7.3f} system calls per request: {listed}")
+    return figures
+
+
+def resident(pid: int) -> int:
     """Bytes in memory that belong to the process alone."""
     text = open(f"/proc/{pid}/smaps_rollup").read()
-    return 1024 * sum(int(re.search(rf"^{key}:\s+(\d+)", text, re.M).group(1)) for key in ("Private_Dirty", "Private_Clean"))
+    kinds = ("Private_Dirty", "Private_Clean")
+    return 1024 * sum(int(re.search(rf"^{kind}:\s+(\d+)", text, re.M).group(1)) for kind in kinds)
 
 
-def memory():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+def raise_descriptor_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def memory() -> dict[str, float]:
+    raise_descriptor_limit()
     server = Server()
-    connection = server.connect()
-    ask(connection, PLAIN, 10)
+    keep_alive(PLAIN)(server, 10, 1)
     start = resident(server.pid())
+    figures = {"at start": start}
     print(f"at start: {start / 1e6:.2f} MB")
     connections = []
     for count in (1000, 10000):
         while len(connections) < count:
             connections.append(server.connect())
-            ask(connections[-1], PLAIN, 1)
-        print(f"{count:6} idle connections: {(resident(server.pid()) - start) / count:.0f} bytes each")
+            ask(connections[-1], PLAIN)
+        each = figures[f"{count} idle"] = (resident(server.pid()) - start) / count
+        print(f"{count:6} idle connections: {each:.0f} bytes each")
     server.stop()
+    return figures
 
 
-def cpu_seconds(pid):
-    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process of one thread, to the nanosecond."""
+    return int(open(f"/proc/{pid}/schedstat").read().split()[0]) / 1e9
 
 
-def cpu():
+def cpu() -> dict[str, float]:
+    figures = {}
     for connections in (1, 64, 512):
         server = Server(["taskset", "-c", "0"])
         pid = server.process.pid
         before = cpu_seconds(pid)
-        wrk = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", "-d5", f"http://127.0.0.1:{server.port}/plaintext"]
+        url = f"http://127.0.0.1:{server.port}/plaintext"
+        wrk = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", "-d5", url]
         text = subprocess.run(wrk, capture_output=True, text=True, check=True, timeout=60).stdout
         spent = cpu_seconds(pid) - before
         requests = int(re.search(r"(\d+) requests in", text).group(1))
         errors = re.search(r"Socket errors.*|Non-2xx.*", text)
-        print(f"wrk c{connections:<4} {requests / 5:9.0f} requests/s, {spent / requests * 1e6:6.2f} us of server CPU per request"
-              + (f"  {errors.group(0)}" if errors else ", no errors"))
+        each = figures[f"c{connections}"] = spent / requests * 1e6
+        print(f"wrk c{connections:<4} {requests / 5:9.0f} requests/s, {each:6.2f} us of server CPU per request, "
+              + (errors.group(0) if errors else "no errors"))
         server.stop()
+    return figures
 
 
-def size():
+def stripped_size(binary: str) -> int:
     with tempfile.NamedTemporaryFile() as stripped:
-        subprocess.run(["strip", "-o", stripped.name, BINARY], check=True)
-        print(f"stripped binary: {os.path.getsize(stripped.name) / 1e6:.2f} MB")
-    for name, flags in (("core", ["--no-default-features"]), ("defaults", [])):
+        subprocess.run(["strip", "-o", stripped.name, binary], check=True)
+        return os.path.getsize(stripped.name)
+
+
+def size() -> dict[str, int]:
+    core = ["--no-default-features"]
+    subprocess.run(["cargo", "build", "--release", "--quiet", *core, "--example", "hello"], cwd=ROOT, check=True)
+    hello = os.path.join(TARGET, "release", "examples", "hello")
+    figures = {"command": stripped_size(BINARY), "core": stripped_size(hello)}
+    report("size", "command", figures["command"], f"{figures['command']:9,} bytes stripped")
+    report("size", "core", figures["core"], f"{figures['core']:9,} bytes stripped (example hello)")
+    for name, flags in (("crates, command", []), ("crates, core", core)):
         tree = subprocess.run(["cargo", "tree", "-e", "normal", "--prefix", "none", *flags], cwd=ROOT,
                               capture_output=True, text=True, check=True).stdout
-        print(f"crates, {name}: {len({line.split(' (')[0] for line in tree.splitlines() if line}) - 1}")
+        figures[name] = len({line.split(" (")[0] for line in tree.splitlines() if line}) - 1
+        report("size", name, figures[name], f"{figures[name]:9}")
+    return figures
+
+
+def main() -> None:
+    commands = {run.__name__: run for run in (instructions, syscalls, memory, cpu, size)}
+    match sys.argv[1:]:
+        case [command] if command in commands:
+            commands[command]()
+        case [command, "--json", path] if command in commands:
+            figures = commands[command]()
+            with open(path, "w") as file:
+                json.dump({command: figures}, file, indent=2)
+        case _:
+            sys.exit(__doc__)
 
 
 if __name__ == "__main__":
-    commands = {run.__name__: run for run in (instructions, syscalls, memory, cpu, size)}
-    if len(sys.argv) != 2 or sys.argv[1] not in commands:
-        sys.exit(__doc__)
-    commands[sys.argv[1]]()
+    main()
