@@ -24,7 +24,7 @@
 //!
 //! Where to go on: [`Router`] and [`router::Routes`] for paths and middleware, [`Request`] and [`Response`] for what a
 //! handler sees, [`Error`] for what it may return by `?`, [`Config`] for limits and timeouts, [`Server`] and [`Handle`]
-//! for starting and stopping, [`server::Observer`] for watching, [`TestClient`] for the tests of an application.
+//! for starting and stopping, [`Workers`] for one loop per core, [`server::Observer`] for watching, [`TestClient`] for the tests of an application.
 //!
 //! # The way of the bytes
 //!
@@ -90,7 +90,7 @@ pub use config::Config;
 pub use exchange::{BodyWriter, Endpoint, Request, Response, Sent};
 pub use http::{Error, Method, OptionExt, Result};
 pub use router::Router;
-pub use server::{Handle, Server, serve};
+pub use server::{Handle, Server, Workers, serve};
 pub use testing::TestClient;
 
 /// Runs the examples of the README as tests.

@@ -117,6 +117,10 @@ pub const WHEEL_SLOT: Duration = Duration::from_millis(250);
 /// Slots of the timer wheel: 128 s; a later deadline is looked at once a round. A multiple of 64.
 pub const WHEEL_SLOTS: usize = 512;
 
+/// Most workers of a process: more than a machine has cores, and few enough to catch a slip of the pen. nginx has 1024,
+/// too.
+pub const MAX_WORKERS: usize = 1024;
+
 // ---- time -------------------------------------------------------------------------------------------------------
 
 /// No byte in or out on the socket, while nothing is owed to the client. Node's tutorial value; nginx `keepalive_timeout` 75 s, hyper none.

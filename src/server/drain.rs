@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::event_loop::EventLoop;
+use super::workers::Group;
 use crate::exchange::{DrainCause, Service};
 use crate::http::Moment;
 
@@ -37,6 +38,20 @@ impl Drain {
 }
 
 impl EventLoop {
+    /// Someone woke the loop: a handle, or the supervisor of its group.
+    pub(super) fn take_orders(&mut self) {
+        if self.shared.take_shutdown() {
+            self.stop(DrainCause::Handle);
+        }
+        let Some(orders) = self.shared.group().map(Group::orders) else { return };
+        if let Some(cause) = orders.stop {
+            self.stop(cause);
+        }
+        if let Some(signalled) = orders.cut {
+            self.cut(signalled);
+        }
+    }
+
     /// Someone asked the server to stop. Asking again changes nothing, but a second signal cuts.
     pub(super) fn stop(&mut self, cause: DrainCause) {
         if self.drain != Drain::Serving {

@@ -34,6 +34,13 @@ pub enum Error {
         /// Whether it was a second signal.
         signalled: bool,
     },
+    /// A worker of [`Workers`](super::Workers) could not be set up, or its loop failed. All others were stopped.
+    Worker {
+        /// Which one, counted from 0.
+        worker: usize,
+        /// What it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 impl fmt::Display for Error {
@@ -50,6 +57,7 @@ impl fmt::Display for Error {
             Self::Forced { connections, signalled: false } => {
                 write!(f, "the drain took too long and cut off {connections} connections")
             }
+            Self::Worker { worker, source } => write!(f, "worker {worker}: {source}"),
         }
     }
 }
@@ -64,6 +72,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Bind { source, .. } | Self::Io(source) => Some(source),
+            Self::Worker { source, .. } => Some(&**source),
             Self::Forced { .. } => None,
         }
     }

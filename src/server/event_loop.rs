@@ -57,7 +57,7 @@ pub(super) struct EventLoop {
 
 impl EventLoop {
     pub(super) fn new(server: Server) -> io::Result<Self> {
-        let Server { listeners, config, observer, on_connection, mut clock } = server;
+        let Server { listeners, config, observer, on_connection, mut clock, group } = server;
         let poll = Poll::new()?;
         let registry = poll.registry();
         let mut acceptor = Acceptor::new();
@@ -68,12 +68,15 @@ impl EventLoop {
             acceptor.add(listener, token);
         }
         #[cfg(feature = "signals")]
-        let signals = if config.signals { Some(Signals::register(registry, SIGNALS)?) } else { None };
+        let signals = match config.signals && group.is_none() {
+            true => Some(Signals::register(registry, SIGNALS)?),
+            false => None,
+        };
         if config.raise_descriptor_limit {
             raise_descriptor_limit();
         }
         let mut event_loop = Self {
-            shared: Arc::new(Shared::new(Waker::new(registry, WAKER)?)),
+            shared: Arc::new(Shared::new(Waker::new(registry, WAKER)?, group)),
             events: Events::with_capacity(EVENTS),
             #[cfg(feature = "signals")]
             signals,
@@ -113,6 +116,12 @@ impl EventLoop {
             self.sessions.watch.tell(|observer| observer.ticked(&tick));
         }
         Ok(())
+    }
+
+    /// Makes the next poll fail: Linux takes no room for zero events.
+    #[cfg(test)]
+    pub(super) fn break_poll(&mut self) {
+        self.events = Events::with_capacity(0);
     }
 
     /// Whether the drain has ended.
@@ -206,8 +215,8 @@ impl EventLoop {
         if self.acceptor.mark_ready(token) {
             return;
         }
-        if token == WAKER && self.shared.take_shutdown() {
-            self.stop(DrainCause::Handle);
+        if token == WAKER {
+            self.take_orders();
         }
         #[cfg(feature = "signals")]
         if let Some(name) = self.signals.as_mut().and_then(|signals| signals.take(token)) {

@@ -1,12 +1,15 @@
 use std::fmt;
-use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::Waker;
 
+use super::workers::Group;
+
 /// Reaches a running server from other threads. Can be cloned and sent, whatever `S` is.
+///
+/// The handle of a worker (see [`Workers`](super::Workers)) stands for all of them: none stops alone.
 ///
 /// ```
 /// use monoloop::{Router, Server};
@@ -28,11 +31,26 @@ pub(super) struct Shared {
     waker: Waker,
     shutdown: AtomicBool,
     draining: AtomicBool,
+    /// Of a worker: the group, which is asked in its place.
+    group: Option<Arc<Group>>,
 }
 
 impl Shared {
-    pub(super) const fn new(waker: Waker) -> Self {
-        Self { waker, shutdown: AtomicBool::new(false), draining: AtomicBool::new(false) }
+    pub(super) const fn new(waker: Waker, group: Option<Arc<Group>>) -> Self {
+        Self { waker, shutdown: AtomicBool::new(false), draining: AtomicBool::new(false), group }
+    }
+
+    pub(super) fn group(&self) -> Option<&Group> {
+        self.group.as_deref()
+    }
+
+    /// Asks the loop to drain; the one that watches over the group, if there is a group.
+    pub(super) fn ask_shutdown(&self) {
+        if let Some(group) = &self.group {
+            return group.supervisor().ask_shutdown();
+        }
+        self.shutdown.store(true, Ordering::Release);
+        self.wake();
     }
 
     /// The drain has begun.
@@ -40,9 +58,21 @@ impl Shared {
         self.draining.store(true, Ordering::Release);
     }
 
+    /// Whether the drain of the server, or of the whole group, has begun.
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire) || self.group().is_some_and(|group| group.supervisor().is_draining())
+    }
+
     /// Whether the shutdown was asked for since the last call.
     pub(super) fn take_shutdown(&self) -> bool {
         self.shutdown.swap(false, Ordering::Acquire)
+    }
+
+    /// Ends the sleep of the loop.
+    pub(super) fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            log::error!("the loop could not be woken: {error}");
+        }
     }
 }
 
@@ -54,20 +84,13 @@ impl<S> Handle<S> {
     /// Begins to drain, like SIGTERM: the server finishes what it has and `run` returns. Calling it again changes
     /// nothing.
     pub fn shutdown(&self) {
-        self.shared.shutdown.store(true, Ordering::Release);
-        if let Err(error) = self.wake() {
-            log::error!("the loop could not be woken: {error}");
-        }
+        self.shared.ask_shutdown();
     }
 
     /// Whether the server has begun to drain, by whatever cause: from this moment on a health check should say so. During
     /// [`Config::drain_delay`](crate::Config::drain_delay) it still serves as before.
     pub fn is_draining(&self) -> bool {
-        self.shared.draining.load(Ordering::Acquire)
-    }
-
-    fn wake(&self) -> io::Result<()> {
-        self.shared.waker.wake()
+        self.shared.is_draining()
     }
 }
 

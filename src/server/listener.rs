@@ -6,6 +6,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
@@ -26,26 +27,23 @@ pub(super) trait Accept {
 #[derive(Debug)]
 pub(super) enum Listener {
     Tcp(TcpListener),
-    /// With the path that is removed at the end, if we made it.
-    Unix(UnixListener, Option<PathBuf>),
+    /// With its file, which goes when the last listener on it does; first, or it could be that of a successor already.
+    Unix(Arc<SocketFile>, UnixListener),
 }
+
+/// The file of a unix socket; removed when this is dropped.
+#[derive(Debug)]
+pub(super) struct SocketFile(PathBuf);
 
 impl Listener {
     /// Listens on the first of the addresses that can be bound.
     pub(super) fn tcp(addresses: impl ToSocketAddrs, backlog: i32) -> Result<Self> {
-        let resolved =
-            addresses.to_socket_addrs().map_err(|source| Error::Bind { address: "the address".into(), source });
-        let mut failed = None;
-        for address in resolved? {
-            match bind_tcp(address, backlog) {
-                Ok(listener) => return Ok(Self::Tcp(listener)),
-                Err(source) => failed = Some(Error::Bind { address: address.to_string(), source }),
-            }
-        }
-        Err(failed.unwrap_or_else(|| Error::Bind {
-            address: "the address".into(),
-            source: io::Error::other("it resolves to nothing"),
-        }))
+        first_that_binds(addresses, |address| Ok(Self::Tcp(listen(bind_tcp(address)?, backlog)?)))
+    }
+
+    /// As [`tcp`](Self::tcp), once for each of `count` workers.
+    pub(super) fn tcp_for_each(addresses: impl ToSocketAddrs, backlog: i32, count: usize) -> Result<Vec<Self>> {
+        first_that_binds(addresses, |address| listen_tcp_for_each(address, backlog, count))
     }
 
     /// Listens on a unix socket. A socket file that nobody listens on any more is replaced.
@@ -54,13 +52,32 @@ impl Listener {
         remove_stale(path).map_err(failed)?;
         let listener = UnixListener::bind(path).map_err(failed)?;
         net::listen(&listener, backlog).map_err(|errno| failed(errno.into()))?;
-        Ok(Self::Unix(listener, Some(path.to_owned())))
+        Ok(Self::Unix(Arc::new(SocketFile(path.to_owned())), listener))
     }
 
     /// Takes a TCP socket that listens already: from a supervisor, or with options of its own.
     pub(super) fn passed(listener: std::net::TcpListener) -> Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Self::Tcp(TcpListener::from_std(listener)))
+    }
+
+    /// The same socket once for each of `count` workers: they take connections from one queue.
+    ///
+    /// A copy that is closed before the others stays in its poll, since epoll(7) watches the socket and not the
+    /// descriptor. Its events still come, and find no listener with their token.
+    pub(super) fn share(self, count: usize) -> io::Result<Vec<Self>> {
+        let mut shared = Vec::with_capacity(count);
+        for _ in 1..count {
+            shared.push(match &self {
+                Self::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener.as_fd().try_clone_to_owned()?.into())),
+                Self::Unix(file, listener) => {
+                    let copy = UnixListener::from_std(listener.as_fd().try_clone_to_owned()?.into());
+                    Self::Unix(Arc::clone(file), copy)
+                }
+            });
+        }
+        shared.push(self);
+        Ok(shared)
     }
 
     pub(super) fn local(&self) -> Endpoint {
@@ -78,14 +95,14 @@ impl Listener {
                 sockopt::set_tcp_nodelay(listener, config.nodelay)?;
                 relisten(listener, config)
             }
-            Self::Unix(listener, _) => relisten(listener, config),
+            Self::Unix(_, listener) => relisten(listener, config),
         }
     }
 
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match self {
             Self::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
-            Self::Unix(listener, _) => registry.register(listener, token, Interest::READABLE),
+            Self::Unix(_, listener) => registry.register(listener, token, Interest::READABLE),
         }
     }
 }
@@ -97,7 +114,7 @@ impl Accept for Listener {
                 let (stream, address) = listener.accept()?;
                 Ok((Socket::Tcp(stream), address.into()))
             }
-            Self::Unix(listener, _) => {
+            Self::Unix(_, listener) => {
                 let (stream, _) = listener.accept()?;
                 Ok((Socket::Unix(stream), Endpoint::Unix))
             }
@@ -105,20 +122,71 @@ impl Accept for Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for SocketFile {
     fn drop(&mut self) {
-        if let Self::Unix(_, Some(path)) = self {
-            // Whoever removed it before did our work.
-            let _ = fs::remove_file(path);
+        // Whoever removed it before did our work.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn first_that_binds<T>(addresses: impl ToSocketAddrs, bind: impl Fn(SocketAddr) -> io::Result<T>) -> Result<T> {
+    let resolved = addresses.to_socket_addrs().map_err(|source| Error::Bind { address: "the address".into(), source });
+    let mut failed = None;
+    for address in resolved? {
+        match bind(address) {
+            Ok(bound) => return Ok(bound),
+            Err(source) => failed = Some(Error::Bind { address: address.to_string(), source }),
         }
     }
+    Err(failed.unwrap_or_else(|| Error::Bind {
+        address: "the address".into(),
+        source: io::Error::other("it resolves to nothing"),
+    }))
 }
 
 fn relisten(listener: impl AsFd, config: &Config) -> io::Result<()> {
     Ok(net::listen(listener, config.backlog.max(1))?)
 }
 
-fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+/// A socket of its own for each worker, all on one address, so that the kernel deals the connections out among them by
+/// a hash of their addresses (`SO_REUSEPORT` in socket(7)).
+///
+/// Two servers that set the option would share the port and each get a part of what is meant for the other. So the
+/// address is first bound without it, which is refused if anyone listens there; port 0 becomes a port in the same step.
+/// (Two servers that start within the same moment are not told apart: neither listens yet.)
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn listen_tcp_for_each(address: SocketAddr, backlog: i32, count: usize) -> io::Result<Vec<Listener>> {
+    let alone = bind_tcp(address)?;
+    if count == 1 {
+        return Ok(vec![Listener::Tcp(listen(alone, backlog)?)]);
+    }
+    let address = net::getsockname(&alone)?.try_into()?;
+    let mut sockets = Vec::with_capacity(count);
+    for _ in 0..count {
+        let socket = unbound_tcp(&address)?;
+        sockopt::set_socket_reuseport(&socket, true)?;
+        net::bind(&socket, &address)?;
+        sockets.push(socket);
+    }
+    // It has never listened, so no connection can have come to it; and while it is there, it holds the port.
+    drop(alone);
+    sockets.into_iter().map(|socket| Ok(Listener::Tcp(listen(socket, backlog)?))).collect()
+}
+
+/// One socket for all workers: elsewhere `SO_REUSEPORT` lets sockets share a port, but does not spread the connections.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn listen_tcp_for_each(address: SocketAddr, backlog: i32, count: usize) -> io::Result<Vec<Listener>> {
+    Listener::Tcp(listen(bind_tcp(address)?, backlog)?).share(count)
+}
+
+/// A socket that has the address for itself and does not listen yet.
+fn bind_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
+    let socket = unbound_tcp(&address)?;
+    net::bind(&socket, &address)?;
+    Ok(socket)
+}
+
+fn unbound_tcp(address: &SocketAddr) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = tcp_socket(family)?;
     // A server that is restarted must not wait for the connections of its predecessor to fade.
@@ -127,7 +195,10 @@ fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
         // `[::]` serves IPv4 too, whatever the system's default is.
         sockopt::set_ipv6_v6only(&socket, false)?;
     }
-    net::bind(&socket, &address)?;
+    Ok(socket)
+}
+
+fn listen(socket: OwnedFd, backlog: i32) -> io::Result<TcpListener> {
     net::listen(&socket, backlog)?;
     let listener = std::net::TcpListener::from(socket);
     listener.set_nonblocking(true)?;

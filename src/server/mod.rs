@@ -1,6 +1,7 @@
 //! The server: sockets, signals, the clock and the loop. The only part that knows mio.
 //!
-//! Reading order: `event_loop` (the tick), `accept`, `drain`. What a tick does to a session stands in `sessions/`.
+//! Reading order: `event_loop` (the tick), `accept`, `drain`; then `workers`, for several loops. What a tick does to a
+//! session stands in `sessions/`.
 
 mod accept;
 mod clock;
@@ -14,6 +15,7 @@ mod signals;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod workers;
 
 use std::fmt;
 use std::net::ToSocketAddrs;
@@ -25,6 +27,7 @@ use std::time::Duration;
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, Result};
 pub use handle::Handle;
+pub use workers::{RunningWorkers, Workers, WorkersHandle};
 
 pub use crate::exchange::{
     Admission, CloseReason, ConnectionId, DrainCause, Endpoint, FinishedReply, Observer, Service, Tick, Timeout,
@@ -36,6 +39,7 @@ use crate::limits::BACKLOG;
 use crate::router::Router;
 use event_loop::EventLoop;
 use listener::Listener;
+use workers::Group;
 
 /// What [`Server::on_connection`] decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,16 +77,23 @@ pub struct Server {
     observer: Option<Box<dyn Observer>>,
     on_connection: Option<Hook>,
     clock: Box<dyn Clock>,
+    /// Of a worker.
+    group: Option<Arc<Group>>,
 }
 
 impl Server {
     fn new(listener: Listener) -> Self {
+        Self::on(vec![listener])
+    }
+
+    fn on(listeners: Vec<Listener>) -> Self {
         Self {
-            listeners: vec![listener],
+            listeners,
             config: Config::default(),
             observer: None,
             on_connection: None,
             clock: Box::new(SystemClock::new()),
+            group: None,
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) hosts: Vec<String>,
     pub(crate) port: u16,
     pub(crate) unix: Vec<String>,
+    /// `None`: one per core.
+    pub(crate) workers: Option<usize>,
     pub(crate) log: String,
     pub(crate) config: Config,
 }
@@ -56,7 +58,7 @@ enum Kind {
 use Kind::{Many, One, OneOrEmpty};
 
 #[rustfmt::skip] // One option is one line of a table and one of help.
-const GROUPS: [(&str, &[Opt]); 4] = [
+const GROUPS: [(&str, &[Opt]); 5] = [
     ("Where it listens", &[
         Opt { name: "host", value: "HOST", env: "MONOLOOP_HOST", default: "127.0.0.1", kind: Many,
             help: "Name or address to listen on; may be repeated",
@@ -70,6 +72,11 @@ const GROUPS: [(&str, &[Opt]); 4] = [
         Opt { name: "backlog", value: "COUNT", env: "MONOLOOP_BACKLOG", default: "4096", kind: One,
             help: "Connections that the kernel queues; it has a limit of its own",
             set: |to, text| { to.config.backlog = values::backlog(text)?; Ok(()) } },
+    ]),
+    ("How many it is", &[
+        Opt { name: "workers", value: "COUNT", env: "MONOLOOP_WORKERS", default: "1", kind: One,
+            help: "Loops, each with a thread and a state (users) of its own; auto: one per core",
+            set: |to, text| { to.workers = values::workers(text)?; Ok(()) } },
     ]),
     ("Timeouts (500ms, 30s, 2m, 1h; a plain number is seconds)", &[
         Opt { name: "idle-timeout", value: "TIME", env: "MONOLOOP_IDLE_TIMEOUT", default: "30s", kind: One,
@@ -120,7 +127,7 @@ const GROUPS: [(&str, &[Opt]); 4] = [
             set: |to, text| { to.config.max_response_buffer = values::capacity(text)?; Ok(()) } },
         Opt { name: "max-connections", value: "COUNT", env: "MONOLOOP_MAX_CONNECTIONS",
             default: "(as many as there are descriptors)", kind: One,
-            help: "Connections at a time; further ones wait",
+            help: "Connections of each worker at a time; further ones wait",
             set: |to, text| { to.config.max_connections = Some(values::count(text)?); Ok(()) } },
     ]),
     ("What it tells", &[
@@ -257,6 +264,7 @@ mod tests {
             (vec!["127.0.0.1".to_owned()], 3000, "warn".to_owned())
         );
         assert!(settings.unix.is_empty());
+        assert_eq!(settings.workers, Some(1));
     }
 
     #[test]
@@ -274,12 +282,12 @@ mod tests {
 
     #[test]
     fn every_option_sets_what_it_names() {
-        let args = "--unix=/a --unix=/b --backlog=1 --idle-timeout=2 --keep-alive-timeout=3s --head-timeout=4s \
+        let args = "--unix=/a --unix=/b --backlog=1 --workers=4 --idle-timeout=2 --keep-alive-timeout=3s --head-timeout=4s \
             --linger-timeout=0 --drain-timeout=200ms --drain-delay=5m --max-head=1k --max-target=2k --max-content=0 \
             --content-timeout=7s --send-timeout=8s --min-content-rate=1k --min-send-rate=0 --max-response-buffer=3k --max-connections=6 --server-name=";
-        let Settings { unix, config, .. } = settings(&args.split_whitespace().collect::<Vec<_>>(), &[]);
+        let Settings { unix, workers, config, .. } = settings(&args.split_whitespace().collect::<Vec<_>>(), &[]);
         let seconds = Duration::from_secs;
-        assert_eq!(unix, ["/a", "/b"]);
+        assert_eq!((unix, workers), (vec!["/a".to_owned(), "/b".to_owned()], Some(4)));
         assert_eq!((config.backlog, config.max_connections, config.server_name), (1, Some(6), None));
         assert_eq!((config.idle_timeout, config.keep_alive_timeout), (seconds(2), Some(seconds(3))));
         assert_eq!((config.head_timeout, config.linger_timeout), (seconds(4), Duration::ZERO));
@@ -288,6 +296,14 @@ mod tests {
         assert_eq!(config.max_response_buffer, 3072);
         assert_eq!((config.content_timeout, config.send_timeout), (seconds(7), seconds(8)));
         assert_eq!((config.min_content_rate, config.min_send_rate), (1024, 0));
+    }
+
+    #[test]
+    fn the_workers_may_be_left_to_the_machine() {
+        assert_eq!(settings(&["--workers", "auto"], &[]).workers, None);
+        assert_eq!(settings(&[], &[("MONOLOOP_WORKERS", "auto")]).workers, None);
+        assert_eq!(settings(&["--workers=2"], &[("MONOLOOP_WORKERS", "auto")]).workers, Some(2));
+        assert_eq!(settings(&[], &[("MONOLOOP_WORKERS", "")]).workers, Some(1));
     }
 
     #[test]
@@ -316,6 +332,7 @@ mod tests {
         }
         let table = [
             ("PORT", "http", "expected a port number from 0 to 65535"),
+            ("MONOLOOP_WORKERS", "0", "expected auto or a whole number from 1 to 1024"),
             ("MONOLOOP_IDLE_TIMEOUT", "0", "it must be longer than zero"),
             ("MONOLOOP_MAX_CONTENT", "99999999999g", "it is too large"),
         ];

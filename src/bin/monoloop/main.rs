@@ -14,10 +14,12 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
+use std::thread;
 
 use cli::{Command, Settings};
-use monoloop::server::{self, DrainCause, Running};
-use monoloop::{Endpoint, Router, Server};
+use monoloop::limits::MAX_WORKERS;
+use monoloop::server::{self, DrainCause};
+use monoloop::{Endpoint, Router, Server, Workers};
 
 /// The exit code after a usage error; a failure while running is 1.
 const USAGE: u8 = 2;
@@ -33,8 +35,8 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Command::Demo(settings)) => {
-            env_logger::Builder::new().parse_filters(&settings.log).init();
-            run(&settings, demo::app())
+            start_logger(&settings);
+            run(&settings, demo::app)
         }
         Err(problem) => {
             complain(format_args!("monoloop: {problem}\nTry 'monoloop --help'."));
@@ -43,7 +45,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn run<S>(settings: &Settings, app: Router<S>) -> ExitCode {
+/// Logs to standard error. Several workers number their connections each from 1, so then a line names its thread.
+fn start_logger(settings: &Settings) {
+    let mut logger = env_logger::Builder::new();
+    logger.parse_filters(&settings.log);
+    if settings.workers != Some(1) {
+        logger.format(|line, record| {
+            let thread = thread::current();
+            let (level, thread, target) = (record.level(), thread.name().unwrap_or("?"), record.target());
+            writeln!(line, "[{level:<5} {thread} {target}] {}", record.args())
+        });
+    }
+    logger.init();
+}
+
+fn run<S: 'static>(settings: &Settings, app: fn() -> Router<S>) -> ExitCode {
     match serve(settings, app) {
         Ok(()) => {
             say("All connections closed. Goodbye.");
@@ -56,29 +72,67 @@ fn run<S>(settings: &Settings, app: Router<S>) -> ExitCode {
     }
 }
 
-fn serve<S>(settings: &Settings, app: Router<S>) -> server::Result<()> {
-    let server = listen(settings)?.config(settings.config.clone());
-    let tcp = server.local_addrs().filter(|local| matches!(local, Endpoint::Tcp(_)));
-    let tcp = tcp.map(|local| format!("http://{local}"));
-    let addresses: Vec<String> = tcp.chain(settings.unix.iter().map(|path| format!("unix:{path}"))).collect();
-    let running = server.serve(app)?;
+fn serve<S: 'static>(settings: &Settings, app: fn() -> Router<S>) -> server::Result<()> {
+    match settings.workers.unwrap_or_else(cores) {
+        1 => serve_alone(settings, app()),
+        count => serve_with_workers(settings, count, app),
+    }
+}
 
+/// One loop, in this thread.
+fn serve_alone<S>(settings: &Settings, app: Router<S>) -> server::Result<()> {
+    let server =
+        listen(settings, |addresses| Server::bind(addresses), |server, addresses| server.also_bind(addresses))?;
+    let server = settings.unix.iter().try_fold(server, Server::also_bind_unix)?.config(settings.config.clone());
+    let addresses = addresses(settings, server.local_addrs());
+    let mut running = server.serve(app)?;
+
+    announce(running.app().routes(), &addresses);
+    run_and_announce(|| (running.turn(None), running.draining()))
+}
+
+/// Several loops, each in a thread of its own and with an application of its own.
+fn serve_with_workers<S: 'static>(settings: &Settings, count: usize, app: fn() -> Router<S>) -> server::Result<()> {
+    let bind = |addresses: &[SocketAddr]| Workers::bind(addresses, count);
+    let workers = listen(settings, bind, |workers, addresses| workers.also_bind(addresses))?;
+    let workers = settings.unix.iter().try_fold(workers, Workers::also_bind_unix)?.config(settings.config.clone());
+    let addresses = addresses(settings, workers.local_addrs());
+    let mut running = workers.serve(move |_, server| server.serve(app()))?;
+
+    say(format_args!(
+        "{count} workers, each with a state of its own: what one connection changes, another may not see."
+    ));
+    announce(app().routes(), &addresses);
+    run_and_announce(|| (running.turn(None), running.draining()))
+}
+
+/// One worker per core that this process may use.
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WORKERS))
+}
+
+/// Where it listens, as it is told to people.
+fn addresses(settings: &Settings, local: impl Iterator<Item = Endpoint>) -> Vec<String> {
+    let tcp = local.filter(|local| matches!(local, Endpoint::Tcp(_))).map(|local| format!("http://{local}"));
+    tcp.chain(settings.unix.iter().map(|path| format!("unix:{path}"))).collect()
+}
+
+fn announce(routes: impl IntoIterator<Item = impl Display>, addresses: &[String]) {
     say("Available routes:");
-    for route in running.app().routes() {
+    for route in routes {
         say(format_args!("  {route}"));
     }
     for address in addresses {
         say(format_args!("listening on {address}"));
     }
-    run_and_announce(running)
 }
 
 /// Runs to the end, and says when that is in sight. (An observer could say it too, but would be told of each request.)
-fn run_and_announce<S>(mut running: Running<S>) -> server::Result<()> {
+fn run_and_announce(mut turn: impl FnMut() -> (server::Result<bool>, Option<DrainCause>)) -> server::Result<()> {
     let mut announced = false;
     loop {
-        let goes_on = running.turn(None);
-        if let (false, Some(DrainCause::Signal(name))) = (announced, running.draining()) {
+        let (goes_on, draining) = turn();
+        if let (false, Some(DrainCause::Signal(name))) = (announced, draining) {
             say(format_args!("{name} received. Shutting down gracefully..."));
             announced = true;
         }
@@ -88,17 +142,15 @@ fn run_and_announce<S>(mut running: Running<S>) -> server::Result<()> {
     }
 }
 
-/// Binds all addresses.
-fn listen(settings: &Settings) -> server::Result<Server> {
+/// Binds all hosts: the first makes the server, the others are added.
+fn listen<T>(
+    settings: &Settings,
+    bind: impl Fn(&[SocketAddr]) -> server::Result<T>,
+    also_bind: impl Fn(T, &[SocketAddr]) -> server::Result<T>,
+) -> server::Result<T> {
     let (first, others) = settings.hosts.split_first().expect("there is a default host");
-    let mut server = Server::bind(&resolve(first, settings.port)?[..])?;
-    for host in others {
-        server = server.also_bind(&resolve(host, settings.port)?[..])?;
-    }
-    for path in &settings.unix {
-        server = server.also_bind_unix(path)?;
-    }
-    Ok(server)
+    let first = bind(&resolve(first, settings.port)?)?;
+    others.iter().try_fold(first, |server, host| also_bind(server, &resolve(host, settings.port)?))
 }
 
 /// The addresses of a host. Looked up here, so that an error can name the host.

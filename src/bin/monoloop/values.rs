@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use log::LevelFilter;
+use monoloop::limits::MAX_WORKERS;
 
 type Result<T> = std::result::Result<T, &'static str>;
 
@@ -72,6 +73,16 @@ pub(crate) fn count(text: &str) -> Result<usize> {
 /// As [`count`], in the type that `listen(2)` takes.
 pub(crate) fn backlog(text: &str) -> Result<i32> {
     count(text).and_then(|count| i32::try_from(count).map_err(|_| TOO_LARGE))
+}
+
+/// A number of workers; `auto` stands for one per core.
+pub(crate) fn workers(text: &str) -> Result<Option<usize>> {
+    const WORKERS: &str = "expected auto or a whole number from 1 to 1024";
+    const _: () = assert!(MAX_WORKERS == 1024, "correct the sentence");
+    match text {
+        "auto" => Ok(None),
+        text => count(text).ok().filter(|count| *count <= MAX_WORKERS).map(Some).ok_or(WORKERS),
+    }
 }
 
 /// A port; 0 stands for a free one.
@@ -250,6 +261,28 @@ mod tests {
                 ("+80", Err(bad)),
                 ("http", Err(bad)),
                 ("80 ", Err(bad)),
+            ],
+        );
+    }
+
+    #[test]
+    fn numbers_of_workers() {
+        let bad = "expected auto or a whole number from 1 to 1024";
+        check(
+            workers,
+            vec![
+                ("1", Ok(Some(1))),
+                ("1024", Ok(Some(1024))),
+                ("auto", Ok(None)),
+                ("0", Err(bad)),
+                ("1025", Err(bad)),
+                ("99999999999999999999", Err(bad)),
+                ("", Err(bad)),
+                ("-1", Err(bad)),
+                ("+2", Err(bad)),
+                ("2.5", Err(bad)),
+                ("Auto", Err(bad)),
+                ("all", Err(bad)),
             ],
         );
     }
