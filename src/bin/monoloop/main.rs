@@ -15,10 +15,11 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 use std::thread;
+use std::time::Duration;
 
 use cli::{Command, Settings};
 use monoloop::limits::MAX_WORKERS;
-use monoloop::server::{self, DrainCause};
+use monoloop::server::{self, DrainCause, Running, RunningWorkers};
 use monoloop::{Endpoint, Router, Server, Workers};
 
 /// The exit code after a usage error; a failure while running is 1.
@@ -85,10 +86,10 @@ fn serve_alone<S>(settings: &Settings, app: Router<S>) -> server::Result<()> {
         listen(settings, |addresses| Server::bind(addresses), |server, addresses| server.also_bind(addresses))?;
     let server = settings.unix.iter().try_fold(server, Server::also_bind_unix)?.config(settings.config.clone());
     let addresses = addresses(settings, server.local_addrs());
-    let mut running = server.serve(app)?;
+    let running = server.serve(app)?;
 
     announce(running.app().routes(), &addresses);
-    run_and_announce(|| (running.turn(None), running.draining()))
+    run_and_announce(running, Running::turn, Running::draining)
 }
 
 /// Several loops, each in a thread of its own and with an application of its own.
@@ -97,13 +98,13 @@ fn serve_with_workers<S: 'static>(settings: &Settings, count: usize, app: fn() -
     let workers = listen(settings, bind, |workers, addresses| workers.also_bind(addresses))?;
     let workers = settings.unix.iter().try_fold(workers, Workers::also_bind_unix)?.config(settings.config.clone());
     let addresses = addresses(settings, workers.local_addrs());
-    let mut running = workers.serve(move |_, server| server.serve(app()))?;
+    let running = workers.serve(move |_, server| server.serve(app()))?;
 
     say(format_args!(
         "{count} workers, each with a state of its own: what one connection changes, another may not see."
     ));
     announce(app().routes(), &addresses);
-    run_and_announce(|| (running.turn(None), running.draining()))
+    run_and_announce(running, RunningWorkers::turn, RunningWorkers::draining)
 }
 
 /// One worker per core that this process may use.
@@ -128,18 +129,22 @@ fn announce(routes: impl IntoIterator<Item = impl Display>, addresses: &[String]
 }
 
 /// Runs to the end, and says when that is in sight. (An observer could say it too, but would be told of each request.)
-fn run_and_announce(mut turn: impl FnMut() -> (server::Result<bool>, Option<DrainCause>)) -> server::Result<()> {
-    let mut announced = false;
-    loop {
-        let (goes_on, draining) = turn();
-        if let (false, Some(DrainCause::Signal(name))) = (announced, draining) {
-            say(format_args!("{name} received. Shutting down gracefully..."));
-            announced = true;
-        }
-        if !goes_on? {
-            return Ok(());
-        }
+fn run_and_announce<R>(
+    mut running: R,
+    turn: impl Fn(&mut R, Option<Duration>) -> server::Result<bool>,
+    draining: impl Fn(&R) -> Option<DrainCause>,
+) -> server::Result<()> {
+    let mut goes_on = true;
+    while goes_on && draining(&running).is_none() {
+        goes_on = turn(&mut running, None)?;
     }
+    if let Some(DrainCause::Signal(name)) = draining(&running) {
+        say(format_args!("{name} received. Shutting down gracefully..."));
+    }
+    while goes_on {
+        goes_on = turn(&mut running, None)?;
+    }
+    Ok(())
 }
 
 /// Binds all hosts: the first makes the server, the others are added.

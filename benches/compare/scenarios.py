@@ -1,0 +1,125 @@
+"""What the servers are asked, and what they have to answer."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+PLAINTEXT = b"Hello, World!"
+JSON = b'{"message":"Hello, World!"}'
+BIG = b"x" * (1 << 20)
+
+RESOURCES = 250
+"""Resources in the table of routes; each has two routes with a parameter."""
+
+PIPELINE = 16
+"""Requests in a batch of the pipelined scenario."""
+
+# With Host, 20 fields: what a browser sends.
+BROWSER_FIELDS = """\
+Connection: keep-alive
+Cache-Control: max-age=0
+sec-ch-ua: "Chromium";v="124", "Google Chrome";v="124", "Not-A.Brand";v="99"
+sec-ch-ua-mobile: ?0
+sec-ch-ua-platform: "Linux"
+DNT: 1
+Upgrade-Insecure-Requests: 1
+User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36
+Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8
+Sec-Fetch-Site: same-origin
+Sec-Fetch-Mode: navigate
+Sec-Fetch-User: ?1
+Sec-Fetch-Dest: document
+Referer: http://127.0.0.1:3000/index.html
+Accept-Encoding: gzip, deflate, br, zstd
+Accept-Language: en-US,en;q=0.9,de;q=0.8
+Cookie: session=0123456789abcdef0123456789abcdef; theme=dark; consent=1
+If-None-Match: "5f3c-1a2b3c4d5e6f"
+If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT
+"""
+
+
+class Ability(Enum):
+    """What a server must be able to do to take part in a scenario."""
+
+    FIXED = "a fixed answer"
+    ECHO = "an echo"
+    ROUTER = "a router"
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request and the answer that is right."""
+
+    method: str
+    target: str
+    answer: bytes
+    content_type: str = ""
+    fields: str = ""
+    content: bytes = b""
+
+    def request(self, port: int) -> bytes:
+        """The bytes of the request."""
+        length = f"Content-Length: {len(self.content)}\n" if self.content else ""
+        head = f"{self.method} {self.target} HTTP/1.1\nHost: 127.0.0.1:{port}\n{self.fields}{length}\n"
+        return head.replace("\n", "\r\n").encode() + self.content
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What wrk does: `connections` at a time, each with the exchanges in turn, `batch` requests before it reads."""
+
+    name: str
+    title: str
+    connections: int
+    exchanges: tuple[Exchange, ...]
+    needs: Ability = Ability.FIXED
+    batch: int = 1
+    closes: bool = False
+    """Each request asks for `Connection: close` and gets a connection of its own."""
+
+    @property
+    def mode(self) -> str:
+        """What our programs are told, so that they can prepare: routes or not, pipelines or not."""
+        return "routes" if self.needs is Ability.ROUTER else "pipelined" if self.batch > 1 else "plain"
+
+
+def _plain(fields: str = "") -> tuple[Exchange, ...]:
+    return (Exchange("GET", "/plaintext", PLAINTEXT, "text/plain", fields),)
+
+
+def _echo(size: int) -> tuple[Exchange, ...]:
+    content = bytes(ord("a") + n % 26 for n in range(size))
+    return (Exchange("POST", "/echo", content, content=content),)
+
+
+def _routes() -> tuple[Exchange, ...]:
+    exchanges = []
+    for n in range(RESOURCES):
+        for end in ("", "/detail"):
+            number = str(1000 + len(exchanges))
+            exchanges.append(Exchange("GET", f"/api/v1/resource{n}/{number}{end}", number.encode(), "text/plain"))
+    return tuple(exchanges)
+
+
+SCENARIOS = (
+    Scenario("plain-c1", "GET /plaintext, 1 connection", 1, _plain()),
+    Scenario("plain-c64", "GET /plaintext, 64 connections", 64, _plain()),
+    Scenario("plain-c512", "GET /plaintext, 512 connections", 512, _plain()),
+    Scenario("pipelined", f"GET /plaintext, {PIPELINE} requests at a time, 64 connections", 64, _plain(),
+             batch=PIPELINE),
+    Scenario("json", "GET /json, 64 connections", 64, (Exchange("GET", "/json", JSON, "application/json"),)),
+    Scenario("fields", "GET /plaintext with the 20 fields of a browser, 64 connections", 64, _plain(BROWSER_FIELDS)),
+    Scenario("close", "GET /plaintext, a new connection for each request, 64 at a time", 64,
+             _plain("Connection: close\n"), closes=True),
+    Scenario("post-1k", "POST /echo, 1 KiB, 64 connections", 64, _echo(1 << 10), Ability.ECHO),
+    Scenario("post-1m", "POST /echo, 1 MiB, 8 connections", 8, _echo(1 << 20), Ability.ECHO),
+    Scenario("routes", f"GET of {2 * RESOURCES} routes with a parameter in turn, 64 connections", 64, _routes(),
+             Ability.ROUTER),
+)
+
+BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+
+MISSING = Exchange("GET", "/no-such-thing", b"")
+"""What no server has: 404."""
+
+BIG_FILE = Exchange("GET", "/big", BIG, "application/octet-stream")
+"""What slow readers ask for (memory.py)."""
