@@ -40,7 +40,7 @@ impl Incoming {
 
     /// Where the next read goes if the content can be read in place: its length is known and it is buffered.
     ///
-    /// The buffer grows with what has come, not with what was announced.
+    /// The buffer grows with what has come, not with what was announced, unless it came large from the pool.
     pub(super) fn room(&mut self) -> Option<&mut [u8]> {
         let BodyDecoder::Length { left } = self.decoder else { return None };
         let left = usize::try_from(left).unwrap_or(usize::MAX);
@@ -48,7 +48,7 @@ impl Incoming {
         // No further than the content goes: its last bytes shall not double the buffer.
         let max = self.content.bytes().len().saturating_add(left);
         let room = self.content.room(wanted, max);
-        let len = room.len().min(left);
+        let len = room.len().min(left).min(MAX_READ);
         Some(&mut room[..len])
     }
 

@@ -134,9 +134,8 @@ impl EventLoop {
     /// Polls. A signal that interrupts it is an empty batch.
     fn wait(&mut self, max_wait: Option<Duration>) -> io::Result<()> {
         let now = self.sessions.now();
-        let due = self.next_moment();
         let soon = now + WHEEL_SLOT;
-        let timeout = match (due, max_wait) {
+        let timeout = match (self.next_moment(), max_wait) {
             // The last tick may have taken long; how long, the clock says only after the next sleep.
             (Some(due), None) if self.was_busy && due > soon => {
                 self.awake_by = soon + WHEEL_SLOT;
@@ -144,6 +143,7 @@ impl EventLoop {
             }
             // Who turns the loop by hand may have slept elsewhere, for as long as it was told that it may.
             (due, max_wait) => {
+                let due = self.or_next_second(due);
                 self.awake_by = due.map_or(Moment::MAX, |due| due.max(now) + WHEEL_SLOT);
                 due.map(|due| due.since(now)).into_iter().chain(max_wait).min()
             }
@@ -159,7 +159,13 @@ impl EventLoop {
 
     /// How long the loop may sleep, if not for ever.
     pub(super) fn next_deadline(&self) -> Option<Duration> {
-        self.next_moment().map(|due| due.since(self.sessions.now()))
+        self.or_next_second(self.next_moment()).map(|due| due.since(self.sessions.now()))
+    }
+
+    /// `due`, or the next second if memory can be given back then.
+    fn or_next_second(&self, due: Option<Moment>) -> Option<Moment> {
+        let next_second = self.sessions.has_surplus().then_some(self.next_second);
+        due.into_iter().chain(next_second).min()
     }
 
     /// Until when the loop may sleep, if not for ever: not at all while someone is runnable.
@@ -183,6 +189,7 @@ impl EventLoop {
         if now >= self.next_second {
             let wall_clock = self.clock.wall_clock();
             self.sessions.set_date(wall_clock);
+            self.sessions.trim();
             let past = wall_clock.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().subsec_nanos();
             self.next_second = now + Duration::from_nanos(1_000_000_000 - u64::from(past));
         }

@@ -128,6 +128,7 @@ impl VirtualLoop {
     fn set_now(&mut self, now: Moment) {
         self.sessions.set_now(now);
         self.sessions.set_date(UNIX_EPOCH + BEGIN + now.since(START));
+        self.sessions.trim();
     }
 
     pub(crate) const fn is_draining(&self) -> bool {

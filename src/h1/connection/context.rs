@@ -62,6 +62,18 @@ impl Pools {
             incoming: Pool::new(POOL_BYTES / 4),
         }
     }
+
+    /// Frees what was not needed since the last call.
+    pub(crate) fn trim(&mut self) {
+        self.receive.trim();
+        self.output.trim();
+        self.incoming.trim();
+    }
+
+    /// Whether they hold so much that they want to be trimmed again.
+    pub(crate) fn have_surplus(&self) -> bool {
+        self.receive.has_surplus() || self.output.has_surplus() || self.incoming.has_surplus()
+    }
 }
 
 /// Work that is allowed in a turn.

@@ -4,7 +4,8 @@ use super::outside::{Outside, SimulatedSocket};
 use super::profile::LARGEST_REPLY;
 use super::world::World;
 use crate::limits::{
-    CONTENT_BUFFER, HIGH_WATER, LINGER_BYTES, LOW_WATER, POOL_BYTES, POOL_MAX_BUFFER, RECEIVE_BUFFER, WHEEL_SLOT,
+    CONTENT_BUFFER, HIGH_WATER, LINGER_BYTES, LOW_WATER, POOL_BUSY_BYTES, POOL_LARGEST_BUFFER, POOL_MAX_BUFFER,
+    RECEIVE_BUFFER, WHEEL_SLOT,
 };
 use crate::sessions::{Session, Sessions};
 
@@ -16,24 +17,26 @@ pub(super) fn after_tick(world: &World) {
         panic!("{fault}");
     }
     let outside = &*world.outside.borrow();
-    let mut lent = (0, 0, 0);
+    let (mut lent, mut large) = ((0, 0, 0), 0);
     for (_, session) in &world.sessions.slab {
         let holds = session.connection.holds();
         lent.0 += usize::from(holds.receive.is_some());
         lent.1 += usize::from(holds.output.is_some());
         lent.2 += usize::from(holds.incoming.is_some());
         deadline(&world.sessions, session);
-        memory(&world.sessions, session);
+        large += memory(&world.sessions, session);
         requests(world, outside, session, true);
         if !session.queued {
             sleeper(outside, session);
             requests(world, outside, session, false);
         }
     }
+    let most = 2 * (POOL_BUSY_BYTES + POOL_LARGEST_BUFFER);
+    assert!(large <= most, "the connections have {large} bytes in large buffers of the pools, more than {most}");
     let pools = &world.sessions.pools;
     assert_eq!((pools.receive.lent(), pools.output.lent(), pools.incoming.lent()), lent, "lent, and held by someone");
     let idle = pools.receive.idle_bytes() + pools.output.idle_bytes() + pools.incoming.idle_bytes();
-    assert!(idle <= POOL_BYTES, "the pools keep {idle} bytes");
+    assert!(idle <= 3 * POOL_BUSY_BYTES, "the pools keep {idle} bytes");
 }
 
 /// Nobody sleeps whom no event will wake: what it waits for is to come, or stands in the ready list.
@@ -101,13 +104,15 @@ fn deadline(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSoc
     assert!(next.is_some_and(|next| next <= due), "the wheel says {next:?}, but connection {number} is due at {due:?}");
 }
 
-/// What a connection may cost, whatever its client does.
-fn memory(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSocket>) {
+/// What a connection may cost, whatever its client does. Gives the bytes of memory that it has beyond its own doing: in
+/// buffers that came from the pool as large as they were.
+fn memory(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSocket>) -> usize {
     let (number, config, holds) = (session.transport.number, &sessions.config, session.connection.holds());
     let within = |what: &str, bytes: usize, most: usize| {
         assert!(bytes <= most, "connection {number}: {bytes} bytes of {what}, more than {most}");
     };
-    // A buffer that grows doubles, or has come from the pool as it was; one that holds nothing is given back.
+    let mut lent = 0;
+    // A buffer that grows doubles; one that holds nothing is given back.
     if let Some((bytes, memory)) = holds.receive {
         let most = config.max_head + RECEIVE_BUFFER;
         assert!(bytes > 0, "connection {number} keeps an empty receive buffer");
@@ -120,12 +125,13 @@ fn memory(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSocke
         assert!(bytes > 0, "connection {number} keeps an empty output queue");
         within("output", bytes, most);
         // What was sent is forgotten when it is most of the queue.
-        within("memory for output", memory, 4 * most);
+        lent += memory.saturating_sub(4 * most);
     }
     if let Some((bytes, memory)) = holds.incoming {
         within("content", bytes, config.max_content as usize);
         // The buffer grows with what has come, not with what was announced; the head is beside it.
         let most = 4 * bytes.max(CONTENT_BUFFER) + 2 * config.max_head;
-        within("memory for content", memory, POOL_MAX_BUFFER.max(most));
+        lent += memory.saturating_sub(POOL_MAX_BUFFER.max(most));
     }
+    lent
 }

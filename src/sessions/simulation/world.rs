@@ -192,6 +192,7 @@ impl World {
         };
         self.sessions.set_now(self.now);
         self.sessions.set_date(UNIX_EPOCH + self.now.since(START));
+        self.sessions.trim();
         self.sessions.interrupted = signal;
         for (key, readiness) in events {
             assert!(self.sessions.tell(key, readiness), "an event for nobody");
