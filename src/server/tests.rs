@@ -1,17 +1,23 @@
-//! What no client can bring about.
+//! What no client can bring about, or see.
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use mio::net::UnixStream;
 
-use super::Server;
 use super::event_loop::EventLoop;
 use super::socket::Socket;
+use super::{Clock, Server};
 use crate::config::Config;
 use crate::exchange::{ConnectionId, Endpoint, Observer};
+use crate::http::Moment;
+use crate::router::Router;
 
 /// What an observer was told of connections.
 #[derive(Clone, Default)]
@@ -48,4 +54,54 @@ fn a_connection_that_the_poll_does_not_take_is_given_up_and_the_next_is_served()
     assert_eq!(event_loop.sessions.len(), 1);
     let denied = format!("{:?}", ErrorKind::PermissionDenied);
     assert_eq!(*told.0.lock().unwrap(), [&denied, &denied, &denied, "opened 4"]);
+}
+
+/// A clock that stands still unless it is moved.
+#[derive(Clone, Default)]
+struct Still(Arc<AtomicU64>);
+
+impl Still {
+    fn add(&self, time: Duration) {
+        self.0.fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Still {
+    fn now(&mut self) -> Moment {
+        Moment::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+}
+
+#[test]
+fn large_buffers_are_given_back_after_a_second_or_two_though_nothing_happens() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let clock = Still::default();
+    let config = Config { signals: false, ..Config::default() };
+    let server = Server::bind("127.0.0.1:0").unwrap().config(config).clock(clock.clone());
+    let mut app = Router::new(());
+    app.post("/", |_, req, res| res.send(req.body()));
+    let Endpoint::Tcp(address) = server.local_addr() else { unreachable!("it is bound to TCP") };
+    let mut running = server.serve(app).unwrap();
+    let client = thread::spawn(move || {
+        let content = vec![b'x'; 1 << 20];
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(30 * SECOND)).unwrap();
+        let head =
+            format!("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", content.len());
+        socket.write_all(head.as_bytes()).unwrap();
+        socket.write_all(&content).unwrap();
+        let mut reply = Vec::new();
+        socket.read_to_end(&mut reply).unwrap();
+        assert!(reply.ends_with(&content));
+    });
+    while !client.is_finished() || !running.event_loop.sessions.is_empty() {
+        running.turn(Some(Duration::from_millis(10))).unwrap();
+    }
+    client.join().unwrap();
+    assert!(running.next_deadline().is_some_and(|due| due <= SECOND), "{:?}", running.next_deadline());
+    for _ in 0..2 {
+        clock.add(SECOND);
+        running.turn(Some(Duration::ZERO)).unwrap();
+    }
+    assert_eq!(running.next_deadline(), None, "there is nothing more to give back");
 }
