@@ -57,6 +57,17 @@ impl Transport for Socket {
         }
     }
 
+    /// `MSG_MORE` keeps the last bytes back until the close(2) that follows, so that data and FIN leave in one segment
+    /// (tcp(7)); the client and both kernels have one packet less.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn write_last(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        use rustix::net::{SendFlags, send};
+        match self {
+            Self::Tcp(stream) => Ok(send(stream, bytes, SendFlags::MORE | SendFlags::NOSIGNAL)?),
+            Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.write_vectored(slices),

@@ -13,6 +13,12 @@ pub(crate) trait Transport {
     /// As write(2).
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
+    /// As [`write`](Self::write), but if all of it is taken, the transport will be closed in this very turn: so the end
+    /// of the stream can leave together with the last bytes.
+    fn write_last(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write(bytes)
+    }
+
     /// As writev(2).
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 

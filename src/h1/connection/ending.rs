@@ -34,6 +34,12 @@ impl Connection {
         }
     }
 
+    /// Whether the socket will be closed as soon as all that is owed has left, if the client sends nothing more.
+    #[inline]
+    pub(crate) const fn closes_after_output(&self) -> bool {
+        matches!(self.writing, Writing::Flushing { linger: false, .. })
+    }
+
     /// How the socket should end now, if it should.
     #[inline]
     pub(crate) fn wants_end(&self) -> Option<End> {
