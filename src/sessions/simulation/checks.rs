@@ -19,6 +19,7 @@ pub(super) fn after_tick(world: &World) {
     let outside = &*world.outside.borrow();
     let (mut lent, mut large) = ((0, 0, 0), 0);
     for (_, session) in &world.sessions.slab {
+        assert!(!session.transport.keeps_back, "connection {} was not closed", session.transport.number);
         let holds = session.connection.holds();
         lent.0 += usize::from(holds.receive.is_some());
         lent.1 += usize::from(holds.output.is_some());

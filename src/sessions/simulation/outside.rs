@@ -54,6 +54,8 @@ impl Outside {
 pub(super) struct SimulatedSocket {
     pub(super) outside: Rc<RefCell<Outside>>,
     pub(super) number: usize,
+    /// Its last bytes may be kept back until it is closed.
+    pub(super) keeps_back: bool,
 }
 
 impl SimulatedSocket {
@@ -73,6 +75,12 @@ impl Transport for SimulatedSocket {
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_last(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.write(bytes);
+        self.keeps_back = result.as_ref().is_ok_and(|count| *count == bytes.len());
+        result
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
