@@ -59,7 +59,7 @@ impl BodyDecoder {
 
 /// The chunked coding, strictly: `1*HEXDIG` that fits in 64 bits, extensions by their grammar, CRLF only, data followed
 /// by exactly CRLF, trailer fields by theirs; each line and each total bounded.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ChunkedDecoder {
     at: At,
     /// The size of the chunk while its line is read, then what is left of its data.
@@ -104,9 +104,26 @@ enum At {
     EndLf,
 }
 
+impl At {
+    /// Behind the line of a chunk of this size: the chunk of size 0 is the last and has no data.
+    #[inline]
+    fn behind_size(size: u64) -> Self {
+        if size == 0 { Self::TrailerStart } else { Self::Data }
+    }
+}
+
 impl ChunkedDecoder {
-    fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Piece<'a>, ProtocolError> {
-        let mut at = 0;
+    pub(super) fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Piece<'a>, ProtocolError> {
+        let at = self.usual_line(input);
+        match self.at {
+            At::Data if at < input.len() => Ok(self.data(input, at)),
+            _ => self.decode_by_bytes(input, at),
+        }
+    }
+
+    /// The state machine, from `at` on. It needs no [`usual_line`](Self::usual_line): that only saves time.
+    #[inline(never)]
+    pub(super) fn decode_by_bytes<'a>(&mut self, input: &'a [u8], mut at: usize) -> Result<Piece<'a>, ProtocolError> {
         let mut trailers = 0..0;
         while at < input.len() {
             if self.at == At::Data {
@@ -134,6 +151,25 @@ impl ChunkedDecoder {
         Ok(Piece { consumed: at, content: &[], trailers: &input[trailers], end: false })
     }
 
+    /// Takes, all at once, the line that nearly every chunk begins with, and the CRLF of the chunk before: if both are here
+    /// as a whole, and the line is digits and CRLF. Gives the number of bytes.
+    ///
+    /// Anything else is left to the state machine from its first byte on. So nothing is refused here, and what is taken is
+    /// what the state machine would take: it stands at the first byte of a line, and leaves no trace of one but the size.
+    #[inline]
+    fn usual_line(&mut self, input: &[u8]) -> usize {
+        let (line, before) = match (self.at, input) {
+            (At::Size, _) => (input, 0),
+            (At::DataCr, [b'\r', b'\n', line @ ..]) => (line, 2),
+            _ => return 0,
+        };
+        let Some((size, len)) = size_line(line) else { return 0 };
+        (self.size, self.at) = (size, At::behind_size(size));
+        before + len
+    }
+
+    /// As much of the data as is here, from `from` on.
+    #[inline]
     fn data<'a>(&mut self, input: &'a [u8], from: usize) -> Piece<'a> {
         let take = usize::try_from(self.size).unwrap_or(usize::MAX).min(input.len() - from);
         self.size -= take as u64;
@@ -175,7 +211,7 @@ impl ChunkedDecoder {
             (At::Quoted | At::Escaped, _) if is_field_value(&[byte]) => At::Quoted,
             (At::SizeLf, b'\n') => {
                 self.line = 0;
-                if self.size == 0 { At::TrailerStart } else { At::Data }
+                At::behind_size(self.size)
             }
             _ => return Err(ProtocolError::Chunk),
         })
@@ -197,4 +233,20 @@ impl ChunkedDecoder {
             _ => return Err(ProtocolError::Trailer),
         })
     }
+}
+
+/// Most digits of a size for which [`size_line`] looks: any number of so many fits in 64 bits.
+const USUAL_DIGITS: usize = 8;
+
+/// Reads a whole line of digits and CRLF at the front of `input`: the size and the length of the line.
+#[inline]
+fn size_line(input: &[u8]) -> Option<(u64, usize)> {
+    let mut size = 0;
+    for (count, &byte) in input.iter().enumerate().take(USUAL_DIGITS + 1) {
+        match (byte as char).to_digit(16) {
+            Some(digit) => size = size << 4 | u64::from(digit),
+            None => return (count > 0 && input[count..].starts_with(b"\r\n")).then_some((size, count + 2)),
+        }
+    }
+    None
 }

@@ -99,40 +99,95 @@ impl Trie {
         if path.first() != Some(&b'/') {
             return None;
         }
-        self.walk(&self.nodes[0], path, 1, 0, spans).map(|endpoint| endpoint as usize)
+        Walk { nodes: &self.nodes, path, spans }.down(0, 1, 0).map(|endpoint| endpoint as usize)
+    }
+}
+
+/// One look-up on its way.
+struct Walk<'a> {
+    nodes: &'a [Node],
+    path: &'a [u8],
+    spans: &'a mut Spans,
+}
+
+impl Walk<'_> {
+    /// Looks up what begins at `from`, below the node `at`; so many parameters were taken on the way.
+    ///
+    /// Nearly always a node leaves one way only, and going on is a turn of the loop. [`fork`](Self::fork) is for the others.
+    fn down(&mut self, mut at: u32, mut from: usize, mut params: usize) -> Option<u32> {
+        // Behind the last segment there is no slash, and `from` is one too many.
+        while from <= self.path.len() {
+            let node = &self.nodes[at as usize];
+            let part = Part::read(self.path, from);
+            let end = from + part.text.len();
+            let param = node.param.filter(|_| end > from);
+            at = match (node.literal(&part), param) {
+                (Some(child), None) if node.rest.is_none() => child,
+                (None, Some(child)) if node.rest.is_none() => {
+                    self.spans[params] = (from as u32, end as u32);
+                    params += 1;
+                    child
+                }
+                (None, None) => return self.rest(node.rest, from, params),
+                (literal, param) => return self.fork([literal, param, node.rest], from, end, params),
+            };
+            from = end + 1;
+        }
+        self.nodes[at as usize].endpoint
     }
 
-    /// Looks up `path[from..]` below `node`; so many parameters were taken on the way.
-    fn walk(&self, node: &Node, path: &[u8], from: usize, params: usize, spans: &mut Spans) -> Option<u32> {
-        let rest = &path[from..];
-        let len = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
-        let (segment, end) = (&rest[..len], from + len);
-        if let Some(child) = node.literal(segment)
-            && let Some(endpoint) = self.step(child, path, end, params, spans)
+    /// Tries one way after another: the literal child, `:param`, `*rest`.
+    fn fork(&mut self, ways: [Option<u32>; 3], from: usize, end: usize, params: usize) -> Option<u32> {
+        let [literal, param, rest] = ways;
+        if let Some(child) = literal
+            && let Some(endpoint) = self.down(child, end + 1, params)
         {
             return Some(endpoint);
         }
-        if let (Some(child), false) = (node.param, segment.is_empty()) {
-            spans[params] = (from as u32, end as u32);
-            if let Some(endpoint) = self.step(child, path, end, params + 1, spans) {
+        if let Some(child) = param {
+            self.spans[params] = (from as u32, end as u32);
+            if let Some(endpoint) = self.down(child, end + 1, params + 1) {
                 return Some(endpoint);
             }
         }
-        if node.rest.is_some() {
-            spans[params] = (from as u32, path.len() as u32);
-        }
-        node.rest
+        self.rest(rest, from, params)
     }
 
-    /// A segment has ended at `end`: one further down, or this is the end of the path.
+    /// The endpoint of `*rest`, if there is one.
     #[inline]
-    fn step(&self, child: u32, path: &[u8], end: usize, params: usize, spans: &mut Spans) -> Option<u32> {
-        let child = &self.nodes[child as usize];
-        match end < path.len() {
-            true => self.walk(child, path, end + 1, params, spans),
-            false => child.endpoint,
+    fn rest(&mut self, rest: Option<u32>, from: usize, params: usize) -> Option<u32> {
+        if rest.is_some() {
+            self.spans[params] = (from as u32, self.path.len() as u32);
+        }
+        rest
+    }
+}
+
+/// A segment of a request's path, still raw.
+struct Part<'p> {
+    text: &'p [u8],
+    /// Whether there is a percent sign in it.
+    is_encoded: bool,
+}
+
+impl<'p> Part<'p> {
+    /// The one that begins at `from`: it lasts until the next slash, or to the end.
+    #[inline]
+    fn read(path: &'p [u8], from: usize) -> Self {
+        let rest = &path[from..];
+        // One look for both: nearly always there is no percent sign before the slash.
+        let len = rest.iter().position(|&byte| byte == b'/' || byte == b'%').unwrap_or(rest.len());
+        match rest.get(len) {
+            Some(b'%') => Self { text: until_slash(rest), is_encoded: true },
+            _ => Self { text: &rest[..len], is_encoded: false },
         }
     }
+}
+
+/// What lies before the first slash.
+#[cold]
+fn until_slash(rest: &[u8]) -> &[u8] {
+    rest.split(|&byte| byte == b'/').next().unwrap_or_default()
 }
 
 impl Literals {
@@ -203,13 +258,13 @@ fn hash(text: &[u8]) -> u64 {
 impl Node {
     /// The child for this segment, which is percent-decoded first.
     #[inline]
-    fn literal(&self, segment: &[u8]) -> Option<u32> {
-        if self.literals.slots.is_empty() {
-            return None;
-        }
-        match segment.contains(&b'%') {
-            false => self.literals.get(segment),
-            true => self.literals.get(&Cow::from(percent_decode(segment))),
+    fn literal(&self, part: &Part<'_>) -> Option<u32> {
+        match (&*self.literals.entries, part.is_encoded) {
+            ([], _) => None,
+            // To compare is cheaper than to hash.
+            ([(only, child)], false) => (**only == *part.text).then_some(*child),
+            (_, false) => self.literals.get(part.text),
+            (_, true) => self.literals.get(&Cow::from(percent_decode(part.text))),
         }
     }
 }
@@ -284,6 +339,72 @@ mod tests {
         for (path, expected) in cases {
             let expected = expected.map(|(pattern, params)| (pattern, params.to_vec()));
             assert_eq!(find(&paths, path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn steps_back_where_a_way_leads_nowhere() {
+        let paths = ["/a/b/c", "/a/:x/d", "/:x/b/:y", "/:x/*rest", "/a/b/:y/e", "/only/:x/end", "/only/*rest"];
+        type Case<'a> = (&'a str, Option<(&'a str, &'a [&'a str])>);
+        let cases: &[Case<'_>] = &[
+            ("/a/b/c", Some(("/a/b/c", &[]))),
+            ("/a/b/d", Some(("/a/:x/d", &["b"]))),
+            ("/%61/%62/%64", Some(("/a/:x/d", &["%62"]))),
+            ("/a/b/x", Some(("/:x/b/:y", &["a", "x"]))),
+            ("/a/b/c/e", Some(("/a/b/:y/e", &["c"]))),
+            ("/a/b/x/f", Some(("/:x/*rest", &["a", "b/x/f"]))),
+            ("/a/x/e", Some(("/:x/*rest", &["a", "x/e"]))),
+            ("/a/", Some(("/:x/*rest", &["a", ""]))),
+            ("/only/1/end", Some(("/only/:x/end", &["1"]))),
+            ("/only/1/2", Some(("/only/*rest", &["1/2"]))),
+            ("/only//end", Some(("/only/*rest", &["/end"]))),
+            ("/%6fnly/1/2", Some(("/only/*rest", &["1/2"]))),
+            ("/a", None),
+            ("//a", None),
+        ];
+        for (path, expected) in cases {
+            let expected = expected.map(|(pattern, params)| (pattern, params.to_vec()));
+            assert_eq!(find(&paths, path), expected, "{path}");
+        }
+    }
+
+    /// The order in which segments are tried, where they match this path: the least of these is found.
+    fn order(pattern: &str, path: &str) -> Option<Vec<u8>> {
+        let mut parts = path.strip_prefix('/')?.split('/');
+        let pattern = Pattern::parse(pattern);
+        let mut order = Vec::new();
+        for segment in pattern.segments() {
+            let part = parts.next()?;
+            order.push(match segment {
+                Segment::Literal(literal)
+                    if *percent_decode(part.as_bytes()).collect::<Vec<_>>() == *literal.as_bytes() =>
+                {
+                    0
+                }
+                Segment::Param if !part.is_empty() => 1,
+                Segment::Rest => return Some([&order[..], &[2]].concat()),
+                _ => return None,
+            });
+        }
+        parts.next().is_none().then_some(order)
+    }
+
+    #[test]
+    fn finds_what_trying_every_pattern_finds() {
+        const PARTS: [&str; 6] = ["", "a", "b", "%61", "%2525", "x%"];
+        let tables: [&[&str]; 4] = [
+            &["/a/b", "/a/:x", "/:x/b", "/:x/:y/a", "/a/*rest", "/b/:x/*rest"],
+            &["/:x", "/:x/a/:y", "/:x/a/b", "/a/a/a/:y", "/*rest"],
+            &["/a", "/a/", "/a/%2525", "/a/b/:x/a", "/a/:x/a"],
+            &["/%2525/:x", "/:x/%2525", "/x%25", "/b/*rest", "/b/b/b/b"],
+        ];
+        for (table, number) in tables.iter().flat_map(|table| (0..6_usize.pow(4)).map(move |number| (table, number))) {
+            let parts: Vec<&str> = (0..4).map(|at| PARTS[number / 6_usize.pow(at) % 6]).collect();
+            for path in (0..=4).map(|count| format!("/{}", parts[..count].join("/"))) {
+                let matching = table.iter().filter_map(|&pattern| Some((order(pattern, &path)?, pattern)));
+                let found = find(table, &path).map(|(pattern, _)| pattern.to_owned());
+                assert_eq!(found.as_deref(), matching.min().map(|(_, pattern)| pattern), "{path} among {table:?}");
+            }
         }
     }
 

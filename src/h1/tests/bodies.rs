@@ -1,6 +1,7 @@
 //! Content: its length, the chunked coding, expectations, and content that nobody reads (RFC 9112 §6, §7).
 
 use super::bench::{Fate, bench, small};
+use super::fuzzing::compare_decoders;
 use super::heads::run_each_byte;
 use super::table::After::{Closes, Errs, FinErrs, Open};
 use super::table::{Row, run};
@@ -1031,4 +1032,17 @@ fn every_byte_around_a_chunk_size() {
         b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' => (BAD, FinErrs),
         _ => (BAD, Errs),
     });
+}
+
+/// The usual line of a chunk is taken at once, and means what it means byte by byte: all short inputs, first in a body and
+/// behind the data of a chunk.
+#[test]
+fn every_short_line_of_a_chunk() {
+    const BYTES: &[u8] = b"0a\r\n;";
+    for number in 0..BYTES.len().pow(6) {
+        let line: Vec<u8> = (0..6).map(|at| BYTES[number / BYTES.len().pow(at) % BYTES.len()]).collect();
+        compare_decoders(&line, || usize::MAX);
+        let mut lens = [4].into_iter();
+        compare_decoders(&[b"1\r\nx", &line[..]].concat(), || lens.next().unwrap_or(usize::MAX));
+    }
 }

@@ -15,7 +15,7 @@ use super::scripts::Script;
 use crate::config::Config;
 use crate::exchange::{Pairs, Trailers, decode_segment};
 use crate::h1::authority::{self, KnownAuthority};
-use crate::h1::body::BodyDecoder;
+use crate::h1::body::{BodyDecoder, ChunkedDecoder, Piece};
 use crate::h1::error::ProtocolError;
 use crate::h1::framing::{Expectation, Framing};
 use crate::h1::head::{self, Message};
@@ -40,6 +40,7 @@ pub fn chunked(data: &[u8]) {
     let mut lens: [Box<dyn FnMut() -> usize>; 4] =
         [Box::new(|| usize::MAX), Box::new(|| 1), Box::new(|| 2), Box::new(move || 1 + random.below(20))];
     for len in &mut lens {
+        compare_decoders(data, &mut *len);
         let mut decoder = BodyDecoder::new(Framing::Chunked);
         let (mut content, mut trailers) = (Vec::new(), Vec::new());
         let found = decode(&mut decoder, data, len, &mut content, &mut trailers);
@@ -52,6 +53,25 @@ pub fn chunked(data: &[u8]) {
             (Chunked::Unfinished { content: begun }, Ok(None)) => assert_eq!(content, *begun),
             (Chunked::Broken(status), Err(error)) => assert_eq!(error.status(), *status),
             (expected, found) => panic!("the slow reader finds {expected:?}, the decoder {found:?}"),
+        }
+    }
+}
+
+/// Takes the usual lines at once beside taking each byte by itself: piece by piece, both find the same and come to stand
+/// at the same place.
+pub(super) fn compare_decoders(data: &[u8], mut len: impl FnMut() -> usize) {
+    let (mut quick, mut slow) = (ChunkedDecoder::default(), ChunkedDecoder::default());
+    let mut at = 0;
+    while at < data.len() {
+        let end = data.len().min(at.saturating_add(len()));
+        while at < end {
+            let input = &data[at..end];
+            let (found, expected) = (quick.decode(input), slow.decode_by_bytes(input, 0));
+            assert_eq!(found, expected, "{} of {}", input.escape_ascii(), data.escape_ascii());
+            assert_eq!(quick, slow, "{} of {}", input.escape_ascii(), data.escape_ascii());
+            let Ok(Piece { consumed, end: false, .. }) = found else { return };
+            assert!(consumed > 0, "the decoder stands still");
+            at += consumed;
         }
     }
 }

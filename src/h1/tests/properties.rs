@@ -156,6 +156,11 @@ proptest! {
     }
 
     #[test]
+    fn the_usual_line_of_a_chunk_is_what_the_state_machine_says(words in size_lines()) {
+        fuzzing::chunked(&words);
+    }
+
+    #[test]
     fn a_target_is_what_the_slow_reader_says(text in nearly(any_target_text()), odd in "\\PC{0,12}") {
         fuzzing::target(&text);
         fuzzing::target(odd.as_bytes());
@@ -362,6 +367,33 @@ fn head_of_odd_lines() -> impl Strategy<Value = Vec<u8>> {
 
 fn any_chunks() -> impl Strategy<Value = Vec<u8>> {
     valid_chunks().prop_map(|body| body.bytes())
+}
+
+/// What lines of sizes are made of, and data, in no order: many begin well.
+fn size_lines() -> impl Strategy<Value = Vec<u8>> {
+    const WORDS: [&[u8]; 20] = [
+        b"\r\n",
+        b"\r\n",
+        b"3\r\nxyz\r\n",
+        b"1\r\nx",
+        b"A\r\n0123456789",
+        b"0\r\n",
+        b"\r",
+        b"\n",
+        b"0",
+        b"1",
+        b"c",
+        b"D",
+        b"g",
+        b"00000000",
+        b"0000000",
+        b"fffffff",
+        b"ffffffffffffffff",
+        b";a=b",
+        b" ",
+        b"X: y\r\n",
+    ];
+    vec(select(WORDS.to_vec()), 0..12).prop_map(|words| words.concat())
 }
 
 fn any_target_text() -> impl Strategy<Value = Vec<u8>> {
