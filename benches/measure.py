@@ -7,6 +7,7 @@ mood. Needs Linux and Python; `instructions` needs valgrind, `syscalls` needs st
     benches/measure.py syscalls         system calls per request, under strace -c
     benches/measure.py memory           resident bytes per idle connection
     benches/measure.py cpu              server CPU time per request, driven by wrk
+    benches/measure.py workers          the same with two workers beside one, interleaved
     benches/measure.py size             stripped size of the command and of the core, crates in the tree
 
 `--json FILE` also writes the figures to a file.
@@ -18,6 +19,7 @@ import re
 import resource
 import select
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -268,6 +270,42 @@ def cpu() -> dict[str, float]:
     return figures
 
 
+def worker_seconds(pid: int) -> dict[str, float]:
+    """CPU time of each thread by its name; nanoseconds are exact, ticks of 10 ms are not."""
+    seconds = {}
+    for task in os.listdir(f"/proc/{pid}/task"):
+        name = open(f"/proc/{pid}/task/{task}/comm").read().strip()
+        seconds[name] = int(open(f"/proc/{pid}/task/{task}/schedstat").read().split()[0]) / 1e9
+    return seconds
+
+
+def workers() -> dict[str, dict[str, float]]:
+    """With 128 connections; all workers on one core and wrk on the other, and then all three where the kernel puts them."""
+    figures: dict[str, dict[str, float]] = {}
+    for place, server_core, client_core in (("one core", ["taskset", "-c", "0"], ["taskset", "-c", "1"]), ("any core", [], [])):
+        each: dict[int, list[float]] = {1: [], 2: []}
+        shares = []
+        for _ in range(10):
+            for count in each:
+                server = Server(server_core, [*DEMO, "--workers", str(count)])
+                wrk = [*client_core, "wrk", "-t1", "-c128", "-d2", f"http://127.0.0.1:{server.port}/plaintext"]
+                before = worker_seconds(server.pid())
+                text = subprocess.run(wrk, capture_output=True, text=True, check=True, timeout=60).stdout
+                after = worker_seconds(server.pid())
+                spent = [after[name] - before.get(name, 0) for name in after]
+                each[count].append(sum(spent) / int(re.search(r"(\d+) requests in", text).group(1)) * 1e6)
+                if count == 2:
+                    busy = sorted(spent)[-2:]
+                    shares.append(busy[0] / sum(busy))
+                server.stop()
+        one, two = (statistics.median(each[count]) for count in each)
+        ratio = statistics.median(b / a for a, b in zip(each[1], each[2]))
+        figures[place] = {"one": one, "two": two, "ratio": ratio, "least share": min(shares)}
+        print(f"{place}: {one:.2f} us of CPU per request with one worker, {two:.2f} with two, ratio {ratio:.2f}; "
+              f"the less busy of the two had {min(shares):.0%} to {max(shares):.0%} of their CPU time")
+    return figures
+
+
 def stripped_size(binary: str) -> int:
     with tempfile.NamedTemporaryFile() as stripped:
         subprocess.run(["strip", "-o", stripped.name, binary], check=True)
@@ -290,7 +328,7 @@ def size() -> dict[str, int]:
 
 
 def main() -> None:
-    commands = {run.__name__: run for run in (instructions, syscalls, memory, cpu, size)}
+    commands = {run.__name__: run for run in (instructions, syscalls, memory, cpu, workers, size)}
     match sys.argv[1:]:
         case [command] if command in commands:
             commands[command]()

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Draws the plots of docs/PERFORMANCE.md as SVG files, from what the measuring programs have written. Needs Python.
 
-    benches/plot.py --compare compare.json --growth growth.json --to docs/plots
+    benches/plot.py --compare compare.json --memory memory.json --growth growth.json --to docs/plots
 
 cpu.svg      server CPU time per request, a panel for each scenario, a bar for each server, whiskers for the interval
-memory.svg   resident bytes per idle connection, on a logarithmic scale
+memory.svg   private bytes per idle connection, on a logarithmic scale
 growth.svg   what happens with more connections, more routes, and more idle connections
 
 First come the two adapters, which know the files; then the charts, which know only `Bar`, `Line` and `Panel`; then the
@@ -67,18 +67,21 @@ def figure(value: float | dict[str, float]) -> Figure:
 # ---- adapters: from the files to panels -----------------------------------------------------------------------------
 
 def compared_cpu(data: dict) -> list[Panel]:
-    """benches/compare/run.py: scenarios, and in each the servers with their `cpu_us`."""
+    """benches/compare/run.py: scenarios, and in each the servers. Who answers wrongly has no rank, and no bar."""
     panels = []
-    for scenario in data["scenarios"]:
-        bars = [Bar(server["name"], figure(server["cpu_us"])) for server in scenario["servers"] if server.get("cpu_us")]
-        panels.append(bar_panel(scenario["name"], "server CPU, µs per request", bars))
+    for scenario in data["scenarios"].values():
+        ranked = {name: result["summary"] for name, result in scenario["results"].items()
+                  if result["summary"] and (result["is_ranked"] or name == FLOOR)}
+        bars = [Bar(name, figure(summary["cpu_us_per_request"])) for name, summary in ranked.items()]
+        panels.append(bar_panel(scenario["title"], "server CPU, µs per request", bars))
     return panels
 
 
 def compared_memory(data: dict) -> list[Panel]:
-    """benches/compare/run.py: `memory` has a row for each server."""
-    bars = [Bar(row["name"], figure(row["bytes_per_idle_connection"])) for row in data.get("memory", [])]
-    panel = bar_panel("Memory of an idle connection", "resident bytes, logarithmic", bars)
+    """benches/compare/run.py --memory: for each server, among others, 10,000 idle connections."""
+    bars = [Bar(name, figure(row["private_each"])) for name, measured in data["memory"].items()
+            for row in measured["idle"] if row["connections"] == 10_000]
+    panel = bar_panel("10,000 idle connections", "private bytes of each, logarithmic", bars)
     panel.log_x = True
     return [panel] if bars else []
 
@@ -339,6 +342,7 @@ def draw_x_axis(drawing: Drawing, panel: Panel, x: Scale, upper: float, lower: f
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--compare", metavar="FILE", help="written by benches/compare/run.py --json")
+    parser.add_argument("--memory", metavar="FILE", help="written by benches/compare/run.py --memory-only --json")
     parser.add_argument("--growth", metavar="FILE", help="written by benches/growth.py --json")
     parser.add_argument("--to", metavar="FOLDER", default=".", help="where the pictures go (.)")
     arguments = parser.parse_args()
@@ -347,6 +351,8 @@ def main() -> None:
     if arguments.compare:
         data = read(arguments.compare)
         pictures["cpu"] = picture("Server CPU time per request", compared_cpu(data), 2, note_of(data))
+    if arguments.memory:
+        data = read(arguments.memory)
         pictures["memory"] = picture("Memory of an idle connection", compared_memory(data), 1, note_of(data))
     if arguments.growth:
         data = read(arguments.growth)

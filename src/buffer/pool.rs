@@ -86,15 +86,18 @@ impl<T: Pooled> Pool<T> {
         }
     }
 
-    /// Frees what was idle since the last call, as far as the pool holds more than it may for long, and large buffers
-    /// if none was lent. To be called about once a second while there is a [surplus](Self::has_surplus).
+    /// Frees what was idle since the last call: large buffers, and others as far as the pool holds more than it may for
+    /// long. To be called about once a second while there is a [surplus](Self::has_surplus).
     pub fn trim(&mut self) {
-        let mut freed = 0;
-        while freed < self.unused && self.idle_bytes > self.max_bytes {
-            self.idle_bytes -= cost(&*self.idle[freed]);
-            freed += 1;
-        }
-        self.idle.drain(..freed);
+        let (mut bytes, mut index) = (self.idle_bytes, 0);
+        self.idle.retain(|item| {
+            let was_unused = index < self.unused;
+            index += 1;
+            let goes = was_unused && (bytes > self.max_bytes || item.footprint() > POOL_MAX_BUFFER);
+            bytes -= if goes { cost(&**item) } else { 0 };
+            !goes
+        });
+        self.idle_bytes = bytes;
         self.unused = self.idle.len();
         if !std::mem::take(&mut self.used) {
             self.hot.take_if(|item| item.footprint() > POOL_MAX_BUFFER);

@@ -109,8 +109,8 @@ impl Reply {
         }
     }
 
-    /// `Content-Type`, `Content-Length` and the blank line. 204 never has one; 304 only the one that the handler set, since the length
-    /// of what a GET would have brought is not ours to know.
+    /// `Content-Type`, `Content-Length` and the blank line. 204 never has a length; 304 only the one that the handler set,
+    /// since the length of what a GET would have brought is not ours to know.
     #[inline]
     fn encode_length(&self, out: &mut Vec<u8>, content_type: ContentType, length: Length) -> usize {
         if self.fields.has.content_length.is_some() || matches!(self.status, 204 | 304) {

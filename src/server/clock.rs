@@ -32,11 +32,9 @@ pub trait Clock {
     }
 }
 
-/// The clock of the system: it runs on while the machine sleeps or not, as `CLOCK_MONOTONIC` does (clock_gettime(2)),
-/// and starts when it is made.
+/// The clock of the system, `CLOCK_MONOTONIC` (clock_gettime(2)). It starts when it is made.
 ///
-/// It reads the time as plain numbers, once per tick. [`Instant`](std::time::Instant) would do the same with three times
-/// the instructions.
+/// It reads plain numbers: an [`Instant`](std::time::Instant) takes six times the instructions to say how long ago it was.
 #[derive(Debug)]
 pub struct SystemClock {
     start: u64,
