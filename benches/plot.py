@@ -64,16 +64,31 @@ def figure(value: float | dict[str, float]) -> Figure:
             return Figure(value, value, value)
 
 
+# What fits above a panel.
+TITLES = {
+    "plain-c1": "Plaintext, 1 connection",
+    "plain-c64": "Plaintext, 64 connections",
+    "plain-c512": "Plaintext, 512 connections",
+    "pipelined": "Plaintext, pipelined by 16",
+    "json": "JSON",
+    "fields": "20 fields of a browser",
+    "close": "A connection for each request",
+    "post-1k": "POST, 1 KiB",
+    "post-1m": "POST, 1 MiB",
+    "routes": "500 routes with a parameter",
+}
+
+
 # ---- adapters: from the files to panels -----------------------------------------------------------------------------
 
 def compared_cpu(data: dict) -> list[Panel]:
     """benches/compare/run.py: scenarios, and in each the servers. Who answers wrongly has no rank, and no bar."""
     panels = []
-    for scenario in data["scenarios"].values():
+    for key, scenario in data["scenarios"].items():
         ranked = {name: result["summary"] for name, result in scenario["results"].items()
                   if result["summary"] and (result["is_ranked"] or name == FLOOR)}
         bars = [Bar(name, figure(summary["cpu_us_per_request"])) for name, summary in ranked.items()]
-        panels.append(bar_panel(scenario["title"], "server CPU, µs per request", bars))
+        panels.append(bar_panel(TITLES.get(key, scenario["title"]), "server CPU, µs per request", bars))
     return panels
 
 
@@ -109,8 +124,6 @@ def growth(data: dict) -> list[Panel]:
         Panel("More idle ones: instructions", idle, instructions, lines=lines("idle", "idle", "instructions")),
         Panel("More routes", routes, instructions, log_x=True,
               lines=lines("routes", "routes", "literal", "parameter", "missing")),
-        Panel("More routes: what is rare", routes, instructions, log_x=True, log_y=True,
-              lines=lines("routes", "routes", "alike", "options_of_all")),
     ]
     return [panel for panel in panels if all(line.points for line in panel.lines)]
 
@@ -373,7 +386,8 @@ def read(path: str) -> dict:
 def note_of(data: dict) -> str:
     """On which machine."""
     machine = data.get("machine", {})
-    return ", ".join(f"{key} {machine[key]}" for key in ("cpu", "cores", "kernel") if key in machine)
+    kernel = ".".join(machine.get("kernel", "").removeprefix("Linux ").split(".")[:2])
+    return f"{machine.get('cpu', '?')}, {machine.get('cores', '?')} cores, Linux {kernel}"
 
 
 if __name__ == "__main__":

@@ -1,15 +1,11 @@
 //! monoloop, as a user of the library would write it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use compare_servers::{BIG, IDLE_SECONDS, PLAINTEXT, address, resources};
+use monoloop::buffer::Content;
 use monoloop::{Config, OptionExt, Request, Response, Result, Router, Sent, Server};
 use serde::Serialize;
-
-struct State {
-    big: Arc<[u8]>,
-}
 
 #[derive(Serialize)]
 struct Message {
@@ -17,11 +13,11 @@ struct Message {
 }
 
 fn main() -> monoloop::server::Result<()> {
-    let mut app = Router::new(State { big: BIG.as_slice().into() });
+    let mut app = Router::new(());
     app.get("/plaintext", |_, _, res| res.text(PLAINTEXT));
     app.get("/json", |_, _, res| res.json(&Message { message: "Hello, World!" }));
     app.post("/echo", |_, req, res| res.send(req.body()));
-    app.get("/big", |state, _, res| res.send(state.big.clone()));
+    app.get("/big", |_, _, res| res.send(Content::Static(&BIG)));
     for n in resources() {
         app.get(&format!("/api/v1/resource{n}/:id"), id);
         app.get(&format!("/api/v1/resource{n}/:id/detail"), id);
@@ -31,7 +27,7 @@ fn main() -> monoloop::server::Result<()> {
     Server::bind(address())?.config(config).run(app)
 }
 
-fn id(_: &mut State, req: &Request<'_>, res: Response<'_>) -> Result<Sent> {
+fn id(_: &mut (), req: &Request<'_>, res: Response<'_>) -> Result<Sent> {
     let id = req.param_str("id").or_not_found("no id")?;
     res.text(&*id)
 }
