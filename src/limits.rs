@@ -81,18 +81,19 @@ pub const MIN_READ: usize = 2 * KIB;
 /// Most room for one read of content, in bytes, so that a long content is not zeroed far ahead of what has come.
 pub const MAX_READ: usize = 256 * KIB;
 
-/// Bytes that the pools keep for the next storm; the rest goes back to the allocator when it was not needed for a second.
+/// Bytes that the pools keep for the next storm; the rest goes back to the allocator.
 pub const POOL_BYTES: usize = MIB;
 
-/// Bytes that each pool keeps while they are needed again and again. Large contents would otherwise fetch their memory from
+/// Bytes in large buffers that a pool keeps while they are used again and again. Large contents would otherwise fetch their memory from
 /// the kernel each time, page by page, which took half of the time of a 1 MiB echo.
 pub const POOL_BUSY_BYTES: usize = 8 * MIB;
 
-/// A buffer that has grown past this is kept only while it is used again and again.
+/// A buffer that has grown past this is large: it is kept only while it is used again and again, and lent only to who
+/// needs so much.
 pub const POOL_MAX_BUFFER: usize = 64 * KIB;
 
 /// A buffer that has grown past this is not kept at all.
-pub const POOL_LARGEST_BUFFER: usize = 4 * MIB;
+pub const POOL_LARGEST_BUFFER: usize = 2 * MIB;
 
 // ---- the tick ---------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ use std::fmt;
 use std::io::{ErrorKind, Read};
 use std::ops::ControlFlow;
 use std::panic::panic_any;
+use std::rc::Rc;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -510,4 +511,37 @@ fn drain_without_free_descriptors() {
         client.expect_eof();
     }
     server.join().expect("the drain ends before its timeout");
+}
+
+// ---- the last bytes -------------------------------------------------------------------------------------------------
+
+/// The last bytes were kept back until the socket was closed, and thrown away if the client had sent anything after the
+/// last read: a request behind one whose reply the handler made the last, or a line break behind the last request.
+#[test]
+fn a_reply_was_lost_when_the_client_sent_more_while_it_was_made() {
+    let more_behind = [
+        ("GET /close HTTP/1.1\r\nHost: a\r\n\r\n", "GET /close HTTP/1.1\r\nHost: a\r\n\r\n"),
+        ("GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "\r\n"),
+        ("GET /slow HTTP/1.0\r\n\r\n", "\r\n"),
+    ];
+    for (request, more) in more_behind {
+        let (gate, door) = support::gate();
+        let server = TestServer::start(move |app, _| {
+            let door = Rc::new(door);
+            for (path, close) in [("/close", true), ("/slow", false)] {
+                let door = Rc::clone(&door);
+                app.get(path, move |_, _, res| {
+                    door.pass();
+                    if close { res.header("Connection", "close").text("whole") } else { res.text("whole") }
+                });
+            }
+        });
+        let mut client = server.connect();
+        client.send(request);
+        gate.wait();
+        client.send(more);
+        gate.open();
+        let reply = client.reply();
+        assert_eq!((reply.text(), reply.closes()), ("whole", true), "{request:?}");
+    }
 }

@@ -38,9 +38,11 @@ fn requests_that_are_pipelined_share_their_calls() {
     hold("a request of 16 that are pipelined", 0.15, 16, |server, rounds| kept(server, rounds, 16));
 }
 
+/// Accept, register, read, write, shutdown, close, and shares of a poll and of the accept that finds nothing. The shutdown
+/// lets data and end leave in one segment, which saves more than the call costs.
 #[test]
 fn a_connection_for_each_request_costs_few_calls() {
-    hold("a connection with one request", 6.0, 1, |server, rounds| {
+    hold("a connection with one request", 6.1, 1, |server, rounds| {
         for _ in 0..rounds {
             // The kernel takes them into the backlog.
             let mut clients = server.held(|| {

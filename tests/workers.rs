@@ -413,6 +413,27 @@ fn of_several_that_fail_the_first_is_named() {
 }
 
 /// Nobody is served before all can serve: until then a connection waits in the queue of its worker.
+/// Such a worker would serve alone, or hear of no order to stop.
+#[test]
+fn a_set_up_that_runs_its_server_or_brings_another_is_refused() {
+    type SetUp = fn(usize, Server) -> monoloop::server::Result<Running<()>>;
+    let runs: SetUp = |_, server| {
+        server.run(Router::new(()))?;
+        Server::bind("127.0.0.1:0")?.config(test_config()).serve(Router::new(()))
+    };
+    let runs_later: SetUp = |_, server| {
+        server.serve(Router::new(()))?.run()?;
+        Server::bind("127.0.0.1:0")?.config(test_config()).serve(Router::new(()))
+    };
+    let another: SetUp = |_, _| Server::bind("127.0.0.1:0")?.config(test_config()).serve(Router::new(()));
+    for (set_up, expected) in [(runs, "`Workers` runs"), (runs_later, "`Workers` runs"), (another, "another server")] {
+        let workers = Workers::bind("127.0.0.1:0", 2).expect("a port is free").config(test_config());
+        let error = workers.run(set_up).expect_err("nobody serves");
+        let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        assert!(format!("{error} {source}").contains(expected), "{error}: {source}");
+    }
+}
+
 #[test]
 fn nobody_serves_before_all_are_set_up() {
     let (gate, door) = gate();

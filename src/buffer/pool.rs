@@ -13,8 +13,9 @@ pub trait Pooled: Default {
 
 /// Boxes that are lent, last in first out, so that the one that is hot in the cache is lent first.
 ///
-/// It keeps at most a given number of bytes for long. While there is much to do it keeps more, or every large content
-/// would fetch its memory from the kernel page by page; [`trim`](Self::trim) frees what was not needed lately.
+/// It keeps at most a given number of bytes; what comes back beyond that is freed. Large ones are kept apart, and only
+/// while they are used again and again: otherwise each large content would fetch its memory from the kernel page by page.
+/// Who asks for a small one never gets a large one, or slow clients would sit on what others have grown.
 ///
 /// ```
 /// use monoloop::buffer::{Pool, Receive};
@@ -32,24 +33,33 @@ pub struct Pool<T> {
     idle: Vec<Box<T>>,
     idle_bytes: usize,
     max_bytes: usize,
-    lent: usize,
-    /// So many, from the front, were idle all the time since the last trim.
+    #[allow(clippy::vec_box, reason = "as above")]
+    large: Vec<Box<T>>,
+    large_bytes: usize,
+    /// So many of the large ones, from the front, were idle all the time since the last trim.
     unused: usize,
-    /// Whether any was lent since then.
-    used: bool,
+    lent: usize,
 }
 
 impl<T: Pooled> Pool<T> {
     /// An empty pool that will keep at most `max_bytes` for long.
     pub const fn new(max_bytes: usize) -> Self {
-        Self { hot: None, idle: Vec::new(), idle_bytes: 0, max_bytes, lent: 0, unused: 0, used: false }
+        Self {
+            hot: None,
+            idle: Vec::new(),
+            idle_bytes: 0,
+            max_bytes,
+            large: Vec::new(),
+            large_bytes: 0,
+            unused: 0,
+            lent: 0,
+        }
     }
 
     /// An empty one, the most recently used if there is any.
     #[inline]
     pub fn lend(&mut self) -> Box<T> {
         self.lent += 1;
-        self.used = true;
         self.hot.take().unwrap_or_else(|| self.lend_idle())
     }
 
@@ -58,11 +68,19 @@ impl<T: Pooled> Pool<T> {
         match self.idle.pop() {
             Some(item) => {
                 self.idle_bytes -= cost(&*item);
-                self.unused = self.unused.min(self.idle.len());
                 item
             }
             None => Box::default(),
         }
+    }
+
+    /// A large one, for someone who is sure to fill it; `None` if there is none.
+    pub fn lend_large(&mut self) -> Option<Box<T>> {
+        let item = self.large.pop()?;
+        self.large_bytes -= cost(&*item);
+        self.unused = self.unused.min(self.large.len());
+        self.lent += 1;
+        Some(item)
     }
 
     /// Takes one back.
@@ -70,9 +88,9 @@ impl<T: Pooled> Pool<T> {
     pub fn give_back(&mut self, mut item: Box<T>) {
         self.lent -= 1;
         item.reset();
-        if item.footprint() <= POOL_LARGEST_BUFFER
-            && let Some(colder) = self.hot.replace(item)
-        {
+        if item.footprint() > POOL_MAX_BUFFER {
+            self.put_aside_large(item);
+        } else if let Some(colder) = self.hot.replace(item) {
             self.put_aside(colder);
         }
     }
@@ -80,33 +98,32 @@ impl<T: Pooled> Pool<T> {
     #[inline(never)]
     fn put_aside(&mut self, item: Box<T>) {
         let bytes = cost(&*item);
-        if self.idle_bytes + bytes <= POOL_BUSY_BYTES {
+        if self.idle_bytes + bytes <= self.max_bytes {
             self.idle_bytes += bytes;
             self.idle.push(item);
         }
     }
 
-    /// Frees what was idle since the last call: large buffers, and others as far as the pool holds more than it may for
-    /// long. To be called about once a second while there is a [surplus](Self::has_surplus).
-    pub fn trim(&mut self) {
-        let (mut bytes, mut index) = (self.idle_bytes, 0);
-        self.idle.retain(|item| {
-            let was_unused = index < self.unused;
-            index += 1;
-            let goes = was_unused && (bytes > self.max_bytes || item.footprint() > POOL_MAX_BUFFER);
-            bytes -= if goes { cost(&**item) } else { 0 };
-            !goes
-        });
-        self.idle_bytes = bytes;
-        self.unused = self.idle.len();
-        if !std::mem::take(&mut self.used) {
-            self.hot.take_if(|item| item.footprint() > POOL_MAX_BUFFER);
+    #[inline(never)]
+    fn put_aside_large(&mut self, item: Box<T>) {
+        let bytes = cost(&*item);
+        if item.footprint() <= POOL_LARGEST_BUFFER && self.large_bytes + bytes <= POOL_BUSY_BYTES {
+            self.large_bytes += bytes;
+            self.large.push(item);
         }
     }
 
-    /// Whether it holds more than it may for long.
-    pub fn has_surplus(&self) -> bool {
-        self.idle_bytes > self.max_bytes || self.hot.as_ref().is_some_and(|item| item.footprint() > POOL_MAX_BUFFER)
+    /// Frees the large ones that were idle since the last call. To be called about once a second while there is
+    /// [any](Self::has_large).
+    pub fn trim(&mut self) {
+        let freed = self.large.drain(..self.unused).map(|item| cost(&*item)).sum::<usize>();
+        self.large_bytes -= freed;
+        self.unused = self.large.len();
+    }
+
+    /// Whether it holds a large one.
+    pub const fn has_large(&self) -> bool {
+        !self.large.is_empty()
     }
 
     /// How many are lent at the moment.
@@ -114,9 +131,14 @@ impl<T: Pooled> Pool<T> {
         self.lent
     }
 
-    /// Bytes that lie idle in the pool, without the one that came back last.
+    /// Bytes that lie idle in the pool, without the one that came back last, and without the large ones.
     pub const fn idle_bytes(&self) -> usize {
         self.idle_bytes
+    }
+
+    /// Bytes of the large ones that lie idle in the pool.
+    pub const fn large_bytes(&self) -> usize {
+        self.large_bytes
     }
 }
 
@@ -154,45 +176,32 @@ mod tests {
     fn after_a_storm_the_pool_keeps_no_more_than_it_may() {
         let mut pool: Pool<Receive> = Pool::new(100_000);
         storm(&mut pool, 50, 1);
-        assert!(pool.has_surplus(), "{pool:?}");
-        // What was needed since the last trim stays until the next.
-        pool.trim();
-        assert!(pool.idle_bytes() > 150_000, "{pool:?}");
-        storm(&mut pool, 45, 1);
-        pool.trim();
-        assert!(pool.idle_bytes() > 150_000, "{pool:?}");
-        pool.trim();
-        assert!(pool.idle_bytes() > 50_000 && pool.idle_bytes() <= 100_000 && !pool.has_surplus(), "{pool:?}");
-        pool.trim();
-        assert!(pool.idle_bytes() > 50_000, "what it may keep stays: {pool:?}");
+        assert!(pool.idle_bytes() > 50_000 && pool.idle_bytes() <= 100_000 && !pool.has_large(), "{pool:?}");
     }
 
     #[test]
-    fn a_storm_of_large_buffers_is_bounded_too() {
+    fn large_buffers_are_kept_while_they_are_used_and_within_bounds() {
         let mut pool: Pool<Receive> = Pool::new(100_000);
         storm(&mut pool, 50, 1 << 20);
-        assert!(pool.idle_bytes() <= POOL_BUSY_BYTES, "{pool:?}");
-        (0..2).for_each(|_| pool.trim());
-        assert_eq!((pool.idle_bytes(), pool.has_surplus()), (0, false), "{pool:?}");
+        assert!(pool.large_bytes() > 1 << 20 && pool.large_bytes() <= POOL_BUSY_BYTES, "{pool:?}");
+        assert_eq!(pool.lend().footprint(), 0, "who asks for a small one gets no large one");
+        // Two are in use all the time; the others go at the second trim.
+        pool.trim();
+        let both = [pool.lend_large().unwrap(), pool.lend_large().unwrap()];
+        both.into_iter().for_each(|buffer| pool.give_back(buffer));
+        pool.trim();
+        assert_eq!(pool.large.len(), 2, "{pool:?}");
+        pool.trim();
+        assert_eq!((pool.large_bytes(), pool.has_large()), (0, false), "{pool:?}");
+        assert!(pool.lend_large().is_none());
     }
 
     #[test]
-    fn a_buffer_that_has_grown_is_kept_only_while_it_is_used() {
+    fn what_has_grown_too_large_is_not_kept_at_all() {
         let mut pool: Pool<OutputQueue> = Pool::new(10 << 20);
         let mut queue = pool.lend();
-        queue.inline().resize(POOL_MAX_BUFFER + 1, 0);
-        pool.give_back(queue);
-        pool.trim();
-        assert!(pool.has_surplus() && pool.lend().footprint() > POOL_MAX_BUFFER);
-        let mut queue = pool.lend();
-        queue.inline().resize(POOL_MAX_BUFFER + 1, 0);
-        pool.give_back(queue);
-        (0..2).for_each(|_| pool.trim());
-        assert!(!pool.has_surplus());
-        let mut queue = pool.lend();
-        assert_eq!(queue.footprint(), 0, "a fresh one");
         queue.inline().resize(POOL_LARGEST_BUFFER + 1, 0);
         pool.give_back(queue);
-        assert_eq!(pool.lend().footprint(), 0, "too large even for that");
+        assert!(!pool.has_large() && pool.idle_bytes() == 0);
     }
 }

@@ -1,7 +1,7 @@
 use super::body::BodyDecoder;
 use super::framing::Framing;
-use crate::buffer::{Pace, Pooled, Receive};
-use crate::limits::{CONTENT_BUFFER, MAX_READ};
+use crate::buffer::{Pace, Pool, Pooled, Receive};
+use crate::limits::{CONTENT_BUFFER, MAX_READ, POOL_MAX_BUFFER};
 
 /// A request whose content is still to come.
 ///
@@ -40,16 +40,32 @@ impl Incoming {
 
     /// Where the next read goes if the content can be read in place: its length is known and it is buffered.
     ///
-    /// The buffer grows with what has come, not with what was announced, unless it came large from the pool.
-    pub(super) fn room(&mut self) -> Option<&mut [u8]> {
+    /// The buffer grows with what has come, not with what was announced.
+    pub(super) fn room(&mut self, pool: &mut Pool<Self>) -> Option<&mut [u8]> {
         let BodyDecoder::Length { left } = self.decoder else { return None };
         let left = usize::try_from(left).unwrap_or(usize::MAX);
+        self.grow_at_once(left, pool);
         let wanted = self.content.bytes().len().clamp(CONTENT_BUFFER, MAX_READ).min(left);
         // No further than the content goes: its last bytes shall not double the buffer.
         let max = self.content.bytes().len().saturating_add(left);
         let room = self.content.room(wanted, max);
         let len = room.len().min(left).min(MAX_READ);
         Some(&mut room[..len])
+    }
+
+    /// Takes a large buffer from the pool, if there is one, as soon as half of a small one has come and more than the
+    /// whole of it will.
+    fn grow_at_once(&mut self, left: usize, pool: &mut Pool<Self>) {
+        let (came, is_small) = (self.content.bytes().len(), self.content.footprint() <= POOL_MAX_BUFFER);
+        if is_small
+            && came >= POOL_MAX_BUFFER / 2
+            && came.saturating_add(left) > POOL_MAX_BUFFER
+            && let Some(mut large) = pool.lend_large()
+        {
+            large.content.push(self.content.bytes());
+            std::mem::swap(&mut large.content, &mut self.content);
+            pool.give_back(large);
+        }
     }
 
     /// `count` bytes were read in place.

@@ -164,7 +164,7 @@ impl EventLoop {
 
     /// `due`, or the next second if memory can be given back then.
     fn or_next_second(&self, due: Option<Moment>) -> Option<Moment> {
-        let next_second = self.sessions.has_surplus().then_some(self.next_second);
+        let next_second = self.sessions.wants_trim().then_some(self.next_second);
         due.into_iter().chain(next_second).min()
     }
 

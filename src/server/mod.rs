@@ -18,6 +18,7 @@ mod tests;
 mod workers;
 
 use std::fmt;
+use std::io::{self, ErrorKind};
 use std::net::ToSocketAddrs;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -214,8 +215,19 @@ impl Server {
     /// As [`run`](Self::run).
     pub fn run_service(self, service: &mut dyn Service) -> Result<()> {
         let mut event_loop = EventLoop::new(self)?;
+        refuse_worker(&event_loop)?;
         while turn(&mut event_loop, service, None)? {}
         Ok(())
+    }
+}
+
+/// A worker that is run where it is set up would serve before the others, who wait for it.
+fn refuse_worker(event_loop: &EventLoop) -> io::Result<()> {
+    match event_loop.shared.group() {
+        None => Ok(()),
+        Some(_) => {
+            Err(io::Error::new(ErrorKind::InvalidInput, "`Workers` runs its servers: return `server.serve(app)`"))
+        }
     }
 }
 
@@ -300,6 +312,7 @@ impl<S> Running<S> {
     /// # Errors
     /// [`Error::Io`] when the poll fails; [`Error::Forced`] when the drain was cut short.
     pub fn run(mut self) -> Result<()> {
+        refuse_worker(&self.event_loop)?;
         while self.turn(None)? {}
         Ok(())
     }

@@ -112,14 +112,14 @@ impl<T> Sessions<T> {
         self.reply.set_date(wall_clock);
     }
 
-    /// Gives memory back that was not needed since the last call, which was about a second ago.
+    /// Frees large buffers that were not used since the last call, which was about a second ago.
     pub(crate) fn trim(&mut self) {
         self.pools.trim();
     }
 
     /// Whether [`trim`](Self::trim) should be called in a second even if nothing happens until then.
-    pub(crate) fn has_surplus(&self) -> bool {
-        self.pools.have_surplus()
+    pub(crate) const fn wants_trim(&self) -> bool {
+        self.pools.have_large()
     }
 
     /// How many have not been reaped.

@@ -173,7 +173,7 @@ impl<T: Transport> Session<T> {
         while self.readiness.writable {
             let Some(output) = self.connection.output() else { return };
             let (offered, result) = match output.as_slice() {
-                // All input was read, or closing would make the kernel send a reset in place of these bytes.
+                // As far as we know, nothing of the client's is unread.
                 Some(bytes) if self.connection.closes_after_output() && !self.readiness.readable => {
                     (bytes.len(), self.transport.write_last(bytes))
                 }

@@ -13,8 +13,8 @@ pub(crate) trait Transport {
     /// As write(2).
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// As [`write`](Self::write), but if all of it is taken, the transport will be closed in this very turn: so the end
-    /// of the stream can leave together with the last bytes.
+    /// As [`write`](Self::write), but if all of it is taken, our side is closed with it: so the end of the stream can
+    /// leave together with the last bytes. The transport will be dropped in this tick.
     fn write_last(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write(bytes)
     }

@@ -187,7 +187,7 @@ pub(crate) fn help() -> String {
 }
 
 const HELP: &str = "\
-monoloop: an HTTP/1.1 server on one thread
+monoloop: an HTTP/1.1 server, one loop on one thread
 
 Usage: monoloop <COMMAND> [OPTIONS]
 

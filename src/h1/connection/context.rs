@@ -63,16 +63,16 @@ impl Pools {
         }
     }
 
-    /// Frees what was not needed since the last call.
+    /// Frees large buffers that were not used since the last call.
     pub(crate) fn trim(&mut self) {
         self.receive.trim();
         self.output.trim();
         self.incoming.trim();
     }
 
-    /// Whether they hold so much that they want to be trimmed again.
-    pub(crate) fn have_surplus(&self) -> bool {
-        self.receive.has_surplus() || self.output.has_surplus() || self.incoming.has_surplus()
+    /// Whether they hold large buffers, and so want to be trimmed again.
+    pub(crate) const fn have_large(&self) -> bool {
+        self.receive.has_large() || self.output.has_large() || self.incoming.has_large()
     }
 }
 

@@ -116,7 +116,7 @@ impl Connection {
     pub(crate) fn room(&mut self, pools: &mut Pools, config: &Config) -> &mut [u8] {
         // What stands in the input comes first: while it is not decoded, nothing can be read in place.
         if let (Reading::Body(incoming), None) = (&mut self.reading, &self.input)
-            && let Some(room) = incoming.room()
+            && let Some(room) = incoming.room(&mut pools.incoming)
         {
             return room;
         }

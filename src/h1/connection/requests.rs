@@ -7,7 +7,7 @@ use crate::h1::error::ProtocolError;
 use crate::h1::framing::{Expectation, Framing};
 use crate::h1::head::{self, Message};
 use crate::http::Moment;
-use crate::limits::{HIGH_WATER, MAX_DISCARD, MAX_EMPTY_LINES};
+use crate::limits::{HIGH_WATER, MAX_DISCARD, MAX_EMPTY_LINES, POOL_MAX_BUFFER};
 
 impl Connection {
     /// The step within `Head`: skips empty lines, looks for the end of the head, parses it, answers its request.
@@ -239,6 +239,10 @@ impl Connection {
             true => (&[][..], Some(CloseReason::BadRequest), Some(ProtocolError::ContentTooLarge.into())),
             false => (incoming.content.bytes(), None, None),
         };
+        // Large content is often answered by as much.
+        if content.len() > POOL_MAX_BUFFER && self.output.is_none() {
+            self.output = cx.pools.output.lend_large();
+        }
         let trailers = Trailers::new(&incoming.trailers);
         let received = Received { trailers, ..Received::new(&message.head, content, endpoints) };
         if self.answer_with_content(cx, &message, Request::new(&received), close, refusal) {

@@ -203,6 +203,7 @@ impl<A: Witness> Bench<A> {
         assert_eq!(lent, (0, 0, 0), "buffers were not given back");
         let idle = pools.receive.idle_bytes() + pools.output.idle_bytes() + pools.incoming.idle_bytes();
         assert!(idle <= POOL_BYTES, "{idle} bytes lie idle");
+        assert_eq!(pools.incoming.large_bytes() + pools.output.large_bytes(), 0, "large buffers that nobody used");
     }
 
     // ---- what came of it --------------------------------------------------------------------------------------------

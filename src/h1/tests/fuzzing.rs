@@ -194,7 +194,6 @@ fn compare_head(data: &[u8], config: &Config) {
     }
 }
 
-/// What the parser found, in the words of the slow reader.
 /// What is recognised by hand is what httparse and the checks behind it take, with the same meaning.
 #[track_caller]
 fn compare_ways(data: &[u8], config: &Config) {
@@ -206,6 +205,7 @@ fn compare_ways(data: &[u8], config: &Config) {
     }
 }
 
+/// What the parser found, in the words of the slow reader.
 fn of_message(message: &Message<'_>) -> reference::Head {
     let head = &message.head;
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("a target is ASCII");

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::process;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
@@ -35,6 +36,12 @@ impl Worker {
         let Self { index, group, report, gate, end } = self;
         let made = guard(|| set_up().map_err(Into::into));
         let made = made.unwrap_or_else(|panic| Err(format!("its set-up {panic}").into()));
+        // Another server would hear of no order to stop.
+        let is_ours = |running: &Running<S>| running.event_loop.shared.group().is_some_and(|own| ptr::eq(own, &*group));
+        let made = made.and_then(|running| match is_ours(&running) {
+            true => Ok(running),
+            false => Err("its set-up serves another server than the one it was given".into()),
+        });
         let mut running = match made {
             Ok(running) => running,
             Err(error) => {

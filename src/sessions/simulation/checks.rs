@@ -4,8 +4,8 @@ use super::outside::{Outside, SimulatedSocket};
 use super::profile::LARGEST_REPLY;
 use super::world::World;
 use crate::limits::{
-    CONTENT_BUFFER, HIGH_WATER, LINGER_BYTES, LOW_WATER, POOL_BUSY_BYTES, POOL_LARGEST_BUFFER, POOL_MAX_BUFFER,
-    RECEIVE_BUFFER, WHEEL_SLOT,
+    CONTENT_BUFFER, HIGH_WATER, LINGER_BYTES, LOW_WATER, POOL_BUSY_BYTES, POOL_BYTES, POOL_LARGEST_BUFFER,
+    POOL_MAX_BUFFER, RECEIVE_BUFFER, WHEEL_SLOT,
 };
 use crate::sessions::{Session, Sessions};
 
@@ -17,27 +17,27 @@ pub(super) fn after_tick(world: &World) {
         panic!("{fault}");
     }
     let outside = &*world.outside.borrow();
-    let (mut lent, mut large) = ((0, 0, 0), 0);
+    let mut lent = (0, 0, 0);
     for (_, session) in &world.sessions.slab {
-        assert!(!session.transport.keeps_back, "connection {} was not closed", session.transport.number);
+        assert!(!session.transport.wrote_last, "connection {} was not closed", session.transport.number);
         let holds = session.connection.holds();
         lent.0 += usize::from(holds.receive.is_some());
         lent.1 += usize::from(holds.output.is_some());
         lent.2 += usize::from(holds.incoming.is_some());
         deadline(&world.sessions, session);
-        large += memory(&world.sessions, session);
+        memory(&world.sessions, session);
         requests(world, outside, session, true);
         if !session.queued {
             sleeper(outside, session);
             requests(world, outside, session, false);
         }
     }
-    let most = 2 * (POOL_BUSY_BYTES + POOL_LARGEST_BUFFER);
-    assert!(large <= most, "the connections have {large} bytes in large buffers of the pools, more than {most}");
     let pools = &world.sessions.pools;
     assert_eq!((pools.receive.lent(), pools.output.lent(), pools.incoming.lent()), lent, "lent, and held by someone");
     let idle = pools.receive.idle_bytes() + pools.output.idle_bytes() + pools.incoming.idle_bytes();
-    assert!(idle <= 3 * POOL_BUSY_BYTES, "the pools keep {idle} bytes");
+    assert!(idle <= POOL_BYTES, "the pools keep {idle} bytes");
+    let large = pools.receive.large_bytes().max(pools.output.large_bytes()).max(pools.incoming.large_bytes());
+    assert!(large <= POOL_BUSY_BYTES, "a pool keeps {large} bytes in large buffers");
 }
 
 /// Nobody sleeps whom no event will wake: what it waits for is to come, or stands in the ready list.
@@ -105,15 +105,13 @@ fn deadline(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSoc
     assert!(next.is_some_and(|next| next <= due), "the wheel says {next:?}, but connection {number} is due at {due:?}");
 }
 
-/// What a connection may cost, whatever its client does. Gives the bytes of memory that it has beyond its own doing: in
-/// buffers that came from the pool as large as they were.
-fn memory(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSocket>) -> usize {
+/// What a connection may cost, whatever its client does.
+fn memory(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSocket>) {
     let (number, config, holds) = (session.transport.number, &sessions.config, session.connection.holds());
     let within = |what: &str, bytes: usize, most: usize| {
         assert!(bytes <= most, "connection {number}: {bytes} bytes of {what}, more than {most}");
     };
-    let mut lent = 0;
-    // A buffer that grows doubles; one that holds nothing is given back.
+    // A buffer that grows doubles, or has come from the pool as it was; one that holds nothing is given back.
     if let Some((bytes, memory)) = holds.receive {
         let most = config.max_head + RECEIVE_BUFFER;
         assert!(bytes > 0, "connection {number} keeps an empty receive buffer");
@@ -126,13 +124,13 @@ fn memory(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSocke
         assert!(bytes > 0, "connection {number} keeps an empty output queue");
         within("output", bytes, most);
         // What was sent is forgotten when it is most of the queue.
-        lent += memory.saturating_sub(4 * most);
+        within("memory for output", memory, POOL_LARGEST_BUFFER.max(4 * most));
     }
     if let Some((bytes, memory)) = holds.incoming {
         within("content", bytes, config.max_content as usize);
         // The buffer grows with what has come, not with what was announced; the head is beside it.
         let most = 4 * bytes.max(CONTENT_BUFFER) + 2 * config.max_head;
-        lent += memory.saturating_sub(POOL_MAX_BUFFER.max(most));
+        let pooled = if bytes < POOL_MAX_BUFFER / 2 { POOL_MAX_BUFFER } else { POOL_LARGEST_BUFFER };
+        within("memory for content", memory, pooled.max(most));
     }
-    lent
 }

@@ -54,8 +54,8 @@ impl Outside {
 pub(super) struct SimulatedSocket {
     pub(super) outside: Rc<RefCell<Outside>>,
     pub(super) number: usize,
-    /// Its last bytes may be kept back until it is closed.
-    pub(super) keeps_back: bool,
+    /// Our side was closed with the last bytes, and nothing is left but to drop it.
+    pub(super) wrote_last: bool,
 }
 
 impl SimulatedSocket {
@@ -78,9 +78,12 @@ impl Transport for SimulatedSocket {
     }
 
     fn write_last(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let result = self.write(bytes);
-        self.keeps_back = result.as_ref().is_ok_and(|count| *count == bytes.len());
-        result
+        let count = self.write(bytes)?;
+        if count == bytes.len() {
+            self.wrote_last = true;
+            self.half_close()?;
+        }
+        Ok(count)
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {

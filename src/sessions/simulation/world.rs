@@ -228,7 +228,7 @@ impl World {
         let (id, key) = (self.sessions.next_id(), self.sessions.vacant_key());
         self.notes.borrow_mut().ids.push((id, number));
         self.outside.borrow_mut().kernel.register(number, key);
-        let socket = SimulatedSocket { outside: Rc::clone(&self.outside), keeps_back: false, number };
+        let socket = SimulatedSocket { outside: Rc::clone(&self.outside), wrote_last: false, number };
         self.sessions.open(socket, Endpoint::Unix, id, self.profile.config.idle_timeout);
     }
 
