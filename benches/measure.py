@@ -32,27 +32,7 @@ TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
 BINARY = os.path.join(TARGET, "release", "monoloop")
 DEMO = (BINARY, "demo", "--port", "0", "--idle-timeout", "1h", "--head-timeout", "1h")
 
-BROWSER_FIELDS = """\
-Connection: keep-alive
-Cache-Control: max-age=0
-sec-ch-ua: "Chromium";v="124", "Google Chrome";v="124", "Not-A.Brand";v="99"
-sec-ch-ua-mobile: ?0
-sec-ch-ua-platform: "Linux"
-DNT: 1
-Upgrade-Insecure-Requests: 1
-User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36
-Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8
-Sec-Fetch-Site: same-origin
-Sec-Fetch-Mode: navigate
-Sec-Fetch-User: ?1
-Sec-Fetch-Dest: document
-Referer: http://127.0.0.1:3000/index.html
-Accept-Encoding: gzip, deflate, br, zstd
-Accept-Language: en-US,en;q=0.9,de;q=0.8
-Cookie: session=0123456789abcdef0123456789abcdef; theme=dark; consent=1
-If-None-Match: "5f3c-1a2b3c4d5e6f"
-If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT
-""".replace("\n", "\r\n")
+BROWSER_FIELDS = open(os.path.join(ROOT, "benches", "browser-fields.txt")).read().replace("\n", "\r\n")
 
 PLAIN = b"GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n\r\n"
 CLOSE = b"GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nConnection: close\r\n\r\n"

@@ -27,7 +27,7 @@ mod parse {
 
     #[divan::bench]
     fn browser_fields_x20(bencher: Bencher<'_, '_>) {
-        parse(bencher, support::BROWSER);
+        parse(bencher, &support::BROWSER);
     }
 
     fn parse(bencher: Bencher<'_, '_>, head: &str) {
@@ -108,7 +108,7 @@ mod request {
 
     #[divan::bench]
     fn browser_fields_x20(bencher: Bencher<'_, '_>) {
-        request(bencher, support::BROWSER, 1, false);
+        request(bencher, &support::BROWSER, 1, false);
     }
 
     #[divan::bench]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 PLAINTEXT = b"Hello, World!"
 JSON = b'{"message":"Hello, World!"}'
@@ -14,27 +15,7 @@ PIPELINE = 16
 """Requests in a batch of the pipelined scenario."""
 
 # With Host, 20 fields: what a browser sends.
-BROWSER_FIELDS = """\
-Connection: keep-alive
-Cache-Control: max-age=0
-sec-ch-ua: "Chromium";v="124", "Google Chrome";v="124", "Not-A.Brand";v="99"
-sec-ch-ua-mobile: ?0
-sec-ch-ua-platform: "Linux"
-DNT: 1
-Upgrade-Insecure-Requests: 1
-User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36
-Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8
-Sec-Fetch-Site: same-origin
-Sec-Fetch-Mode: navigate
-Sec-Fetch-User: ?1
-Sec-Fetch-Dest: document
-Referer: http://127.0.0.1:3000/index.html
-Accept-Encoding: gzip, deflate, br, zstd
-Accept-Language: en-US,en;q=0.9,de;q=0.8
-Cookie: session=0123456789abcdef0123456789abcdef; theme=dark; consent=1
-If-None-Match: "5f3c-1a2b3c4d5e6f"
-If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT
-"""
+BROWSER_FIELDS = (Path(__file__).parent.parent / "browser-fields.txt").read_text()
 
 
 class Ability(Enum):

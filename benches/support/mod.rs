@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each benchmark uses its own part of it")]
 
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use monoloop::middleware::Cors;
@@ -18,29 +19,11 @@ pub(crate) fn date() -> SystemTime {
 /// Host and nothing else.
 pub(crate) const PLAIN: &str = "GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n\r\n";
 
-/// The 20 field lines of a browser.
-pub(crate) const BROWSER: &str = "GET /plaintext HTTP/1.1\r\n\
-    Host: 127.0.0.1:3000\r\n\
-    Connection: keep-alive\r\n\
-    Cache-Control: max-age=0\r\n\
-    sec-ch-ua: \"Chromium\";v=\"124\", \"Google Chrome\";v=\"124\", \"Not-A.Brand\";v=\"99\"\r\n\
-    sec-ch-ua-mobile: ?0\r\n\
-    sec-ch-ua-platform: \"Linux\"\r\n\
-    DNT: 1\r\n\
-    Upgrade-Insecure-Requests: 1\r\n\
-    User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36\r\n\
-    Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8\r\n\
-    Sec-Fetch-Site: same-origin\r\n\
-    Sec-Fetch-Mode: navigate\r\n\
-    Sec-Fetch-User: ?1\r\n\
-    Sec-Fetch-Dest: document\r\n\
-    Referer: http://127.0.0.1:3000/index.html\r\n\
-    Accept-Encoding: gzip, deflate, br, zstd\r\n\
-    Accept-Language: en-US,en;q=0.9,de;q=0.8\r\n\
-    Cookie: session=0123456789abcdef0123456789abcdef; theme=dark; consent=1\r\n\
-    If-None-Match: \"5f3c-1a2b3c4d5e6f\"\r\n\
-    If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
-    \r\n";
+/// The 20 field lines of a browser: those that the programs in Python send too.
+pub(crate) static BROWSER: LazyLock<String> = LazyLock::new(|| {
+    let fields = include_str!("../browser-fields.txt").replace('\n', "\r\n");
+    format!("GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n{fields}\r\n")
+});
 
 /// Content of known length.
 pub(crate) const POST: &str = "POST /echo HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nContent-Type: application/json\r\n\

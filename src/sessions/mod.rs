@@ -270,16 +270,13 @@ impl<T: Transport> Sessions<T> {
         session.connection.settle(&mut cx);
         session.idle_timeout = idle_timeout;
         let deadline = session.deadline(&self.config);
+        let comes_up_too_late = !session.timer.is_before(deadline);
         match after {
             After::Exhausted => {}
-            After::Runnable if session.queued => {}
-            After::Runnable => {
-                session.queued = true;
-                self.runnable.push(key as u32);
-            }
+            After::Runnable => self.make_runnable(key),
             After::Closed => return self.close(key),
         }
-        if !session.timer.is_before(deadline) {
+        if comes_up_too_late {
             self.wheel.arm(&mut self.slab, key, deadline);
         }
     }
