@@ -49,6 +49,9 @@ pub struct Config {
     /// Bytes per second of its replies that a client has to take in the long run. Default 500; 0 means any, so that only
     /// `idle_timeout` holds.
     pub min_send_rate: u32,
+    /// How long the application may take for a reply that it has deferred: then the client gets a 503. So long may
+    /// content be paused, too. Default 60 s.
+    pub reply_timeout: Duration,
     /// How long input is still read and thrown away after an error reply. Default 2 s.
     pub linger_timeout: Duration,
     /// How long a drain may take before what is left is cut. Default 10 s.
@@ -87,6 +90,7 @@ impl Default for Config {
             min_content_rate: limits::MIN_CONTENT_RATE,
             send_timeout: limits::SEND_TIMEOUT,
             min_send_rate: limits::MIN_SEND_RATE,
+            reply_timeout: limits::REPLY_TIMEOUT,
             linger_timeout: limits::LINGER_TIMEOUT,
             drain_timeout: limits::DRAIN_TIMEOUT,
             drain_delay: Duration::ZERO,

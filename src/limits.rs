@@ -60,6 +60,9 @@ pub const SHARE_FROM: usize = 16 * KIB;
 /// `postpone_output` and h2o's pull limit are of the same order.
 pub const HIGH_WATER: usize = 64 * KIB;
 
+/// Bytes that a `BodySender` holds before it is full; the connection takes them as the client does. As [`HIGH_WATER`].
+pub const CHANNEL_BYTES: usize = 64 * KIB;
+
 /// Owed bytes below which it is read and parsed again.
 pub const LOW_WATER: usize = 16 * KIB;
 
@@ -107,6 +110,13 @@ pub const ACCEPT_BUDGET: usize = 256;
 /// once takes 0.1 s.
 pub const EXPIRE_BUDGET: usize = 256;
 
+/// Letters of other threads, and tasks that they have posted, that are looked at in one tick before the sockets get their
+/// turn again.
+pub const POSTED_BUDGET: usize = 1024;
+
+/// Timers of the application that are felt in one tick.
+pub const TIMER_BUDGET: usize = 64;
+
 /// Requests of one connection that are answered in one turn before its neighbours get theirs.
 pub const TURN_REQUESTS: usize = 64;
 
@@ -150,6 +160,10 @@ pub const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Bytes per second of its replies that a client has to take in the long run. Kestrel 240.
 pub const MIN_SEND_RATE: u32 = 500;
+
+/// How long the application may take for a reply that it has deferred, or leave content paused. nginx
+/// `proxy_read_timeout` 60 s, AWS's load balancers 60 s.
+pub const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long input is discarded after an error reply. nginx `lingering_timeout` 5 s, Apache 2 s.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);

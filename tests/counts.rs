@@ -131,7 +131,9 @@ fn routes(app: &mut Router<()>) {
         body.end()
     });
     app.post("/echo", |_, req, res| res.send(req.body()));
-    (0..500).for_each(|i| app.get(&format!("/resource{i}/:id"), |_, _, res| res.text("one of many")));
+    for i in 0..500 {
+        app.get(&format!("/resource{i}/:id"), |_, _, res| res.text("one of many"));
+    }
 }
 
 /// Requests that are measured.

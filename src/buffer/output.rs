@@ -181,6 +181,18 @@ impl OutputQueue {
         &mut self.inline
     }
 
+    /// Whether content is [copied](Self::push) behind what is queued.
+    pub(crate) fn copies(content: &Content<'_>) -> bool {
+        matches!(content, Content::Borrowed(_)) || content.as_bytes().len() < SHARE_FROM
+    }
+
+    /// Puts bytes in at a place to which the queue could be rolled back, before all that was queued since. Nothing may have
+    /// been sent in between.
+    pub(crate) fn insert(&mut self, mark: Mark, bytes: &[u8]) {
+        self.inline.splice(mark.inline..mark.inline, bytes.iter().copied());
+        self.splices.iter_mut().skip(mark.splices).for_each(|splice| splice.at += bytes.len());
+    }
+
     /// Appends content: copied if it is small or borrowed, spliced in otherwise.
     #[inline]
     pub fn push(&mut self, content: Content<'_>) {

@@ -26,6 +26,14 @@ pub enum CloseReason {
     ContentTimeout,
     /// The client took its replies too slowly.
     SendTimeout,
+    /// The application did not give a reply that it had deferred, or did not go on with content that it had paused.
+    ReplyTimeout,
+    /// The application failed when a reply had begun already: its source, its sender or its sink.
+    StreamFailed,
+    /// The protocol that had taken over the connection has ended.
+    ProtocolEnded,
+    /// It has failed.
+    ProtocolFailed,
     /// A reset or another error of the socket.
     SocketError,
     /// The server is draining.
@@ -50,6 +58,10 @@ impl fmt::Display for CloseReason {
             Self::HeadTimeout => "the request head took too long",
             Self::ContentTimeout => "the content came too slowly",
             Self::SendTimeout => "the client took its replies too slowly",
+            Self::ReplyTimeout => "the application took too long with a reply",
+            Self::StreamFailed => "the application failed in the middle of a reply",
+            Self::ProtocolEnded => "the upgraded protocol has ended",
+            Self::ProtocolFailed => "the upgraded protocol failed",
             Self::SocketError => "the socket failed",
             Self::Drained => "the server is draining",
             Self::Cut => "the server was cut off",

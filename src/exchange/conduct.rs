@@ -2,7 +2,7 @@
 
 use super::guard::{dispose, guard};
 use super::service::render_json;
-use super::{Admission, Reply, Request, RequestFacts, Response, Sent, Service};
+use super::{Admission, Reply, Request, Response, Sent, Service};
 use crate::buffer::OutputQueue;
 use crate::http::{Error, Result};
 
@@ -14,16 +14,15 @@ pub(crate) struct Conducted {
     pub(crate) panicked: bool,
 }
 
-/// Calls the application and leaves exactly one reply in `output`.
+/// Calls the application and leaves exactly one reply in `output`, or the beginning of one with the [rest](super::Rest) of
+/// it in `reply`, which has begun or goes on.
 #[inline(always)]
 pub(crate) fn conduct(
     service: &mut dyn Service,
-    facts: RequestFacts,
     reply: &mut Reply,
     output: &mut OutputQueue,
     call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
 ) -> Conducted {
-    reply.begin(facts, output.mark());
     let (error, panicked) = match guard(|| call(service, Response::new(reply, output))) {
         // The recorded progress counts, not the value: a `Sent` may stem from another request.
         Ok(Ok(Sent { .. })) if reply.finished() => return Conducted { error: None, panicked: false },
@@ -59,7 +58,8 @@ fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply:
             }
         };
         match written {
-            Ok(Ok(Sent { .. })) if reply.finished() => return,
+            Ok(Ok(Sent { .. })) if reply.finished() && !reply.has_rest() => return,
+            Ok(Ok(Sent { .. })) if reply.has_rest() => log::error!("the error renderer has put its reply off"),
             Ok(Ok(Sent { .. })) => log::error!("the error renderer did not finish its reply"),
             Ok(Err(second)) => {
                 log_error(&second);

@@ -2,7 +2,8 @@
 
 use super::Reply;
 use super::reply::Prefix;
-use crate::http::{Method, status_line};
+use super::stream::Framing;
+use crate::http::{Error, Method, Result, is_field_value, is_token, status_line};
 
 /// How the content of a reply is announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub(super) enum Length {
     Known(usize),
     /// Not known yet: a gap is left for the digits, to be closed by [`close_gap`].
     Gap,
+    /// As the content of a stream is framed.
+    Streamed(Framing),
 }
 
 /// The `Content-Type` of a reply whose handler set none, and the beginning of the line that comes next: the two stand in
@@ -118,15 +121,70 @@ impl Reply {
             out.extend_from_slice(b"\r\n");
             return out.len();
         }
+        if let Length::Streamed(framing) = length {
+            return self.encode_framing(out, content_type, framing);
+        }
         out.extend_from_slice(content_type.with_length());
         let gap = out.len();
         match length {
             Length::Known(length) => out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes()),
-            Length::Gap => out.extend_from_slice(&[b'0'; GAP]),
+            Length::Gap | Length::Streamed(_) => out.extend_from_slice(&[b'0'; GAP]),
         }
         out.extend_from_slice(b"\r\n\r\n");
         gap
     }
+
+    /// `Content-Type`, what announces a stream, and the blank line.
+    #[cold]
+    fn encode_framing(&self, out: &mut Vec<u8>, content_type: ContentType, framing: Framing) -> usize {
+        out.extend_from_slice(content_type.alone());
+        match framing {
+            // RFC 9110 §15.3.6: a 205 has no content.
+            _ if self.status == 205 => out.extend_from_slice(b"Content-Length: 0\r\n"),
+            Framing::Length { left } => out.extend_from_slice(format!("Content-Length: {left}\r\n").as_bytes()),
+            Framing::Chunked { .. } => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+            Framing::Close => {}
+        }
+        out.extend_from_slice(b"\r\n");
+        out.len()
+    }
+
+    /// The head of a 101 (RFC 9110 §15.2.2): it has no content, so it says nothing of its length.
+    pub(super) fn encode_switch(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n");
+        let Prefix { bytes, status_end, server_end } = &self.prefix;
+        let from = if self.fields.has.server { *server_end } else { *status_end };
+        let to = if self.fields.has.date { *server_end } else { bytes.len() };
+        out.extend_from_slice(&bytes[from..to]);
+        out.extend_from_slice(self.fields.text.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// An interim reply (RFC 9110 §15.2) as it goes on the wire.
+///
+/// # Errors
+/// When a name or a value cannot stand in a field line.
+pub(crate) fn encode_interim<N: AsRef<str>, V: AsRef<str>>(
+    status: u16,
+    fields: impl IntoIterator<Item = (N, V)>,
+) -> Result<Vec<u8>> {
+    let phrase = if status == 103 { "Early Hints" } else { "" };
+    let mut out = format!("HTTP/1.1 {status} {phrase}\r\n").into_bytes();
+    for (name, value) in fields {
+        let (name, value) = (name.as_ref(), value.as_ref());
+        if !is_token(name.as_bytes()) || !is_field_value(value.as_bytes()) || is_framing(name) {
+            return Err(Error::internal(format!("not a field line of an interim reply: {name:?}: {value:?}")));
+        }
+        out.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+    Ok(out)
+}
+
+/// What an interim reply must not have: it has no content (RFC 9110 §8.6, RFC 9112 §6.1).
+fn is_framing(name: &str) -> bool {
+    ["content-length", "transfer-encoding", "connection"].iter().any(|framing| framing.eq_ignore_ascii_case(name))
 }
 
 #[cold]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use super::{Reply, RequestFacts, Response};
+use super::{Mailbox, Reply, RequestFacts, Response};
 use crate::buffer::OutputQueue;
 use crate::http::Method;
 use crate::limits::MAX_RESPONSE_BUFFER;
@@ -17,7 +17,7 @@ pub struct Encoder {
 impl Encoder {
     /// `date` is that of every reply.
     pub fn new(date: SystemTime) -> Self {
-        Self { reply: Reply::new(None, MAX_RESPONSE_BUFFER, date), output: OutputQueue::default() }
+        Self { reply: Reply::new(None, MAX_RESPONSE_BUFFER, date, Mailbox::new(|| {})), output: OutputQueue::default() }
     }
 
     /// Encodes a reply to a GET: 200, text. Gives its length, and takes it out of the queue as a write does.
@@ -26,7 +26,7 @@ impl Encoder {
     /// Never: there is no mistake in such a reply.
     #[inline(never)]
     pub fn text(&mut self, content: &str) -> usize {
-        let facts = RequestFacts { method: Some(Method::Get), persistent: true, announce: None };
+        let facts = RequestFacts { persistent: true, ..RequestFacts::unknown(Some(Method::Get)) };
         self.reply.begin(facts, self.output.mark());
         let _sent = Response::new(&mut self.reply, &mut self.output).text(content).expect("nothing is wrong with it");
         let len = self.output.len();

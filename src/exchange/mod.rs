@@ -5,6 +5,7 @@
 //! error reply takes its place.
 
 mod body_writer;
+mod channel;
 mod close_reason;
 mod conduct;
 mod encode;
@@ -13,30 +14,47 @@ mod guard;
 mod head;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
+mod mailbox;
 mod observer;
 mod pairs;
 mod params;
+mod protocol;
 mod reply;
 mod request;
+mod responder;
 mod response;
 mod service;
+mod sink;
+mod stream;
 mod trailers;
 
 pub use body_writer::BodyWriter;
+pub use channel::{BodySender, SendError};
 pub use close_reason::CloseReason;
 pub(crate) use conduct::{admit, conduct};
+pub(crate) use encode::encode_interim;
 pub use endpoint::{Endpoint, Endpoints};
 pub(crate) use guard::{dispose, guard};
 pub use head::Head;
+pub(crate) use mailbox::{Address, Answer, Letter, Mailbox, Ticket};
+pub use mailbox::{Resumer, Waker};
 pub(crate) use observer::Watch;
 pub use observer::{ConnectionId, DrainCause, FinishedReply, Observer, Tick, Timeout};
 pub use pairs::Pairs;
 pub(crate) use params::{MAX_PARAMS, Params, Spans, decode_segment};
+pub use protocol::{Output, Protocol, ProtocolEvent};
 pub use reply::Reply;
-pub(crate) use reply::{PreparedField, RequestFacts};
+pub(crate) use reply::{Draft, PreparedField, RequestFacts, Rest};
 pub(crate) use request::Received;
 pub use request::Request;
+pub use responder::Responder;
+pub(crate) use responder::Waited;
 pub use response::{Response, Sent};
 pub(crate) use service::render_json;
-pub use service::{Admission, Service};
+pub use service::{Admission, LiveKey, Service};
+pub use sink::{Abort, BodySink, Duplex, Intake};
+pub(crate) use stream::{Asked, Stream};
+pub use stream::{
+    BodySource, Chunk, IterSource, Progress, ReadSource, TryIterSource, from_iter, from_reader, try_from_iter,
+};
 pub use trailers::Trailers;

@@ -48,6 +48,8 @@ pub enum Timeout {
     Content,
     /// The client took its replies more slowly than the minimum rate.
     Send,
+    /// A deferred reply was not given in time, or nobody went on with content that was paused.
+    Reply,
     /// The client did not close its side in time after ours was closed.
     Linger,
 }
@@ -102,6 +104,9 @@ pub trait Observer {
 
     /// The last byte of a reply was given to the kernel (Node's `finish`).
     fn reply_finished(&mut self, id: ConnectionId, reply: &FinishedReply) {}
+
+    /// Another protocol has taken over the connection (Node's `upgrade`). Its 101 is a finished reply too.
+    fn upgraded(&mut self, id: ConnectionId) {}
 
     /// A request was answered with an error: a handler's, a panic, or a broken request.
     fn request_failed(&mut self, id: ConnectionId, error: &Error) {}

@@ -1,8 +1,13 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::mailbox::{Address, Mailbox, Ticket};
+use super::responder::Waited;
+use super::response::Sent;
+use super::stream::Stream;
 use crate::buffer::Mark;
-use crate::http::{DateText, Error, Method, is_field_value, is_name, is_token};
+use crate::http::{DateText, Error, Method, Version, is_field_value, is_name, is_token};
 
 /// The reply in the making: one for the whole loop, lent to each exchange in turn.
 ///
@@ -27,6 +32,49 @@ pub struct Reply {
     /// Bytes of content that go on the wire.
     pub(super) content_len: u64,
     pub(super) mark: Mark,
+
+    /// What goes on behind this reply's back: it is finished as far as the handler is concerned, and not for the client.
+    pub(super) rest: Option<Rest>,
+    /// The slot of the connection whose turn it is.
+    pub(crate) slot: u32,
+    /// Set once the exchange can be reached from outside.
+    ticket: Option<Ticket>,
+    next_serial: u64,
+    mailbox: Arc<Mailbox>,
+}
+
+/// What is left to do of an exchange when the handler has returned.
+#[derive(Debug)]
+pub(crate) enum Rest {
+    /// Its head is in the output, and its content is to be produced.
+    Stream(Stream),
+    /// Another thread gives the reply.
+    Deferred(Waited),
+    /// The service gives the reply when it has the whole content.
+    Later,
+    /// Another protocol takes over.
+    Switched,
+}
+
+/// What a reply has come to so far, kept aside until it goes on.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    request: RequestFacts,
+    status: u16,
+    reason: Option<Box<str>>,
+    fields: FieldLines,
+    fault: Option<Error>,
+    close: bool,
+    idle_timeout: Option<Duration>,
+    kept: (bool, Option<Duration>),
+    ticket: Option<Ticket>,
+}
+
+impl Draft {
+    /// The connection cannot go on after this reply any more.
+    pub(crate) const fn not_persistent(&mut self) {
+        self.request.persistent = false;
+    }
 }
 
 /// The first lines of a head, and where each of them ends.
@@ -61,10 +109,21 @@ pub(crate) struct RequestFacts {
     pub(crate) persistent: bool,
     /// Whole seconds of `Keep-Alive: timeout=`, for a client that asked for `Connection: keep-alive`.
     pub(crate) announce: Option<u32>,
+    /// HTTP/1.0 knows neither chunks nor interim replies.
+    pub(crate) version: Version,
+    /// The client takes trailers: it has sent `TE: trailers`.
+    pub(crate) trailers: bool,
+}
+
+impl RequestFacts {
+    /// For a message that was not understood.
+    pub(crate) const fn unknown(method: Option<Method>) -> Self {
+        Self { method, persistent: false, announce: None, version: Version::Http11, trailers: false }
+    }
 }
 
 /// Field lines in wire form, where each of them ends, and which of those that need care are among them.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct FieldLines {
     pub(super) text: String,
     lines: Vec<Line>,
@@ -76,7 +135,7 @@ pub(super) struct FieldLines {
 }
 
 /// How much of the field lines is kept.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Kept {
     text: usize,
     lines: usize,
@@ -104,7 +163,7 @@ impl PreparedField {
 }
 
 /// A line in [`FieldLines`].
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Line {
     name_len: u32,
     /// Where it ends, CRLF included.
@@ -112,7 +171,7 @@ struct Line {
 }
 
 /// Lines of the handler's that take the place of one of ours.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Has {
     pub(super) date: bool,
     pub(super) server: bool,
@@ -128,7 +187,12 @@ impl Has {
 }
 
 impl Reply {
-    pub(crate) fn new(server_name: Option<&str>, max_content: usize, wall_clock: SystemTime) -> Self {
+    pub(crate) fn new(
+        server_name: Option<&str>,
+        max_content: usize,
+        wall_clock: SystemTime,
+        mailbox: Arc<Mailbox>,
+    ) -> Self {
         let date = DateText::new(wall_clock);
         let mut prefix = Prefix::new(server_name);
         prefix.set_date(date.as_str());
@@ -136,7 +200,7 @@ impl Reply {
             date,
             prefix,
             max_content,
-            request: RequestFacts { method: None, persistent: false, announce: None },
+            request: RequestFacts::unknown(None),
             status: 200,
             reason: None,
             fields: FieldLines::default(),
@@ -147,6 +211,11 @@ impl Reply {
             finished: false,
             content_len: 0,
             mark: Mark::default(),
+            rest: None,
+            slot: 0,
+            ticket: None,
+            next_serial: 1,
+            mailbox,
         }
     }
 
@@ -159,14 +228,78 @@ impl Reply {
 
     /// Begins an exchange whose reply starts at `mark`.
     #[inline]
-    pub(super) fn begin(&mut self, request: RequestFacts, mark: Mark) {
+    pub(crate) fn begin(&mut self, request: RequestFacts, mark: Mark) {
         self.request = request;
         self.mark = mark;
+        self.ticket = None;
         self.idle_timeout = None;
         self.close = false;
         self.kept = (false, None);
         self.fields.clear();
         self.forget();
+    }
+
+    /// Goes on with an exchange whose reply was kept aside and starts at `mark`.
+    pub(crate) fn go_on(&mut self, draft: Draft, mark: Mark) {
+        let Draft { request, status, reason, fields, fault, close, idle_timeout, kept, ticket } = draft;
+        self.forget();
+        (self.request, self.mark, self.ticket) = (request, mark, ticket);
+        (self.status, self.reason, self.fields, self.fault) = (status, reason, fields, fault);
+        (self.close, self.idle_timeout, self.kept) = (close, idle_timeout, kept);
+    }
+
+    /// Keeps aside what was made of the reply so far.
+    pub(crate) fn put_aside(&mut self) -> Draft {
+        Draft {
+            request: self.request,
+            status: self.status,
+            reason: self.reason.take(),
+            fields: std::mem::take(&mut self.fields),
+            fault: self.fault.take(),
+            close: self.close,
+            idle_timeout: self.idle_timeout,
+            kept: self.kept,
+            ticket: self.ticket,
+        }
+    }
+
+    /// What is left to do when the handler has returned, if it did not do all.
+    #[inline]
+    pub(crate) const fn take_rest(&mut self) -> Option<Rest> {
+        self.rest.take()
+    }
+
+    /// Whether something is left to do.
+    #[inline]
+    pub(crate) const fn has_rest(&self) -> bool {
+        self.rest.is_some()
+    }
+
+    /// Whether another protocol takes over.
+    pub(crate) const fn has_switched(&self) -> bool {
+        matches!(self.rest, Some(Rest::Switched))
+    }
+
+    /// The method of the request, if it is known.
+    pub(crate) const fn method(&self) -> Option<Method> {
+        self.request.method
+    }
+
+    /// Where this exchange can be reached from outside.
+    pub(crate) fn address(&mut self) -> Address {
+        let ticket = *self.ticket.get_or_insert_with(|| {
+            let serial = self.next_serial;
+            self.next_serial += 1;
+            Ticket { slot: self.slot, serial }
+        });
+        Address { mailbox: Arc::clone(&self.mailbox), ticket }
+    }
+
+    /// Finishes the handler's part of a reply that goes on.
+    pub(super) fn leave(&mut self, rest: Rest) -> Sent {
+        self.rest = Some(rest);
+        self.finished = true;
+        Sent::new()
     }
 
     /// Back to the state in which the last middleware passed the reply on.
@@ -184,6 +317,9 @@ impl Reply {
         self.fault = None;
         self.finished = false;
         self.content_len = 0;
+        if self.rest.is_some() {
+            self.rest = None;
+        }
     }
 
     /// A middleware has passed: what it set survives a roll-back.

@@ -1,12 +1,17 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::encode::{ContentType, Length};
-use super::{BodyWriter, PreparedField, Reply};
+use super::channel::Channel;
+use super::encode::{ContentType, Length, encode_interim};
+use super::reply::Rest;
+use super::responder::{Waited, Waiting};
+use super::stream::{Framing, Stream};
+use super::{BodySender, BodySource, BodyWriter, PreparedField, Reply, Responder};
 use crate::buffer::{Content, OutputQueue};
-use crate::http::{Result, is_field_value};
+use crate::http::{Error, Method, Result, Version, is_field_value};
 
 /// The reply that a handler owes.
 ///
@@ -253,6 +258,107 @@ impl<'a> Response<'a> {
         }
         reply.finished = true;
         Ok(Sent::new())
+    }
+
+    // ---- replies that go on -----------------------------------------------------------------------------------------
+
+    /// Finishes with content that is produced while it is sent (`application/octet-stream` unless a `Content-Type` was
+    /// set): the source is asked only while the client takes what it gave before.
+    ///
+    /// If its [length](BodySource::length) is known, or a `Content-Length` was set, the content must have that length.
+    /// Else it is sent in chunks, or to a client of HTTP/1.0 until the end of the connection. A reply to HEAD, and one
+    /// with 204, 205 or 304, has no content: then the source is not asked. See `docs/STREAMING.md` for when to stream.
+    ///
+    /// # Errors
+    /// When the `Content-Length` that was set is not the length of the source; or a mistake that was made with the head.
+    pub fn stream(self, source: impl BodySource + 'static) -> Result<Sent> {
+        self.stream_boxed(Box::new(source))
+    }
+
+    fn stream_boxed(self, source: Box<dyn BodySource>) -> Result<Sent> {
+        let Self { reply, output } = self;
+        reply.seal()?;
+        let claimed = reply.fields.has.content_length;
+        let length = source.length().or(claimed);
+        if claimed.is_some() && claimed != length {
+            return Err(Error::internal(format!("Content-Length says {claimed:?}, but the source {length:?}")));
+        }
+        let framing = match length {
+            Some(left) => Framing::Length { left },
+            None if reply.request.version == Version::Http11 => Framing::Chunked { trailers: reply.request.trailers },
+            None => {
+                reply.close = true;
+                Framing::Close
+            }
+        };
+        if !reply.has_content() {
+            let content_type = if reply.status == 304 || reply.status < 206 { NO_TYPE } else { BYTES };
+            let content_type = if reply.request.method == Some(Method::Head) { BYTES } else { content_type };
+            reply.encode_head(output.inline(), content_type, Length::Streamed(framing));
+            reply.finished = true;
+            return Ok(Sent::new());
+        }
+        reply.encode_head(output.inline(), BYTES, Length::Streamed(framing));
+        Ok(reply.leave(Rest::Stream(Stream::new(source, framing))))
+    }
+
+    /// Finishes with content that is pushed, from any thread: the reply begins now, and [`BodySender`] goes on with it.
+    ///
+    /// # Errors
+    /// A mistake that was made with the head.
+    pub fn channel(self) -> Result<(Sent, BodySender)> {
+        let (sender, source) = Channel::open(self.reply.address());
+        Ok((self.stream(source)?, sender))
+    }
+
+    /// Puts the reply off: the [`Responder`] gives it, from any thread. What was set so far stays set.
+    pub fn defer(self) -> (Sent, Responder) {
+        let waiting = Waiting::new(self.reply.address(), self.reply.request.version == Version::Http11);
+        let sent = self.reply.leave(Rest::Deferred(Waited::new(Arc::clone(&waiting))));
+        (sent, Responder::new(waiting))
+    }
+
+    /// Puts the reply off until the content has come, for a [`Service`](super::Service) of your own: it gets the response
+    /// again in [`content_end`](super::Service::content_end).
+    pub fn later(self) -> Sent {
+        self.reply.leave(Rest::Later)
+    }
+
+    /// Finishes with 101 and the name of the protocol, for a [`Service`](super::Service) of your own: the next bytes of
+    /// the client belong to the [protocol](super::Service::protocol).
+    ///
+    /// # Errors
+    /// A mistake that was made with the head.
+    pub fn switch(self, protocol: &str) -> Result<Sent> {
+        self.reply.status = 101;
+        self.reply.set_field("Upgrade", protocol, true);
+        self.reply.seal()?;
+        self.reply.encode_switch(self.output.inline());
+        Ok(self.reply.leave(Rest::Switched))
+    }
+
+    /// Sends a 103 Early Hints (RFC 8297) ahead of this reply: mostly `Link` fields. It leaves together with what the
+    /// handler sends, so it is of use to replies that are [deferred](Self::defer) or streamed. A client of HTTP/1.0 gets
+    /// none (RFC 9110 §15.2).
+    pub fn early_hints<N: AsRef<str>, V: AsRef<str>>(self, fields: impl IntoIterator<Item = (N, V)>) -> Self {
+        match encode_interim(103, fields) {
+            Ok(bytes) if self.reply.request.version == Version::Http11 => {
+                self.output.inline().extend_from_slice(&bytes);
+                // It is whole: what follows may be taken back without it.
+                self.reply.mark = self.output.mark();
+            }
+            Ok(_) => {}
+            Err(error) => {
+                self.reply.fault.get_or_insert(error);
+            }
+        }
+        self
+    }
+
+    /// Sets a field line unless there is one of this name.
+    #[cfg(feature = "json")]
+    pub(super) fn header_if_none(self, name: &str, value: &str) -> Self {
+        if self.has_header(name) { self } else { self.header(name, value) }
     }
 
     /// Sets a field line that was checked before.

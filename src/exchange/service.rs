@@ -1,14 +1,27 @@
-use super::{Request, Response, Sent};
-use crate::http::{Error, Result};
+use std::io;
+
+use super::{Abort, CloseReason, Intake, Output, ProtocolEvent, Request, Response, Sent, Trailers};
+use crate::http::{Error, Moment, Result};
 
 /// What becomes of the content of a request whose head has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// It is buffered up to the server's limit; then [`Service::call`] gets the whole request.
     Buffer,
+    /// As `Buffer`, up to a limit of its own in bytes.
+    BufferUpTo(u64),
+    /// [`Service::open`] gets the request, and [`Service::content`] its content as it comes, up to so many bytes.
+    Stream(u64),
+    /// [`Service::upgrade`] gets the request, whose client offers a protocol that is known here. Only a request without
+    /// content can be answered so.
+    Upgrade,
     /// [`Service::call`] gets the request at once, without its content: the reply does not depend on it (404, 405).
     Now,
 }
+
+/// The name that a [`Service`] gives to something of its own that lives as long as an exchange: a sink or a protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveKey(pub u32);
 
 /// The application as the loop sees it. The loop holds a `&mut dyn Service` and is not generic; a
 /// [`Router`](crate::Router) implements it, and so can anything else.
@@ -34,7 +47,8 @@ pub enum Admission {
 /// # }
 /// ```
 pub trait Service {
-    /// Called when the head of a request with content has come. The request has no content yet.
+    /// Called when the head of a request with content has come, or of one that offers another protocol. The request has no
+    /// content yet.
     fn admit(&mut self, request: &Request<'_>) -> Admission {
         let _ = request;
         Admission::Buffer
@@ -63,6 +77,90 @@ pub trait Service {
     fn render(&mut self, error: &Error, response: Response<'_>) -> Result<Sent> {
         render_json(error, response)
     }
+
+    // ---- content that is taken as it comes --------------------------------------------------------------------------
+
+    /// Takes in a request whose content will come piece by piece: gives the reply, or [puts it off](Response::later), and
+    /// names the sink; without one the content is thrown away.
+    ///
+    /// # Errors
+    /// An error refuses the request: it is the reply, and no content comes.
+    fn open(&mut self, request: Request<'_>, response: Response<'_>) -> Result<(Sent, Option<LiveKey>)> {
+        let _ = (request, response);
+        Err(Error::internal("this service takes no content piece by piece"))
+    }
+
+    /// Takes a piece of content.
+    ///
+    /// # Errors
+    /// An error is the reply if none has begun; [`content_abort`](Self::content_abort) is called, and no more content
+    /// comes.
+    fn content(&mut self, sink: LiveKey, piece: &[u8], intake: &mut Intake<'_>) -> Result<()> {
+        let _ = (sink, piece, intake);
+        Ok(())
+    }
+
+    /// The content is whole. There is a response if it was [put off](Response::later), and then it must be finished.
+    ///
+    /// # Errors
+    /// An error is the reply if none has begun.
+    fn content_end(
+        &mut self,
+        sink: LiveKey,
+        trailers: Trailers<'_>,
+        response: Option<Response<'_>>,
+    ) -> Result<Option<Sent>> {
+        let _ = (sink, trailers, response);
+        Ok(None)
+    }
+
+    /// The content will never be whole.
+    fn content_abort(&mut self, sink: LiveKey, why: Abort) {
+        let _ = (sink, why);
+    }
+
+    // ---- other protocols --------------------------------------------------------------------------------------------
+
+    /// Takes in a request that asks for another protocol: [switches](Response::switch) to it, and names it;
+    /// or answers otherwise.
+    ///
+    /// # Errors
+    /// An error is the reply, and HTTP goes on.
+    fn upgrade(&mut self, request: Request<'_>, response: Response<'_>) -> Result<(Sent, Option<LiveKey>)> {
+        let _ = (request, response);
+        Err(Error::internal("this service knows no other protocol"))
+    }
+
+    /// Something happens to a connection with another protocol. Gives the number of bytes that were understood.
+    ///
+    /// # Errors
+    /// An error closes the connection.
+    fn protocol(&mut self, protocol: LiveKey, event: ProtocolEvent<'_>, out: &mut Output<'_>) -> io::Result<usize> {
+        let _ = (protocol, event);
+        out.close();
+        Ok(0)
+    }
+
+    /// A connection with another protocol has ended.
+    fn protocol_closed(&mut self, protocol: LiveKey, why: CloseReason) {
+        let _ = (protocol, why);
+    }
+
+    // ---- work that no request asks for ------------------------------------------------------------------------------
+
+    /// Does what other threads have posted, some of it at a time; tells whether there is more. Called when someone has
+    /// rung.
+    fn run_posted(&mut self, now: Moment) -> bool {
+        let _ = now;
+        false
+    }
+
+    /// Does what is due, some of it at a time; tells when to come again at the latest. Called at the start, then when that
+    /// time has come, and after [`run_posted`](Self::run_posted).
+    fn run_timers(&mut self, now: Moment) -> Option<Moment> {
+        let _ = now;
+        None
+    }
 }
 
 /// Whoever serves can be lent.
@@ -81,6 +179,47 @@ impl<A: Service + ?Sized> Service for &mut A {
 
     fn render(&mut self, error: &Error, response: Response<'_>) -> Result<Sent> {
         (**self).render(error, response)
+    }
+
+    fn open(&mut self, request: Request<'_>, response: Response<'_>) -> Result<(Sent, Option<LiveKey>)> {
+        (**self).open(request, response)
+    }
+
+    fn content(&mut self, sink: LiveKey, piece: &[u8], intake: &mut Intake<'_>) -> Result<()> {
+        (**self).content(sink, piece, intake)
+    }
+
+    fn content_end(
+        &mut self,
+        sink: LiveKey,
+        trailers: Trailers<'_>,
+        response: Option<Response<'_>>,
+    ) -> Result<Option<Sent>> {
+        (**self).content_end(sink, trailers, response)
+    }
+
+    fn content_abort(&mut self, sink: LiveKey, why: Abort) {
+        (**self).content_abort(sink, why);
+    }
+
+    fn upgrade(&mut self, request: Request<'_>, response: Response<'_>) -> Result<(Sent, Option<LiveKey>)> {
+        (**self).upgrade(request, response)
+    }
+
+    fn protocol(&mut self, protocol: LiveKey, event: ProtocolEvent<'_>, out: &mut Output<'_>) -> io::Result<usize> {
+        (**self).protocol(protocol, event, out)
+    }
+
+    fn protocol_closed(&mut self, protocol: LiveKey, why: CloseReason) {
+        (**self).protocol_closed(protocol, why);
+    }
+
+    fn run_posted(&mut self, now: Moment) -> bool {
+        (**self).run_posted(now)
+    }
+
+    fn run_timers(&mut self, now: Moment) -> Option<Moment> {
+        (**self).run_timers(now)
     }
 }
 

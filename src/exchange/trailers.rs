@@ -53,6 +53,11 @@ const IGNORED: [&str; 26] = [
     "upgrade",
 ];
 
+/// Whether a field of this name does not belong into a trailer section.
+pub(super) fn is_ignored(name: &str) -> bool {
+    IGNORED.iter().any(|ignored| ignored.eq_ignore_ascii_case(name))
+}
+
 impl<'a> Trailers<'a> {
     /// `lines` are whole field lines, each with its CRLF, that were checked.
     pub(crate) const fn new(lines: &'a [u8]) -> Self {
@@ -75,8 +80,7 @@ impl<'a> Trailers<'a> {
             let colon = line.iter().position(|&byte| byte == b':')?;
             // The decoder has seen to it that a name is a token.
             let name = std::str::from_utf8(&line[..colon]).ok()?;
-            let ignored = IGNORED.iter().any(|ignored| ignored.eq_ignore_ascii_case(name));
-            (!ignored).then(|| (name, line[colon + 1..].trim_ascii()))
+            (!is_ignored(name)).then(|| (name, line[colon + 1..].trim_ascii()))
         })
     }
 

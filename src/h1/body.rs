@@ -43,6 +43,11 @@ impl BodyDecoder {
         }
     }
 
+    /// Whether the length of the content was announced as a whole.
+    pub(super) const fn has_length(&self) -> bool {
+        matches!(self, Self::Length { .. })
+    }
+
     /// Takes the next piece from the front of `input`. Unless the end is reached, all of the input can be consumed by
     /// calling again with the rest.
     pub(super) fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Piece<'a>, ProtocolError> {

@@ -45,6 +45,8 @@ pub(super) struct FramingFields {
     pub(super) close: bool,
     /// `keep-alive` was.
     pub(super) keep_alive: bool,
+    /// `upgrade` was.
+    pub(super) upgrade: bool,
 }
 
 #[derive(Debug, Default)]
@@ -91,7 +93,7 @@ impl FramingFields {
         Ok(())
     }
 
-    /// The options that concern persistence; others are not ours (RFC 9110 §7.6.1).
+    /// The options that concern the connection; others are not ours (RFC 9110 §7.6.1).
     #[inline]
     pub(super) fn connection(&mut self, value: &[u8]) {
         match value {
@@ -106,6 +108,7 @@ impl FramingFields {
         for option in list(value) {
             match option.len() {
                 5 => self.close |= option.eq_ignore_ascii_case(b"close"),
+                7 => self.upgrade |= option.eq_ignore_ascii_case(b"upgrade"),
                 10 => self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive"),
                 _ => {}
             }
@@ -140,6 +143,12 @@ impl FramingFields {
     pub(super) fn persistent(&self, version: Version) -> bool {
         !self.close && (version == Version::Http11 || self.keep_alive)
     }
+}
+
+/// Whether a `TE` field says that the client takes trailers (RFC 9110 §10.1.4).
+#[cold]
+pub(super) fn takes_trailers(value: &[u8]) -> bool {
+    list(value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 
 /// The members of a comma-separated list, without white space around them and without empty ones (RFC 9110 §5.6.1).

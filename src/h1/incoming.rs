@@ -1,7 +1,9 @@
 use super::body::BodyDecoder;
 use super::framing::Framing;
 use crate::buffer::{Pace, Pool, Pooled, Receive};
-use crate::limits::{CONTENT_BUFFER, MAX_READ, POOL_MAX_BUFFER};
+use crate::exchange::{Address, CloseReason, LiveKey};
+use crate::http::Moment;
+use crate::limits::{CONTENT_BUFFER, MAX_READ, POOL_MAX_BUFFER, RECEIVE_BUFFER};
 
 /// A request whose content is still to come.
 ///
@@ -17,6 +19,28 @@ pub(crate) struct Incoming {
     pub(super) trailers: Vec<u8>,
     /// How long the content may still take.
     pub(super) pace: Pace,
+    /// Bytes of content that are taken.
+    pub(super) max_content: u64,
+    /// Who takes the content piece by piece, if it is not collected here.
+    pub(super) sink: Option<Sink>,
+}
+
+/// The sink of a content, as the connection knows it.
+#[derive(Debug)]
+pub(super) struct Sink {
+    pub(super) key: LiveKey,
+    /// Where the exchange can be reached.
+    pub(super) address: Address,
+    /// Bytes that have come.
+    pub(super) taken: u64,
+    /// So many have paused it and not gone on.
+    pub(super) pauses: u32,
+    /// Since when it is paused.
+    pub(super) since: Moment,
+    /// The reply is whole; why the connection ends with it, if it does.
+    pub(super) close: Option<CloseReason>,
+    /// Room for the next read: it grows while reads fill it.
+    pub(super) room: usize,
 }
 
 impl Default for Incoming {
@@ -27,6 +51,8 @@ impl Default for Incoming {
             content: Receive::default(),
             trailers: Vec::new(),
             pace: Pace::default(),
+            max_content: 0,
+            sink: None,
         }
     }
 }
@@ -38,11 +64,21 @@ impl Incoming {
         self.decoder = BodyDecoder::new(framing);
     }
 
-    /// Where the next read goes if the content can be read in place: its length is known and it is buffered.
+    /// Whether the content can be read in place: its length is known and it is collected here.
+    pub(super) const fn has_room(&self) -> bool {
+        matches!(self.decoder, BodyDecoder::Length { .. })
+    }
+
+    /// Whether reads into a small buffer have been filled by content for a sink.
+    pub(super) fn wants_large_reads(&self) -> bool {
+        self.sink.as_ref().is_some_and(|sink| sink.room > RECEIVE_BUFFER)
+    }
+
+    /// Where the next read goes if the content [can be read in place](Self::has_room).
     ///
     /// The buffer grows with what has come, not with what was announced.
-    pub(super) fn room(&mut self, pool: &mut Pool<Self>) -> Option<&mut [u8]> {
-        let BodyDecoder::Length { left } = self.decoder else { return None };
+    pub(super) fn room(&mut self, pool: &mut Pool<Self>) -> &mut [u8] {
+        let left = if let BodyDecoder::Length { left } = self.decoder { left } else { 0 };
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         self.grow_at_once(left, pool);
         let wanted = self.content.bytes().len().clamp(CONTENT_BUFFER, MAX_READ).min(left);
@@ -50,7 +86,7 @@ impl Incoming {
         let max = self.content.bytes().len().saturating_add(left);
         let room = self.content.room(wanted, max);
         let len = room.len().min(left).min(MAX_READ);
-        Some(&mut room[..len])
+        &mut room[..len]
     }
 
     /// Takes a large buffer from the pool, if there is one, as soon as half of a small one has come and more than the
@@ -82,6 +118,7 @@ impl Pooled for Incoming {
         self.head.clear();
         self.content.clear();
         self.trailers.clear();
+        self.sink = None;
         self.decoder = BodyDecoder::new(Framing::None);
     }
 

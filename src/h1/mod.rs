@@ -13,6 +13,7 @@ mod head;
 mod incoming;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
+mod outgoing;
 mod request_line;
 mod state;
 mod target;

@@ -46,6 +46,8 @@ use WritingKind::{Awaiting, Closed, Flushing, HalfClosed, Idle, Streaming};
 type Pair = (ReadingKind, WritingKind);
 
 /// The pairs that exist, and for each the pairs to which one step leads. Everything may become `Closed` at any time.
+///
+/// While a reply is open, what stands behind its request is neither read nor parsed: so `Eof` stands beside no open reply.
 const JOINT: &[(Pair, &[Pair])] = &[
     // Between two requests, or within a head. A request that is answered at once leads back here unseen.
     (
@@ -55,57 +57,34 @@ const JOINT: &[(Pair, &[Pair])] = &[
             (Discard, Idle),
             (Head, Awaiting),
             (Head, Streaming),
-            (Body, Streaming),
-            (Paused, Idle),
             (Upgraded, Idle),
             (Discard, Flushing),
             (Eof, Flushing),
         ],
     ),
-    // Content is coming, and its reply will be made when it is whole.
-    (
-        (Body, Idle),
-        &[
-            (Head, Idle),
-            (Head, Awaiting),
-            (Head, Streaming),
-            (Body, Awaiting),
-            (Body, Streaming),
-            (Paused, Idle),
-            (Discard, Idle),
-            (Discard, Flushing),
-            (Eof, Flushing),
-        ],
-    ),
+    // Content is coming: its reply will be made when it is whole, or is whole already and the content still has a taker.
+    ((Body, Idle), &[(Head, Idle), (Paused, Idle), (Discard, Idle), (Discard, Flushing), (Eof, Flushing)]),
     // The reply was made early; the rest of the content is thrown away, to keep the connection.
     ((Discard, Idle), &[(Head, Idle), (Discard, Flushing), (Eof, Flushing)]),
     // Whoever takes the content asked to wait.
-    ((Paused, Idle), &[(Body, Idle), (Paused, Streaming), (Discard, Idle), (Discard, Flushing)]),
-    // Full duplex: content comes while the reply goes.
+    ((Paused, Idle), &[(Body, Idle), (Head, Idle), (Discard, Flushing), (Eof, Flushing)]),
+    // The request is whole and its reply is not.
     (
-        (Body, Streaming),
-        &[
-            (Head, Streaming),
-            (Paused, Streaming),
-            (Discard, Streaming),
-            (Body, Idle),
-            (Discard, Flushing),
-            (Eof, Flushing),
-        ],
+        (Head, Awaiting),
+        &[(Head, Idle), (Head, Streaming), (Body, Awaiting), (Discard, Awaiting), (Discard, Flushing), (Eof, Flushing)],
     ),
-    ((Paused, Streaming), &[(Body, Streaming), (Discard, Streaming), (Paused, Idle), (Discard, Flushing)]),
-    ((Discard, Streaming), &[(Head, Streaming), (Discard, Idle), (Discard, Flushing), (Eof, Streaming)]),
-    // The request is whole and its reply is not. Nothing further is parsed.
-    ((Head, Awaiting), &[(Head, Idle), (Head, Streaming), (Eof, Awaiting), (Discard, Flushing)]),
-    ((Head, Streaming), &[(Head, Idle), (Eof, Streaming), (Discard, Flushing)]),
+    ((Head, Streaming), &[(Head, Idle), (Body, Streaming), (Discard, Streaming), (Discard, Flushing), (Eof, Flushing)]),
+    // Full duplex: content comes while the reply goes, or before it can be made.
+    ((Body, Awaiting), &[(Head, Awaiting), (Body, Streaming), (Body, Idle), (Paused, Awaiting), (Discard, Awaiting)]),
+    ((Body, Streaming), &[(Head, Streaming), (Paused, Streaming), (Discard, Streaming), (Body, Idle)]),
+    ((Paused, Awaiting), &[(Body, Awaiting), (Head, Awaiting), (Paused, Streaming), (Paused, Idle)]),
+    ((Paused, Streaming), &[(Body, Streaming), (Paused, Idle)]),
+    // Content that nobody wants comes while a reply is made.
     (
-        (Body, Awaiting),
-        &[(Head, Awaiting), (Body, Streaming), (Discard, Awaiting), (Discard, Flushing), (Eof, Flushing)],
+        (Discard, Awaiting),
+        &[(Head, Awaiting), (Discard, Streaming), (Discard, Idle), (Discard, Flushing), (Eof, Flushing)],
     ),
-    ((Discard, Awaiting), &[(Head, Awaiting), (Discard, Streaming), (Discard, Idle), (Discard, Flushing)]),
-    // The client has closed its side and still gets its whole answer.
-    ((Eof, Awaiting), &[(Eof, Streaming), (Eof, Flushing)]),
-    ((Eof, Streaming), &[(Eof, Flushing)]),
+    ((Discard, Streaming), &[(Head, Streaming), (Discard, Idle), (Discard, Flushing), (Eof, Flushing)]),
     // Another protocol; it ends by what it has queued.
     ((Upgraded, Idle), &[(Discard, Flushing), (Eof, Flushing)]),
     // The end: what is owed goes out, our side is closed, the client notices and closes its own.

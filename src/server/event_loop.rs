@@ -11,7 +11,7 @@ use mio::{Events, Poll, Token, Waker};
 use super::accept::{Accepted, Acceptor};
 use super::clock::Clock;
 use super::drain::Drain;
-use super::handle::Shared;
+use super::handle::{Shared, mailbox};
 #[cfg(feature = "signals")]
 use super::signals::Signals;
 use super::socket::{Socket, readiness};
@@ -46,6 +46,10 @@ pub(super) struct EventLoop {
     on_connection: Option<Hook>,
     pub(super) acceptor: Acceptor,
     pub(super) sessions: Sessions<Socket>,
+    /// When the application wants to do something on its own accord; zero: it has not been asked.
+    next_timer: Moment,
+    /// It has more to do for other threads than was good for one tick.
+    has_posted: bool,
 
     pub(super) drain: Drain,
     pub(super) drain_cause: Option<DrainCause>,
@@ -75,8 +79,9 @@ impl EventLoop {
         if config.raise_descriptor_limit {
             raise_descriptor_limit();
         }
+        let mailbox = mailbox(Waker::new(registry, WAKER)?);
         let mut event_loop = Self {
-            shared: Arc::new(Shared::new(Waker::new(registry, WAKER)?, group)),
+            shared: Arc::new(Shared::new(Arc::clone(&mailbox), group)),
             events: Events::with_capacity(EVENTS),
             #[cfg(feature = "signals")]
             signals,
@@ -86,7 +91,9 @@ impl EventLoop {
             awake_by: Moment::MAX,
             on_connection,
             acceptor,
-            sessions: Sessions::new(config, observer, clock.now(), clock.wall_clock()),
+            sessions: Sessions::new(config, observer, clock.now(), clock.wall_clock(), mailbox),
+            next_timer: Moment::MAX,
+            has_posted: false,
             clock,
             drain: Drain::Serving,
             drain_cause: None,
@@ -108,9 +115,11 @@ impl EventLoop {
         self.was_busy = events > 0;
         self.accept();
         self.sessions.pump_runnable(service);
+        self.take_post(service);
+        self.run_timers(service);
         self.sessions.expire_deadlines(service);
         self.drain(service);
-        self.reap();
+        self.reap(service);
         if self.sessions.watch.is_some() {
             let tick = Tick { events, connections: self.sessions.len(), runnable: self.sessions.runnable() };
             self.sessions.watch.tell(|observer| observer.ticked(&tick));
@@ -148,7 +157,11 @@ impl EventLoop {
                 due.map(|due| due.since(now)).into_iter().chain(max_wait).min()
             }
         };
-        match self.poll.poll(&mut self.events, timeout) {
+        // Nobody wakes a loop that does not sleep, so it looks once more before it does.
+        let timeout = if self.sessions.mailbox().lie_down() { timeout } else { Some(Duration::ZERO) };
+        let polled = self.poll.poll(&mut self.events, timeout);
+        self.sessions.mailbox().get_up();
+        match polled {
             Err(error) if error.kind() == ErrorKind::Interrupted => {
                 self.events.clear();
                 Ok(())
@@ -170,10 +183,11 @@ impl EventLoop {
 
     /// Until when the loop may sleep, if not for ever: not at all while someone is runnable.
     fn next_moment(&self) -> Option<Moment> {
-        if self.sessions.runnable() > 0 || self.can_accept() {
+        if self.sessions.runnable() > 0 || self.can_accept() || self.has_posted {
             return Some(self.sessions.now());
         }
-        let rare = self.acceptor.paused_until().into_iter().chain(self.drain.deadline());
+        let timer = Some(self.next_timer).filter(|due| *due < Moment::MAX);
+        let rare = self.acceptor.paused_until().into_iter().chain(self.drain.deadline()).chain(timer);
         rare.chain(self.sessions.next_deadline()).min()
     }
 
@@ -233,6 +247,56 @@ impl EventLoop {
                 self.signalled = true;
             }
         }
+    }
+
+    // ---- what no socket asks for ------------------------------------------------------------------------------------
+
+    /// Does what other threads have posted, and delivers their letters.
+    #[inline]
+    fn take_post(&mut self, service: &mut dyn Service) {
+        if self.has_posted || self.sessions.mailbox().is_rung() {
+            self.take_post_that_came(service);
+        }
+    }
+
+    #[cold]
+    fn take_post_that_came(&mut self, service: &mut dyn Service) {
+        // What is posted from here on rings again.
+        self.sessions.deliver(service);
+        let more = guard(|| service.run_posted(self.sessions.now())).unwrap_or_else(|panic| {
+            log::error!("a posted task {panic}");
+            true
+        });
+        self.has_posted = more || self.sessions.has_letters();
+        self.next_timer = Moment::ZERO;
+    }
+
+    /// The time of the application's timers begins.
+    pub(super) fn start(&mut self, service: &mut dyn Service) {
+        self.run_due_timers(service);
+    }
+
+    /// Has the application do what is due.
+    #[inline]
+    fn run_timers(&mut self, service: &mut dyn Service) {
+        if self.next_timer <= self.sessions.now() {
+            self.run_due_timers(service);
+        }
+    }
+
+    #[cold]
+    fn run_due_timers(&mut self, service: &mut dyn Service) {
+        let now = self.sessions.now();
+        let next = guard(|| service.run_timers(now)).unwrap_or_else(|panic| {
+            log::error!("a timer {panic}");
+            None
+        });
+        self.next_timer = next.unwrap_or(Moment::MAX);
+    }
+
+    /// The application may have other timers now.
+    pub(super) const fn ask_timers(&mut self) {
+        self.next_timer = Moment::ZERO;
     }
 
     // ---- accepting --------------------------------------------------------------------------------------------------
@@ -298,8 +362,8 @@ impl EventLoop {
     }
 
     /// Removes what has ended: closing a socket takes it out of the poll. Its descriptor is free for another.
-    fn reap(&mut self) {
-        if self.sessions.reap() {
+    fn reap(&mut self, service: &mut dyn Service) {
+        if self.sessions.reap(service) {
             self.acceptor.resume();
         }
     }

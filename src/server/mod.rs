@@ -25,6 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::router::Timer;
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, Result};
 pub use handle::Handle;
@@ -197,8 +198,10 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::Io`] when the system denies a poll or a waker.
-    pub fn serve<S>(self, app: Router<S>) -> Result<Running<S>> {
-        Ok(Running { app, event_loop: EventLoop::new(self)? })
+    pub fn serve<S>(self, mut app: Router<S>) -> Result<Running<S>> {
+        let mut event_loop = EventLoop::new(self)?;
+        event_loop.start(&mut app);
+        Ok(Running { app, event_loop })
     }
 
     /// Serves until the server was shut down and has drained.
@@ -216,6 +219,7 @@ impl Server {
     pub fn run_service(self, service: &mut dyn Service) -> Result<()> {
         let mut event_loop = EventLoop::new(self)?;
         refuse_worker(&event_loop)?;
+        event_loop.start(service);
         while turn(&mut event_loop, service, None)? {}
         Ok(())
     }
@@ -262,7 +266,7 @@ pub struct Running<S> {
 impl<S> Running<S> {
     /// A handle to it, for other threads.
     pub fn handle(&self) -> Handle<S> {
-        Handle::new(Arc::clone(&self.event_loop.shared))
+        Handle::new(Arc::clone(&self.event_loop.shared), self.app.tasks())
     }
 
     /// The first address that it listens on; none once it drains.
@@ -287,6 +291,7 @@ impl<S> Running<S> {
 
     /// The application, to be changed between two turns.
     pub const fn app_mut(&mut self) -> &mut Router<S> {
+        self.event_loop.ask_timers();
         &mut self.app
     }
 

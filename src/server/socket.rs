@@ -1,5 +1,6 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
+use std::time::Duration;
 
 use mio::event::{Event, Source};
 use mio::net::{TcpStream, UnixStream};
@@ -37,6 +38,8 @@ pub(super) fn readiness(event: &Event) -> Readiness {
         readable: event.is_readable() || to_the_end || event.is_error(),
         writable: event.is_writable() || event.is_error(),
         to_the_end,
+        half_closed: event.is_read_closed(),
+        hung_up: event.is_error() || event.is_write_closed(),
     }
 }
 
@@ -86,6 +89,15 @@ impl Transport for Socket {
         match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+        }
+    }
+
+    /// A close(2) without lingering is a reset (tcp(7)). A unix socket has none: there the end of the stream comes early.
+    fn reset(&mut self) {
+        if let Self::Tcp(stream) = self
+            && let Err(error) = rustix::net::sockopt::set_socket_linger(&*stream, Some(Duration::ZERO))
+        {
+            log::debug!("a reset that is a plain end: {error}");
         }
     }
 

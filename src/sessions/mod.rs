@@ -19,6 +19,7 @@ mod simulation;
 mod tests;
 mod transport;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use slab::Slab;
@@ -28,10 +29,12 @@ pub(crate) use session::Session;
 pub(crate) use transport::Transport;
 
 use crate::config::Config;
-use crate::exchange::{CloseReason, ConnectionId, Endpoint, Observer, Reply, Service, Watch};
+use crate::exchange::{
+    CloseReason, ConnectionId, Endpoint, Letter, Mailbox, Observer, Reply, Service, Ticket, Watch, dispose,
+};
 use crate::h1::{Context, KnownAuthority, Pools};
 use crate::http::{Millis, Moment};
-use crate::limits::EXPIRE_BUDGET;
+use crate::limits::{EXPIRE_BUDGET, POSTED_BUDGET};
 use deadlines::Wheel;
 use session::After;
 
@@ -50,6 +53,9 @@ pub(crate) struct Sessions<T> {
     wheel: Wheel,
     pools: Pools,
     reply: Reply,
+    mailbox: Arc<Mailbox>,
+    /// Letters that were taken and not delivered yet, the first one last.
+    letters: Vec<(Ticket, Letter)>,
     known_authority: KnownAuthority,
     next_id: u64,
     /// What time it is in this tick.
@@ -66,6 +72,7 @@ impl<T> Sessions<T> {
         observer: Option<Box<dyn Observer>>,
         now: Moment,
         wall_clock: SystemTime,
+        mailbox: Arc<Mailbox>,
     ) -> Self {
         Self {
             watch: Watch::new(observer),
@@ -75,7 +82,14 @@ impl<T> Sessions<T> {
             ended: Vec::new(),
             wheel: Wheel::new(),
             pools: Pools::new(),
-            reply: Reply::new(config.server_name.as_deref(), config.max_response_buffer, wall_clock),
+            reply: Reply::new(
+                config.server_name.as_deref(),
+                config.max_response_buffer,
+                wall_clock,
+                Arc::clone(&mailbox),
+            ),
+            mailbox,
+            letters: Vec::new(),
             known_authority: KnownAuthority::default(),
             next_id: 1,
             now,
@@ -224,6 +238,14 @@ impl<T> Sessions<T> {
     }
 }
 
+impl<T> Drop for Sessions<T> {
+    /// Nobody reads letters any more.
+    fn drop(&mut self) {
+        self.mailbox.close();
+        std::mem::take(&mut self.letters).into_iter().for_each(|(_, letter)| dispose(letter));
+    }
+}
+
 impl<T: Transport> Sessions<T> {
     /// Begins a session in the [vacant slot](Self::vacant_key).
     pub(crate) fn open(&mut self, transport: T, peer: Endpoint, id: ConnectionId, idle_timeout: Duration) {
@@ -253,6 +275,7 @@ impl<T: Transport> Sessions<T> {
     fn turn(&mut self, key: usize, service: &mut dyn Service, first: impl FnOnce(&mut Session<T>, &mut Context<'_>)) {
         let session = &mut self.slab[key];
         let mut idle_timeout = session.idle_timeout;
+        self.reply.slot = key as u32;
         let mut cx = Context {
             now: self.now,
             id: session.id,
@@ -298,8 +321,38 @@ impl<T: Transport> Sessions<T> {
         }
     }
 
+    /// Delivers what other threads have to say, some of it in each tick. A letter for an exchange that is over is dropped.
+    pub(crate) fn deliver(&mut self, service: &mut dyn Service) {
+        if self.letters.is_empty() {
+            self.mailbox.take(&mut self.letters);
+            self.letters.reverse();
+        }
+        for _ in 0..POSTED_BUDGET {
+            let Some((ticket, letter)) = self.letters.pop() else { return };
+            let key = ticket.slot as usize;
+            match self.slab.get(key) {
+                Some(session) if !session.closed && session.connection.awaits(ticket) => {
+                    self.turn(key, service, |session, cx| session.connection.deliver(cx, letter));
+                }
+                _ => dispose(letter),
+            }
+        }
+    }
+
+    /// Whether letters were taken and not delivered.
+    #[inline]
+    pub(crate) fn has_letters(&self) -> bool {
+        !self.letters.is_empty()
+    }
+
+    /// Where the loop gets its letters.
+    #[inline]
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
     /// Removes what has ended, and tells whether anything has. Dropping the transport closes it.
-    pub(crate) fn reap(&mut self) -> bool {
+    pub(crate) fn reap(&mut self, service: &mut dyn Service) -> bool {
         if self.ended.is_empty() {
             return false;
         }
@@ -310,7 +363,10 @@ impl<T: Transport> Sessions<T> {
             self.wheel.disarm(&mut self.slab, key);
             let mut session = self.slab.remove(key);
             let reason = session.connection.close_reason().unwrap_or(CloseReason::ClientClosed);
-            session.connection.release(&mut self.pools);
+            if session.connection.is_cut_short() {
+                session.transport.reset();
+            }
+            session.connection.release(&mut self.pools, service);
             session.transport.ended(reason);
             log::trace!("conn {}: closed, {reason}", session.id);
             self.watch.tell(|observer| {

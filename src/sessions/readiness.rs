@@ -11,6 +11,10 @@ pub(crate) struct Readiness {
     /// A short read exhausts nothing any more, only `WouldBlock` and EOF do. Sticky. The client has closed its side:
     /// data and FIN can share one edge, and no other comes. Or it has sent urgent data: a read stops short of that.
     pub(crate) to_the_end: bool,
+    /// The client has closed its side. Sticky.
+    pub(crate) half_closed: bool,
+    /// The client is gone: a reset, or both sides are closed. Sticky.
+    pub(crate) hung_up: bool,
 }
 
 impl Readiness {
@@ -18,6 +22,8 @@ impl Readiness {
     #[inline]
     pub(super) const fn add(&mut self, event: Self) {
         self.to_the_end |= event.to_the_end;
+        self.half_closed |= event.half_closed;
+        self.hung_up |= event.hung_up;
         self.readable |= event.readable;
         self.writable |= event.writable;
     }

@@ -94,6 +94,9 @@ impl<T: Transport> Session<T> {
     /// `partial_reads`: a signal came in this tick and may have cut a read short, so a short one exhausts nothing.
     pub(super) fn pump(&mut self, cx: &mut Context<'_>, partial_reads: bool) -> After {
         let mut budget = Budget { requests: TURN_REQUESTS, bytes: TURN_BYTES };
+        if self.connection.waits_for_application() {
+            self.look_after_client(cx);
+        }
         // What came before and is not understood yet comes first.
         let mut reads = self.connection.has_no_input() && self.may_read();
         loop {
@@ -117,6 +120,17 @@ impl<T: Transport> Session<T> {
         }
     }
 
+    /// Nothing is read or written meanwhile, so an event is all that tells of the client.
+    #[cold]
+    fn look_after_client(&mut self, cx: &mut Context<'_>) {
+        if self.readiness.hung_up {
+            log::debug!("conn {}: the client has hung up", cx.id);
+            self.connection.abort(cx.id, CloseReason::SocketError);
+        } else if self.readiness.half_closed {
+            self.connection.note_half_close();
+        }
+    }
+
     /// The deadline of this session has passed.
     ///
     /// If it owes something, the kernel may take more long before it says so (Linux announces room only when a third of
@@ -131,7 +145,9 @@ impl<T: Transport> Session<T> {
                 return;
             }
         }
-        self.connection.expire(cx);
+        if !self.connection.beat(cx.now, self.activity) {
+            self.connection.expire(cx);
+        }
     }
 
     fn may_read(&self) -> bool {
@@ -149,18 +165,19 @@ impl<T: Transport> Session<T> {
                 result => break result,
             }
         };
-        log::trace!("conn {}: read {:?} into {}", cx.id, result, room.len());
+        let offered = room.len();
+        log::trace!("conn {}: read {:?} into {offered}", cx.id, result);
         match result {
             Ok(0) => {
                 self.readiness.readable = false;
                 self.connection.received_eof();
             }
             Ok(count) => {
-                let short = count < room.len() && self.transport.short_means_exhausted() && !partial_reads;
+                let short = count < offered && self.transport.short_means_exhausted() && !partial_reads;
                 self.readiness.readable = !short || self.readiness.to_the_end;
                 budget.bytes = budget.bytes.saturating_sub(count);
                 self.activity = cx.now;
-                self.connection.received(count, cx);
+                self.connection.received(count, offered, cx);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.readiness.readable = false,
             Err(error) => self.fail(cx, &error),

@@ -63,7 +63,7 @@ fn many_deadlines_that_pass_together_are_felt_in_several_ticks() {
     for left in [all - EXPIRE_BUDGET, all - 2 * EXPIRE_BUDGET, 0] {
         assert!(sessions.next_deadline().is_some_and(|due| due <= sessions.now()), "the loop does not sleep");
         sessions.expire_deadlines(&mut app);
-        sessions.reap();
+        sessions.reap(&mut app);
         assert_eq!(sessions.len(), left);
     }
     assert_eq!(sessions.next_deadline(), None);

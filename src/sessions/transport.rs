@@ -25,6 +25,9 @@ pub(crate) trait Transport {
     /// Closes our side: the client reads to the end of what was sent.
     fn half_close(&mut self) -> io::Result<()>;
 
+    /// Has the end of the transport look like a failure to the client. It is about to be dropped.
+    fn reset(&mut self);
+
     /// Our end.
     fn local(&self) -> Endpoint;
 

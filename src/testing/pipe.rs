@@ -23,6 +23,8 @@ pub(crate) struct Wire {
     pub(crate) window: usize,
     /// The session has closed its side.
     pub(crate) half_closed: bool,
+    /// The session has ended it as a failure.
+    pub(crate) was_reset: bool,
     /// The session is gone, and why.
     pub(crate) closed: Option<CloseReason>,
     /// Bytes that the session has read.
@@ -41,6 +43,7 @@ impl Wire {
             outbound: Vec::new(),
             window: usize::MAX,
             half_closed: false,
+            was_reset: false,
             closed: None,
             taken: 0,
             most_offered: 0,
@@ -130,6 +133,10 @@ impl Transport for Pipe {
         assert!(!wire.half_closed, "our side is closed once");
         wire.half_closed = true;
         if wire.reset { Err(ErrorKind::NotConnected.into()) } else { Ok(()) }
+    }
+
+    fn reset(&mut self) {
+        self.0.wire_mut().was_reset = true;
     }
 
     fn local(&self) -> Endpoint {

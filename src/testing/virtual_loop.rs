@@ -3,7 +3,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::pipe::{Link, Pipe, Wire};
 use crate::config::Config;
-use crate::exchange::{Endpoint, Observer, Service, Watch};
+use crate::exchange::{Endpoint, Mailbox, Observer, Service, Watch};
 use crate::http::Moment;
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 use crate::sessions::Session;
@@ -25,6 +25,8 @@ const MAX_TICKS: usize = 1_000_000;
 pub(crate) struct VirtualLoop {
     sessions: Sessions<Pipe>,
     next_port: u16,
+    /// When the application wants to do something on its own accord.
+    next_timer: Moment,
 }
 
 /// A connection of a [`VirtualLoop`].
@@ -36,7 +38,9 @@ pub(crate) struct Connected {
 
 impl VirtualLoop {
     pub(crate) fn new(config: Config) -> Self {
-        Self { sessions: Sessions::new(config, None, START, UNIX_EPOCH + BEGIN), next_port: 49_152 }
+        let mailbox = Mailbox::new(|| {});
+        let sessions = Sessions::new(config, None, START, UNIX_EPOCH + BEGIN, mailbox);
+        Self { sessions, next_port: 49_152, next_timer: Moment::ZERO }
     }
 
     #[cfg(all(any(test, fuzzing), feature = "json"))]
@@ -94,6 +98,8 @@ impl VirtualLoop {
             readable: after.0 > before.0 || wire.fin || wire.reset,
             writable: after.1 > before.1 || wire.reset,
             to_the_end: wire.fin || wire.reset,
+            half_closed: wire.fin || wire.reset,
+            hung_up: wire.reset,
         };
         let ended = wire.closed.is_some();
         drop(wire);
@@ -106,9 +112,19 @@ impl VirtualLoop {
     pub(crate) fn turn(&mut self, service: &mut dyn Service) {
         for _ in 0..MAX_TICKS {
             self.sessions.pump_runnable(service);
+            let mut has_posted = false;
+            if self.sessions.has_letters() || self.sessions.mailbox().is_rung() {
+                self.sessions.deliver(service);
+                has_posted = service.run_posted(self.now()) || self.sessions.has_letters();
+                self.next_timer = Moment::ZERO;
+            }
+            if self.next_timer <= self.now() {
+                self.next_timer = service.run_timers(self.now()).unwrap_or(Moment::MAX);
+            }
             self.sessions.expire_deadlines(service);
-            self.sessions.reap();
-            if self.sessions.runnable() == 0 {
+            self.sessions.reap(service);
+            let rings = has_posted || self.sessions.mailbox().is_rung();
+            if self.sessions.runnable() == 0 && !rings && self.next_timer > self.now() {
                 return;
             }
         }
@@ -118,11 +134,19 @@ impl VirtualLoop {
     /// Time passes, though not beyond its end; deadlines that pass with it are felt on time.
     pub(crate) fn wait(&mut self, service: &mut dyn Service, duration: Duration) {
         let until = (self.now() + duration).min(END);
-        while let Some(due) = self.sessions.next_deadline().filter(|due| *due <= until) {
+        self.next_timer = Moment::ZERO;
+        self.turn(service);
+        while let Some(due) = self.next_moment().filter(|due| *due <= until) {
             self.set_now(due.max(self.now()));
             self.turn(service);
         }
         self.set_now(until);
+    }
+
+    /// When something is due next.
+    fn next_moment(&self) -> Option<Moment> {
+        let timer = Some(self.next_timer).filter(|due| *due < Moment::MAX);
+        self.sessions.next_deadline().into_iter().chain(timer).min()
     }
 
     fn set_now(&mut self, now: Moment) {

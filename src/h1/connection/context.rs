@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::buffer::{OutputQueue, Pace, Pool, Receive};
+use crate::buffer::{Pace, Pool, Receive};
 use crate::config::Config;
 use crate::exchange::{ConnectionId, Reply, Service, Watch};
 use crate::h1::authority::KnownAuthority;
 use crate::h1::incoming::Incoming;
+use crate::h1::outgoing::Outgoing;
 use crate::http::{Millis, Moment};
 use crate::limits::POOL_BYTES;
 
@@ -50,7 +51,7 @@ impl Context<'_> {
 #[derive(Debug)]
 pub(crate) struct Pools {
     pub(crate) receive: Pool<Receive>,
-    pub(crate) output: Pool<OutputQueue>,
+    pub(crate) output: Pool<Outgoing>,
     pub(crate) incoming: Pool<Incoming>,
 }
 

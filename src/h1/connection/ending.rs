@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::{Connection, Context, End, Reading, Writing};
 use crate::buffer::Receive;
 use crate::config::Config;
-use crate::exchange::{CloseReason, ConnectionId, Timeout};
+use crate::exchange::{Abort, CloseReason, ConnectionId, Timeout};
 use crate::h1::error::ProtocolError;
-use crate::http::{Millis, Moment};
+use crate::http::{Error, Millis, Moment};
 use crate::limits::{DRAIN_LINGER, LINGER_BYTES};
 
 impl Connection {
@@ -18,9 +18,8 @@ impl Connection {
             false => Reading::DiscardRest { left: LINGER_BYTES },
         };
         let old = self.transition(cx.id, reading, Writing::Flushing { reason, linger });
-        if let Reading::Body(incoming) | Reading::DiscardContent(incoming) = old {
-            cx.pools.incoming.give_back(incoming);
-        }
+        Self::let_go(old, reason, cx.pools, cx.service);
+        drop(self.take_open());
         // Nobody waits for the low-water mark any more.
         if std::mem::take(&mut self.held) {
             cx.watch.tell(|observer| observer.backpressure(cx.id, false));
@@ -44,7 +43,7 @@ impl Connection {
     #[inline]
     pub(crate) fn wants_end(&self) -> Option<End> {
         match (self.writing, &self.reading) {
-            (Writing::Idle, _) => None,
+            (Writing::Idle | Writing::Awaiting | Writing::Streaming, _) => None,
             (Writing::Closed { .. }, _) => Some(End::Close),
             (Writing::Flushing { .. }, _) if self.output().is_some() => None,
             (_, Reading::Eof) => Some(End::Close),
@@ -86,7 +85,7 @@ impl Connection {
     /// Why the connection ended, or is about to.
     pub(crate) const fn close_reason(&self) -> Option<CloseReason> {
         match self.writing {
-            Writing::Idle => None,
+            Writing::Idle | Writing::Awaiting | Writing::Streaming => None,
             Writing::Flushing { reason, .. } | Writing::HalfClosed { reason } | Writing::Closed { reason } => {
                 Some(reason)
             }
@@ -113,24 +112,40 @@ impl Connection {
     }
 
     fn deadline_at_work(&self, config: &Config, idle: Moment, activity: Moment) -> Moment {
-        if config.min_send_rate > 0
-            && let (Writing::Idle | Writing::Flushing { .. }, Some(output)) = (self.writing, self.output())
+        let may_owe = !matches!(self.writing, Writing::HalfClosed { .. } | Writing::Closed { .. });
+        if may_owe
+            && config.min_send_rate > 0
+            && let Some(output) = self.output()
         {
             return output.pace.due();
         }
-        match self.writing {
-            Writing::HalfClosed { reason: CloseReason::Drained } => self.began + DRAIN_LINGER,
-            Writing::HalfClosed { .. } => self.began + config.linger_timeout,
-            Writing::Closed { .. } => activity,
-            Writing::Flushing { .. } => idle,
-            Writing::Idle => match &self.reading {
-                _ if self.within_head() => idle.min(self.began + config.head_timeout),
-                Reading::Body(incoming) | Reading::DiscardContent(incoming) => idle.min(incoming.pace.due()),
-                _ if self.between_requests() => {
-                    config.keep_alive_timeout.map_or(idle, |timeout| idle.min(activity + timeout))
-                }
-                _ => idle,
-            },
+        match (&self.reading, self.writing) {
+            (_, Writing::HalfClosed { reason: CloseReason::Drained }) => self.began + DRAIN_LINGER,
+            (_, Writing::HalfClosed { .. }) => self.began + config.linger_timeout,
+            (_, Writing::Closed { .. }) => activity,
+            (_, Writing::Flushing { .. }) => idle,
+            (Reading::Body(incoming) | Reading::Sink(incoming) | Reading::DiscardContent(incoming), _) => {
+                idle.min(incoming.pace.due())
+            }
+            _ if self.application_since().is_some() => {
+                self.application_since().unwrap_or_default() + config.reply_timeout
+            }
+            (_, Writing::Idle) if self.within_head() => idle.min(self.began + config.head_timeout),
+            (_, Writing::Idle) if self.between_requests() => {
+                config.keep_alive_timeout.map_or(idle, |timeout| idle.min(activity + timeout))
+            }
+            (_, Writing::Streaming) => self.heartbeat().map_or(idle, |silence| idle.min(activity + silence)),
+            _ => idle,
+        }
+    }
+
+    /// Since when the client waits for nothing but the application, if it does: for a deferred reply, or until paused
+    /// content goes on. A stream that is silent is idle like any other connection.
+    fn application_since(&self) -> Option<Moment> {
+        match (&self.reading, self.writing) {
+            (Reading::Paused(incoming), _) => incoming.sink.as_ref().map(|sink| sink.since),
+            (_, Writing::Awaiting) => self.open().map(|open| open.since),
+            _ => None,
         }
     }
 
@@ -143,32 +158,46 @@ impl Connection {
             Timeout::Head => CloseReason::HeadTimeout,
             Timeout::Content => CloseReason::ContentTimeout,
             Timeout::Send => CloseReason::SendTimeout,
+            Timeout::Reply => CloseReason::ReplyTimeout,
             Timeout::Idle | Timeout::Linger => CloseReason::IdleTimeout,
         };
-        match self.writing {
-            Writing::HalfClosed { reason } => self.abort(cx.id, reason),
+        match (&self.reading, self.writing) {
+            (_, Writing::HalfClosed { reason }) => self.abort(cx.id, reason),
             // The client takes too little: there is no use in owing it more.
             _ if self.output().is_some() => self.abort(cx.id, reason),
-            Writing::Idle if self.within_head() || matches!(self.reading, Reading::Body(_)) => {
-                self.fail_as(cx, ProtocolError::Timeout, reason);
+            (_, Writing::Flushing { .. } | Writing::Closed { .. } | Writing::Streaming) => self.abort(cx.id, reason),
+            (_, Writing::Awaiting) => {
+                let late = match timeout {
+                    Timeout::Reply => Error::new(503, "The reply took too long"),
+                    _ => ProtocolError::Timeout.into(),
+                };
+                self.abort_content(cx, Abort::TimedOut);
+                self.answer_deferred(cx, Err(late), Some(reason));
             }
+            (Reading::Body(_), _) => self.fail_as(cx, ProtocolError::Timeout, reason),
+            _ if self.within_head() => self.fail_as(cx, ProtocolError::Timeout, reason),
             // Who is in the middle of its content goes on sending, and would lose the reply that it has had.
-            Writing::Idle => self.finish(cx, reason, matches!(self.reading, Reading::DiscardContent(_))),
-            Writing::Flushing { .. } | Writing::Closed { .. } => self.abort(cx.id, reason),
+            (reading, _) => {
+                let linger = matches!(reading, Reading::DiscardContent(_) | Reading::Sink(_) | Reading::Paused(_));
+                self.finish(cx, reason, linger);
+            }
         }
     }
 
     /// Which deadline it is that has passed.
     fn passed(&self, cx: &Context<'_>) -> Timeout {
-        match (self.writing, &self.reading) {
-            (Writing::HalfClosed { .. }, _) => Timeout::Linger,
+        match (&self.reading, self.writing) {
+            (_, Writing::HalfClosed { .. }) => Timeout::Linger,
             _ if self.output().is_some() && cx.config.min_send_rate > 0 => Timeout::Send,
-            (Writing::Idle, _) if self.within_head() && cx.now >= self.began + cx.config.head_timeout => Timeout::Head,
-            (Writing::Idle, Reading::Body(incoming) | Reading::DiscardContent(incoming))
+            (_, Writing::Flushing { .. } | Writing::Closed { .. }) => Timeout::Idle,
+            (Reading::Body(incoming) | Reading::Sink(incoming) | Reading::DiscardContent(incoming), _)
                 if cx.now >= incoming.pace.due() =>
             {
                 Timeout::Content
             }
+            (Reading::Body(_) | Reading::Sink(_) | Reading::DiscardContent(_), _) => Timeout::Idle,
+            _ if self.application_since().is_some() => Timeout::Reply,
+            (_, Writing::Idle) if self.within_head() && cx.now >= self.began + cx.config.head_timeout => Timeout::Head,
             _ => Timeout::Idle,
         }
     }
@@ -179,7 +208,11 @@ impl Connection {
         if self.began > Moment::ZERO {
             self.began = self.began + late;
         }
-        if let Reading::Body(incoming) | Reading::DiscardContent(incoming) = &mut self.reading {
+        if let Reading::Body(incoming)
+        | Reading::Sink(incoming)
+        | Reading::Paused(incoming)
+        | Reading::DiscardContent(incoming) = &mut self.reading
+        {
             incoming.pace.postpone(late);
         }
         if let Some(output) = &mut self.output {
@@ -192,7 +225,10 @@ impl Connection {
     pub(super) fn restart_input(&mut self, cx: &Context<'_>) {
         match &mut self.reading {
             Reading::Head { .. } => self.began = cx.now,
-            Reading::Body(incoming) | Reading::DiscardContent(incoming) => {
+            Reading::Body(incoming)
+            | Reading::Sink(incoming)
+            | Reading::Paused(incoming)
+            | Reading::DiscardContent(incoming) => {
                 // What has come already may have bought more.
                 incoming.pace.extend(cx.content_pace(0));
             }

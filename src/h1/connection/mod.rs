@@ -1,11 +1,14 @@
 //! One connection: the two state machines, and the steps that drive them.
 //!
 //! ```text
-//!     Reading   Head ───── content to come ─────▶ Body ─────┐
-//!                ▲ └─ answered before its content ▶ Discard ─┤
-//!                └──────────── all of it has come ───────────┘
+//!     Reading   Head ───── content to be collected ─▶ Body ───────────────────┐
+//!                ▲ ├────── content for a sink ──────▶ Sink ◀─ pause, resume ─▶ Paused
+//!                │ ├────── answered before its content ▶ Discard ──────────────┤
+//!                │ └────── another protocol ────────▶ Upgraded                 │
+//!                └──────────────────── all of it has come ────────────────────┘
 //!
-//!     Writing   Idle ── last reply, error, EOF ──▶ Flushing ──▶ HalfClosed ──▶ Closed
+//!     Writing   Idle ── the handler has returned without a whole reply ──▶ Awaiting, Streaming ──▶ Idle
+//!                └── last reply, error, EOF ──▶ Flushing ──▶ HalfClosed ──▶ Closed
 //! ```
 //!
 //! **Whoever drives it** reads into [`room`](Connection::room) and reports by [`received`](Connection::received) or
@@ -14,22 +17,27 @@
 //! [`wants_read`](Connection::wants_read), [`wants_end`](Connection::wants_end) and
 //! [`deadline`](Connection::deadline) say. They are computed from the state, never stored.
 
+mod content;
 mod context;
 mod ending;
+mod open;
 mod replies;
 mod requests;
+mod upgraded;
 
 pub(crate) use context::{Budget, Context, End, Pools, Stall};
 
 use super::incoming::Incoming;
+use super::outgoing::Outgoing;
 use super::state::{Joint, ReadingKind, WritingKind};
 #[cfg(any(test, fuzzing))]
 use crate::buffer::Pooled;
 use crate::buffer::{OutputQueue, Pace, Receive};
 use crate::config::Config;
-use crate::exchange::{CloseReason, ConnectionId, Endpoints};
+use crate::exchange::{CloseReason, ConnectionId, Endpoints, Service};
 use crate::http::Moment;
-use crate::limits::{HIGH_WATER, LOW_WATER, RECEIVE_BUFFER};
+use crate::limits::{HIGH_WATER, LOW_WATER, POOL_MAX_BUFFER, RECEIVE_BUFFER};
+use upgraded::Upgraded;
 
 /// The state of a connection. 48 bytes; everything else is borrowed from [`Pools`] while it is needed.
 #[derive(Debug)]
@@ -38,8 +46,8 @@ pub(crate) struct Connection {
     writing: Writing,
     /// Bytes that came and are not understood yet.
     input: Option<Box<Receive>>,
-    /// Bytes that are owed.
-    output: Option<Box<OutputQueue>>,
+    /// Bytes that are owed, and the exchange that goes on behind them.
+    output: Option<Box<Outgoing>>,
     /// When the first byte of the current request came; in `HalfClosed`, when our side was closed.
     began: Moment,
     /// The client has closed its side; what came before may still wait in `input`.
@@ -48,15 +56,21 @@ pub(crate) struct Connection {
     held: bool,
 }
 
-/// What the next input byte means. Of the kinds in the joint table, those that exist without streaming and upgrade.
+/// What the next input byte means.
 #[derive(Debug)]
 enum Reading {
     /// A head; the first `searched` bytes of the input do not hold its end, but perhaps that of its first line.
     Head { searched: u32, empty_lines: u8, line_ended: bool },
     /// Content of the request that is kept in the box.
     Body(Box<Incoming>),
-    /// Content of a request that is already answered.
+    /// Content that a sink takes as it comes.
+    Sink(Box<Incoming>),
+    /// As `Sink`, but it has asked to wait.
+    Paused(Box<Incoming>),
+    /// Content that nobody wants.
     DiscardContent(Box<Incoming>),
+    /// Bytes of another protocol.
+    Upgraded(Box<Upgraded>),
     /// Whatever comes after the last reply; so many bytes more are read.
     DiscardRest { left: u32 },
     /// Nothing any more.
@@ -66,7 +80,12 @@ enum Reading {
 /// What we still owe.
 #[derive(Clone, Copy, Debug)]
 enum Writing {
+    /// Every request that was read is answered, and the queue holds the replies.
     Idle,
+    /// The reply to the last one. The exchange is open in `output`.
+    Awaiting,
+    /// The rest of the content of the last reply; as before.
+    Streaming,
     /// The rest of the queue. `linger`: the client may still be sending, and would lose the reply to a reset.
     Flushing {
         reason: CloseReason,
@@ -94,6 +113,7 @@ pub(crate) struct Holds {
 enum Step {
     Again,
     Stalled,
+    OutOfBudget,
 }
 
 impl Connection {
@@ -114,19 +134,36 @@ impl Connection {
     /// Where the next bytes from the socket go. Empty only if nothing more is wanted.
     #[inline]
     pub(crate) fn room(&mut self, pools: &mut Pools, config: &Config) -> &mut [u8] {
-        // What stands in the input comes first: while it is not decoded, nothing can be read in place.
-        if let (Reading::Body(incoming), None) = (&mut self.reading, &self.input)
-            && let Some(room) = incoming.room(&mut pools.incoming)
-        {
-            return room;
+        match &mut self.reading {
+            // What stands in the input comes first: while it is not decoded, nothing can be read in place.
+            Reading::Body(incoming) if self.input.is_none() && incoming.has_room() => {
+                return incoming.room(&mut pools.incoming);
+            }
+            Reading::Sink(incoming) if incoming.wants_large_reads() => {
+                let wanted = incoming.sink.as_ref().map_or(RECEIVE_BUFFER, |sink| sink.room);
+                return Self::large_room(&mut self.input, pools, wanted);
+            }
+            _ => {}
         }
         let input = self.input.get_or_insert_with(|| pools.receive.lend());
         input.room(0, config.max_head.saturating_add(RECEIVE_BUFFER))
     }
 
+    /// Room for content of which much comes.
+    fn large_room<'a>(input: &'a mut Option<Box<Receive>>, pools: &mut Pools, wanted: usize) -> &'a mut [u8] {
+        let input = input.get_or_insert_with(|| {
+            let large = if wanted > POOL_MAX_BUFFER { pools.receive.lend_large() } else { None };
+            large.unwrap_or_else(|| pools.receive.lend())
+        });
+        let max = input.bytes().len() + wanted;
+        let room = input.room(wanted, max);
+        let len = room.len().min(wanted);
+        &mut room[..len]
+    }
+
     /// `count` bytes were read into the room.
     #[inline]
-    pub(crate) fn received(&mut self, count: usize, cx: &Context<'_>) {
+    pub(crate) fn received(&mut self, count: usize, offered: usize, cx: &Context<'_>) {
         match (&mut self.input, &mut self.reading) {
             (Some(input), Reading::Head { .. }) => {
                 if input.is_empty() {
@@ -140,6 +177,11 @@ impl Connection {
                     Some(input) => input.filled(count),
                     None => incoming.filled(count),
                 }
+            }
+            (Some(input), Reading::Sink(incoming)) => {
+                cx.content_progress(&mut incoming.pace, count);
+                Self::grow_room(incoming, count, offered);
+                input.filled(count);
             }
             (Some(input), _) => input.filled(count),
             (None, _) => unreachable!("bytes are received into a room that was given out"),
@@ -155,9 +197,11 @@ impl Connection {
     #[inline]
     pub(crate) fn wants_read(&self) -> bool {
         let wanted = match self.reading {
-            Reading::Head { .. } | Reading::Body(_) | Reading::DiscardContent(_) => !self.held,
+            // What stands behind a request that is not answered yet is not even read.
+            Reading::Head { .. } => !self.held && matches!(self.writing, Writing::Idle),
+            Reading::Body(_) | Reading::Sink(_) | Reading::DiscardContent(_) | Reading::Upgraded(_) => !self.held,
             Reading::DiscardRest { left } => left > 0,
-            Reading::Eof => false,
+            Reading::Paused(_) | Reading::Eof => false,
         };
         wanted && !self.input_ended && !matches!(self.writing, Writing::Closed { .. })
     }
@@ -174,21 +218,27 @@ impl Connection {
                 return Stall::Output;
             }
             let step = match self.reading {
+                Reading::Head { .. } if !matches!(self.writing, Writing::Idle) => self.produce(cx, budget),
                 Reading::Head { .. } if budget.requests == 0 => return Stall::Budget,
                 Reading::Head { .. } => self.head(cx, endpoints, budget),
                 Reading::Body(_) => self.body(cx, endpoints),
-                Reading::DiscardContent(_) => self.discard_content(cx),
+                Reading::Sink(_) => self.take_content(cx).or_else(|| self.produce(cx, budget)),
+                Reading::Paused(_) => self.produce(cx, budget),
+                Reading::DiscardContent(_) => self.discard_content(cx).or_else(|| self.produce(cx, budget)),
+                Reading::Upgraded(_) => self.talk(cx),
                 Reading::DiscardRest { .. } | Reading::Eof => self.discard_rest(cx),
             };
-            if matches!(step, Step::Stalled) {
-                return Stall::Input;
+            match step {
+                Step::Again => {}
+                Step::Stalled => return Stall::Input,
+                Step::OutOfBudget => return Stall::Budget,
             }
         }
     }
 
     fn owes_too_much(&mut self, cx: &mut Context<'_>) -> bool {
-        let parses = matches!(self.writing, Writing::Idle);
-        if !parses || self.output.as_ref().is_none_or(|output| output.len() < HIGH_WATER) {
+        let goes_on = matches!(self.writing, Writing::Idle | Writing::Awaiting | Writing::Streaming);
+        if !goes_on || self.output.as_ref().is_none_or(|output| output.len() < HIGH_WATER) {
             return false;
         }
         self.held = true;
@@ -202,7 +252,7 @@ impl Connection {
     /// What is owed, if anything is.
     #[inline]
     pub(crate) fn output(&self) -> Option<&OutputQueue> {
-        self.output.as_deref().filter(|output| !output.is_empty())
+        self.output.as_deref().map(|output| &**output).filter(|output| !output.is_empty())
     }
 
     /// Bytes that are owed.
@@ -231,6 +281,7 @@ impl Connection {
         if self.held && owed < LOW_WATER {
             self.held = false;
             log::trace!("conn {}: no longer held", cx.id);
+            self.tell_of_room();
             cx.watch.tell(|observer| observer.backpressure(cx.id, false));
         }
     }
@@ -263,9 +314,10 @@ impl Connection {
             receive: self.input.as_deref().map(|input| (input.bytes().len(), input.footprint())),
             output: self.output.as_deref().map(|output| (output.len(), output.footprint())),
             incoming: match &self.reading {
-                Reading::Body(incoming) | Reading::DiscardContent(incoming) => {
-                    Some((incoming.content.bytes().len(), incoming.footprint()))
-                }
+                Reading::Body(incoming)
+                | Reading::Sink(incoming)
+                | Reading::Paused(incoming)
+                | Reading::DiscardContent(incoming) => Some((incoming.content.bytes().len(), incoming.footprint())),
                 _ => None,
             },
         }
@@ -278,9 +330,15 @@ impl Connection {
             cx.pools.receive.give_back(input);
         }
         match &mut self.output {
-            Some(output) if output.is_empty() => {
+            Some(output) if output.is_idle() => {
                 self.output.take().into_iter().for_each(|output| cx.pools.output.give_back(output));
             }
+            // A stream that has nothing to say keeps no memory for it.
+            Some(output) if output.is_empty() && !output.has_no_memory() => {
+                let without = output.without_memory();
+                cx.pools.output.give_back(std::mem::replace(output, without));
+            }
+            Some(output) if output.is_empty() => {}
             Some(output) if !output.pace.is_running() => {
                 output.pace = cx.send_pace();
             }
@@ -288,13 +346,29 @@ impl Connection {
         }
     }
 
-    /// Gives back all buffers.
-    pub(crate) fn release(&mut self, pools: &mut Pools) {
+    /// Gives back all buffers, and tells everyone who still waits that the connection has ended.
+    pub(crate) fn release(&mut self, pools: &mut Pools, service: &mut dyn Service) {
         self.input.take().into_iter().for_each(|input| pools.receive.give_back(input));
         self.output.take().into_iter().for_each(|output| pools.output.give_back(output));
+        let reason = self.close_reason().unwrap_or(CloseReason::ClientClosed);
         let reading = std::mem::replace(&mut self.reading, Reading::Eof);
-        if let Reading::Body(incoming) | Reading::DiscardContent(incoming) = reading {
-            pools.incoming.give_back(incoming);
+        Self::let_go(reading, reason, pools, service);
+    }
+
+    /// Gives back what a state of reading holds, and tells whoever took the bytes that there will be no more.
+    fn let_go(reading: Reading, reason: CloseReason, pools: &mut Pools, service: &mut dyn Service) {
+        match reading {
+            Reading::Upgraded(upgraded) => upgraded::protocol_closed(service, upgraded.key, reason),
+            Reading::Body(incoming)
+            | Reading::Sink(incoming)
+            | Reading::Paused(incoming)
+            | Reading::DiscardContent(incoming) => {
+                if let Some(sink) = &incoming.sink {
+                    content::abort_sink(service, sink.key, content::abort_of(reason));
+                }
+                pools.incoming.give_back(incoming);
+            }
+            Reading::Head { .. } | Reading::DiscardRest { .. } | Reading::Eof => {}
         }
     }
 
@@ -320,11 +394,18 @@ impl Connection {
     fn check(&self, id: ConnectionId, from: Joint) {
         let to = self.joint();
         log::trace!("conn {id}: {from} -> {to}");
-        debug_assert!(from.leads_to(to), "conn {id}: no step leads from {from} to {to}");
+        debug_assert!(from == to || from.leads_to(to), "conn {id}: no step leads from {from} to {to}");
     }
 
     const fn joint(&self) -> Joint {
         Joint(self.reading.kind(), self.writing.kind())
+    }
+}
+
+impl Step {
+    /// This step, unless it has stalled: then another one.
+    fn or_else(self, other: impl FnOnce() -> Self) -> Self {
+        if matches!(self, Self::Stalled) { other() } else { self }
     }
 }
 
@@ -335,7 +416,9 @@ impl Reading {
     const fn kind(&self) -> ReadingKind {
         match self {
             Self::Head { .. } => ReadingKind::Head,
-            Self::Body(_) => ReadingKind::Body,
+            Self::Body(_) | Self::Sink(_) => ReadingKind::Body,
+            Self::Paused(_) => ReadingKind::Paused,
+            Self::Upgraded(_) => ReadingKind::Upgraded,
             Self::DiscardContent(_) | Self::DiscardRest { .. } => ReadingKind::Discard,
             Self::Eof => ReadingKind::Eof,
         }
@@ -346,6 +429,8 @@ impl Writing {
     const fn kind(&self) -> WritingKind {
         match self {
             Self::Idle => WritingKind::Idle,
+            Self::Awaiting => WritingKind::Awaiting,
+            Self::Streaming => WritingKind::Streaming,
             Self::Flushing { .. } => WritingKind::Flushing,
             Self::HalfClosed { .. } => WritingKind::HalfClosed,
             Self::Closed { .. } => WritingKind::Closed,

@@ -8,9 +8,28 @@ use crate::h1::head::Message;
 use crate::http::{Error, Method, Millis, Result};
 use crate::limits::SHARE_FROM;
 
+/// What has become of a request that was given to the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answered {
+    /// Its reply is in the queue, and the connection goes on.
+    Whole,
+    /// Its reply is in the queue, and is the last one.
+    Last,
+    /// Its reply is not whole; or another protocol begins.
+    Open,
+}
+
+/// How the application took a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outcome {
+    /// The reply is an error.
+    pub(super) failed: bool,
+    pub(super) panicked: bool,
+}
+
 impl Connection {
-    /// Has a request answered by `call`, and ends the connection if this is its last reply; tells whether it goes on.
-    /// `close` is the reason for which it cannot, if there is one beside those that the message and the server have.
+    /// Has a request answered by `call`, and ends the connection if this is its last reply. `close` is the reason for
+    /// which it cannot go on, if there is one beside those that the message and the server have.
     ///
     /// Inlined where each request passes.
     #[inline(always)]
@@ -21,30 +40,42 @@ impl Connection {
         request: Request<'_>,
         close: Option<CloseReason>,
         call: impl FnOnce(&mut dyn Service, Request<'_>, Response<'_>) -> Result<Sent>,
-    ) -> bool {
+    ) -> Answered {
+        let (close, Outcome { panicked, .. }) = self.offer(cx, message, request, close, call);
+        if cx.reply.has_rest() {
+            return self.leave_open(cx, close);
+        }
+        if !cx.reply.closes() {
+            return Answered::Whole;
+        }
+        self.last_reply(cx, close, panicked);
+        Answered::Last
+    }
+
+    /// Has `call` make what it can of a reply; gives the reason for which the connection cannot go on after it.
+    #[inline(always)]
+    pub(super) fn offer(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: &Message<'_>,
+        request: Request<'_>,
+        close: Option<CloseReason>,
+        call: impl FnOnce(&mut dyn Service, Request<'_>, Response<'_>) -> Result<Sent>,
+    ) -> (Option<CloseReason>, Outcome) {
         cx.watch.tell(|observer| observer.request(cx.id, &request));
         let close = match close {
             None if !message.persistent => Some(CloseReason::NotPersistent),
             None if cx.draining && !message.followed => Some(CloseReason::Drained),
             close => close,
         };
-        let announce = message.asked_keep_alive.then(|| keep_alive(cx).as_secs());
-        let facts = RequestFacts { method: Some(message.head.method), persistent: close.is_none(), announce };
-        let panicked = self.conduct(cx, facts, |service, response| call(service, request, response));
-        if !cx.reply.closes() {
-            return true;
-        }
-        let reason = match close {
-            _ if panicked => CloseReason::Panicked,
-            Some(reason) => reason,
-            None => CloseReason::HandlerClosed,
+        let facts = RequestFacts {
+            method: Some(message.head.method),
+            persistent: close.is_none(),
+            announce: message.asked_keep_alive.then(|| keep_alive(cx).as_secs()),
+            version: message.head.version,
+            trailers: message.takes_trailers,
         };
-        // A client that did not choose this to be the last reply may have sent more behind the request; and whatever
-        // comes late must not cost it the end of a reply that still stands in the kernel.
-        let chosen = matches!(reason, CloseReason::NotPersistent | CloseReason::HandlerClosed);
-        let linger = !chosen || self.owed() >= SHARE_FROM;
-        self.finish(cx, reason, linger);
-        false
+        (close, self.conduct(cx, facts, |service, response| call(service, request, response)))
     }
 
     /// [`answer`](Self::answer) for requests with content, of which there are fewer.
@@ -56,21 +87,32 @@ impl Connection {
         request: Request<'_>,
         close: Option<CloseReason>,
         refusal: Option<Error>,
-    ) -> bool {
+    ) -> Answered {
         self.answer(cx, message, request, close, |service, request, response| match refusal {
             None => service.call(request, response),
             Some(error) => service.refuse(request, error, response),
         })
     }
 
+    /// The reply that was just made says that it is the last one.
+    pub(super) fn last_reply(&mut self, cx: &mut Context<'_>, close: Option<CloseReason>, panicked: bool) {
+        let reason = closing_reason(close, panicked);
+        self.finish_after_reply(cx, reason);
+    }
+
+    /// Ends the connection when its last reply is whole.
+    pub(super) fn finish_after_reply(&mut self, cx: &mut Context<'_>, reason: CloseReason) {
+        // A client that did not choose this to be the last reply may have sent more behind the request; and whatever
+        // comes late must not cost it the end of a reply that still stands in the kernel.
+        let chosen = matches!(reason, CloseReason::NotPersistent | CloseReason::HandlerClosed);
+        let linger = !chosen || self.owed() >= SHARE_FROM;
+        self.finish(cx, reason, linger);
+    }
+
     /// Answers a message that breaks a rule, and ends the connection: nothing behind it is ever parsed.
     #[cold]
     pub(super) fn fail(&mut self, cx: &mut Context<'_>, error: ProtocolError) -> Step {
-        let reason = match error {
-            ProtocolError::IncompleteHead | ProtocolError::IncompleteContent => CloseReason::ClientClosedEarly,
-            _ => CloseReason::BadRequest,
-        };
-        self.fail_as(cx, error, reason);
+        self.fail_as(cx, error, reason_of(error));
         Step::Again
     }
 
@@ -78,41 +120,73 @@ impl Connection {
         log::debug!("conn {}: {error}", cx.id);
         // Even then a reply to HEAD has no content (RFC 9110 §9.3.2).
         let method = self.current_head().starts_with(b"HEAD ").then_some(Method::Head);
-        let facts = RequestFacts { method, persistent: false, announce: None };
-        self.conduct(cx, facts, |_, _| Err(error.into()));
+        self.conduct(cx, RequestFacts::unknown(method), |_, _| Err(error.into()));
         self.finish(cx, reason, true);
     }
 
-    /// Puts one whole reply into the output; tells whether the application panicked.
+    /// Puts one whole reply into the output, or the beginning of one.
     #[inline(always)]
     fn conduct(
         &mut self,
         cx: &mut Context<'_>,
         facts: RequestFacts,
         call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
-    ) -> bool {
+    ) -> Outcome {
         let output = self.output.get_or_insert_with(|| cx.pools.output.lend());
         output.compact();
-        let conducted = conduct(cx.service, facts, cx.reply, output, call);
+        cx.reply.begin(facts, output.mark());
+        self.conduct_begun(cx, facts.method, call)
+    }
+
+    /// [`conduct`](Self::conduct) for a reply that has begun, or goes on.
+    #[inline(always)]
+    pub(super) fn conduct_begun(
+        &mut self,
+        cx: &mut Context<'_>,
+        method: Option<Method>,
+        call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
+    ) -> Outcome {
+        let output = self.output.get_or_insert_with(|| cx.pools.output.lend());
+        let conducted = conduct(cx.service, cx.reply, output, call);
         if let Some(timeout) = cx.reply.idle_timeout() {
             *cx.idle_timeout = timeout.into();
         }
         if cx.watch.is_some() {
-            output.record(ReplyRecord {
-                end: 0,
-                method: facts.method,
-                status: cx.reply.status(),
-                content: cx.reply.content_len(),
-                began: self.began,
-            });
+            if !cx.reply.has_rest() {
+                output.record(ReplyRecord {
+                    end: 0,
+                    method,
+                    status: cx.reply.status(),
+                    content: cx.reply.content_len(),
+                    began: self.began,
+                });
+            }
             if let Some(error) = &conducted.error {
                 cx.watch.tell(|observer| observer.request_failed(cx.id, error));
             }
         }
+        let outcome = Outcome { failed: conducted.error.is_some(), panicked: conducted.panicked };
         if let Some(error) = conducted.error {
             dispose(error);
         }
-        conducted.panicked
+        outcome
+    }
+}
+
+/// Why a connection ends with a reply that says so.
+pub(super) fn closing_reason(close: Option<CloseReason>, panicked: bool) -> CloseReason {
+    match close {
+        _ if panicked => CloseReason::Panicked,
+        Some(reason) => reason,
+        None => CloseReason::HandlerClosed,
+    }
+}
+
+/// Why a connection ends with a message that breaks a rule.
+pub(super) const fn reason_of(error: ProtocolError) -> CloseReason {
+    match error {
+        ProtocolError::IncompleteHead | ProtocolError::IncompleteContent => CloseReason::ClientClosedEarly,
+        _ => CloseReason::BadRequest,
     }
 }
 

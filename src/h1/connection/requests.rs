@@ -1,5 +1,6 @@
 //! The steps of reading: from bytes to a request that can be answered.
 
+use super::replies::Answered;
 use super::{Budget, Connection, Context, Reading, Step, Writing};
 use crate::buffer::Receive;
 use crate::exchange::{Admission, CloseReason, Endpoints, Received, Request, Trailers, admit};
@@ -28,7 +29,14 @@ impl Connection {
             Ok(0) if self.input_ended => self.no_head(cx),
             Ok(0) => Step::Stalled,
             // Nearly always: there was one request, and it is answered.
-            Ok(_) if is_empty && !self.input_ended && self.owed() < HIGH_WATER => Step::Stalled,
+            Ok(_)
+                if is_empty
+                    && !self.input_ended
+                    && self.owed() < HIGH_WATER
+                    && matches!(self.writing, Writing::Idle) =>
+            {
+                Step::Stalled
+            }
             Ok(_) => Step::Again,
             Err(error) => self.fail(cx, error),
         }
@@ -99,10 +107,24 @@ impl Connection {
         }
         let received = Received::new(&message.head, &[], endpoints);
         let request = Request::new(&received);
-        if self.answer(cx, message, request, None, |service, request, response| service.call(request, response)) {
-            self.next_request(cx.now);
+        if message.offers_upgrade && admit(cx.service, &request).is_ok_and(|what| what == Admission::Upgrade) {
+            self.switch(cx, message, request);
+            return Ok(message.len);
         }
+        let answered =
+            self.answer(cx, message, request, None, |service, request, response| service.call(request, response));
+        self.after(answered, cx.now);
         Ok(message.len)
+    }
+
+    /// Goes on after a request whose content has come, or that has none.
+    #[inline(always)]
+    pub(super) fn after(&mut self, answered: Answered, now: Moment) {
+        match answered {
+            Answered::Whole => self.next_request(now),
+            Answered::Open if matches!(self.reading, Reading::Head { .. }) => self.reading = Reading::START,
+            Answered::Open | Answered::Last => {}
+        }
     }
 
     /// Decides on a request with content, at its head; gives the number of bytes that are done with.
@@ -115,40 +137,58 @@ impl Connection {
     ) -> usize {
         let received = Received::new(&message.head, &[], endpoints);
         let request = Request::new(&received);
-        let refusal = match message.framing {
-            _ if message.expectation == Expectation::Unknown => Some(ProtocolError::ExpectationFailed),
-            Framing::Length(length) if length > cx.config.max_content => Some(ProtocolError::ContentTooLarge),
-            _ => None,
-        };
-        if let Some(error) = refusal {
-            let close = (message.framing != Framing::None).then_some(CloseReason::BadRequest);
-            if self.answer_with_content(cx, message, request, close, Some(error.into())) {
-                self.next_request(cx.now);
-            }
-            return message.len;
+        if message.expectation == Expectation::Unknown {
+            return self.refuse(cx, message, request, ProtocolError::ExpectationFailed);
         }
-        match admit(cx.service, &request) {
-            Ok(Admission::Buffer) => self.buffer_content(cx, bytes, message, endpoints),
-            Ok(Admission::Now) => {
-                // Whether a client that expects a 100 goes on to send its content after another reply, nobody knows.
-                let short = matches!(message.framing, Framing::Length(length) if length <= MAX_DISCARD);
-                let keep = short && message.expectation == Expectation::None;
-                let close = (!keep).then_some(CloseReason::ContentUnread);
-                if self.answer_with_content(cx, message, request, close, None) {
-                    let mut incoming = cx.pools.incoming.lend();
-                    incoming.begin(&[], message.framing, cx.content_pace(bytes.len() - message.len));
-                    self.transition(cx.id, Reading::DiscardContent(incoming), Writing::Idle);
-                } else {
+        let admission = match admit(cx.service, &request) {
+            Ok(admission) => admission,
+            Err(panic) => {
+                self.answer_with_content(cx, message, request, Some(CloseReason::Panicked), Some(panic));
+                return message.len;
+            }
+        };
+        let max_content = match admission {
+            Admission::BufferUpTo(max) | Admission::Stream(max) => max,
+            Admission::Buffer | Admission::Now | Admission::Upgrade => cx.config.max_content,
+        };
+        match (admission, message.framing) {
+            (_, Framing::Length(length)) if length > max_content => {
+                self.refuse(cx, message, request, ProtocolError::ContentTooLarge)
+            }
+            (Admission::Stream(max), _) => self.open_content(cx, bytes, message, request, max),
+            (Admission::Now, _) => {
+                let discard = Discard::of(message);
+                match self.answer_with_content(cx, message, request, discard.close(), None) {
+                    Answered::Whole => self.discard_from(cx, bytes, message),
                     // Whatever the reason is, the content may still be coming.
-                    self.linger();
+                    Answered::Last => self.linger(),
+                    Answered::Open => self.leave_unread(cx, bytes, message),
                 }
                 message.len
             }
-            Err(panic) => {
-                self.answer_with_content(cx, message, request, Some(CloseReason::Panicked), Some(panic));
-                message.len
-            }
+            _ => self.buffer_content(cx, bytes, message, endpoints, max_content),
         }
+    }
+
+    /// Refuses a request at its head.
+    fn refuse(
+        &mut self,
+        cx: &mut Context<'_>,
+        message: &Message<'_>,
+        request: Request<'_>,
+        error: ProtocolError,
+    ) -> usize {
+        let close = (message.framing != Framing::None).then_some(CloseReason::BadRequest);
+        let answered = self.answer_with_content(cx, message, request, close, Some(error.into()));
+        self.after(answered, cx.now);
+        message.len
+    }
+
+    /// The request was answered, and its content is thrown away as it comes.
+    pub(super) fn discard_from(&mut self, cx: &mut Context<'_>, bytes: &[u8], message: &Message<'_>) {
+        let mut incoming = cx.pools.incoming.lend();
+        incoming.begin(&[], message.framing, cx.content_pace(bytes.len() - message.len));
+        self.transition(cx.id, Reading::DiscardContent(incoming), self.writing);
     }
 
     /// Answers at once if the content is all there; else begins to collect it.
@@ -158,30 +198,31 @@ impl Connection {
         bytes: &[u8],
         message: &Message<'_>,
         endpoints: &dyn Endpoints,
+        max_content: u64,
     ) -> usize {
         let (head, rest) = bytes.split_at(message.len);
         if let Framing::Length(length) = message.framing
             && let Some(content) = usize::try_from(length).ok().and_then(|length| rest.get(..length))
         {
             let received = Received::new(&message.head, content, endpoints);
-            if self.answer_with_content(cx, message, Request::new(&received), None, None) {
-                self.next_request(cx.now);
-            }
+            let answered = self.answer_with_content(cx, message, Request::new(&received), None, None);
+            self.after(answered, cx.now);
             return message.len + content.len();
         }
         if message.expectation == Expectation::Continue && rest.is_empty() {
             let output = self.output.get_or_insert_with(|| cx.pools.output.lend());
-            output.inline().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            output.inline().extend_from_slice(CONTINUE);
         }
         let mut incoming = cx.pools.incoming.lend();
         incoming.begin(head, message.framing, cx.content_pace(rest.len()));
+        incoming.max_content = max_content;
         self.transition(cx.id, Reading::Body(incoming), Writing::Idle);
         message.len
     }
 
     /// The step within `Body`: decodes what has come, and answers when it is whole.
     pub(super) fn body(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints) -> Step {
-        match self.collect(cx.config.max_content) {
+        match self.collect() {
             Ok(Collected::Partial) if self.input_ended => self.fail(cx, ProtocolError::IncompleteContent),
             Ok(Collected::Partial) => {
                 // The rest of a content of known length is read in place.
@@ -196,7 +237,7 @@ impl Connection {
     }
 
     /// Decodes the input into the content of the current request.
-    fn collect(&mut self, max_content: u64) -> Result<Collected, ProtocolError> {
+    fn collect(&mut self) -> Result<Collected, ProtocolError> {
         let Reading::Body(incoming) = &mut self.reading else { unreachable!("within content") };
         let mut input = self.input.as_deref_mut();
         loop {
@@ -210,7 +251,7 @@ impl Connection {
             }
             // A chunk that is too large is refused at its size.
             let announced = (incoming.content.bytes().len() as u64).saturating_add(incoming.decoder.announced());
-            if announced > max_content {
+            if announced > incoming.max_content {
                 return Ok(Collected::TooLarge);
             }
             if end {
@@ -245,9 +286,8 @@ impl Connection {
         }
         let trailers = Trailers::new(&incoming.trailers);
         let received = Received { trailers, ..Received::new(&message.head, content, endpoints) };
-        if self.answer_with_content(cx, &message, Request::new(&received), close, refusal) {
-            self.next_request(cx.now);
-        }
+        let answered = self.answer_with_content(cx, &message, Request::new(&received), close, refusal);
+        self.after(answered, cx.now);
         cx.pools.incoming.give_back(incoming);
         Step::Again
     }
@@ -264,11 +304,11 @@ impl Connection {
             input.consume(consumed);
         }
         if end {
-            let Reading::DiscardContent(incoming) = self.transition(cx.id, Reading::START, Writing::Idle) else {
+            let Reading::DiscardContent(incoming) = self.transition(cx.id, Reading::START, self.writing) else {
                 unreachable!("within discarded content");
             };
             cx.pools.incoming.give_back(incoming);
-            self.next_request(cx.now);
+            self.content_is_over(cx);
             return Step::Again;
         }
         if self.input_ended {
@@ -312,11 +352,35 @@ impl Connection {
 
     /// The next byte begins another request.
     #[inline]
-    fn next_request(&mut self, now: Moment) {
+    pub(super) fn next_request(&mut self, now: Moment) {
         if matches!(self.reading, Reading::Head { .. }) {
             self.reading = Reading::START;
         }
         self.began = now;
+    }
+}
+
+/// What a client that expects it waits for (RFC 9110 §10.1.1).
+pub(super) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// What becomes of content that nobody wants.
+pub(super) enum Discard {
+    /// It is thrown away as it comes, and the connection goes on.
+    Content,
+    /// There may be too much of it, or none at all: the connection ends.
+    Connection,
+}
+
+impl Discard {
+    pub(super) fn of(message: &Message<'_>) -> Self {
+        let short = matches!(message.framing, Framing::Length(length) if length <= MAX_DISCARD);
+        // Whether a client that expects a 100 goes on to send its content after another reply, nobody knows.
+        if short && message.expectation == Expectation::None { Self::Content } else { Self::Connection }
+    }
+
+    /// Why the connection ends, if it does.
+    pub(super) fn close(&self) -> Option<CloseReason> {
+        matches!(self, Self::Connection).then_some(CloseReason::ContentUnread)
     }
 }
 

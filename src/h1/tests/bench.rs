@@ -64,7 +64,7 @@ impl<A: Witness> Bench<A> {
     pub(super) fn restart(&mut self) {
         let sessions = self.virtual_loop.sessions_mut();
         sessions.cut();
-        sessions.reap();
+        sessions.reap(&mut self.router);
         sessions.draining = false;
         assert!(sessions.is_empty());
         self.check_pools();

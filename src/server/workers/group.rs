@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use mio::Waker;
 
 use crate::exchange::DrainCause;
-use crate::server::handle::Shared;
+use crate::server::handle::{Shared, mailbox};
 
 /// Reaches running [`Workers`](super::Workers) from other threads, as a [`Handle`](crate::Handle) does a single server.
 #[derive(Clone)]
@@ -46,8 +46,8 @@ pub(in crate::server) struct Orders {
 }
 
 impl Group {
-    pub(super) const fn new(waker: Waker) -> Self {
-        Self { supervisor: Shared::new(waker, None), stop: OnceLock::new(), cut: OnceLock::new() }
+    pub(super) fn new(waker: Waker) -> Self {
+        Self { supervisor: Shared::new(mailbox(waker), None), stop: OnceLock::new(), cut: OnceLock::new() }
     }
 
     pub(in crate::server) const fn supervisor(&self) -> &Shared {

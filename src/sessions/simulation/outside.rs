@@ -94,6 +94,10 @@ impl Transport for SimulatedSocket {
         self.call(Kernel::half_close)
     }
 
+    fn reset(&mut self) {
+        self.outside.borrow_mut().kernel.break_off(self.number);
+    }
+
     fn local(&self) -> Endpoint {
         Endpoint::Unix
     }

@@ -13,7 +13,7 @@ use super::profile::Profile;
 use super::random::Random;
 use super::trace::{Telling, Trace};
 use super::{checks, verdict};
-use crate::exchange::{CloseReason, Endpoint, Observer};
+use crate::exchange::{CloseReason, Endpoint, Mailbox, Observer};
 use crate::http::Moment;
 use crate::sessions::Sessions;
 
@@ -64,7 +64,7 @@ impl World {
         let watcher: Box<dyn Observer> = Box::new(Watcher(Rc::clone(&notes)));
         let observer = profile.observed.then_some(watcher);
         Self {
-            sessions: Sessions::new(profile.config.clone(), observer, START, UNIX_EPOCH),
+            sessions: Sessions::new(profile.config.clone(), observer, START, UNIX_EPOCH, Mailbox::new(|| {})),
             accepted: vec![false; profile.clients],
             outside: Rc::new(RefCell::new(Outside { kernel, clients, bustle: profile.bustle })),
             application: Application { answered: vec![0; profile.clients], fault: None },
@@ -201,7 +201,7 @@ impl World {
         self.sessions.pump_runnable(&mut self.application);
         self.sessions.expire_deadlines(&mut self.application);
         self.drain();
-        self.sessions.reap();
+        self.sessions.reap(&mut self.application);
         self.outside.borrow_mut().kernel.signal = false;
         self.requeued += self.sessions.runnable();
         for (_, session) in &self.sessions.slab {

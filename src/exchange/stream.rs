@@ -1,0 +1,502 @@
+//! Content that is produced while it is sent: the trait of its sources, what they write to, and two ready ones.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use super::mailbox::{Address, Waker};
+use super::{dispose, guard};
+use crate::buffer::{Content, OutputQueue};
+use crate::http::{is_field_value, is_token};
+use crate::limits::{HIGH_WATER, MAX_TRAILERS};
+
+/// Where the content of a [streamed](super::Response::stream) reply comes from. It is asked only while the client takes
+/// what it gave before, so memory is bounded however much it has to give.
+///
+/// It runs on the loop's thread and must not block. A [`File`](std::fs::File) on a local disk does not, in practice.
+///
+/// ```
+/// use monoloop::exchange::{BodySource, Chunk, Progress};
+/// use monoloop::Router;
+/// use std::io::{self, Write};
+///
+/// struct Countdown(u32);
+///
+/// impl BodySource for Countdown {
+///     fn fill(&mut self, out: &mut Chunk<'_>) -> io::Result<Progress> {
+///         writeln!(out, "{}", self.0)?;
+///         self.0 -= 1;
+///         Ok(if self.0 > 0 { Progress::More } else { Progress::Done })
+///     }
+/// }
+///
+/// let mut app = Router::new(());
+/// app.get("/countdown", |_, _, res| res.header("Content-Type", "text/plain").stream(Countdown(10)));
+/// ```
+pub trait BodySource {
+    /// Writes some content, at best as much as [is wanted](Chunk::wanted), and says whether there is more.
+    ///
+    /// # Errors
+    /// The head has been sent, so an error cannot be told to the client otherwise than by aborting the connection.
+    fn fill(&mut self, out: &mut Chunk<'_>) -> io::Result<Progress>;
+
+    /// Bytes of content in all, if they are known: then the reply has a `Content-Length`, and it is an error to give more
+    /// or less. Asked once, before the first [`fill`](Self::fill).
+    fn length(&self) -> Option<u64> {
+        None
+    }
+
+    /// How long no byte may have been sent before the source is asked although it is pending, so that it can
+    /// [say something](Chunk::is_heartbeat).
+    fn heartbeat(&self) -> Option<Duration> {
+        None
+    }
+}
+
+impl<T: BodySource + ?Sized> BodySource for Box<T> {
+    fn fill(&mut self, out: &mut Chunk<'_>) -> io::Result<Progress> {
+        (**self).fill(out)
+    }
+
+    fn length(&self) -> Option<u64> {
+        (**self).length()
+    }
+
+    fn heartbeat(&self) -> Option<Duration> {
+        (**self).heartbeat()
+    }
+}
+
+/// How far a source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// There is more.
+    More,
+    /// There will be more; the source says when, by its [waker](Chunk::waker).
+    Pending,
+    /// That was all.
+    Done,
+}
+
+/// What a source writes to: the output of its connection, chunk by chunk.
+pub struct Chunk<'a> {
+    output: &'a mut OutputQueue,
+    framing: &'a mut Framing,
+    address: &'a Address,
+    why: Asked,
+    /// Where the chunk that is being written begins: its gap for the size.
+    open: Option<usize>,
+    /// Bytes that may still be written before the client is to take some.
+    wanted: usize,
+    /// Bytes that were written.
+    written: u64,
+    trailers: Trailers,
+    fault: Option<io::Error>,
+}
+
+/// Under what circumstances a source is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) draining: bool,
+    pub(crate) silent: bool,
+}
+
+/// How the end of the content is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// It was announced; so much is to come.
+    Length { left: u64 },
+    /// By a chunk of size zero (RFC 9112 §7.1), and trailers behind it if the client takes them.
+    Chunked { trailers: bool },
+    /// By the end of the connection, for HTTP/1.0 (RFC 9112 §6.3).
+    Close,
+}
+
+/// Field lines behind the content.
+#[derive(Default)]
+struct Trailers(Vec<u8>);
+
+/// Room for the size line of a chunk of any length that is written at once: four digits are enough below
+/// [`HIGH_WATER`], so that mostly nothing has to be moved.
+const GAP: usize = "ffff\r\n".len();
+
+impl Chunk<'_> {
+    /// Bytes that are wanted now. More is taken, but then waits in memory for a client that is slow.
+    pub const fn wanted(&self) -> usize {
+        self.wanted
+    }
+
+    /// Writes content: copied if it is borrowed or small, sent from where it lies otherwise.
+    pub fn push<'c>(&mut self, content: impl Into<Content<'c>>) {
+        let content = content.into();
+        let count = content.as_bytes().len();
+        if count == 0 || !self.count(count) {
+            return;
+        }
+        if OutputQueue::copies(&content) {
+            self.inline().extend_from_slice(content.as_bytes());
+            return;
+        }
+        self.close_chunk();
+        if let Framing::Chunked { .. } = self.framing {
+            let _ = write!(self.output.inline(), "{count:x}\r\n");
+            self.output.push(content);
+            self.output.inline().extend_from_slice(b"\r\n");
+        } else {
+            self.output.push(content);
+        }
+    }
+
+    /// Reads once from `reader`, at most as much as is wanted; gives the number of bytes, 0 at its end.
+    ///
+    /// # Errors
+    /// Those of the reader; what says that it was [interrupted](io::ErrorKind::Interrupted) is tried again.
+    pub fn read_from(&mut self, reader: &mut impl Read) -> io::Result<usize> {
+        let room = match self.framing {
+            Framing::Length { left } => self.wanted.min(usize::try_from(*left).unwrap_or(usize::MAX)),
+            _ => self.wanted,
+        };
+        if room == 0 {
+            return Ok(0);
+        }
+        let inline = self.inline();
+        let from = inline.len();
+        inline.resize(from + room, 0);
+        let result = loop {
+            match reader.read(&mut inline[from..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result.map(|count| count.min(room)),
+            }
+        };
+        inline.truncate(from + *result.as_ref().unwrap_or(&0));
+        let count = result?;
+        self.count(count);
+        Ok(count)
+    }
+
+    /// Adds a field line that follows the content, for a client that asked for trailers by `TE: trailers`; any other gets
+    /// none. What frames or routes a message does not belong there (RFC 9110 §6.5.1).
+    pub fn trailer(&mut self, name: &str, value: &str) {
+        if !is_token(name.as_bytes()) || !is_field_value(value.as_bytes()) || super::trailers::is_ignored(name) {
+            self.fail(format!("not a trailer: {name:?}: {value:?}"));
+        } else if self.trailers.0.len() + name.len() + value.len() + 4 > MAX_TRAILERS as usize {
+            self.fail("the trailers are too large".to_owned());
+        } else {
+            let _ = write!(self.trailers.0, "{name}: {value}\r\n");
+        }
+    }
+
+    /// What makes the source be asked again after it was [pending](Progress::Pending). Can be sent to another thread.
+    pub fn waker(&self) -> Waker {
+        Waker::new(self.address.clone())
+    }
+
+    /// Whether the server drains: a stream without an end of its own should end now. A pending source is asked once more
+    /// when the drain begins.
+    pub const fn is_draining(&self) -> bool {
+        self.why.draining
+    }
+
+    /// Whether it is asked because no byte was sent for the time of its [heartbeat](BodySource::heartbeat).
+    pub const fn is_heartbeat(&self) -> bool {
+        self.why.silent
+    }
+
+    /// Counts content; false if it was more than announced.
+    fn count(&mut self, count: usize) -> bool {
+        if let Framing::Length { left } = self.framing {
+            match left.checked_sub(count as u64) {
+                Some(less) => *left = less,
+                None => {
+                    self.fail("the source gave more than it had announced".to_owned());
+                    return false;
+                }
+            }
+        }
+        self.wanted = self.wanted.saturating_sub(count);
+        self.written += count as u64;
+        true
+    }
+
+    /// Where content is copied to: within a chunk, if there are any.
+    fn inline(&mut self) -> &mut Vec<u8> {
+        let inline = self.output.inline();
+        if self.open.is_none() && matches!(self.framing, Framing::Chunked { .. }) {
+            self.open = Some(inline.len());
+            inline.extend_from_slice(&[b'0'; GAP]);
+        }
+        inline
+    }
+
+    /// Writes the size of the open chunk into its gap, and what ends the chunk behind it.
+    fn close_chunk(&mut self) {
+        let Some(gap) = self.open.take() else { return };
+        let inline = self.output.inline();
+        let size = inline.len() - gap - GAP;
+        if size == 0 {
+            inline.truncate(gap);
+            return;
+        }
+        let mut line = [0; 18];
+        let unused = {
+            let mut rest = &mut line[..];
+            let _ = write!(rest, "{size:x}\r\n");
+            rest.len()
+        };
+        let line = &line[..line.len() - unused];
+        // Mostly it fits exactly, or is shorter: then what stands behind it moves up.
+        match line.len().checked_sub(GAP) {
+            None => {
+                inline[gap..gap + line.len()].copy_from_slice(line);
+                inline.copy_within(gap + GAP.., gap + line.len());
+                inline.truncate(inline.len() - (GAP - line.len()));
+            }
+            Some(_) => drop(inline.splice(gap..gap + GAP, line.iter().copied())),
+        }
+        inline.extend_from_slice(b"\r\n");
+    }
+
+    fn fail(&mut self, mistake: String) {
+        self.fault.get_or_insert_with(|| io::Error::other(mistake));
+    }
+}
+
+impl Write for Chunk<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.push(bytes);
+        Ok(bytes.len())
+    }
+
+    /// Does nothing: what was written leaves when the source has returned.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Chunk<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Chunk({:?}, {} bytes written, {} wanted)", self.framing, self.written, self.wanted)
+    }
+}
+
+/// A reply whose content is being produced.
+pub(crate) struct Stream {
+    source: Box<dyn BodySource>,
+    framing: Framing,
+    /// Nothing has come since the source said that it is pending.
+    pending: bool,
+    /// Bytes of content so far.
+    written: u64,
+}
+
+impl Stream {
+    pub(super) fn new(source: Box<dyn BodySource>, framing: Framing) -> Self {
+        Self { source, framing, pending: false, written: 0 }
+    }
+
+    /// Whether nothing will come before someone wakes it.
+    pub(crate) const fn is_pending(&self) -> bool {
+        self.pending
+    }
+
+    /// There may be something.
+    pub(crate) const fn wake(&mut self) {
+        self.pending = false;
+    }
+
+    /// How long it may be silent before it is asked, if there is a limit.
+    pub(crate) fn heartbeat(&self) -> Option<Duration> {
+        self.source.heartbeat()
+    }
+
+    /// Bytes of content that were produced.
+    pub(crate) const fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Asks the source, guarded; true if the content is whole now, its end written too.
+    ///
+    /// # Errors
+    /// What the source says, its panic, or that it gave more or less than it had announced.
+    pub(crate) fn produce(&mut self, output: &mut OutputQueue, address: &Address, why: Asked) -> io::Result<bool> {
+        self.pending = false;
+        let wanted = HIGH_WATER.saturating_sub(output.len()).saturating_sub(1);
+        let mut chunk = Chunk {
+            output,
+            framing: &mut self.framing,
+            address,
+            why,
+            open: None,
+            wanted,
+            written: 0,
+            trailers: Trailers::default(),
+            fault: None,
+        };
+        let result = guard(|| self.source.fill(&mut chunk));
+        chunk.close_chunk();
+        let Chunk { fault, written, trailers, .. } = chunk;
+        self.written += written;
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        match result.unwrap_or_else(|panic| Err(io::Error::other(panic)))? {
+            Progress::More => Ok(false),
+            Progress::Pending => {
+                self.pending = true;
+                Ok(false)
+            }
+            Progress::Done => self.end(output, &trailers.0).map(|()| true),
+        }
+    }
+
+    fn end(&self, output: &mut OutputQueue, trailer_lines: &[u8]) -> io::Result<()> {
+        match self.framing {
+            Framing::Length { left: 0 } | Framing::Close => {}
+            Framing::Length { left } => {
+                return Err(io::Error::other(format!("the source ended {left} bytes before the announced end")));
+            }
+            Framing::Chunked { trailers } => {
+                output.inline().extend_from_slice(b"0\r\n");
+                if trailers {
+                    output.inline().extend_from_slice(trailer_lines);
+                }
+                output.inline().extend_from_slice(b"\r\n");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stream({:?}, {} bytes, pending: {})", self.framing, self.written, self.pending)
+    }
+}
+
+impl Drop for Stream {
+    /// The source is the application's, and so is what happens when it is dropped.
+    fn drop(&mut self) {
+        dispose(std::mem::replace(&mut self.source, Box::new(Nothing)));
+    }
+}
+
+/// What stands in the place of a source that is gone.
+struct Nothing;
+
+impl BodySource for Nothing {
+    fn fill(&mut self, _: &mut Chunk<'_>) -> io::Result<Progress> {
+        Ok(Progress::Done)
+    }
+}
+
+/// A source that gives what an iterator does, piece by piece: see [`from_iter`].
+#[derive(Debug)]
+pub struct IterSource<I>(I);
+
+/// Streams the pieces that an iterator gives; each becomes a chunk, or several small ones do. Its errors, if it gives any,
+/// are wrapped by [`try_from_iter`].
+///
+/// ```
+/// use monoloop::{Router, exchange::from_iter};
+///
+/// let mut app = Router::new(());
+/// app.get("/squares", |_, _, res| res.stream(from_iter((0..1_000_u64).map(|n| format!("{}\n", n * n)))));
+/// ```
+pub fn from_iter<I>(pieces: I) -> IterSource<I::IntoIter>
+where
+    I: IntoIterator,
+    I::Item: Into<Content<'static>>,
+{
+    IterSource(pieces.into_iter())
+}
+
+impl<I> BodySource for IterSource<I>
+where
+    I: Iterator,
+    I::Item: Into<Content<'static>>,
+{
+    fn fill(&mut self, out: &mut Chunk<'_>) -> io::Result<Progress> {
+        while out.wanted() > 0 {
+            match self.0.next() {
+                Some(piece) => out.push(piece),
+                None => return Ok(Progress::Done),
+            }
+        }
+        Ok(Progress::More)
+    }
+}
+
+/// A source that gives what an iterator does until it fails: see [`try_from_iter`].
+#[derive(Debug)]
+pub struct TryIterSource<I>(I);
+
+/// Streams the pieces that an iterator gives, and aborts the connection at its first error.
+pub fn try_from_iter<I, C>(pieces: I) -> TryIterSource<I::IntoIter>
+where
+    I: IntoIterator<Item = io::Result<C>>,
+    C: Into<Content<'static>>,
+{
+    TryIterSource(pieces.into_iter())
+}
+
+impl<I, C> BodySource for TryIterSource<I>
+where
+    I: Iterator<Item = io::Result<C>>,
+    C: Into<Content<'static>>,
+{
+    fn fill(&mut self, out: &mut Chunk<'_>) -> io::Result<Progress> {
+        while out.wanted() > 0 {
+            match self.0.next() {
+                Some(piece) => out.push(piece?),
+                None => return Ok(Progress::Done),
+            }
+        }
+        Ok(Progress::More)
+    }
+}
+
+/// A source that gives what a reader does: see [`from_reader`].
+#[derive(Debug)]
+pub struct ReadSource<R> {
+    reader: R,
+    length: Option<u64>,
+}
+
+/// Streams what a reader gives, to its end. It must not block: use a [channel](super::Response::channel) and a thread for
+/// one that does.
+///
+/// ```
+/// use monoloop::{Router, exchange::from_reader};
+/// use std::fs::File;
+///
+/// let mut app = Router::new(());
+/// app.get("/log", |_, _, res| {
+///     let file = File::open("/var/log/messages")?;
+///     let length = file.metadata()?.len();
+///     res.stream(from_reader(file).with_length(length))
+/// });
+/// ```
+pub const fn from_reader<R: Read>(reader: R) -> ReadSource<R> {
+    ReadSource { reader, length: None }
+}
+
+impl<R> ReadSource<R> {
+    /// Announces that there are `length` bytes; what the reader may have beyond that is not sent.
+    #[must_use]
+    pub fn with_length(self, length: u64) -> Self {
+        Self { length: Some(length), ..self }
+    }
+}
+
+impl<R: Read> BodySource for ReadSource<R> {
+    fn fill(&mut self, out: &mut Chunk<'_>) -> io::Result<Progress> {
+        if out.wanted() == 0 {
+            return Ok(Progress::More);
+        }
+        Ok(if out.read_from(&mut self.reader)? == 0 { Progress::Done } else { Progress::More })
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.length
+    }
+}

@@ -1,0 +1,106 @@
+use std::ops::{Deref, DerefMut};
+
+use crate::buffer::{OutputQueue, Pooled};
+use crate::exchange::{Address, CloseReason, Draft, Stream, Waited};
+use crate::http::{Method, Moment};
+
+/// What a connection owes: the bytes in the queue, and what an exchange that is not finished will put behind them.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    queue: OutputQueue,
+    pub(super) open: Option<Box<OpenExchange>>,
+}
+
+/// An exchange whose handler has returned and whose reply is not whole.
+#[derive(Debug)]
+pub(super) struct OpenExchange {
+    /// Where it can be reached.
+    pub(super) address: Address,
+    pub(super) reply: OpenReply,
+    /// When it began, for the observer.
+    pub(super) began: Moment,
+    pub(super) method: Option<Method>,
+    /// Since when nobody but the application has kept it waiting.
+    pub(super) since: Moment,
+    /// Why the connection ends with this reply, if it does.
+    pub(super) close: Option<CloseReason>,
+    /// The drain has begun, and the source was asked since.
+    pub(super) drained: bool,
+    /// Nothing was sent for the time of the source's heartbeat.
+    pub(super) silent: bool,
+}
+
+/// What is missing.
+#[derive(Debug)]
+pub(super) enum OpenReply {
+    /// All of it. It is awaited from another thread, or from the service when the content of the request is whole.
+    Awaited { draft: Draft, waited: Option<Waited> },
+    /// The rest of its content.
+    Streamed { stream: Stream, status: u16 },
+}
+
+impl Outgoing {
+    /// Nothing is owed and nothing will be.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.open.is_none()
+    }
+
+    /// An empty queue without memory of its own, with the open exchange of this one.
+    pub(super) fn without_memory(&mut self) -> Box<Self> {
+        debug_assert!(self.queue.is_empty());
+        Box::new(Self { queue: OutputQueue::default(), open: self.open.take() })
+    }
+
+    /// Whether it has no memory to write to.
+    pub(super) fn has_no_memory(&self) -> bool {
+        self.queue.footprint() == 0
+    }
+
+    /// The queue, and the open exchange that writes to it.
+    pub(super) fn parts(&mut self) -> (&mut OutputQueue, Option<&mut OpenExchange>) {
+        (&mut self.queue, self.open.as_deref_mut())
+    }
+}
+
+impl OpenExchange {
+    /// The source of the reply, if it has one.
+    pub(super) fn stream(&self) -> Option<&Stream> {
+        match &self.reply {
+            OpenReply::Streamed { stream, .. } => Some(stream),
+            OpenReply::Awaited { .. } => None,
+        }
+    }
+}
+
+impl Deref for Outgoing {
+    type Target = OutputQueue;
+
+    #[inline]
+    fn deref(&self) -> &OutputQueue {
+        &self.queue
+    }
+}
+
+impl DerefMut for Outgoing {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut OutputQueue {
+        &mut self.queue
+    }
+}
+
+impl Pooled for Outgoing {
+    #[inline]
+    fn reset(&mut self) {
+        self.queue.reset();
+        // Who waits for it learns that it has ended.
+        if self.open.is_some() {
+            self.open = None;
+        }
+    }
+
+    #[inline]
+    fn footprint(&self) -> usize {
+        self.queue.footprint()
+    }
+}

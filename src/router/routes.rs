@@ -1,0 +1,550 @@
+use std::fmt;
+use std::time::Duration;
+
+use super::Next;
+use super::path::Pattern;
+use super::tasks::{NewTimer, Timer, Timers};
+use super::trie::Trie;
+use crate::exchange::{BodySink, Duplex, Params, Protocol, Request, Response, Sent, Spans};
+use crate::http::{Method, MethodSet, Result, is_token};
+
+type Whole<S> = Box<dyn Fn(&mut S, &Request<'_>, Response<'_>) -> Result<Sent>>;
+type SinkFactory<S> = Box<dyn Fn(&mut S, &Request<'_>) -> Result<Box<dyn BodySink<S>>>>;
+type DuplexFactory<S> = Box<dyn Fn(&mut S, &Request<'_>, Response<'_>) -> Result<(Sent, Box<dyn Duplex<S>>)>>;
+type ProtocolFactory<S> =
+    Box<dyn for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, Box<dyn Protocol<S>>)>>;
+type Middleware<S> = Box<dyn for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r>>;
+
+/// A table of routes and middleware, to be used by a [`Router`] or mounted in another table.
+///
+/// A path is `/`-separated segments. `:name` stands for one segment that is not empty, `*name` (at the end) for the
+/// rest, empty or not. A literal segment is tried before `:name`, and that before `*name`. Segments of a request are
+/// percent-decoded once, after the path was split; a trailing slash makes another path.
+///
+/// ```
+/// use monoloop::{Router, router::Routes};
+///
+/// fn users() -> Routes<Vec<String>> {
+///     let mut users = Routes::<Vec<String>>::new();
+///     users.get("/", |names, _, res| res.text(names.join(", ")));
+///     users.get("/:index", |names, req, res| {
+///         let index: usize = req.param("index")?;
+///         match names.get(index) {
+///             Some(name) => res.text(name),
+///             None => Err(monoloop::Error::not_found("No such user")),
+///         }
+///     });
+///     users
+/// }
+///
+/// let mut app = Router::new(vec!["Alice".to_owned()]);
+/// app.mount("/users", users());
+/// assert_eq!(app.routes().map(|route| route.to_string()).collect::<Vec<_>>(), ["GET    /users", "GET    /users/:index"]);
+/// ```
+pub struct Routes<S> {
+    endpoints: Vec<Endpoint<S>>,
+    trie: Trie,
+    pub(super) middleware: Vec<Scoped<S>>,
+    /// Registered routes in the order of registration, for [`routes`](Self::routes).
+    listed: Vec<(Verb, usize)>,
+    /// All methods that any route answers: for `OPTIONS *`.
+    pub(super) allowed: MethodSet,
+    pub(super) timers: Timers<S>,
+}
+
+/// A path and what answers it, method by method.
+pub(super) struct Endpoint<S> {
+    pattern: Pattern,
+    handlers: Vec<Handler<S>>,
+    /// Which of the handlers answers each method; [`NO_HANDLER`] if none does.
+    by_method: [u8; Method::ALL.len()],
+    upgrades: Vec<Upgrade<S>>,
+}
+
+/// What answers a method.
+pub(super) struct Handler<S> {
+    verb: Verb,
+    pub(super) kind: Kind<S>,
+    /// Most content in bytes, if it is not the server's limit.
+    pub(super) max_content: Option<u64>,
+}
+
+/// How it takes the content.
+pub(super) enum Kind<S> {
+    /// As a whole.
+    Whole(Whole<S>),
+    /// Piece by piece, and replies then.
+    Sink(SinkFactory<S>),
+    /// Piece by piece, and the reply begins before.
+    Duplex(DuplexFactory<S>),
+}
+
+/// Another protocol that can be had at a path.
+pub(super) struct Upgrade<S> {
+    pub(super) protocol: Box<str>,
+    pub(super) factory: ProtocolFactory<S>,
+}
+
+const NO_HANDLER: u8 = u8::MAX;
+
+/// What a route is registered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    One(Method),
+    Any,
+    Upgrade,
+}
+
+/// A middleware and the part of the paths that it sees.
+pub(super) struct Scoped<S> {
+    pub(super) scope: Pattern,
+    pub(super) middleware: Middleware<S>,
+}
+
+/// A registered route; `Display` pads the method so that a list of them lines up.
+///
+/// ```
+/// let mut app = monoloop::Router::new(());
+/// app.any("/x", |_, _, res| res.empty());
+/// let route = app.routes().next().unwrap();
+/// assert_eq!((route.method(), route.path(), route.to_string()), (None, "/x", "ANY    /x".to_owned()));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route<'a> {
+    verb: Verb,
+    path: &'a str,
+}
+
+impl<'a> Route<'a> {
+    /// The method; `None` if the route takes any.
+    pub const fn method(&self) -> Option<Method> {
+        match self.verb {
+            Verb::One(method) => Some(method),
+            Verb::Any => None,
+            Verb::Upgrade => Some(Method::Get),
+        }
+    }
+
+    /// Whether it leads to another protocol.
+    pub const fn is_upgrade(&self) -> bool {
+        matches!(self.verb, Verb::Upgrade)
+    }
+
+    /// The path as it was registered, with its mount prefix.
+    pub const fn path(&self) -> &'a str {
+        self.path
+    }
+}
+
+impl fmt::Display for Route<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<6} {}", self.method().map_or("ANY", Method::as_str), self.path)?;
+        if self.is_upgrade() { f.write_str(" (upgrade)") } else { Ok(()) }
+    }
+}
+
+/// One method of [`Routes`] per HTTP method. The bound on the closure stands right there: behind a trait with a blanket
+/// implementation, the lifetimes of closures would not infer.
+macro_rules! registration {
+    ($($(#[$doc:meta])* $name:ident $verb:expr;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// Write the closure in place, or use a `fn`: one that was stored in a `let` does not infer.
+        ///
+        /// # Panics
+        /// If the path is malformed, or has a route for this method already.
+        pub fn $name(
+            &mut self,
+            path: &str,
+            handler: impl Fn(&mut S, &Request<'_>, Response<'_>) -> Result<Sent> + 'static,
+        ) -> Registered<'_, S> {
+            self.add(Pattern::parse(path), Handler::new($verb, Kind::Whole(Box::new(handler))))
+        }
+    )*};
+}
+
+/// A route that was just registered, to be adjusted.
+///
+/// ```
+/// let mut app = monoloop::Router::new(());
+/// app.put("/pictures/:name", |_, req, res| res.text(req.body().len().to_string())).max_content(20 << 20);
+/// ```
+pub struct Registered<'a, S>(&'a mut Handler<S>);
+
+impl<S> Registered<'_, S> {
+    /// Sets the most content that a request may have here, in bytes; above it 413. Without it,
+    /// [`Config::max_content`](crate::Config::max_content) holds where content is buffered, and nothing where it is taken
+    /// piece by piece.
+    pub fn max_content(self, bytes: u64) -> Self {
+        self.0.max_content = Some(bytes);
+        self
+    }
+}
+
+impl<S> fmt::Debug for Registered<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Registered({:?})", self.0.verb)
+    }
+}
+
+impl<S> Routes<S> {
+    /// An empty table.
+    pub fn new() -> Self {
+        Self {
+            endpoints: Vec::new(),
+            trie: Trie::default(),
+            middleware: Vec::new(),
+            listed: Vec::new(),
+            allowed: MethodSet::EMPTY.with(Method::Options),
+            timers: Timers::new(),
+        }
+    }
+
+    registration! {
+        /// Adds a handler for GET, and for HEAD unless the path has one of its own.
+        get Verb::One(Method::Get);
+        /// Adds a handler for HEAD, in place of the one for GET.
+        head Verb::One(Method::Head);
+        /// Adds a handler for POST.
+        post Verb::One(Method::Post);
+        /// Adds a handler for PUT.
+        put Verb::One(Method::Put);
+        /// Adds a handler for PATCH.
+        patch Verb::One(Method::Patch);
+        /// Adds a handler for DELETE.
+        delete Verb::One(Method::Delete);
+        /// Adds a handler for OPTIONS, in place of the automatic answer.
+        options Verb::One(Method::Options);
+        /// Adds a handler for every method that has none of its own, but for TRACE.
+        any Verb::Any;
+    }
+
+    /// Adds a route whose content is taken piece by piece, as it comes, however much it is: `factory` sees the head and
+    /// makes a [`BodySink`], which gives the reply when the content has ended. An error of the factory refuses the request
+    /// before any content is read; a client that [expects](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1) `100
+    /// Continue` gets it only if there is none.
+    ///
+    /// # Panics
+    /// As [`get`](Self::get).
+    pub fn sink<T: BodySink<S> + 'static>(
+        &mut self,
+        method: Method,
+        path: &str,
+        factory: impl Fn(&mut S, &Request<'_>) -> Result<T> + 'static,
+    ) -> Registered<'_, S> {
+        let boxed = move |state: &mut S, request: &Request<'_>| -> Result<Box<dyn BodySink<S>>> {
+            Ok(Box::new(factory(state, request)?))
+        };
+        self.add(Pattern::parse(path), Handler::new(Verb::One(method), Kind::Sink(Box::new(boxed))))
+    }
+
+    /// Adds a route whose reply begins at the head of the request, while its content is still to come piece by piece:
+    /// `factory` gives the reply (mostly by [`channel`](Response::channel), [`defer`](Response::defer) or
+    /// [`stream`](Response::stream)) and makes the [`Duplex`] that takes the content.
+    ///
+    /// ```
+    /// use monoloop::exchange::{BodySender, Duplex, Intake, SendError, Trailers};
+    /// use monoloop::{Error, Method, Result, Router};
+    ///
+    /// /// Sends back what comes, as it comes.
+    /// struct Echo(BodySender);
+    ///
+    /// impl<S> Duplex<S> for Echo {
+    ///     fn data(&mut self, _: &mut S, piece: &[u8], intake: &mut Intake<'_>) -> Result<()> {
+    ///         self.0.send(piece.to_vec())?;
+    ///         if self.0.is_full() {
+    ///             let resumer = intake.pause();            // the client waits until its echo has left
+    ///             self.0.on_room(move || resumer.resume());
+    ///         }
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn end(self: Box<Self>, _: &mut S, _: Trailers<'_>) -> Result<()> {
+    ///         self.0.finish();
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let mut app = Router::new(());
+    /// app.duplex(Method::Post, "/echo", |_, _, res| {
+    ///     let (sent, sender) = res.channel()?;
+    ///     Ok((sent, Echo(sender)))
+    /// });
+    /// ```
+    ///
+    /// # Panics
+    /// As [`get`](Self::get).
+    pub fn duplex<T: Duplex<S> + 'static>(
+        &mut self,
+        method: Method,
+        path: &str,
+        factory: impl Fn(&mut S, &Request<'_>, Response<'_>) -> Result<(Sent, T)> + 'static,
+    ) -> Registered<'_, S> {
+        let boxed =
+            move |state: &mut S, request: &Request<'_>, response: Response<'_>| -> Result<(Sent, Box<dyn Duplex<S>>)> {
+                let (sent, duplex) = factory(state, request, response)?;
+                Ok((sent, Box::new(duplex)))
+            };
+        self.add(Pattern::parse(path), Handler::new(Verb::One(method), Kind::Duplex(Box::new(boxed))))
+    }
+
+    /// Adds a route at which a client can go over to another protocol (RFC 9110 §7.8): one that offers `protocol` by
+    /// `Upgrade` and `Connection: upgrade` gets a 101, if `factory` makes a [`Protocol`]; its error refuses, and HTTP goes
+    /// on. It gives the response back, with field lines for the 101 if there are any.
+    ///
+    /// A GET that offers nothing is answered by the handler for GET, if there is one here, or else by 426. A request with
+    /// content, or of HTTP/1.0, is no offer.
+    ///
+    /// # Panics
+    /// As [`get`](Self::get), and if `protocol` is not the name of one.
+    pub fn upgrade<T: Protocol<S> + 'static>(
+        &mut self,
+        path: &str,
+        protocol: &str,
+        factory: impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, T)> + 'static,
+    ) {
+        assert!(protocol.split('/').all(|part| is_token(part.as_bytes())), "not the name of a protocol: {protocol:?}");
+        let boxed = BoxedFactory(factory);
+        self.add_upgrade(Pattern::parse(path), Upgrade { protocol: protocol.into(), factory: boxed.into_boxed() });
+    }
+
+    /// Has `task` called with the state once, `delay` after the server has started. It must not block.
+    pub fn after(&mut self, delay: Duration, task: impl FnOnce(&mut S) + 'static) -> Timer {
+        let timer = Timer::default();
+        self.timers.add(NewTimer::once(delay, Box::new(task), &timer));
+        timer
+    }
+
+    /// Has `task` called with the state again and again, the first time `period` (at least a millisecond) after the server
+    /// has started. It must not block. Where the loop is late, calls are left out, not made up for.
+    ///
+    /// ```
+    /// use monoloop::Router;
+    /// use std::time::Duration;
+    ///
+    /// let mut app = Router::new(0_u64);
+    /// app.every(Duration::from_secs(60), |visits| println!("{visits} visits so far"));
+    /// ```
+    pub fn every(&mut self, period: Duration, task: impl FnMut(&mut S) + 'static) -> Timer {
+        let timer = Timer::default();
+        self.timers.add(NewTimer::every(period, Box::new(task), &timer));
+        timer
+    }
+
+    /// Adds a middleware. It sees every request below this table, also those that no route answers, in the order in
+    /// which middleware was added; the parameters of the route are known.
+    ///
+    /// Header fields that it sets are kept on error replies too.
+    ///
+    /// ```
+    /// use monoloop::Router;
+    /// use std::ops::ControlFlow;
+    ///
+    /// let mut app = Router::new(0_u64);
+    /// app.with(|visits, req, res| {
+    ///     *visits += 1;
+    ///     match req.header("authorization") {
+    ///         Some(_) => ControlFlow::Continue(res.header("X-Visits", visits.to_string())),
+    ///         None => ControlFlow::Break(Err(monoloop::Error::new(401, "Who are you?"))),
+    ///     }
+    /// });
+    /// ```
+    pub fn with(&mut self, middleware: impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r> + 'static) {
+        self.middleware.push(Scoped { scope: Pattern::root(), middleware: Box::new(middleware) });
+    }
+
+    /// Adds everything of `part` below `prefix`: its routes, and its middleware for all paths there.
+    ///
+    /// The route `/` of the part answers at the prefix itself.
+    ///
+    /// # Panics
+    /// If the prefix is malformed or ends in `*rest`, or if one of the routes is there already.
+    pub fn mount(&mut self, prefix: &str, part: impl Mount<S>) {
+        part.mount_at(prefix, self);
+    }
+
+    /// The registered routes, in the order of registration.
+    pub fn routes(&self) -> impl Iterator<Item = Route<'_>> {
+        self.listed.iter().map(|&(verb, endpoint)| Route { verb, path: self.endpoints[endpoint].pattern.as_str() })
+    }
+
+    /// The endpoint that answers a request, and the request with the parameters of that route.
+    #[inline(always)]
+    pub(super) fn locate<'a>(
+        &'a self,
+        request: Request<'a>,
+        spans: &'a mut Spans,
+    ) -> (Option<&'a Endpoint<S>>, Request<'a>) {
+        let Some(index) = self.trie.find(request.raw_path(), spans) else { return (None, request) };
+        let endpoint = &self.endpoints[index];
+        (Some(endpoint), request.with_params(Params { names: endpoint.pattern.names(), spans }))
+    }
+
+    fn add(&mut self, pattern: Pattern, handler: Handler<S>) -> Registered<'_, S> {
+        let index = self.endpoint(pattern);
+        let endpoint = &mut self.endpoints[index];
+        let (path, verb) = (endpoint.pattern.as_str(), handler.verb);
+        assert!(endpoint.handlers.iter().all(|known| known.verb != verb), "{path} has a route for {verb:?} already");
+        endpoint.handlers.push(handler);
+        endpoint.by_method = Method::ALL.map(|method| endpoint.find(method).map_or(NO_HANDLER, |at| at as u8));
+        self.listed.push((verb, index));
+        self.allowed = self.allowed.union(endpoint.allowed());
+        Registered(endpoint.handlers.last_mut().expect("it was just pushed"))
+    }
+
+    fn add_upgrade(&mut self, pattern: Pattern, upgrade: Upgrade<S>) {
+        let index = self.endpoint(pattern);
+        let endpoint = &mut self.endpoints[index];
+        let (path, protocol) = (endpoint.pattern.as_str(), &upgrade.protocol);
+        let known = endpoint.upgrades.iter().any(|known| known.protocol.eq_ignore_ascii_case(protocol));
+        assert!(!known, "{path} can be upgraded to {protocol} already");
+        endpoint.upgrades.push(upgrade);
+        self.listed.push((Verb::Upgrade, index));
+        self.allowed = self.allowed.union(endpoint.allowed());
+    }
+
+    /// The endpoint with this path; a new one if there is none.
+    fn endpoint(&mut self, pattern: Pattern) -> usize {
+        let index = self.trie.insert(&pattern, self.endpoints.len());
+        if index == self.endpoints.len() {
+            let by_method = [NO_HANDLER; Method::ALL.len()];
+            self.endpoints.push(Endpoint { pattern, handlers: Vec::new(), by_method, upgrades: Vec::new() });
+        } else if self.endpoints[index].pattern.names() != pattern.names() {
+            let known = self.endpoints[index].pattern.as_str();
+            panic!("{} and {known} are one path with two sets of parameter names", pattern.as_str());
+        }
+        index
+    }
+}
+
+/// Boxes what the factory of an upgrade makes.
+struct BoxedFactory<F>(F);
+
+impl<F> BoxedFactory<F> {
+    fn into_boxed<S, T: Protocol<S> + 'static>(self) -> ProtocolFactory<S>
+    where
+        F: for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, T)> + 'static,
+    {
+        fn call<'r, S, T: Protocol<S> + 'static>(
+            made: Result<(Response<'r>, T)>,
+        ) -> Result<(Response<'r>, Box<dyn Protocol<S>>)> {
+            made.map(|(response, protocol)| (response, Box::new(protocol) as Box<dyn Protocol<S>>))
+        }
+        Box::new(move |state, request, response| call((self.0)(state, request, response)))
+    }
+}
+
+impl<S> Default for Routes<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S> fmt::Debug for Routes<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.routes()).finish()
+    }
+}
+
+/// What can be mounted in a table of routes.
+///
+/// ```
+/// use monoloop::{Router, router::{Mount, Routes}};
+///
+/// struct Health;
+///
+/// impl<S: 'static> Mount<S> for Health {
+///     fn mount_at(self, prefix: &str, routes: &mut Routes<S>) {
+///         routes.get(&format!("{prefix}/live"), |_, _, res| res.text("alive"));
+///     }
+/// }
+///
+/// let mut app = Router::new(());
+/// app.mount("/health", Health);
+/// assert_eq!(app.routes().next().unwrap().path(), "/health/live");
+/// ```
+pub trait Mount<S> {
+    /// Adds everything of this part to `routes`, below `prefix`.
+    fn mount_at(self, prefix: &str, routes: &mut Routes<S>);
+}
+
+impl<S> Mount<S> for Routes<S> {
+    fn mount_at(mut self, prefix: &str, routes: &mut Routes<S>) {
+        let prefix = Pattern::parse(prefix);
+        let mut parts: Vec<_> = self
+            .endpoints
+            .into_iter()
+            .map(|endpoint| (prefix.join(&endpoint.pattern), endpoint.handlers, endpoint.upgrades.into_iter()))
+            .collect();
+        // In the order in which they were registered.
+        for (verb, endpoint) in self.listed {
+            let (pattern, handlers, upgrades) = &mut parts[endpoint];
+            if verb == Verb::Upgrade {
+                upgrades.next().into_iter().for_each(|upgrade| routes.add_upgrade(pattern.clone(), upgrade));
+            } else {
+                let at = handlers.iter().position(|known| known.verb == verb).expect("a listed route has a handler");
+                routes.add(pattern.clone(), handlers.remove(at));
+            }
+        }
+        routes.timers.append(&mut self.timers);
+        for Scoped { scope, middleware } in self.middleware {
+            routes.middleware.push(Scoped { scope: prefix.join(&scope), middleware });
+        }
+    }
+}
+
+impl<S> Handler<S> {
+    fn new(verb: Verb, kind: Kind<S>) -> Self {
+        Self { verb, kind, max_content: None }
+    }
+}
+
+impl<S> Endpoint<S> {
+    /// The handler for `method`.
+    #[inline]
+    pub(super) fn handler(&self, method: Method) -> Option<&Handler<S>> {
+        self.handlers.get(usize::from(self.by_method[method as usize]))
+    }
+
+    /// Where the handler for `method` stands: its own, for HEAD that of GET, else the one for any.
+    fn find(&self, method: Method) -> Option<usize> {
+        let find = |verb| self.handlers.iter().position(|known| known.verb == verb);
+        match (find(Verb::One(method)), method) {
+            (_, Method::Trace) => None,
+            (Some(at), _) => Some(at),
+            (None, Method::Head) => find(Verb::One(Method::Get)).or_else(|| find(Verb::Any)),
+            (None, _) => find(Verb::Any),
+        }
+    }
+
+    /// The methods that are answered: for `Allow`.
+    pub(super) fn allowed(&self) -> MethodSet {
+        let mut allowed = MethodSet::EMPTY.with(Method::Options);
+        for method in Method::ALL {
+            if self.handler(method).is_some() || (method == Method::Get && !self.upgrades.is_empty()) {
+                allowed = allowed.with(method);
+            }
+        }
+        allowed
+    }
+
+    /// The protocol that the client offers and that can be had here: the first one that was registered.
+    pub(super) fn offered(&self, request: &Request<'_>) -> Option<&Upgrade<S>> {
+        self.upgrades.iter().find(|upgrade| {
+            let offers = request.headers().all("upgrade").flat_map(|value| value.split(|&byte| byte == b','));
+            offers.map(<[u8]>::trim_ascii).any(|offer| is_named(offer, &upgrade.protocol))
+        })
+    }
+
+    /// The protocols that can be had here, as a list.
+    pub(super) fn protocols(&self) -> Option<String> {
+        let names: Vec<&str> = self.upgrades.iter().map(|upgrade| &*upgrade.protocol).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+}
+
+/// Whether an offer is for a protocol: by its name and version, or by its name if the version does not matter.
+fn is_named(offer: &[u8], protocol: &str) -> bool {
+    let name = offer.split(|&byte| byte == b'/').next().unwrap_or_default();
+    offer.eq_ignore_ascii_case(protocol.as_bytes()) || name.eq_ignore_ascii_case(protocol.as_bytes())
+}

@@ -1,0 +1,198 @@
+//! The router as the loop sees it: what it does with a request, its content, and another protocol.
+
+use std::io;
+use std::ops::ControlFlow;
+
+use super::live::One;
+use super::routes::{Endpoint, Kind, Scoped};
+use super::{Next, Router};
+use crate::exchange::{
+    Abort, Admission, CloseReason, Intake, LiveKey, Output, ProtocolEvent, Request, Response, Sent, Service, Spans,
+    Trailers,
+};
+use crate::http::{Error, Method, MethodSet, Moment, Result};
+
+impl<S> Router<S> {
+    /// Answers where no handler does.
+    #[cold]
+    fn answer_without_handler(
+        &self,
+        endpoint: Option<&Endpoint<S>>,
+        request: &Request<'_>,
+        response: Response<'_>,
+    ) -> Result<Sent> {
+        let allowed = match endpoint {
+            Some(endpoint) => endpoint.allowed(),
+            None if request.raw_path() == b"*" => self.routes.allowed,
+            None if request.method() == Method::Trace => MethodSet::EMPTY.with(Method::Options),
+            None => return Err(Error::not_found("Not found")),
+        };
+        if let (Method::Get | Method::Head, Some(protocols)) =
+            (request.method(), endpoint.and_then(Endpoint::protocols))
+        {
+            let error = Error::new(426, "This is to be had by another protocol");
+            return Err(error.with_header("Upgrade", protocols).with_header("Connection", "upgrade"));
+        }
+        match request.method() {
+            Method::Options => response.status(204).header("Allow", allowed.to_string()).empty(),
+            _ => Err(Error::new(405, "Method not allowed").with_header("Allow", allowed.to_string())),
+        }
+    }
+}
+
+impl<S> Service for Router<S> {
+    /// Content is worth waiting for only if a handler will see it.
+    fn admit(&mut self, request: &Request<'_>) -> Admission {
+        let mut spans = Spans::default();
+        let (Some(endpoint), _) = self.routes.locate(*request, &mut spans) else { return Admission::Now };
+        if endpoint.offered(request).is_some() {
+            return Admission::Upgrade;
+        }
+        match endpoint.handler(request.method()) {
+            None => Admission::Now,
+            Some(handler) => match (&handler.kind, handler.max_content) {
+                (Kind::Whole(_), None) => Admission::Buffer,
+                (Kind::Whole(_), Some(max)) => Admission::BufferUpTo(max),
+                (Kind::Sink(_) | Kind::Duplex(_), max) => Admission::Stream(max.unwrap_or(u64::MAX)),
+            },
+        }
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent> {
+        let mut spans = Spans::default();
+        let (endpoint, request) = self.routes.locate(request, &mut spans);
+        let response = match run_middleware(&self.routes.middleware, &mut self.state, &request, response) {
+            ControlFlow::Continue(response) => response,
+            ControlFlow::Break(answered) => return answered,
+        };
+        match endpoint.and_then(|endpoint| endpoint.handler(request.method())) {
+            Some(handler) => match &handler.kind {
+                Kind::Whole(call) => call(&mut self.state, &request, response),
+                kind => call_without_content(kind, &mut self.state, &request, response),
+            },
+            None => self.answer_without_handler(endpoint, &request, response),
+        }
+    }
+
+    fn refuse(&mut self, request: Request<'_>, error: Error, response: Response<'_>) -> Result<Sent> {
+        let mut spans = Spans::default();
+        let (_, request) = self.routes.locate(request, &mut spans);
+        match run_middleware(&self.routes.middleware, &mut self.state, &request, response) {
+            ControlFlow::Continue(_) => Err(error),
+            ControlFlow::Break(answered) => answered.and(Err(error)),
+        }
+    }
+
+    fn render(&mut self, error: &Error, response: Response<'_>) -> Result<Sent> {
+        match &self.renderer {
+            Some(renderer) => renderer(error, response),
+            None => crate::exchange::render_json(error, response),
+        }
+    }
+
+    fn open(&mut self, request: Request<'_>, response: Response<'_>) -> Result<(Sent, Option<LiveKey>)> {
+        let mut spans = Spans::default();
+        let (endpoint, request) = self.routes.locate(request, &mut spans);
+        let response = match run_middleware(&self.routes.middleware, &mut self.state, &request, response) {
+            ControlFlow::Continue(response) => response,
+            ControlFlow::Break(answered) => return Ok((answered?, None)),
+        };
+        let (sent, one) = match endpoint.and_then(|endpoint| endpoint.handler(request.method())).map(|it| &it.kind) {
+            Some(Kind::Sink(factory)) => {
+                let sink = factory(&mut self.state, &request)?;
+                (response.later(), One::Sink(sink))
+            }
+            Some(Kind::Duplex(factory)) => {
+                let (sent, duplex) = factory(&mut self.state, &request, response)?;
+                (sent, One::Duplex(duplex))
+            }
+            _ => return Err(Error::internal("a route was admitted that takes no content piece by piece")),
+        };
+        Ok((sent, Some(self.live.keep(one))))
+    }
+
+    fn content(&mut self, sink: LiveKey, piece: &[u8], intake: &mut Intake<'_>) -> Result<()> {
+        self.live.content(&mut self.state, sink, piece, intake)
+    }
+
+    fn content_end(
+        &mut self,
+        sink: LiveKey,
+        trailers: Trailers<'_>,
+        response: Option<Response<'_>>,
+    ) -> Result<Option<Sent>> {
+        self.live.content_end(&mut self.state, sink, trailers, response)
+    }
+
+    fn content_abort(&mut self, sink: LiveKey, why: Abort) {
+        self.live.content_abort(&mut self.state, sink, why);
+    }
+
+    fn upgrade(&mut self, request: Request<'_>, response: Response<'_>) -> Result<(Sent, Option<LiveKey>)> {
+        let mut spans = Spans::default();
+        let (endpoint, request) = self.routes.locate(request, &mut spans);
+        let response = match run_middleware(&self.routes.middleware, &mut self.state, &request, response) {
+            ControlFlow::Continue(response) => response,
+            ControlFlow::Break(answered) => return Ok((answered?, None)),
+        };
+        let Some(upgrade) = endpoint.and_then(|endpoint| endpoint.offered(&request)) else {
+            return Err(Error::internal("a route was admitted that leads to no other protocol"));
+        };
+        let (response, protocol) = (upgrade.factory)(&mut self.state, &request, response)?;
+        let sent = response.switch(&upgrade.protocol)?;
+        Ok((sent, Some(self.live.keep(One::Protocol(protocol)))))
+    }
+
+    fn protocol(&mut self, protocol: LiveKey, event: ProtocolEvent<'_>, out: &mut Output<'_>) -> io::Result<usize> {
+        self.live.protocol(&mut self.state, protocol, event, out)
+    }
+
+    fn protocol_closed(&mut self, protocol: LiveKey, why: CloseReason) {
+        self.live.protocol_closed(&mut self.state, protocol, why);
+    }
+
+    fn run_posted(&mut self, now: Moment) -> bool {
+        self.tasks.run(&mut self.state, &mut self.routes.timers, now)
+    }
+
+    fn run_timers(&mut self, now: Moment) -> Option<Moment> {
+        self.routes.timers.run(&mut self.state, now)
+    }
+}
+
+/// Calls a route that would take content piece by piece for a request that has none.
+#[cold]
+fn call_without_content<S>(
+    kind: &Kind<S>,
+    state: &mut S,
+    request: &Request<'_>,
+    response: Response<'_>,
+) -> Result<Sent> {
+    match kind {
+        Kind::Whole(call) => call(state, request, response),
+        Kind::Sink(factory) => factory(state, request)?.end(state, Trailers::default(), response),
+        Kind::Duplex(factory) => {
+            let (sent, duplex) = factory(state, request, response)?;
+            duplex.end(state, Trailers::default())?;
+            Ok(sent)
+        }
+    }
+}
+
+/// Passes the response through the middleware of the request's path.
+#[inline(always)]
+fn run_middleware<'r, S>(
+    middleware: &[Scoped<S>],
+    state: &mut S,
+    request: &Request<'_>,
+    mut response: Response<'r>,
+) -> Next<'r> {
+    for Scoped { scope, middleware } in middleware {
+        if scope.covers(request.raw_path()) {
+            response = middleware(state, request, response)?;
+            response.keep();
+        }
+    }
+    ControlFlow::Continue(response)
+}

@@ -1,0 +1,316 @@
+//! Work that no request asks for: what other threads post, and timers. All of it runs on the loop's thread, with the
+//! state.
+
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, VecDeque};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering as Memory};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::exchange::{dispose, guard};
+use crate::http::Moment;
+use crate::limits::{POSTED_BUDGET, TIMER_BUDGET};
+
+type Task<S> = Box<dyn FnOnce(&mut S) + Send>;
+type Repeated<S> = Box<dyn FnMut(&mut S) + Send>;
+type LocalTask<S> = Box<dyn FnOnce(&mut S)>;
+type LocalRepeated<S> = Box<dyn FnMut(&mut S)>;
+
+/// A timer that can be cancelled: see [`Routes::every`](super::Routes::every) and [`Routes::after`](super::Routes::after).
+///
+/// Dropping it changes nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Timer(Arc<AtomicBool>);
+
+impl Timer {
+    /// From now on it is not called any more; from another thread, a call that has begun goes on.
+    pub fn cancel(&self) {
+        self.0.store(true, Memory::Release);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.0.load(Memory::Acquire)
+    }
+}
+
+/// What other threads have posted for the state, and not seen done yet.
+pub(crate) struct Tasks<S> {
+    posted: Mutex<VecDeque<Posted<S>>>,
+}
+
+enum Posted<S> {
+    Task(Task<S>),
+    After(Duration, Task<S>, Timer),
+    Every(Duration, Repeated<S>, Timer),
+}
+
+/// A timer whose time has not begun.
+pub(super) struct NewTimer<S> {
+    delay: Duration,
+    what: What<S>,
+    timer: Timer,
+}
+
+enum What<S> {
+    Once(LocalTask<S>),
+    Every(Duration, LocalRepeated<S>),
+}
+
+impl<S> Tasks<S> {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { posted: Mutex::default() })
+    }
+
+    pub(crate) fn post(&self, task: Task<S>) {
+        self.push(Posted::Task(task));
+    }
+
+    pub(crate) fn after(&self, delay: Duration, task: Task<S>) -> Timer {
+        let timer = Timer::default();
+        self.push(Posted::After(delay, task, timer.clone()));
+        timer
+    }
+
+    pub(crate) fn every(&self, period: Duration, task: Repeated<S>) -> Timer {
+        let timer = Timer::default();
+        self.push(Posted::Every(period, task, timer.clone()));
+        timer
+    }
+
+    fn push(&self, posted: Posted<S>) {
+        self.posted.lock().unwrap_or_else(PoisonError::into_inner).push_back(posted);
+    }
+
+    fn pop(&self) -> Option<Posted<S>> {
+        self.posted.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.posted.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Does some of what was posted; tells whether there is more.
+    pub(super) fn run(&self, state: &mut S, timers: &mut Timers<S>, now: Moment) -> bool {
+        for _ in 0..POSTED_BUDGET {
+            match self.pop() {
+                None => return false,
+                Some(Posted::After(delay, task, timer)) => timers.begin(NewTimer::once(delay, task, &timer), now),
+                Some(Posted::Every(period, task, timer)) => timers.begin(NewTimer::every(period, task, &timer), now),
+                Some(Posted::Task(task)) => {
+                    if let Err(panic) = guard(|| task(state)) {
+                        log::error!("a posted task {panic}");
+                    }
+                }
+            }
+        }
+        !self.is_empty()
+    }
+}
+
+impl<S> NewTimer<S> {
+    pub(super) fn once(delay: Duration, task: LocalTask<S>, timer: &Timer) -> Self {
+        Self { delay, what: What::Once(task), timer: timer.clone() }
+    }
+
+    pub(super) fn every(period: Duration, task: LocalRepeated<S>, timer: &Timer) -> Self {
+        // A period of zero would leave no time for anything else.
+        let period = period.max(Duration::from_millis(1));
+        Self { delay: period, what: What::Every(period, task), timer: timer.clone() }
+    }
+}
+
+/// The timers of an application. They are few, so a heap does.
+pub(super) struct Timers<S> {
+    /// Set before the loop has told the time.
+    new: Vec<NewTimer<S>>,
+    running: BinaryHeap<Running<S>>,
+    next_number: u64,
+}
+
+struct Running<S> {
+    due: Moment,
+    /// Those that are due together are called in the order in which they were set.
+    number: u64,
+    what: What<S>,
+    timer: Timer,
+}
+
+impl<S> Timers<S> {
+    pub(super) const fn new() -> Self {
+        Self { new: Vec::new(), running: BinaryHeap::new(), next_number: 0 }
+    }
+
+    /// Sets a timer; its time begins when the loop next looks.
+    pub(super) fn add(&mut self, new: NewTimer<S>) {
+        self.new.push(new);
+    }
+
+    /// Takes over the timers of a part that is mounted.
+    pub(super) fn append(&mut self, part: &mut Self) {
+        self.new.append(&mut part.new);
+    }
+
+    fn begin(&mut self, new: NewTimer<S>, now: Moment) {
+        let NewTimer { delay, what, timer } = new;
+        self.push(now + delay, what, timer);
+    }
+
+    fn push(&mut self, due: Moment, what: What<S>, timer: Timer) {
+        self.running.push(Running { due, number: self.next_number, what, timer });
+        self.next_number += 1;
+    }
+
+    /// Calls some of what is due; tells when the next one is.
+    pub(super) fn run(&mut self, state: &mut S, now: Moment) -> Option<Moment> {
+        for new in std::mem::take(&mut self.new) {
+            self.begin(new, now);
+        }
+        for _ in 0..TIMER_BUDGET {
+            if self.running.peek().is_none_or(|next| next.due > now) {
+                break;
+            }
+            let Some(Running { due, what, timer, .. }) = self.running.pop() else { break };
+            if timer.is_cancelled() {
+                dispose(what);
+                continue;
+            }
+            match what {
+                What::Once(task) => call(|| task(state)),
+                What::Every(period, mut task) => {
+                    call(|| task(state));
+                    // It keeps its beat; beats that were missed are left out.
+                    let missed = now.since(due).as_nanos() / period.as_nanos();
+                    let missed = u32::try_from(missed).unwrap_or(u32::MAX);
+                    let next = due + period.saturating_mul(missed) + period;
+                    self.push(next, What::Every(period, task), timer);
+                }
+            }
+        }
+        self.running.peek().map(|next| next.due)
+    }
+}
+
+fn call(task: impl FnOnce()) {
+    if let Err(panic) = guard(task) {
+        log::error!("a timer {panic}");
+    }
+}
+
+impl<S> fmt::Debug for Timers<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Timers({})", self.new.len() + self.running.len())
+    }
+}
+
+// The heap gives the greatest: the one that is due first, and of those the one that was set first.
+impl<S> Ord for Running<S> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.due, other.number).cmp(&(self.due, self.number))
+    }
+}
+
+impl<S> PartialOrd for Running<S> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<S> PartialEq for Running<S> {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl<S> Eq for Running<S> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Moment {
+        Moment::from_nanos(millis * 1_000_000)
+    }
+
+    fn note(text: &'static str) -> impl FnMut(&mut Vec<&'static str>) + Send {
+        move |notes| notes.push(text)
+    }
+
+    #[test]
+    fn timers_are_called_when_they_are_due_and_in_the_order_in_which_they_were_set() {
+        let (mut timers, mut notes) = (Timers::new(), Vec::new());
+        let timer = Timer::default();
+        timers.add(NewTimer::once(Duration::from_millis(20), Box::new(note("late")), &timer));
+        timers.add(NewTimer::once(Duration::from_millis(10), Box::new(note("a")), &timer));
+        timers.add(NewTimer::once(Duration::from_millis(10), Box::new(note("b")), &timer));
+        assert_eq!(timers.run(&mut notes, at(100)), Some(at(110)), "their time begins at the first look");
+        assert_eq!(timers.run(&mut notes, at(109)), Some(at(110)));
+        assert!(notes.is_empty());
+        assert_eq!(timers.run(&mut notes, at(110)), Some(at(120)));
+        assert_eq!(notes, ["a", "b"]);
+        assert_eq!(timers.run(&mut notes, at(1_000)), None);
+        assert_eq!(notes, ["a", "b", "late"]);
+    }
+
+    #[test]
+    fn a_repeated_timer_keeps_its_beat_and_leaves_out_what_it_missed() {
+        let (mut timers, mut notes) = (Timers::new(), Vec::new());
+        let timer = Timer::default();
+        timers.add(NewTimer::every(Duration::from_millis(10), Box::new(note("tick")), &timer));
+        assert_eq!(timers.run(&mut notes, at(0)), Some(at(10)));
+        assert_eq!(timers.run(&mut notes, at(13)), Some(at(20)));
+        assert_eq!(timers.run(&mut notes, at(57)), Some(at(60)));
+        assert_eq!(notes.len(), 2);
+        timer.cancel();
+        assert_eq!(timers.run(&mut notes, at(60)), None);
+        assert_eq!(notes.len(), 2);
+    }
+
+    #[test]
+    fn a_timer_that_panics_is_called_again() {
+        let (mut timers, mut count) = (Timers::new(), 0);
+        let task = |count: &mut u32| {
+            *count += 1;
+            std::panic::resume_unwind(Box::new("as asked"));
+        };
+        timers.add(NewTimer::every(Duration::ZERO, Box::new(task), &Timer::default()));
+        for now in [0, 1, 2] {
+            assert_eq!(timers.run(&mut count, at(now)), Some(at(now + 1)), "a period of zero is one of a millisecond");
+        }
+        assert_eq!(count, 2);
+    }
+
+    #[test]
+    fn so_many_are_called_at_a_time() {
+        let (mut timers, mut count) = (Timers::new(), 0_usize);
+        for _ in 0..TIMER_BUDGET + 1 {
+            timers.add(NewTimer::once(Duration::ZERO, Box::new(|count: &mut usize| *count += 1), &Timer::default()));
+        }
+        assert_eq!(timers.run(&mut count, at(5)), Some(at(5)));
+        assert_eq!(count, TIMER_BUDGET);
+        assert_eq!(timers.run(&mut count, at(5)), None);
+        let tasks = Tasks::new();
+        for _ in 0..POSTED_BUDGET + 1 {
+            tasks.post(Box::new(|count: &mut usize| *count += 1));
+        }
+        count = 0;
+        assert!(tasks.run(&mut count, &mut timers, at(5)));
+        assert_eq!(count, POSTED_BUDGET);
+        assert!(!tasks.run(&mut count, &mut timers, at(5)));
+        assert_eq!(count, POSTED_BUDGET + 1);
+    }
+
+    #[test]
+    fn what_is_posted_is_done_in_order_and_a_panic_stops_nothing() {
+        let (tasks, mut timers, mut notes) = (Tasks::new(), Timers::new(), Vec::new());
+        tasks.post(Box::new(note("one")));
+        tasks.post(Box::new(|_: &mut Vec<&str>| std::panic::resume_unwind(Box::new("as asked"))));
+        tasks.after(Duration::from_millis(1), Box::new(note("later")));
+        tasks.post(Box::new(note("two")));
+        assert!(!tasks.run(&mut notes, &mut timers, at(7)));
+        assert_eq!(notes, ["one", "two"]);
+        assert_eq!(timers.run(&mut notes, at(7)), Some(at(8)));
+        assert_eq!(timers.run(&mut notes, at(8)), None);
+        assert_eq!(notes, ["one", "two", "later"]);
+    }
+}
