@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         }
         Ok(Command::Demo(settings)) => {
             start_logger(&settings);
-            run(&settings, demo::app)
+            run(&settings, &Application { make: demo::app, connect: demo::connect })
         }
         Err(problem) => {
             complain(format_args!("monoloop: {problem}\nTry 'monoloop --help'."));
@@ -60,7 +60,22 @@ fn start_logger(settings: &Settings) {
     logger.init();
 }
 
-fn run<S: 'static>(settings: &Settings, app: fn() -> Router<S>) -> ExitCode {
+/// What is served, once in each loop.
+struct Application<S> {
+    make: fn() -> Router<S>,
+    /// Lets it reach its loop.
+    connect: fn(&mut Running<S>),
+}
+
+impl<S> Application<S> {
+    fn start(make: fn() -> Router<S>, connect: fn(&mut Running<S>), server: Server) -> server::Result<Running<S>> {
+        let mut running = server.serve(make())?;
+        connect(&mut running);
+        Ok(running)
+    }
+}
+
+fn run<S: 'static>(settings: &Settings, app: &Application<S>) -> ExitCode {
     match serve(settings, app) {
         Ok(()) => {
             say("All connections closed. Goodbye.");
@@ -73,37 +88,38 @@ fn run<S: 'static>(settings: &Settings, app: fn() -> Router<S>) -> ExitCode {
     }
 }
 
-fn serve<S: 'static>(settings: &Settings, app: fn() -> Router<S>) -> server::Result<()> {
+fn serve<S: 'static>(settings: &Settings, app: &Application<S>) -> server::Result<()> {
     match settings.workers.unwrap_or_else(cores) {
-        1 => serve_alone(settings, app()),
+        1 => serve_alone(settings, app),
         count => serve_with_workers(settings, count, app),
     }
 }
 
 /// One loop, in this thread.
-fn serve_alone<S>(settings: &Settings, app: Router<S>) -> server::Result<()> {
+fn serve_alone<S>(settings: &Settings, app: &Application<S>) -> server::Result<()> {
     let server =
         listen(settings, |addresses| Server::bind(addresses), |server, addresses| server.also_bind(addresses))?;
     let server = settings.unix.iter().try_fold(server, Server::also_bind_unix)?.config(settings.config.clone());
     let addresses = addresses(settings, server.local_addrs());
-    let running = server.serve(app)?;
+    let running = Application::start(app.make, app.connect, server)?;
 
     announce(running.app().routes(), &addresses);
     run_and_announce(running, Running::turn, Running::draining)
 }
 
 /// Several loops, each in a thread of its own and with an application of its own.
-fn serve_with_workers<S: 'static>(settings: &Settings, count: usize, app: fn() -> Router<S>) -> server::Result<()> {
+fn serve_with_workers<S: 'static>(settings: &Settings, count: usize, app: &Application<S>) -> server::Result<()> {
     let bind = |addresses: &[SocketAddr]| Workers::bind(addresses, count);
     let workers = listen(settings, bind, |workers, addresses| workers.also_bind(addresses))?;
     let workers = settings.unix.iter().try_fold(workers, Workers::also_bind_unix)?.config(settings.config.clone());
     let addresses = addresses(settings, workers.local_addrs());
-    let running = workers.serve(move |_, server| server.serve(app()))?;
+    let &Application { make, connect } = app;
+    let running = workers.serve(move |_, server| Application::start(make, connect, server))?;
 
     say(format_args!(
         "{count} workers, each with a state of its own: what one connection changes, another may not see."
     ));
-    announce(app().routes(), &addresses);
+    announce(make().routes(), &addresses);
     run_and_announce(running, RunningWorkers::turn, RunningWorkers::draining)
 }
 

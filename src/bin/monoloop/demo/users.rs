@@ -1,12 +1,9 @@
-//! The example API: users in memory, and a few routes that are there to be measured or looked at.
-//!
-//! It is written as a user of the library would write it: state is an ordinary struct, a handler is a function of it.
+//! Users in memory: an ordinary struct with ordinary methods.
 
 use std::collections::BTreeMap;
 
 use monoloop::limits::MAX_RESPONSE_BUFFER;
-use monoloop::middleware::Cors;
-use monoloop::{Error, OptionExt, Request, Response, Result, Router, Sent};
+use monoloop::{Error, OptionExt, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -19,61 +16,9 @@ const MAX_USER: usize = 512;
 /// The list of all users, with its commas, fits in the largest reply from memory.
 const _: () = assert!(MAX_USERS * (MAX_USER + 1) + r#"{"users":[]}"#.len() < MAX_RESPONSE_BUFFER);
 
-pub(crate) fn app() -> Router<Users> {
-    let mut app = Router::new(Users::default());
-    app.with(Cors::any().middleware());
-    app.get("/", |_, _, res| res.json(&Welcome { message: "Welcome to the API", version: "1.0" }));
-    app.get("/users", |users, _, res| res.json(&List { users: users.all() }));
-    app.get("/users/:id", |users, req, res| res.json(users.get(req.param("id")?)?));
-    app.post("/users", |users, req, res| res.status(201).json(users.add(req.json()?)?));
-    app.put("/users/:id", |users, req, res| res.json(users.change(req.param("id")?, req.json()?)?));
-    app.delete("/users/:id", delete_user);
-    app.post("/echo", echo);
-    // What an error says goes to the log; the client learns only that it was a 500.
-    app.get("/fail", |_, _, _| Err(Error::internal("/fail was asked for, and it failed")));
-    app.get("/plaintext", |_, _, res| res.text("Hello, World!"));
-    app.get("/json", |_, _, res| res.json(&Hello { message: "Hello, World!" }));
-    app
-}
-
-fn delete_user(users: &mut Users, req: &Request<'_>, res: Response<'_>) -> Result<Sent> {
-    let id = req.param("id")?;
-    users.remove(id)?;
-    res.json(&Deleted { success: true, deleted: id })
-}
-
-fn echo(_: &mut Users, req: &Request<'_>, res: Response<'_>) -> Result<Sent> {
-    let content_type = req.header("content-type").unwrap_or("application/octet-stream");
-    res.header("Content-Type", content_type).send(req.body())
-}
-
-// What the replies hold. `json!` would do as well; a struct keeps the order of its fields and allocates nothing.
-
-#[derive(Serialize)]
-struct Welcome {
-    message: &'static str,
-    version: &'static str,
-}
-
-#[derive(Serialize)]
-struct List<'a> {
-    users: Vec<&'a User>,
-}
-
-#[derive(Serialize)]
-struct Deleted {
-    success: bool,
-    deleted: u64,
-}
-
-#[derive(Serialize)]
-struct Hello {
-    message: &'static str,
-}
-
 /// A user as clients see it.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct User {
+pub(super) struct User {
     id: u64,
     #[serde(flatten)]
     fields: Fields,
@@ -81,7 +26,7 @@ pub(crate) struct User {
 
 /// What a client may set of a user: any JSON object. A name and an email that are null are not there.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct Fields {
+pub(super) struct Fields {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,7 +37,7 @@ pub(crate) struct Fields {
 
 /// The state: all users, and the id of the next.
 #[derive(Debug)]
-pub(crate) struct Users {
+pub(super) struct Users {
     by_id: BTreeMap<u64, User>,
     next_id: u64,
 }
@@ -111,15 +56,15 @@ impl Default for Users {
 }
 
 impl Users {
-    fn all(&self) -> Vec<&User> {
+    pub(super) fn all(&self) -> Vec<&User> {
         self.by_id.values().collect()
     }
 
-    fn get(&self, id: u64) -> Result<&User> {
+    pub(super) fn get(&self, id: u64) -> Result<&User> {
         self.by_id.get(&id).or_not_found("User not found")
     }
 
-    fn add(&mut self, fields: Fields) -> Result<&User> {
+    pub(super) fn add(&mut self, fields: Fields) -> Result<&User> {
         if self.by_id.len() >= MAX_USERS {
             return Err(Error::new(507, format!("There are {MAX_USERS} users already: delete one first")));
         }
@@ -129,7 +74,7 @@ impl Users {
     }
 
     /// Replaces the fields that are given and leaves the others.
-    fn change(&mut self, id: u64, given: Fields) -> Result<&User> {
+    pub(super) fn change(&mut self, id: u64, given: Fields) -> Result<&User> {
         let user = self.by_id.get_mut(&id).or_not_found("User not found")?;
         let mut fields = user.fields.clone();
         fields.name = given.name.or(fields.name);
@@ -139,7 +84,7 @@ impl Users {
         Ok(user)
     }
 
-    fn remove(&mut self, id: u64) -> Result<User> {
+    pub(super) fn remove(&mut self, id: u64) -> Result<User> {
         self.by_id.remove(&id).or_not_found("User not found")
     }
 }

@@ -1,0 +1,101 @@
+//! The example API: users in memory, bodies that flow, and a few routes that are there to be measured or looked at.
+//!
+//! It is written as a user of the library would write it: state is an ordinary struct, a handler is a function of it.
+
+mod streams;
+mod users;
+
+use std::time::Duration;
+
+use monoloop::middleware::Cors;
+use monoloop::server::{Handle, Running};
+use monoloop::{Error, Method, Request, Response, Result, Router, Sent};
+use serde::Serialize;
+use users::{User, Users};
+
+/// The state.
+#[derive(Debug, Default)]
+pub(crate) struct Demo {
+    users: Users,
+    ticks: streams::Ticks,
+    /// Reaches the loop: for replies that come later.
+    handle: Option<Handle<Demo>>,
+}
+
+/// Lets the application reach its loop.
+pub(crate) fn connect(running: &mut Running<Demo>) {
+    let handle = running.handle();
+    running.app_mut().state_mut().handle = Some(handle);
+}
+
+pub(crate) fn app() -> Router<Demo> {
+    let mut app = Router::new(Demo::default());
+    app.with(Cors::any().middleware());
+    app.get("/", |_, _, res| res.json(&Welcome { message: "Welcome to the API", version: "1.0" }));
+    app.get("/users", |demo, _, res| res.json(&List { users: demo.users.all() }));
+    app.get("/users/:id", |demo, req, res| res.json(demo.users.get(req.param("id")?)?));
+    app.post("/users", |demo, req, res| res.status(201).json(demo.users.add(req.json()?)?));
+    app.put("/users/:id", |demo, req, res| res.json(demo.users.change(req.param("id")?, req.json()?)?));
+    app.delete("/users/:id", delete_user);
+    app.duplex(Method::Post, "/echo", streams::echo);
+    app.sink(Method::Post, "/upload", |_, _| Ok(streams::Upload::default()));
+    app.get("/big", streams::big);
+    app.get("/events", streams::events);
+    app.every(Duration::from_secs(1), |demo| demo.ticks.tick());
+    app.get("/slow", slow);
+    // What an error says goes to the log; the client learns only that it was a 500.
+    app.get("/fail", |_, _, _| Err(Error::internal("/fail was asked for, and it failed")));
+    app.get("/plaintext", |_, _, res| res.text("Hello, World!"));
+    app.get("/json", |_, _, res| res.json(&Hello { message: "Hello, World!" }));
+    app
+}
+
+fn delete_user(demo: &mut Demo, req: &Request<'_>, res: Response<'_>) -> Result<Sent> {
+    let id = req.param("id")?;
+    demo.users.remove(id)?;
+    res.json(&Deleted { success: true, deleted: id })
+}
+
+/// Longest time that `/slow` waits, in milliseconds.
+const MAX_SLOW: u64 = 30_000;
+
+/// Answers later; everybody else is served meanwhile.
+fn slow(demo: &mut Demo, req: &Request<'_>, res: Response<'_>) -> Result<Sent> {
+    let asked = req.query("ms").unwrap_or("500".into());
+    let slept_ms = asked.parse().ok().filter(|ms| *ms <= MAX_SLOW);
+    let slept_ms = slept_ms.ok_or_else(|| Error::bad_request(format!("ms is a number up to {MAX_SLOW}")))?;
+    let handle = demo.handle.as_ref().ok_or_else(|| Error::internal("the server has not started"))?;
+    let (sent, responder) = res.defer();
+    let timer = handle.after(Duration::from_millis(slept_ms), move |_| responder.json(&Slept { slept_ms }));
+    drop(timer);
+    Ok(sent)
+}
+
+// What the replies hold. `json!` would do as well; a struct keeps the order of its fields and allocates nothing.
+
+#[derive(Serialize)]
+struct Welcome {
+    message: &'static str,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    users: Vec<&'a User>,
+}
+
+#[derive(Serialize)]
+struct Deleted {
+    success: bool,
+    deleted: u64,
+}
+
+#[derive(Serialize)]
+struct Hello {
+    message: &'static str,
+}
+
+#[derive(Serialize)]
+struct Slept {
+    slept_ms: u64,
+}
