@@ -321,6 +321,7 @@ impl OutputQueue {
 }
 
 impl Pooled for OutputQueue {
+    #[inline(always)]
     fn reset(&mut self) {
         self.inline.clear();
         self.sent = 0;

@@ -84,7 +84,7 @@ impl<T: Pooled> Pool<T> {
     }
 
     /// Takes one back.
-    #[inline]
+    #[inline(always)]
     pub fn give_back(&mut self, mut item: Box<T>) {
         self.lent -= 1;
         item.reset();
@@ -93,6 +93,18 @@ impl<T: Pooled> Pool<T> {
         } else if let Some(colder) = self.hot.replace(item) {
             self.put_aside(colder);
         }
+    }
+
+    /// Counts one as lent that was made elsewhere: it will be given back, or [dropped](Self::discard).
+    pub fn adopt(&mut self, item: Box<T>) -> Box<T> {
+        self.lent += 1;
+        item
+    }
+
+    /// Drops one that was lent or adopted, instead of taking it back.
+    pub fn discard(&mut self, item: Box<T>) {
+        self.lent -= 1;
+        drop(item);
     }
 
     #[inline(never)]

@@ -10,6 +10,7 @@ mod close_reason;
 mod conduct;
 mod encode;
 mod endpoint;
+mod field_lines;
 mod guard;
 mod head;
 #[cfg(feature = "internals")]
@@ -25,6 +26,7 @@ mod responder;
 mod response;
 mod service;
 mod sink;
+mod sources;
 mod stream;
 mod trailers;
 
@@ -34,6 +36,7 @@ pub use close_reason::CloseReason;
 pub(crate) use conduct::{admit, conduct};
 pub(crate) use encode::encode_interim;
 pub use endpoint::{Endpoint, Endpoints};
+pub(crate) use field_lines::PreparedField;
 pub(crate) use guard::{dispose, guard};
 pub use head::Head;
 pub(crate) use mailbox::{Address, Answer, Letter, Mailbox, Ticket};
@@ -44,7 +47,7 @@ pub use pairs::Pairs;
 pub(crate) use params::{MAX_PARAMS, Params, Spans, decode_segment};
 pub use protocol::{Output, Protocol, ProtocolEvent};
 pub use reply::Reply;
-pub(crate) use reply::{Draft, PreparedField, RequestFacts, Rest};
+pub(crate) use reply::{Draft, RequestFacts, Rest};
 pub(crate) use request::Received;
 pub use request::Request;
 pub use responder::Responder;
@@ -53,8 +56,7 @@ pub use response::{Response, Sent};
 pub(crate) use service::render_json;
 pub use service::{Admission, LiveKey, Service};
 pub use sink::{Abort, BodySink, Duplex, Intake};
+pub use sources::{IterSource, ReadSource, TryIterSource, from_iter, from_reader, try_from_iter};
 pub(crate) use stream::{Asked, Stream};
-pub use stream::{
-    BodySource, Chunk, IterSource, Progress, ReadSource, TryIterSource, from_iter, from_reader, try_from_iter,
-};
+pub use stream::{BodySource, Chunk, Progress};
 pub use trailers::Trailers;

@@ -11,7 +11,7 @@ use super::responder::{Waited, Waiting};
 use super::stream::{Framing, Stream};
 use super::{BodySender, BodySource, BodyWriter, PreparedField, Reply, Responder};
 use crate::buffer::{Content, OutputQueue};
-use crate::http::{Error, Method, Result, Version, is_field_value};
+use crate::http::{Error, Result, Version, is_field_value};
 
 /// The reply that a handler owes.
 ///
@@ -285,15 +285,14 @@ impl<'a> Response<'a> {
         }
         let framing = match length {
             Some(left) => Framing::Length { left },
-            None if reply.request.version == Version::Http11 => Framing::Chunked { trailers: reply.request.trailers },
+            None if reply.request.version == Version::Http11 => Framing::Chunked { trailers: false },
             None => {
                 reply.close = true;
                 Framing::Close
             }
         };
         if !reply.has_content() {
-            let content_type = if reply.status == 304 || reply.status < 206 { NO_TYPE } else { BYTES };
-            let content_type = if reply.request.method == Some(Method::Head) { BYTES } else { content_type };
+            let content_type = if matches!(reply.status, 204 | 205 | 304) { NO_TYPE } else { BYTES };
             reply.encode_head(output.inline(), content_type, Length::Streamed(framing));
             reply.finished = true;
             return Ok(Sent::new());

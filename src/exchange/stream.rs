@@ -1,4 +1,4 @@
-//! Content that is produced while it is sent: the trait of its sources, what they write to, and two ready ones.
+//! Content that is produced while it is sent: the trait of its sources, and what they write to.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -294,6 +294,13 @@ impl Stream {
         Self { source, framing, pending: false, written: 0 }
     }
 
+    /// Trailers are sent, if the content is sent in chunks.
+    pub(crate) const fn send_trailers(&mut self, send: bool) {
+        if let Framing::Chunked { trailers } = &mut self.framing {
+            *trailers = send;
+        }
+    }
+
     /// Whether nothing will come before someone wakes it.
     pub(crate) const fn is_pending(&self) -> bool {
         self.pending
@@ -386,117 +393,5 @@ struct Nothing;
 impl BodySource for Nothing {
     fn fill(&mut self, _: &mut Chunk<'_>) -> io::Result<Progress> {
         Ok(Progress::Done)
-    }
-}
-
-/// A source that gives what an iterator does, piece by piece: see [`from_iter`].
-#[derive(Debug)]
-pub struct IterSource<I>(I);
-
-/// Streams the pieces that an iterator gives; each becomes a chunk, or several small ones do. Its errors, if it gives any,
-/// are wrapped by [`try_from_iter`].
-///
-/// ```
-/// use monoloop::{Router, exchange::from_iter};
-///
-/// let mut app = Router::new(());
-/// app.get("/squares", |_, _, res| res.stream(from_iter((0..1_000_u64).map(|n| format!("{}\n", n * n)))));
-/// ```
-pub fn from_iter<I>(pieces: I) -> IterSource<I::IntoIter>
-where
-    I: IntoIterator,
-    I::Item: Into<Content<'static>>,
-{
-    IterSource(pieces.into_iter())
-}
-
-impl<I> BodySource for IterSource<I>
-where
-    I: Iterator,
-    I::Item: Into<Content<'static>>,
-{
-    fn fill(&mut self, out: &mut Chunk<'_>) -> io::Result<Progress> {
-        while out.wanted() > 0 {
-            match self.0.next() {
-                Some(piece) => out.push(piece),
-                None => return Ok(Progress::Done),
-            }
-        }
-        Ok(Progress::More)
-    }
-}
-
-/// A source that gives what an iterator does until it fails: see [`try_from_iter`].
-#[derive(Debug)]
-pub struct TryIterSource<I>(I);
-
-/// Streams the pieces that an iterator gives, and aborts the connection at its first error.
-pub fn try_from_iter<I, C>(pieces: I) -> TryIterSource<I::IntoIter>
-where
-    I: IntoIterator<Item = io::Result<C>>,
-    C: Into<Content<'static>>,
-{
-    TryIterSource(pieces.into_iter())
-}
-
-impl<I, C> BodySource for TryIterSource<I>
-where
-    I: Iterator<Item = io::Result<C>>,
-    C: Into<Content<'static>>,
-{
-    fn fill(&mut self, out: &mut Chunk<'_>) -> io::Result<Progress> {
-        while out.wanted() > 0 {
-            match self.0.next() {
-                Some(piece) => out.push(piece?),
-                None => return Ok(Progress::Done),
-            }
-        }
-        Ok(Progress::More)
-    }
-}
-
-/// A source that gives what a reader does: see [`from_reader`].
-#[derive(Debug)]
-pub struct ReadSource<R> {
-    reader: R,
-    length: Option<u64>,
-}
-
-/// Streams what a reader gives, to its end. It must not block: use a [channel](super::Response::channel) and a thread for
-/// one that does.
-///
-/// ```
-/// use monoloop::{Router, exchange::from_reader};
-/// use std::fs::File;
-///
-/// let mut app = Router::new(());
-/// app.get("/log", |_, _, res| {
-///     let file = File::open("/var/log/messages")?;
-///     let length = file.metadata()?.len();
-///     res.stream(from_reader(file).with_length(length))
-/// });
-/// ```
-pub const fn from_reader<R: Read>(reader: R) -> ReadSource<R> {
-    ReadSource { reader, length: None }
-}
-
-impl<R> ReadSource<R> {
-    /// Announces that there are `length` bytes; what the reader may have beyond that is not sent.
-    #[must_use]
-    pub fn with_length(self, length: u64) -> Self {
-        Self { length: Some(length), ..self }
-    }
-}
-
-impl<R: Read> BodySource for ReadSource<R> {
-    fn fill(&mut self, out: &mut Chunk<'_>) -> io::Result<Progress> {
-        if out.wanted() == 0 {
-            return Ok(Progress::More);
-        }
-        Ok(if out.read_from(&mut self.reader)? == 0 { Progress::Done } else { Progress::More })
-    }
-
-    fn length(&self) -> Option<u64> {
-        self.length
     }
 }

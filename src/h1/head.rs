@@ -45,12 +45,17 @@ pub(super) struct Message<'a> {
     /// The client asked for `keep-alive` in so many words.
     pub(super) asked_keep_alive: bool,
     pub(super) expectation: Expectation,
-    /// The client takes trailers.
-    pub(super) takes_trailers: bool,
     /// The client offers another protocol (RFC 9110 §7.8).
     pub(super) offers_upgrade: bool,
     /// Bytes of another request stand behind this one already.
     pub(super) followed: bool,
+}
+
+impl Message<'_> {
+    /// Whether the client takes trailers. Asked only where there may be some.
+    pub(super) fn takes_trailers(&self) -> bool {
+        self.head.fields.all("te").any(framing::takes_trailers)
+    }
 }
 
 #[cfg(test)]
@@ -113,7 +118,6 @@ pub(super) fn parse<'a>(
         },
         persistent: read.framing.persistent(head.version),
         asked_keep_alive: read.framing.keep_alive,
-        takes_trailers: read.takes_trailers,
         // "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request."
         offers_upgrade: read.framing.upgrade && head.version == Version::Http11,
         expectation: match read.expectation {
@@ -184,7 +188,6 @@ struct FieldsRead<'a> {
     host: Option<&'a [u8]>,
     expectation: Expectation,
     framing: FramingFields,
-    takes_trailers: bool,
 }
 
 impl<'a> FieldsRead<'a> {
@@ -205,7 +208,6 @@ impl<'a> FieldsRead<'a> {
             }
             // The length tells nearly all names apart from ours.
             match name.len() {
-                2 if is_name(name, b"te") => self.takes_trailers |= framing::takes_trailers(value),
                 4 if is_name(name, b"host") && self.host.replace(value).is_some() => {
                     return Err(ProtocolError::Host);
                 }

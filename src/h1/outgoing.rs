@@ -26,6 +26,8 @@ pub(super) struct OpenExchange {
     pub(super) close: Option<CloseReason>,
     /// The drain has begun, and the source was asked since.
     pub(super) drained: bool,
+    /// The client takes trailers.
+    pub(super) takes_trailers: bool,
     /// Nothing was sent for the time of the source's heartbeat.
     pub(super) silent: bool,
 }
@@ -90,7 +92,7 @@ impl DerefMut for Outgoing {
 }
 
 impl Pooled for Outgoing {
-    #[inline]
+    #[inline(always)]
     fn reset(&mut self) {
         self.queue.reset();
         // Who waits for it learns that it has ended.

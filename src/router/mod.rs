@@ -4,6 +4,7 @@
 //! its handlers get as `&mut S`. Paths are looked up in a trie of segments (`trie`). What lives longer than a call, sinks
 //! and protocols, stands in `live`; work that no request asks for in `tasks`.
 
+mod endpoint;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
 mod live;

@@ -2,17 +2,13 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Next;
+use super::endpoint::{Endpoint, Handler, Kind, ProtocolFactory, Upgrade, Verb};
 use super::path::Pattern;
 use super::tasks::{NewTimer, Timer, Timers};
 use super::trie::Trie;
 use crate::exchange::{BodySink, Duplex, Params, Protocol, Request, Response, Sent, Spans};
 use crate::http::{Method, MethodSet, Result, is_token};
 
-type Whole<S> = Box<dyn Fn(&mut S, &Request<'_>, Response<'_>) -> Result<Sent>>;
-type SinkFactory<S> = Box<dyn Fn(&mut S, &Request<'_>) -> Result<Box<dyn BodySink<S>>>>;
-type DuplexFactory<S> = Box<dyn Fn(&mut S, &Request<'_>, Response<'_>) -> Result<(Sent, Box<dyn Duplex<S>>)>>;
-type ProtocolFactory<S> =
-    Box<dyn for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, Box<dyn Protocol<S>>)>>;
 type Middleware<S> = Box<dyn for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r>>;
 
 /// A table of routes and middleware, to be used by a [`Router`] or mounted in another table.
@@ -43,56 +39,13 @@ type Middleware<S> = Box<dyn for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> N
 /// ```
 pub struct Routes<S> {
     endpoints: Vec<Endpoint<S>>,
-    trie: Trie,
+    pub(super) trie: Trie,
     pub(super) middleware: Vec<Scoped<S>>,
     /// Registered routes in the order of registration, for [`routes`](Self::routes).
     listed: Vec<(Verb, usize)>,
     /// All methods that any route answers: for `OPTIONS *`.
     pub(super) allowed: MethodSet,
     pub(super) timers: Timers<S>,
-}
-
-/// A path and what answers it, method by method.
-pub(super) struct Endpoint<S> {
-    pattern: Pattern,
-    handlers: Vec<Handler<S>>,
-    /// Which of the handlers answers each method; [`NO_HANDLER`] if none does.
-    by_method: [u8; Method::ALL.len()],
-    upgrades: Vec<Upgrade<S>>,
-}
-
-/// What answers a method.
-pub(super) struct Handler<S> {
-    verb: Verb,
-    pub(super) kind: Kind<S>,
-    /// Most content in bytes, if it is not the server's limit.
-    pub(super) max_content: Option<u64>,
-}
-
-/// How it takes the content.
-pub(super) enum Kind<S> {
-    /// As a whole.
-    Whole(Whole<S>),
-    /// Piece by piece, and replies then.
-    Sink(SinkFactory<S>),
-    /// Piece by piece, and the reply begins before.
-    Duplex(DuplexFactory<S>),
-}
-
-/// Another protocol that can be had at a path.
-pub(super) struct Upgrade<S> {
-    pub(super) protocol: Box<str>,
-    pub(super) factory: ProtocolFactory<S>,
-}
-
-const NO_HANDLER: u8 = u8::MAX;
-
-/// What a route is registered for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verb {
-    One(Method),
-    Any,
-    Upgrade,
 }
 
 /// A middleware and the part of the paths that it sees.
@@ -382,24 +335,18 @@ impl<S> Routes<S> {
 
     fn add(&mut self, pattern: Pattern, handler: Handler<S>) -> Registered<'_, S> {
         let index = self.endpoint(pattern);
+        self.listed.push((handler.verb, index));
         let endpoint = &mut self.endpoints[index];
-        let (path, verb) = (endpoint.pattern.as_str(), handler.verb);
-        assert!(endpoint.handlers.iter().all(|known| known.verb != verb), "{path} has a route for {verb:?} already");
-        endpoint.handlers.push(handler);
-        endpoint.by_method = Method::ALL.map(|method| endpoint.find(method).map_or(NO_HANDLER, |at| at as u8));
-        self.listed.push((verb, index));
+        endpoint.add(handler);
         self.allowed = self.allowed.union(endpoint.allowed());
-        Registered(endpoint.handlers.last_mut().expect("it was just pushed"))
+        Registered(endpoint.handlers.last_mut().expect("it was just added"))
     }
 
     fn add_upgrade(&mut self, pattern: Pattern, upgrade: Upgrade<S>) {
         let index = self.endpoint(pattern);
-        let endpoint = &mut self.endpoints[index];
-        let (path, protocol) = (endpoint.pattern.as_str(), &upgrade.protocol);
-        let known = endpoint.upgrades.iter().any(|known| known.protocol.eq_ignore_ascii_case(protocol));
-        assert!(!known, "{path} can be upgraded to {protocol} already");
-        endpoint.upgrades.push(upgrade);
         self.listed.push((Verb::Upgrade, index));
+        let endpoint = &mut self.endpoints[index];
+        endpoint.add_upgrade(upgrade);
         self.allowed = self.allowed.union(endpoint.allowed());
     }
 
@@ -407,8 +354,7 @@ impl<S> Routes<S> {
     fn endpoint(&mut self, pattern: Pattern) -> usize {
         let index = self.trie.insert(&pattern, self.endpoints.len());
         if index == self.endpoints.len() {
-            let by_method = [NO_HANDLER; Method::ALL.len()];
-            self.endpoints.push(Endpoint { pattern, handlers: Vec::new(), by_method, upgrades: Vec::new() });
+            self.endpoints.push(Endpoint::new(pattern));
         } else if self.endpoints[index].pattern.names() != pattern.names() {
             let known = self.endpoints[index].pattern.as_str();
             panic!("{} and {known} are one path with two sets of parameter names", pattern.as_str());
@@ -491,60 +437,4 @@ impl<S> Mount<S> for Routes<S> {
             routes.middleware.push(Scoped { scope: prefix.join(&scope), middleware });
         }
     }
-}
-
-impl<S> Handler<S> {
-    fn new(verb: Verb, kind: Kind<S>) -> Self {
-        Self { verb, kind, max_content: None }
-    }
-}
-
-impl<S> Endpoint<S> {
-    /// The handler for `method`.
-    #[inline]
-    pub(super) fn handler(&self, method: Method) -> Option<&Handler<S>> {
-        self.handlers.get(usize::from(self.by_method[method as usize]))
-    }
-
-    /// Where the handler for `method` stands: its own, for HEAD that of GET, else the one for any.
-    fn find(&self, method: Method) -> Option<usize> {
-        let find = |verb| self.handlers.iter().position(|known| known.verb == verb);
-        match (find(Verb::One(method)), method) {
-            (_, Method::Trace) => None,
-            (Some(at), _) => Some(at),
-            (None, Method::Head) => find(Verb::One(Method::Get)).or_else(|| find(Verb::Any)),
-            (None, _) => find(Verb::Any),
-        }
-    }
-
-    /// The methods that are answered: for `Allow`.
-    pub(super) fn allowed(&self) -> MethodSet {
-        let mut allowed = MethodSet::EMPTY.with(Method::Options);
-        for method in Method::ALL {
-            if self.handler(method).is_some() || (method == Method::Get && !self.upgrades.is_empty()) {
-                allowed = allowed.with(method);
-            }
-        }
-        allowed
-    }
-
-    /// The protocol that the client offers and that can be had here: the first one that was registered.
-    pub(super) fn offered(&self, request: &Request<'_>) -> Option<&Upgrade<S>> {
-        self.upgrades.iter().find(|upgrade| {
-            let offers = request.headers().all("upgrade").flat_map(|value| value.split(|&byte| byte == b','));
-            offers.map(<[u8]>::trim_ascii).any(|offer| is_named(offer, &upgrade.protocol))
-        })
-    }
-
-    /// The protocols that can be had here, as a list.
-    pub(super) fn protocols(&self) -> Option<String> {
-        let names: Vec<&str> = self.upgrades.iter().map(|upgrade| &*upgrade.protocol).collect();
-        (!names.is_empty()).then(|| names.join(", "))
-    }
-}
-
-/// Whether an offer is for a protocol: by its name and version, or by its name if the version does not matter.
-fn is_named(offer: &[u8], protocol: &str) -> bool {
-    let name = offer.split(|&byte| byte == b'/').next().unwrap_or_default();
-    offer.eq_ignore_ascii_case(protocol.as_bytes()) || name.eq_ignore_ascii_case(protocol.as_bytes())
 }

@@ -3,8 +3,9 @@
 use std::io;
 use std::ops::ControlFlow;
 
+use super::endpoint::{Endpoint, Kind};
 use super::live::One;
-use super::routes::{Endpoint, Kind, Scoped};
+use super::routes::Scoped;
 use super::{Next, Router};
 use crate::exchange::{
     Abort, Admission, CloseReason, Intake, LiveKey, Output, ProtocolEvent, Request, Response, Sent, Service, Spans,

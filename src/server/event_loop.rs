@@ -186,9 +186,11 @@ impl EventLoop {
         if self.sessions.runnable() > 0 || self.can_accept() || self.has_posted {
             return Some(self.sessions.now());
         }
-        let timer = Some(self.next_timer).filter(|due| *due < Moment::MAX);
-        let rare = self.acceptor.paused_until().into_iter().chain(self.drain.deadline()).chain(timer);
-        rare.chain(self.sessions.next_deadline()).min()
+        let mut due = self.sessions.next_deadline().unwrap_or(Moment::MAX).min(self.next_timer);
+        for rare in [self.acceptor.paused_until(), self.drain.deadline()].into_iter().flatten() {
+            due = due.min(rare);
+        }
+        (due < Moment::MAX).then_some(due)
     }
 
     /// The only place that asks what time it is.

@@ -33,11 +33,19 @@ impl Socket {
 /// What an event says of a socket. An error makes both directions ready: the next call will tell which error it is.
 #[inline]
 pub(super) fn readiness(event: &Event) -> Readiness {
-    let to_the_end = event.is_read_closed() || event.is_priority();
+    let to_the_end = event.is_read_closed() || event.is_priority() || event.is_error();
+    if to_the_end {
+        return last_readiness(event);
+    }
+    Readiness { readable: event.is_readable(), writable: event.is_writable(), ..Readiness::default() }
+}
+
+#[cold]
+fn last_readiness(event: &Event) -> Readiness {
     Readiness {
-        readable: event.is_readable() || to_the_end || event.is_error(),
+        readable: true,
         writable: event.is_writable() || event.is_error(),
-        to_the_end,
+        to_the_end: true,
         half_closed: event.is_read_closed(),
         hung_up: event.is_error() || event.is_write_closed(),
     }

@@ -11,9 +11,9 @@ pub(crate) struct Readiness {
     /// A short read exhausts nothing any more, only `WouldBlock` and EOF do. Sticky. The client has closed its side:
     /// data and FIN can share one edge, and no other comes. Or it has sent urgent data: a read stops short of that.
     pub(crate) to_the_end: bool,
-    /// The client has closed its side. Sticky.
+    /// The client has closed its side. Sticky, and only beside `to_the_end`; so is the next.
     pub(crate) half_closed: bool,
-    /// The client is gone: a reset, or both sides are closed. Sticky.
+    /// The client is gone: a reset, or both sides are closed.
     pub(crate) hung_up: bool,
 }
 
@@ -21,11 +21,13 @@ impl Readiness {
     /// Adds what an event says.
     #[inline]
     pub(super) const fn add(&mut self, event: Self) {
-        self.to_the_end |= event.to_the_end;
-        self.half_closed |= event.half_closed;
-        self.hung_up |= event.hung_up;
         self.readable |= event.readable;
         self.writable |= event.writable;
+        if event.to_the_end {
+            self.to_the_end = true;
+            self.half_closed |= event.half_closed;
+            self.hung_up |= event.hung_up;
+        }
     }
 }
 

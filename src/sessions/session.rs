@@ -94,7 +94,7 @@ impl<T: Transport> Session<T> {
     /// `partial_reads`: a signal came in this tick and may have cut a read short, so a short one exhausts nothing.
     pub(super) fn pump(&mut self, cx: &mut Context<'_>, partial_reads: bool) -> After {
         let mut budget = Budget { requests: TURN_REQUESTS, bytes: TURN_BYTES };
-        if self.connection.waits_for_application() {
+        if self.readiness.to_the_end && self.connection.waits_for_application() {
             self.look_after_client(cx);
         }
         // What came before and is not understood yet comes first.

@@ -65,7 +65,7 @@ impl Connection {
             room: RECEIVE_BUFFER,
         };
         let writing = if cx.reply.has_rest() {
-            self.leave_open(cx, close);
+            self.leave_open(cx, close, message.takes_trailers());
             self.writing
         } else {
             sink.close = cx.reply.closes().then(|| closing_reason(close, panicked));
@@ -86,7 +86,7 @@ impl Connection {
         panicked: bool,
     ) {
         if cx.reply.has_rest() {
-            self.leave_open(cx, close.or(Discard::of(message).close()));
+            self.leave_open(cx, close.or(Discard::of(message).close()), message.takes_trailers());
             return self.leave_unread(cx, bytes, message);
         }
         let unread = Discard::of(message).close();
@@ -192,19 +192,24 @@ impl Connection {
         let Some(Sink { key, close, .. }) = incoming.sink.take() else { unreachable!("content for a sink has one") };
         let trailers = Trailers::new(&incoming.trailers);
         match self.take_awaited_content() {
-            Some(OpenExchange { reply: OpenReply::Awaited { mut draft, .. }, close: asked, began, method, .. }) => {
+            Some(OpenExchange {
+                reply: OpenReply::Awaited { mut draft, .. },
+                close: asked,
+                began,
+                takes_trailers,
+                ..
+            }) => {
                 let drained = (cx.draining && self.has_no_input()).then_some(CloseReason::Drained);
                 let close = asked.or(drained);
                 if close.is_some() {
                     draft.not_persistent();
                 }
                 self.began = began;
-                self.go_on(cx, draft);
-                let outcome = self.conduct_begun(cx, method, |service, response| {
+                let outcome = self.conduct_later(cx, draft, |service, response| {
                     let sent = service.content_end(key, trailers, Some(response))?;
                     sent.ok_or_else(|| Error::internal("the sink ended without a reply"))
                 });
-                self.conclude(cx, close, outcome.panicked);
+                self.conclude(cx, close, outcome.panicked, takes_trailers);
             }
             Some(_) => unreachable!("what is awaited is no stream"),
             None => {
@@ -322,10 +327,11 @@ impl Connection {
     /// Room for content that goes to a sink: it grows while reads fill it.
     pub(super) fn grow_room(incoming: &mut Incoming, count: usize, offered: usize) {
         if let Some(sink) = &mut incoming.sink {
-            sink.room = match count == offered {
-                true => (sink.room * 2).min(MAX_READ),
-                false => count.next_power_of_two().clamp(RECEIVE_BUFFER, sink.room),
-            };
+            if count == offered {
+                sink.room = (sink.room * 2).min(MAX_READ);
+            } else if count < offered / 4 {
+                sink.room = (sink.room / 2).max(RECEIVE_BUFFER);
+            }
         }
     }
 }

@@ -30,9 +30,7 @@ pub(crate) use context::{Budget, Context, End, Pools, Stall};
 use super::incoming::Incoming;
 use super::outgoing::Outgoing;
 use super::state::{Joint, ReadingKind, WritingKind};
-#[cfg(any(test, fuzzing))]
-use crate::buffer::Pooled;
-use crate::buffer::{OutputQueue, Pace, Receive};
+use crate::buffer::{OutputQueue, Pace, Pooled, Receive};
 use crate::config::Config;
 use crate::exchange::{CloseReason, ConnectionId, Endpoints, Service};
 use crate::http::Moment;
@@ -135,6 +133,7 @@ impl Connection {
     #[inline]
     pub(crate) fn room(&mut self, pools: &mut Pools, config: &Config) -> &mut [u8] {
         match &mut self.reading {
+            Reading::Head { .. } => {}
             // What stands in the input comes first: while it is not decoded, nothing can be read in place.
             Reading::Body(incoming) if self.input.is_none() && incoming.has_room() => {
                 return incoming.room(&mut pools.incoming);
@@ -151,10 +150,15 @@ impl Connection {
 
     /// Room for content of which much comes.
     fn large_room<'a>(input: &'a mut Option<Box<Receive>>, pools: &mut Pools, wanted: usize) -> &'a mut [u8] {
-        let input = input.get_or_insert_with(|| {
-            let large = if wanted > POOL_MAX_BUFFER { pools.receive.lend_large() } else { None };
-            large.unwrap_or_else(|| pools.receive.lend())
-        });
+        let is_small = |input: &Receive| input.is_empty() && input.footprint() <= POOL_MAX_BUFFER;
+        if wanted > POOL_MAX_BUFFER
+            && input.as_deref().is_none_or(is_small)
+            && let Some(large) = pools.receive.lend_large()
+            && let Some(small) = input.replace(large)
+        {
+            pools.receive.give_back(small);
+        }
+        let input = input.get_or_insert_with(|| pools.receive.lend());
         let max = input.bytes().len() + wanted;
         let room = input.room(wanted, max);
         let len = room.len().min(wanted);
@@ -218,21 +222,29 @@ impl Connection {
                 return Stall::Output;
             }
             let step = match self.reading {
-                Reading::Head { .. } if !matches!(self.writing, Writing::Idle) => self.produce(cx, budget),
                 Reading::Head { .. } if budget.requests == 0 => return Stall::Budget,
-                Reading::Head { .. } => self.head(cx, endpoints, budget),
-                Reading::Body(_) => self.body(cx, endpoints),
-                Reading::Sink(_) => self.take_content(cx).or_else(|| self.produce(cx, budget)),
-                Reading::Paused(_) => self.produce(cx, budget),
-                Reading::DiscardContent(_) => self.discard_content(cx).or_else(|| self.produce(cx, budget)),
-                Reading::Upgraded(_) => self.talk(cx),
-                Reading::DiscardRest { .. } | Reading::Eof => self.discard_rest(cx),
+                Reading::Head { .. } if matches!(self.writing, Writing::Idle) => self.head(cx, endpoints, budget),
+                _ => self.step_beside_heads(cx, endpoints, budget),
             };
             match step {
                 Step::Again => {}
                 Step::Stalled => return Stall::Input,
                 Step::OutOfBudget => return Stall::Budget,
             }
+        }
+    }
+
+    /// The step anywhere else than in a head.
+    #[inline(never)]
+    fn step_beside_heads(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints, budget: &mut Budget) -> Step {
+        match self.reading {
+            // What stands behind a request waits until it is answered.
+            Reading::Head { .. } | Reading::Paused(_) => self.produce(cx, budget),
+            Reading::Body(_) => self.body(cx, endpoints),
+            Reading::Sink(_) => self.take_content(cx).or_else(|| self.produce(cx, budget)),
+            Reading::DiscardContent(_) => self.discard_content(cx).or_else(|| self.produce(cx, budget)),
+            Reading::Upgraded(_) => self.talk(cx),
+            Reading::DiscardRest { .. } | Reading::Eof => self.discard_rest(cx),
         }
     }
 
@@ -335,7 +347,7 @@ impl Connection {
             }
             // A stream that has nothing to say keeps no memory for it.
             Some(output) if output.is_empty() && !output.has_no_memory() => {
-                let without = output.without_memory();
+                let without = cx.pools.output.adopt(output.without_memory());
                 cx.pools.output.give_back(std::mem::replace(output, without));
             }
             Some(output) if output.is_empty() => {}

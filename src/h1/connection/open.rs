@@ -5,7 +5,7 @@ use super::{Budget, Connection, Context, Reading, Step, Writing};
 use crate::buffer::ReplyRecord;
 use std::time::Duration;
 
-use crate::exchange::{Answer, Asked, CloseReason, Draft, Letter, Rest, Stream, Ticket, dispose};
+use crate::exchange::{Answer, Asked, CloseReason, Letter, Rest, Stream, Ticket, dispose};
 use crate::h1::incoming::Sink;
 use crate::h1::outgoing::{OpenExchange, OpenReply};
 use crate::http::{Error, Moment};
@@ -14,7 +14,12 @@ use crate::limits::MIN_READ;
 impl Connection {
     /// The handler has returned, and its reply is not whole.
     #[cold]
-    pub(super) fn leave_open(&mut self, cx: &mut Context<'_>, close: Option<CloseReason>) -> Answered {
+    pub(super) fn leave_open(
+        &mut self,
+        cx: &mut Context<'_>,
+        close: Option<CloseReason>,
+        takes_trailers: bool,
+    ) -> Answered {
         let output = self.output.get_or_insert_with(|| cx.pools.output.lend());
         let status = cx.reply.status();
         let method = cx.reply.method();
@@ -27,7 +32,8 @@ impl Connection {
                 }
                 return Answered::Open;
             }
-            Some(Rest::Stream(stream)) => {
+            Some(Rest::Stream(mut stream)) => {
+                stream.send_trailers(takes_trailers);
                 let close = cx.reply.closes().then(|| closing_reason(close, false));
                 (OpenReply::Streamed { stream, status }, Writing::Streaming, close)
             }
@@ -41,8 +47,17 @@ impl Connection {
             }
         };
         let (address, began) = (cx.reply.address(), self.began);
-        let open =
-            OpenExchange { address, reply, began, method, since: cx.now, close, drained: cx.draining, silent: false };
+        let open = OpenExchange {
+            address,
+            reply,
+            began,
+            method,
+            since: cx.now,
+            close,
+            drained: cx.draining,
+            takes_trailers,
+            silent: false,
+        };
         output.open = Some(Box::new(open));
         self.set_writing(cx.id, writing);
         Answered::Open
@@ -122,8 +137,13 @@ impl Connection {
         answer: Result<Answer, Error>,
         close: Option<CloseReason>,
     ) {
-        let Some(OpenExchange { reply: OpenReply::Awaited { mut draft, waited }, began, method, close: asked, .. }) =
-            self.take_open().map(|open| *open)
+        let Some(OpenExchange {
+            reply: OpenReply::Awaited { mut draft, waited },
+            began,
+            close: asked,
+            takes_trailers,
+            ..
+        }) = self.take_open().map(|open| *open)
         else {
             return;
         };
@@ -137,22 +157,20 @@ impl Connection {
             (_, waited) => drop(waited),
         }
         self.began = began;
-        self.go_on(cx, draft);
-        let outcome = self.conduct_begun(cx, method, |_, response| answer.and_then(|answer| answer(response)));
-        self.conclude(cx, close, outcome.panicked);
-    }
-
-    /// Goes on with a reply that was put off.
-    pub(super) fn go_on(&mut self, cx: &mut Context<'_>, draft: Draft) {
-        let output = self.output.get_or_insert_with(|| cx.pools.output.lend());
-        output.compact();
-        cx.reply.go_on(draft, output.mark());
+        let outcome = self.conduct_later(cx, draft, |_, response| answer.and_then(|answer| answer(response)));
+        self.conclude(cx, close, outcome.panicked, takes_trailers);
     }
 
     /// After a reply that had been put off was given, or put off again.
-    pub(super) fn conclude(&mut self, cx: &mut Context<'_>, close: Option<CloseReason>, panicked: bool) {
+    pub(super) fn conclude(
+        &mut self,
+        cx: &mut Context<'_>,
+        close: Option<CloseReason>,
+        panicked: bool,
+        takes_trailers: bool,
+    ) {
         if cx.reply.has_rest() {
-            self.leave_open(cx, close);
+            self.leave_open(cx, close, takes_trailers);
             return;
         }
         let close = cx.reply.closes().then(|| closing_reason(close, panicked));
@@ -181,6 +199,7 @@ impl Connection {
     // ---- streams ----------------------------------------------------------------------------------------------------
 
     /// The step of an open exchange: asks the source of the reply, if it has one that may have something.
+    #[inline(never)]
     pub(super) fn produce(&mut self, cx: &mut Context<'_>, budget: &mut Budget) -> Step {
         if self.output.as_ref().is_some_and(|output| output.has_no_memory()) {
             self.take_memory(cx);
@@ -237,6 +256,7 @@ impl Connection {
         if let Some(mut without) = self.output.take() {
             let mut output = cx.pools.output.lend();
             output.open = without.open.take();
+            cx.pools.output.discard(without);
             self.output = Some(output);
         }
     }

@@ -1,11 +1,11 @@
 //! The replies: one for each request, or one for what could not be understood.
 
 use super::{Connection, Context, Step};
-use crate::buffer::ReplyRecord;
-use crate::exchange::{CloseReason, Request, RequestFacts, Response, Sent, Service, conduct, dispose};
+use crate::buffer::{OutputQueue, ReplyRecord};
+use crate::exchange::{CloseReason, Draft, Request, RequestFacts, Response, Sent, Service, conduct, dispose};
 use crate::h1::error::ProtocolError;
 use crate::h1::head::Message;
-use crate::http::{Error, Method, Millis, Result};
+use crate::http::{Error, Method, Millis, Moment, Result};
 use crate::limits::SHARE_FROM;
 
 /// What has become of a request that was given to the application.
@@ -43,7 +43,7 @@ impl Connection {
     ) -> Answered {
         let (close, Outcome { panicked, .. }) = self.offer(cx, message, request, close, call);
         if cx.reply.has_rest() {
-            return self.leave_open(cx, close);
+            return self.leave_open(cx, close, message.takes_trailers());
         }
         if !cx.reply.closes() {
             return Answered::Whole;
@@ -73,7 +73,6 @@ impl Connection {
             persistent: close.is_none(),
             announce: message.asked_keep_alive.then(|| keep_alive(cx).as_secs()),
             version: message.head.version,
-            trailers: message.takes_trailers,
         };
         (close, self.conduct(cx, facts, |service, response| call(service, request, response)))
     }
@@ -135,18 +134,33 @@ impl Connection {
         let output = self.output.get_or_insert_with(|| cx.pools.output.lend());
         output.compact();
         cx.reply.begin(facts, output.mark());
-        self.conduct_begun(cx, facts.method, call)
+        Self::conduct_begun(output, self.began, cx, facts.method, call)
     }
 
-    /// [`conduct`](Self::conduct) for a reply that has begun, or goes on.
-    #[inline(always)]
-    pub(super) fn conduct_begun(
+    /// [`conduct`](Self::conduct) for a reply that was put off: it goes on as `draft`.
+    #[inline(never)]
+    pub(super) fn conduct_later(
         &mut self,
+        cx: &mut Context<'_>,
+        draft: Draft,
+        call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
+    ) -> Outcome {
+        let output = self.output.get_or_insert_with(|| cx.pools.output.lend());
+        output.compact();
+        cx.reply.go_on(draft, output.mark());
+        let method = cx.reply.method();
+        Self::conduct_begun(output, self.began, cx, method, call)
+    }
+
+    /// The call itself, when the reply has begun.
+    #[inline(always)]
+    fn conduct_begun(
+        output: &mut OutputQueue,
+        began: Moment,
         cx: &mut Context<'_>,
         method: Option<Method>,
         call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
     ) -> Outcome {
-        let output = self.output.get_or_insert_with(|| cx.pools.output.lend());
         let conducted = conduct(cx.service, cx.reply, output, call);
         if let Some(timeout) = cx.reply.idle_timeout() {
             *cx.idle_timeout = timeout.into();
@@ -158,7 +172,7 @@ impl Connection {
                     method,
                     status: cx.reply.status(),
                     content: cx.reply.content_len(),
-                    began: self.began,
+                    began,
                 });
             }
             if let Some(error) = &conducted.error {

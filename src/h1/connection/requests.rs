@@ -102,15 +102,11 @@ impl Connection {
             Err(error) => return Err(*error),
         };
         budget.requests -= 1;
-        if message.framing != Framing::None || message.expectation == Expectation::Unknown {
+        if message.framing != Framing::None || message.expectation == Expectation::Unknown || message.offers_upgrade {
             return Ok(self.head_with_content(cx, bytes, message, endpoints));
         }
         let received = Received::new(&message.head, &[], endpoints);
         let request = Request::new(&received);
-        if message.offers_upgrade && admit(cx.service, &request).is_ok_and(|what| what == Admission::Upgrade) {
-            self.switch(cx, message, request);
-            return Ok(message.len);
-        }
         let answered =
             self.answer(cx, message, request, None, |service, request, response| service.call(request, response));
         self.after(answered, cx.now);
@@ -122,12 +118,14 @@ impl Connection {
     pub(super) fn after(&mut self, answered: Answered, now: Moment) {
         match answered {
             Answered::Whole => self.next_request(now),
-            Answered::Open if matches!(self.reading, Reading::Head { .. }) => self.reading = Reading::START,
-            Answered::Open | Answered::Last => {}
+            Answered::Open => self.restart_head(),
+            Answered::Last => {}
         }
     }
 
-    /// Decides on a request with content, at its head; gives the number of bytes that are done with.
+    /// Decides on a request with content, or one that offers another protocol, at its head; gives the number of bytes that
+    /// are done with.
+    #[inline(never)]
     fn head_with_content(
         &mut self,
         cx: &mut Context<'_>,
@@ -152,6 +150,15 @@ impl Connection {
             Admission::Buffer | Admission::Now | Admission::Upgrade => cx.config.max_content,
         };
         match (admission, message.framing) {
+            (Admission::Upgrade, Framing::None) => {
+                self.switch(cx, message, request);
+                message.len
+            }
+            (_, Framing::None) => {
+                let answered = self.answer_with_content(cx, message, request, None, None);
+                self.after(answered, cx.now);
+                message.len
+            }
             (_, Framing::Length(length)) if length > max_content => {
                 self.refuse(cx, message, request, ProtocolError::ContentTooLarge)
             }
@@ -335,6 +342,7 @@ impl Connection {
     }
 
     /// There is no head, or not all of it, and perhaps there will be none.
+    #[inline(never)]
     fn no_head(&mut self, cx: &mut Context<'_>) -> Step {
         if !self.input_ended {
             return Step::Stalled;
@@ -353,10 +361,18 @@ impl Connection {
     /// The next byte begins another request.
     #[inline]
     pub(super) fn next_request(&mut self, now: Moment) {
-        if matches!(self.reading, Reading::Head { .. }) {
-            self.reading = Reading::START;
-        }
+        self.restart_head();
         self.began = now;
+    }
+}
+
+impl Connection {
+    /// What comes next is the beginning of a head, if it belongs to one at all.
+    #[inline]
+    fn restart_head(&mut self) {
+        if let Reading::Head { searched, empty_lines, line_ended } = &mut self.reading {
+            (*searched, *empty_lines, *line_ended) = (0, 0, false);
+        }
     }
 }
 

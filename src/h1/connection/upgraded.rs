@@ -34,7 +34,7 @@ impl Connection {
         });
         let switched = cx.reply.has_switched();
         let answered = match () {
-            () if cx.reply.has_rest() => self.leave_open(cx, close),
+            () if cx.reply.has_rest() => self.leave_open(cx, close, message.takes_trailers()),
             () if cx.reply.closes() => {
                 self.last_reply(cx, close, panicked);
                 Answered::Last

@@ -1,0 +1,153 @@
+//! The field lines of a reply in the making, as they will be sent.
+
+use crate::http::{is_field_value, is_name, is_token};
+
+/// Field lines in wire form, where each of them ends, and which of those that need care are among them.
+#[derive(Debug, Default)]
+pub(super) struct FieldLines {
+    pub(super) text: String,
+    lines: Vec<Line>,
+    pub(super) has: Has,
+    /// What survives a roll-back: so many lines, as they were when the last middleware had passed.
+    kept: Kept,
+    /// The text and the lines as they were before one of the kept lines was removed.
+    before_removal: Option<Box<(String, Vec<Line>)>>,
+}
+
+/// How much of the field lines is kept.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kept {
+    text: usize,
+    lines: usize,
+    has: Has,
+}
+
+/// A field line that was checked once and is pushed often.
+#[derive(Clone, Debug)]
+pub(crate) struct PreparedField {
+    text: Box<str>,
+    name_len: u32,
+}
+
+impl PreparedField {
+    /// # Panics
+    /// If it is none. Only for names and values that the program itself wrote.
+    pub(crate) fn new(name: &str, value: &str) -> Self {
+        assert!(is_token(name.as_bytes()) && is_field_value(value.as_bytes()), "not a field line: {name}: {value:?}");
+        Self { text: format!("{name}: {value}\r\n").into(), name_len: name.len() as u32 }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.text[..self.name_len as usize]
+    }
+}
+
+/// A line in [`FieldLines`].
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    name_len: u32,
+    /// Where it ends, CRLF included.
+    end: u32,
+}
+
+/// Lines of the handler's that take the place of one of ours.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Has {
+    pub(super) date: bool,
+    pub(super) server: bool,
+    pub(super) content_type: bool,
+    pub(super) content_length: Option<u64>,
+}
+
+impl Has {
+    #[inline]
+    pub(super) const fn is_none(self) -> bool {
+        !self.date && !self.server && !self.content_type && self.content_length.is_none()
+    }
+}
+
+impl FieldLines {
+    #[inline(always)]
+    pub(super) fn clear(&mut self) {
+        // Nearly always nothing was set and nothing removed.
+        if self.lines.is_empty() && self.before_removal.is_none() {
+            return;
+        }
+        self.text.clear();
+        self.lines.clear();
+        self.has = Has::default();
+        self.kept = Kept::default();
+        self.before_removal = None;
+    }
+
+    /// From here on a roll-back keeps the lines that stand here now: they are a middleware's.
+    #[inline]
+    pub(super) fn keep(&mut self) {
+        self.kept = Kept { text: self.text.len(), lines: self.lines.len(), has: self.has };
+        self.before_removal = None;
+    }
+
+    /// Takes back everything since [`keep`](Self::keep).
+    pub(super) fn roll_back(&mut self) {
+        if let Some(before) = self.before_removal.take() {
+            (self.text, self.lines) = *before;
+        }
+        self.text.truncate(self.kept.text);
+        self.lines.truncate(self.kept.lines);
+        self.has = self.kept.has;
+    }
+
+    /// The lines as (name, value).
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let starts = std::iter::once(0).chain(self.lines.iter().map(|line| line.end as usize));
+        starts.zip(&self.lines).map(|(start, line)| {
+            let (name, rest) = self.text[start..line.end as usize].split_at(line.name_len as usize);
+            (name, &rest[": ".len()..rest.len() - "\r\n".len()])
+        })
+    }
+
+    pub(super) fn push(&mut self, name: &str, value: &str) {
+        self.text.push_str(name);
+        self.text.push_str(": ");
+        self.text.push_str(value);
+        self.text.push_str("\r\n");
+        self.lines.push(Line { name_len: name.len() as u32, end: self.text.len() as u32 });
+        match name.len() {
+            4 if is_name(name, b"date") => self.has.date = true,
+            6 if is_name(name, b"server") => self.has.server = true,
+            12 if is_name(name, b"content-type") => self.has.content_type = true,
+            14 if is_name(name, b"content-length") => self.has.content_length = value.parse().ok(),
+            _ => {}
+        }
+    }
+
+    /// Adds a line that needs no care, in place of the lines of this name.
+    #[inline]
+    pub(super) fn set_prepared(&mut self, field: &PreparedField) {
+        self.remove(field.name());
+        self.text.push_str(&field.text);
+        self.lines.push(Line { name_len: field.name_len, end: self.text.len() as u32 });
+    }
+
+    /// Removes all lines of this name.
+    #[inline]
+    pub(super) fn remove(&mut self, name: &str) {
+        // Nearly always there is none, and nearly always the length tells.
+        if self.lines.iter().any(|line| line.name_len as usize == name.len()) {
+            self.remove_found(name);
+        }
+    }
+
+    #[cold]
+    fn remove_found(&mut self, name: &str) {
+        let is_meant = |line: &str| line.eq_ignore_ascii_case(name);
+        let Some(first) = self.iter().position(|(line, _)| is_meant(line)) else { return };
+        let (text, lines) = (std::mem::take(&mut self.text), std::mem::take(&mut self.lines));
+        let (kept, old) = (self.kept, Self { text, lines, ..Self::default() });
+        self.has = Has::default();
+        old.iter().filter(|(line, _)| !is_meant(line)).for_each(|(name, value)| self.push(name, value));
+        if first < kept.lines && self.before_removal.is_none() {
+            self.before_removal = Some(Box::new((old.text, old.lines)));
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! A path and what can be had there.
+
+use super::path::Pattern;
+use crate::exchange::{BodySink, Duplex, Protocol, Request, Response, Sent};
+use crate::http::{Method, MethodSet, Result};
+
+type Whole<S> = Box<dyn Fn(&mut S, &Request<'_>, Response<'_>) -> Result<Sent>>;
+type SinkFactory<S> = Box<dyn Fn(&mut S, &Request<'_>) -> Result<Box<dyn BodySink<S>>>>;
+type DuplexFactory<S> = Box<dyn Fn(&mut S, &Request<'_>, Response<'_>) -> Result<(Sent, Box<dyn Duplex<S>>)>>;
+pub(super) type ProtocolFactory<S> =
+    Box<dyn for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, Box<dyn Protocol<S>>)>>;
+
+/// A path and what answers it, method by method.
+pub(super) struct Endpoint<S> {
+    pub(super) pattern: Pattern,
+    pub(super) handlers: Vec<Handler<S>>,
+    /// Which of the handlers answers each method; [`NO_HANDLER`] if none does.
+    by_method: [u8; Method::ALL.len()],
+    pub(super) upgrades: Vec<Upgrade<S>>,
+}
+
+/// What answers a method.
+pub(super) struct Handler<S> {
+    pub(super) verb: Verb,
+    pub(super) kind: Kind<S>,
+    /// Most content in bytes, if it is not the server's limit.
+    pub(super) max_content: Option<u64>,
+}
+
+/// How it takes the content.
+pub(super) enum Kind<S> {
+    /// As a whole.
+    Whole(Whole<S>),
+    /// Piece by piece, and replies then.
+    Sink(SinkFactory<S>),
+    /// Piece by piece, and the reply begins before.
+    Duplex(DuplexFactory<S>),
+}
+
+/// Another protocol that can be had at a path.
+pub(super) struct Upgrade<S> {
+    pub(super) protocol: Box<str>,
+    pub(super) factory: ProtocolFactory<S>,
+}
+
+const NO_HANDLER: u8 = u8::MAX;
+
+/// What a route is registered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    One(Method),
+    Any,
+    Upgrade,
+}
+
+impl<S> Handler<S> {
+    pub(super) fn new(verb: Verb, kind: Kind<S>) -> Self {
+        Self { verb, kind, max_content: None }
+    }
+}
+
+impl<S> Endpoint<S> {
+    pub(super) fn new(pattern: Pattern) -> Self {
+        Self { pattern, handlers: Vec::new(), by_method: [NO_HANDLER; Method::ALL.len()], upgrades: Vec::new() }
+    }
+
+    /// Adds a handler.
+    ///
+    /// # Panics
+    /// If there is one for this verb.
+    pub(super) fn add(&mut self, handler: Handler<S>) {
+        let (path, verb) = (self.pattern.as_str(), handler.verb);
+        assert!(self.handlers.iter().all(|known| known.verb != verb), "{path} has a route for {verb:?} already");
+        self.handlers.push(handler);
+        self.by_method = Method::ALL.map(|method| self.find(method).map_or(NO_HANDLER, |at| at as u8));
+    }
+
+    /// Adds another protocol.
+    ///
+    /// # Panics
+    /// If there is one of this name.
+    pub(super) fn add_upgrade(&mut self, upgrade: Upgrade<S>) {
+        let (path, protocol) = (self.pattern.as_str(), &upgrade.protocol);
+        let known = self.upgrades.iter().any(|known| known.protocol.eq_ignore_ascii_case(protocol));
+        assert!(!known, "{path} can be upgraded to {protocol} already");
+        self.upgrades.push(upgrade);
+    }
+
+    /// The handler for `method`.
+    #[inline]
+    pub(super) fn handler(&self, method: Method) -> Option<&Handler<S>> {
+        self.handlers.get(usize::from(self.by_method[method as usize]))
+    }
+
+    /// Where the handler for `method` stands: its own, for HEAD that of GET, else the one for any.
+    fn find(&self, method: Method) -> Option<usize> {
+        let find = |verb| self.handlers.iter().position(|known| known.verb == verb);
+        match (find(Verb::One(method)), method) {
+            (_, Method::Trace) => None,
+            (Some(at), _) => Some(at),
+            (None, Method::Head) => find(Verb::One(Method::Get)).or_else(|| find(Verb::Any)),
+            (None, _) => find(Verb::Any),
+        }
+    }
+
+    /// The methods that are answered: for `Allow`.
+    pub(super) fn allowed(&self) -> MethodSet {
+        let mut allowed = MethodSet::EMPTY.with(Method::Options);
+        for method in Method::ALL {
+            if self.handler(method).is_some() || (method == Method::Get && !self.upgrades.is_empty()) {
+                allowed = allowed.with(method);
+            }
+        }
+        allowed
+    }
+
+    /// The protocol that the client offers and that can be had here: the first one that was registered.
+    pub(super) fn offered(&self, request: &Request<'_>) -> Option<&Upgrade<S>> {
+        self.upgrades.iter().find(|upgrade| {
+            let offers = request.headers().all("upgrade").flat_map(|value| value.split(|&byte| byte == b','));
+            offers.map(<[u8]>::trim_ascii).any(|offer| is_named(offer, &upgrade.protocol))
+        })
+    }
+
+    /// The protocols that can be had here, as a list.
+    pub(super) fn protocols(&self) -> Option<String> {
+        let names: Vec<&str> = self.upgrades.iter().map(|upgrade| &*upgrade.protocol).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+}
+
+/// Whether an offer is for a protocol: by its name and version, or by its name if the version does not matter.
+fn is_named(offer: &[u8], protocol: &str) -> bool {
+    let name = offer.split(|&byte| byte == b'/').next().unwrap_or_default();
+    offer.eq_ignore_ascii_case(protocol.as_bytes()) || name.eq_ignore_ascii_case(protocol.as_bytes())
+}
