@@ -42,7 +42,7 @@ pub(crate) struct Mailbox {
     letters: Mutex<Letters>,
     /// Someone has rung since the loop last looked.
     rung: AtomicBool,
-    /// The loop sleeps, or is about to.
+    /// The loop sleeps, or is not at work: whoever turns it sleeps perhaps.
     asleep: AtomicBool,
     /// Ends the sleep of the loop.
     wake: Box<dyn Fn() + Send + Sync>,
@@ -60,7 +60,7 @@ impl Mailbox {
         Arc::new(Self {
             letters: Mutex::default(),
             rung: AtomicBool::new(false),
-            asleep: AtomicBool::new(false),
+            asleep: AtomicBool::new(true),
             wake: Box::new(wake),
         })
     }
@@ -99,14 +99,13 @@ impl Mailbox {
         self.rung.load(Ordering::SeqCst)
     }
 
-    /// The loop is about to sleep. It must not if this is false: someone has rung.
+    /// The loop has done its work. It must not sleep if [someone has rung](Self::is_rung) by now.
     #[inline]
-    pub(crate) fn lie_down(&self) -> bool {
+    pub(crate) fn lie_down(&self) {
         self.asleep.store(true, Ordering::SeqCst);
-        !self.is_rung()
     }
 
-    /// The loop is awake.
+    /// The loop is at work, and will look.
     #[inline]
     pub(crate) fn get_up(&self) {
         self.asleep.store(false, Ordering::Relaxed);

@@ -75,6 +75,7 @@ impl Draft {
     /// The connection cannot go on after this reply any more.
     pub(crate) const fn not_persistent(&mut self) {
         self.request.persistent = false;
+        self.request.persistent_once_accepted = false;
     }
 }
 
@@ -108,6 +109,10 @@ pub(crate) struct RequestFacts {
     pub(crate) method: Option<Method>,
     /// Whether the connection may go on after this reply.
     pub(crate) persistent: bool,
+    /// The same, once the application has [accepted](super::Response::accept_content) content that is still to come.
+    pub(crate) persistent_once_accepted: bool,
+    /// The same, if it fails.
+    pub(crate) persistent_if_refused: bool,
     /// Whole seconds of `Keep-Alive: timeout=`, for a client that asked for `Connection: keep-alive`.
     pub(crate) announce: Option<u32>,
     /// HTTP/1.0 knows neither chunks nor interim replies.
@@ -117,7 +122,14 @@ pub(crate) struct RequestFacts {
 impl RequestFacts {
     /// For a message that was not understood.
     pub(crate) const fn unknown(method: Option<Method>) -> Self {
-        Self { method, persistent: false, announce: None, version: Version::Http11 }
+        Self {
+            method,
+            persistent: false,
+            persistent_once_accepted: false,
+            persistent_if_refused: false,
+            announce: None,
+            version: Version::Http11,
+        }
     }
 }
 
@@ -179,6 +191,8 @@ impl Reply {
         let Draft { request, status, reason, fields, fault, close, idle_timeout, kept, ticket } = draft;
         self.forget();
         (self.request, self.mark, self.ticket) = (request, mark, ticket);
+        // What becomes of the content was decided before.
+        self.request.persistent_if_refused = request.persistent;
         (self.status, self.reason, self.fields, self.fault) = (status, reason, fields, fault);
         (self.close, self.idle_timeout, self.kept) = (close, idle_timeout, kept);
     }
@@ -196,6 +210,11 @@ impl Reply {
             kept: self.kept,
             ticket: self.ticket,
         }
+    }
+
+    /// The content that is still to come is wanted.
+    pub(super) const fn accept_content(&mut self) {
+        self.request.persistent = self.request.persistent_once_accepted;
     }
 
     /// What is left to do when the handler has returned, if it did not do all.
@@ -241,6 +260,7 @@ impl Reply {
     #[inline]
     pub(super) fn restart(&mut self) {
         self.fields.roll_back();
+        self.request.persistent &= self.request.persistent_if_refused;
         (self.close, self.idle_timeout) = self.kept;
         self.forget();
     }

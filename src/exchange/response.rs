@@ -317,9 +317,18 @@ impl<'a> Response<'a> {
         (sent, Responder::new(waiting))
     }
 
+    /// Says that the content which is still to come will be taken, for a [`Service`](super::Service) of your own that
+    /// [opens](super::Service::open) a request: the connection can go on after it. A reply that is finished without it says
+    /// `Connection: close` where the content may be long.
+    pub fn accept_content(self) -> Self {
+        self.reply.accept_content();
+        self
+    }
+
     /// Puts the reply off until the content has come, for a [`Service`](super::Service) of your own: it gets the response
     /// again in [`content_end`](super::Service::content_end).
     pub fn later(self) -> Sent {
+        self.reply.accept_content();
         self.reply.leave(Rest::Later)
     }
 

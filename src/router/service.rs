@@ -31,7 +31,7 @@ impl<S> Router<S> {
         if let (Method::Get | Method::Head, Some(protocols)) =
             (request.method(), endpoint.and_then(Endpoint::protocols))
         {
-            let error = Error::new(426, "This is to be had by another protocol");
+            let error = Error::new(426, "This is served by another protocol");
             return Err(error.with_header("Upgrade", protocols).with_header("Connection", "upgrade"));
         }
         match request.method() {
@@ -105,7 +105,7 @@ impl<S> Service for Router<S> {
                 (response.later(), One::Sink(sink))
             }
             Some(Kind::Duplex(factory)) => {
-                let (sent, duplex) = factory(&mut self.state, &request, response)?;
+                let (sent, duplex) = factory(&mut self.state, &request, response.accept_content())?;
                 (sent, One::Duplex(duplex))
             }
             _ => return Err(Error::internal("a route was admitted that takes no content piece by piece")),

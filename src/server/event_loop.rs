@@ -120,6 +120,7 @@ impl EventLoop {
         self.sessions.expire_deadlines(service);
         self.drain(service);
         self.reap(service);
+        self.sessions.mailbox().lie_down();
         if self.sessions.watch.is_some() {
             let tick = Tick { events, connections: self.sessions.len(), runnable: self.sessions.runnable() };
             self.sessions.watch.tell(|observer| observer.ticked(&tick));
@@ -157,8 +158,6 @@ impl EventLoop {
                 due.map(|due| due.since(now)).into_iter().chain(max_wait).min()
             }
         };
-        // Nobody wakes a loop that does not sleep, so it looks once more before it does.
-        let timeout = if self.sessions.mailbox().lie_down() { timeout } else { Some(Duration::ZERO) };
         let polled = self.poll.poll(&mut self.events, timeout);
         self.sessions.mailbox().get_up();
         match polled {
@@ -183,7 +182,7 @@ impl EventLoop {
 
     /// Until when the loop may sleep, if not for ever: not at all while someone is runnable.
     fn next_moment(&self) -> Option<Moment> {
-        if self.sessions.runnable() > 0 || self.can_accept() || self.has_posted {
+        if self.sessions.runnable() > 0 || self.can_accept() || self.has_posted || self.sessions.mailbox().is_rung() {
             return Some(self.sessions.now());
         }
         let mut due = self.sessions.next_deadline().unwrap_or(Moment::MAX).min(self.next_timer);

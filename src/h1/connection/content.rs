@@ -34,7 +34,7 @@ impl Connection {
             key = sink;
             Ok(sent)
         };
-        let (close, Outcome { failed, panicked }) = self.offer(cx, message, request, None, open);
+        let (close, Outcome { failed, panicked }) = self.offer(cx, message, request, None, Discard::of(message), open);
         let accepted = match key {
             Some(key) if failed => {
                 abort_sink(cx.service, key, Abort::Failed);
@@ -85,12 +85,12 @@ impl Connection {
         close: Option<CloseReason>,
         panicked: bool,
     ) {
+        let close = close.or(Discard::of(message).close());
         if cx.reply.has_rest() {
-            self.leave_open(cx, close.or(Discard::of(message).close()), message.takes_trailers());
+            self.leave_open(cx, close, message.takes_trailers());
             return self.leave_unread(cx, bytes, message);
         }
-        let unread = Discard::of(message).close();
-        match cx.reply.closes().then(|| closing_reason(close, panicked)).or(unread) {
+        match cx.reply.closes().then(|| closing_reason(close, panicked)) {
             Some(reason) => self.finish(cx, reason, true),
             None => self.discard_from(cx, bytes, message),
         }
@@ -301,8 +301,8 @@ impl Connection {
     }
 
     /// Whatever takes content takes no more; what comes is not looked at.
-    fn drop_content(&mut self, cx: &mut Context<'_>) {
-        if let Reading::Sink(incoming) | Reading::Paused(incoming) =
+    pub(super) fn drop_content(&mut self, cx: &mut Context<'_>) {
+        if let Reading::Sink(incoming) | Reading::Paused(incoming) | Reading::DiscardContent(incoming) =
             self.transition(cx.id, Reading::START, self.writing)
         {
             cx.pools.incoming.give_back(incoming);

@@ -1,5 +1,6 @@
 //! The replies: one for each request, or one for what could not be understood.
 
+use super::requests::Discard;
 use super::{Connection, Context, Step};
 use crate::buffer::{OutputQueue, ReplyRecord};
 use crate::exchange::{CloseReason, Draft, Request, RequestFacts, Response, Sent, Service, conduct, dispose};
@@ -41,7 +42,7 @@ impl Connection {
         close: Option<CloseReason>,
         call: impl FnOnce(&mut dyn Service, Request<'_>, Response<'_>) -> Result<Sent>,
     ) -> Answered {
-        let (close, Outcome { panicked, .. }) = self.offer(cx, message, request, close, call);
+        let (close, Outcome { panicked, .. }) = self.offer(cx, message, request, close, Discard::Content, call);
         if cx.reply.has_rest() {
             return self.leave_open(cx, close, message.takes_trailers());
         }
@@ -52,7 +53,8 @@ impl Connection {
         Answered::Last
     }
 
-    /// Has `call` make what it can of a reply; gives the reason for which the connection cannot go on after it.
+    /// Has `call` make what it can of a reply; gives the reason for which the connection cannot go on after it. `unread` is
+    /// what becomes of content that is still to come if the application does not accept it.
     #[inline(always)]
     pub(super) fn offer(
         &mut self,
@@ -60,6 +62,7 @@ impl Connection {
         message: &Message<'_>,
         request: Request<'_>,
         close: Option<CloseReason>,
+        unread: Discard,
         call: impl FnOnce(&mut dyn Service, Request<'_>, Response<'_>) -> Result<Sent>,
     ) -> (Option<CloseReason>, Outcome) {
         cx.watch.tell(|observer| observer.request(cx.id, &request));
@@ -70,7 +73,9 @@ impl Connection {
         };
         let facts = RequestFacts {
             method: Some(message.head.method),
-            persistent: close.is_none(),
+            persistent: close.is_none() && unread == Discard::Content,
+            persistent_once_accepted: close.is_none(),
+            persistent_if_refused: close.is_none() && unread == Discard::Content,
             announce: message.asked_keep_alive.then(|| keep_alive(cx).as_secs()),
             version: message.head.version,
         };

@@ -305,7 +305,8 @@ impl Connection {
         let bytes = self.input.as_deref().map_or(&[][..], Receive::bytes);
         let (consumed, end) = match incoming.decoder.decode(bytes) {
             Ok(piece) => (piece.consumed, piece.end),
-            Err(error) => return self.fail(cx, error),
+            Err(error) if matches!(self.writing, Writing::Idle) => return self.fail(cx, error),
+            Err(error) => return self.content_failed(cx, error),
         };
         if let Some(input) = &mut self.input {
             input.consume(consumed);
@@ -318,8 +319,12 @@ impl Connection {
             self.content_is_over(cx);
             return Step::Again;
         }
-        if self.input_ended {
-            self.finish(cx, CloseReason::ClientClosedEarly, false);
+        if self.input_ended && consumed == 0 {
+            match self.writing {
+                Writing::Idle => self.finish(cx, CloseReason::ClientClosedEarly, false),
+                // Who has closed its side still gets the whole of a reply that does not depend on what is missing.
+                _ => self.drop_content(cx),
+            }
             return Step::Again;
         }
         Step::Stalled
@@ -380,6 +385,7 @@ impl Connection {
 pub(super) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// What becomes of content that nobody wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Discard {
     /// It is thrown away as it comes, and the connection goes on.
     Content,

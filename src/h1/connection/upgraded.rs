@@ -1,6 +1,7 @@
 //! Another protocol on the connection, after 101 (RFC 9110 §7.8).
 
 use super::replies::{Answered, Outcome};
+use super::requests::Discard;
 use super::{Connection, Context, Reading, Step, Writing};
 use crate::buffer::Receive;
 use crate::exchange::{Address, CloseReason, LiveKey, Output, ProtocolEvent, Request, Service, guard};
@@ -27,11 +28,12 @@ impl Connection {
     #[cold]
     pub(super) fn switch(&mut self, cx: &mut Context<'_>, message: &Message<'_>, request: Request<'_>) {
         let mut key = None;
-        let (close, Outcome { panicked, .. }) = self.offer(cx, message, request, None, |service, request, response| {
-            let (sent, protocol) = service.upgrade(request, response)?;
-            key = protocol;
-            Ok(sent)
-        });
+        let (close, Outcome { panicked, .. }) =
+            self.offer(cx, message, request, None, Discard::Content, |service, request, response| {
+                let (sent, protocol) = service.upgrade(request, response)?;
+                key = protocol;
+                Ok(sent)
+            });
         let switched = cx.reply.has_switched();
         let answered = match () {
             () if cx.reply.has_rest() => self.leave_open(cx, close, message.takes_trailers()),

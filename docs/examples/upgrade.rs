@@ -1,0 +1,68 @@
+//! Another protocol on the connection, after 101: whatever the client sends comes back, line by line, in capitals.
+//!
+//! ```text
+//! cargo run --example upgrade
+//! printf 'GET /shout HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: shout\r\n\r\nhello\nbye\n' | nc localhost 3000
+//! ```
+
+use std::io;
+use std::time::Duration;
+
+use monoloop::exchange::{Output, Protocol};
+use monoloop::server::CloseReason;
+use monoloop::{Error, Router, Server};
+
+/// How many speak it now.
+#[derive(Default)]
+struct Room {
+    speakers: usize,
+}
+
+/// Most that speak it at a time.
+const MAX_SPEAKERS: usize = 100;
+
+/// Longest line in bytes.
+const MAX_LINE: usize = 1024;
+
+/// The protocol of one connection.
+struct Shout;
+
+impl Protocol<Room> for Shout {
+    fn on_data(&mut self, _: &mut Room, bytes: &[u8], out: &mut Output<'_>) -> io::Result<usize> {
+        let mut understood = 0;
+        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+            match line {
+                b"bye\n" => {
+                    out.write(b"BYE\n");
+                    out.close();
+                    return Ok(bytes.len());
+                }
+                [.., b'\n'] => out.write(line.to_ascii_uppercase()),
+                part if part.len() > MAX_LINE => return Err(io::Error::other("a line without end")),
+                // The rest of it is still to come: it is given again with that.
+                _ => break,
+            }
+            understood += line.len();
+        }
+        Ok(understood)
+    }
+
+    fn on_close(self: Box<Self>, room: &mut Room, why: CloseReason) {
+        room.speakers -= 1;
+        println!("a speaker left: {why}");
+    }
+}
+
+fn main() -> monoloop::server::Result<()> {
+    let mut app = Router::new(Room::default());
+    app.upgrade("/shout", "shout", |room, _, res| {
+        if room.speakers == MAX_SPEAKERS {
+            return Err(Error::new(503, "The room is full"));
+        }
+        room.speakers += 1;
+        // What stands in the head of the 101; and a speaker may think for five minutes.
+        Ok((res.header("X-Speakers", room.speakers.to_string()).idle_timeout(Duration::from_secs(300)), Shout))
+    });
+    println!("listening on http://127.0.0.1:3000");
+    Server::bind("127.0.0.1:3000")?.run(app)
+}
