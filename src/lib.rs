@@ -22,6 +22,9 @@
 //! # }
 //! ```
 //!
+//! What flows (content taken piece by piece, replies that are streamed or given later, other protocols) stands in
+//! [`exchange`], and events for browsers in [`sse`].
+//!
 //! Where to go on: [`Router`] and [`router::Routes`] for paths and middleware, [`Request`] and [`Response`] for what a
 //! handler sees, [`Error`] for what it may return by `?`, [`Config`] for limits and timeouts, [`Server`] and [`Handle`]
 //! for starting and stopping, [`Workers`] for one loop per core, [`server::Observer`] for watching, [`TestClient`] for the tests of an application.
@@ -32,10 +35,12 @@
 //!     socket ─read→ buffer::Receive → h1::head → h1::framing ─────────────┐     (Service::admit sees the head of
 //!                                                     │                   │     a request with content: a 404
 //!                                                     └→ h1::body ────────┤     or a 405 does not wait for it)
-//!                                                                         ▼
+//!                                                            │            ▼
 //!                        exchange::Service → router → middleware → handler(&mut S, &Request, Response)
+//!                                                            │            │
+//!                                                            └→ BodySink, piece by piece
 //!                                                                         │
-//!     socket ←write─ buffer::OutputQueue ← exchange::encode ← Response ←──┘
+//!     socket ←write─ buffer::OutputQueue ← exchange::encode ← Response, BodySource, BodySender, Responder
 //! ```
 //!
 //! # In which order to read the code
@@ -47,7 +52,7 @@
 //!    `h1/connection/requests.rs`, from bytes to a request that can be answered.
 //! 4. `h1/head.rs`, `h1/framing.rs`, `h1/body.rs`: the parsers.
 //! 5. `exchange/service.rs` and `exchange/conduct.rs`: the call into the application; `exchange/response.rs`: its reply.
-//! 6. `router/mod.rs` and `router/trie.rs`: from a path to a handler.
+//! 6. `router/routes.rs`, `router/service.rs` and `router/trie.rs`: from a path to a handler.
 //! 7. `sessions/deadlines.rs`, `server/accept.rs`, `server/drain.rs`: time, overload and the end.
 //!
 //! `docs/ARCHITECTURE.md` in the repository is the guided tour.

@@ -1,8 +1,8 @@
-//! Another protocol on the connection, after 101: whatever the client sends comes back, line by line, in capitals.
+//! Another protocol on the connection, after 101: an echo, line by line, until the client says `bye`.
 //!
 //! ```text
 //! cargo run --example upgrade
-//! printf 'GET /shout HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: shout\r\n\r\nhello\nbye\n' | nc localhost 3000
+//! printf 'GET /echo HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhello\nbye\n' | nc localhost 3000
 //! ```
 
 use std::io;
@@ -25,19 +25,19 @@ const MAX_SPEAKERS: usize = 100;
 const MAX_LINE: usize = 1024;
 
 /// The protocol of one connection.
-struct Shout;
+struct Echo;
 
-impl Protocol<Room> for Shout {
+impl Protocol<Room> for Echo {
     fn on_data(&mut self, _: &mut Room, bytes: &[u8], out: &mut Output<'_>) -> io::Result<usize> {
         let mut understood = 0;
         for line in bytes.split_inclusive(|&byte| byte == b'\n') {
             match line {
                 b"bye\n" => {
-                    out.write(b"BYE\n");
+                    out.write(line);
                     out.close();
                     return Ok(bytes.len());
                 }
-                [.., b'\n'] => out.write(line.to_ascii_uppercase()),
+                [.., b'\n'] => out.write(line),
                 part if part.len() > MAX_LINE => return Err(io::Error::other("a line without end")),
                 // The rest of it is still to come: it is given again with that.
                 _ => break,
@@ -55,13 +55,13 @@ impl Protocol<Room> for Shout {
 
 fn main() -> monoloop::server::Result<()> {
     let mut app = Router::new(Room::default());
-    app.upgrade("/shout", "shout", |room, _, res| {
+    app.upgrade("/echo", "echo", |room, _, res| {
         if room.speakers == MAX_SPEAKERS {
             return Err(Error::new(503, "The room is full"));
         }
         room.speakers += 1;
         // What stands in the head of the 101; and a speaker may think for five minutes.
-        Ok((res.header("X-Speakers", room.speakers.to_string()).idle_timeout(Duration::from_secs(300)), Shout))
+        Ok((res.header("X-Speakers", room.speakers.to_string()).idle_timeout(Duration::from_secs(300)), Echo))
     });
     println!("listening on http://127.0.0.1:3000");
     Server::bind("127.0.0.1:3000")?.run(app)

@@ -112,7 +112,7 @@ struct TooLarge(usize);
 
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the content is larger than max_response_buffer ({} bytes)", self.0)
+        write!(f, "the content is larger than max_response_buffer ({} bytes): `stream()` has no such limit", self.0)
     }
 }
 

@@ -99,10 +99,11 @@ impl Mailbox {
         self.rung.load(Ordering::SeqCst)
     }
 
-    /// The loop has done its work. It must not sleep if [someone has rung](Self::is_rung) by now.
+    /// The loop has done its work. It must not sleep if someone has rung by now: tells whether that is so.
     #[inline]
-    pub(crate) fn lie_down(&self) {
+    pub(crate) fn lie_down(&self) -> bool {
         self.asleep.store(true, Ordering::SeqCst);
+        self.is_rung()
     }
 
     /// The loop is at work, and will look.

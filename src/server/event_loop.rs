@@ -48,7 +48,7 @@ pub(super) struct EventLoop {
     pub(super) sessions: Sessions<Socket>,
     /// When the application wants to do something on its own accord; zero: it has not been asked.
     next_timer: Moment,
-    /// It has more to do for other threads than was good for one tick.
+    /// Someone has rung, or has left more than was good for one tick.
     has_posted: bool,
 
     pub(super) drain: Drain,
@@ -120,7 +120,7 @@ impl EventLoop {
         self.sessions.expire_deadlines(service);
         self.drain(service);
         self.reap(service);
-        self.sessions.mailbox().lie_down();
+        self.has_posted |= self.sessions.mailbox().lie_down();
         if self.sessions.watch.is_some() {
             let tick = Tick { events, connections: self.sessions.len(), runnable: self.sessions.runnable() };
             self.sessions.watch.tell(|observer| observer.ticked(&tick));
@@ -182,7 +182,7 @@ impl EventLoop {
 
     /// Until when the loop may sleep, if not for ever: not at all while someone is runnable.
     fn next_moment(&self) -> Option<Moment> {
-        if self.sessions.runnable() > 0 || self.can_accept() || self.has_posted || self.sessions.mailbox().is_rung() {
+        if self.sessions.runnable() > 0 || self.can_accept() || self.has_posted {
             return Some(self.sessions.now());
         }
         let mut due = self.sessions.next_deadline().unwrap_or(Moment::MAX).min(self.next_timer);

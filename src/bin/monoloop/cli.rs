@@ -95,6 +95,9 @@ const GROUPS: [(&str, &[Opt]); 5] = [
         Opt { name: "send-timeout", value: "TIME", env: "MONOLOOP_SEND_TIMEOUT", default: "60s", kind: One,
             help: "How long a client may be behind the minimum rate of its replies",
             set: |to, text| { to.config.send_timeout = values::timeout(text)?; Ok(()) } },
+        Opt { name: "reply-timeout", value: "TIME", env: "MONOLOOP_REPLY_TIMEOUT", default: "60s", kind: One,
+            help: "How long the application may take for a deferred reply; then 503",
+            set: |to, text| { to.config.reply_timeout = values::timeout(text)?; Ok(()) } },
         Opt { name: "linger-timeout", value: "TIME", env: "MONOLOOP_LINGER_TIMEOUT", default: "2s", kind: One,
             help: "How long input is discarded after an error reply",
             set: |to, text| { to.config.linger_timeout = values::duration(text)?; Ok(()) } },
@@ -283,7 +286,7 @@ mod tests {
     #[test]
     fn every_option_sets_what_it_names() {
         let args = "--unix=/a --unix=/b --backlog=1 --workers=4 --idle-timeout=2 --keep-alive-timeout=3s --head-timeout=4s \
-            --linger-timeout=0 --drain-timeout=200ms --drain-delay=5m --max-head=1k --max-target=2k --max-content=0 \
+            --linger-timeout=0 --reply-timeout=9s --drain-timeout=200ms --drain-delay=5m --max-head=1k --max-target=2k --max-content=0 \
             --content-timeout=7s --send-timeout=8s --min-content-rate=1k --min-send-rate=0 --max-response-buffer=3k --max-connections=6 --server-name=";
         let Settings { unix, workers, config, .. } = settings(&args.split_whitespace().collect::<Vec<_>>(), &[]);
         let seconds = Duration::from_secs;
@@ -295,6 +298,7 @@ mod tests {
         assert_eq!((config.max_head, config.max_target, config.max_content), (1024, 2048, 0));
         assert_eq!(config.max_response_buffer, 3072);
         assert_eq!((config.content_timeout, config.send_timeout), (seconds(7), seconds(8)));
+        assert_eq!(config.reply_timeout, seconds(9));
         assert_eq!((config.min_content_rate, config.min_send_rate), (1024, 0));
     }
 
