@@ -74,6 +74,7 @@ pub mod middleware;
 pub mod router;
 pub mod server;
 mod sessions;
+pub mod sse;
 pub mod testing;
 
 /// Parts of the machine by themselves, for `benches/`. They may change or go at any time.

@@ -165,6 +165,10 @@ pub const MIN_SEND_RATE: u32 = 500;
 /// `proxy_read_timeout` 60 s, AWS's load balancers 60 s.
 pub const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long a stream of events is silent before a comment is sent, so that neither the idle timeout nor a proxy takes it for
+/// dead. WHATWG HTML §9.2.7 says "every 15 seconds or so"; axum 15 s.
+pub const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);
+
 /// How long input is discarded after an error reply. nginx `lingering_timeout` 5 s, Apache 2 s.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 

@@ -11,8 +11,20 @@ use std::path::Path;
 
 /// Folders and files of `src/`, from the bottom to the top. A module may name those that stand before it, and itself.
 /// (The command is a crate of its own: it can name only what is public.)
-const LAYERS: [&str; 11] =
-    ["limits", "config", "http", "buffer", "exchange", "h1", "sessions", "testing", "router", "middleware", "server"];
+const LAYERS: [&str; 12] = [
+    "limits",
+    "config",
+    "http",
+    "buffer",
+    "exchange",
+    "sse",
+    "h1",
+    "sessions",
+    "testing",
+    "router",
+    "middleware",
+    "server",
+];
 
 /// What may look up, and why: `(file, module that it names, reason)`.
 const LOOKING_UP: [(&str, &str, &str); 0] = [];

@@ -11,7 +11,7 @@ use crate::http::{Method, MethodSet, Result, is_token};
 
 type Middleware<S> = Box<dyn for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r>>;
 
-/// A table of routes and middleware, to be used by a [`Router`] or mounted in another table.
+/// A table of routes and middleware, to be used by a [`Router`](super::Router) or mounted in another table.
 ///
 /// A path is `/`-separated segments. `:name` stands for one segment that is not empty, `*name` (at the end) for the
 /// rest, empty or not. A literal segment is tried before `:name`, and that before `*name`. Segments of a request are

@@ -35,7 +35,8 @@ impl TestReply {
         self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The content.
+    /// The content. Of a reply in chunks whose end has not come there is none: the chunks are left for
+    /// [`TestClient::read`](super::TestClient::read).
     pub fn body(&self) -> &[u8] {
         &self.content
     }
@@ -60,7 +61,7 @@ impl TestReply {
         value.unwrap_or_else(|error| panic!("{error} in the JSON {:?}", self.content.escape_ascii().to_string()))
     }
 
-    /// Reads the reply at the front of `bytes`, behind any interim ones; gives it and its length, or nothing if it is
+    /// Reads the reply at the front of `bytes`, behind any interim ones (but 101); gives it and its length, or nothing if it is
     /// not all there. `to_head`: it answers a HEAD request, so its content does not follow.
     ///
     /// # Panics
@@ -71,16 +72,53 @@ impl TestReply {
         loop {
             let (mut reply, len) = parse_head(&bytes[at..])?;
             at += len;
-            if reply.status < 200 {
+            if reply.status < 200 && reply.status != 101 {
                 continue;
             }
-            let has_content = !to_head && !matches!(reply.status, 204 | 304);
+            let has_content = !to_head && !matches!(reply.status, 101 | 204 | 304);
+            if has_content && reply.header("Transfer-Encoding").is_some() {
+                let chunks = parse_chunks(&bytes[at..]);
+                return Some(match chunks {
+                    Some((content, len)) => (Self { content, ..reply }, at + len),
+                    None => (reply, at),
+                });
+            }
             let length = reply
                 .header("Content-Length")
                 .filter(|_| has_content)
                 .map_or(0, |value| value.parse::<usize>().unwrap_or_else(|_| panic!("no Content-Length: {value:?}")));
             reply.content = bytes.get(at..at + length)?.to_vec();
             return Some((reply, at + length));
+        }
+    }
+}
+
+/// Reads content in chunks at the front of `bytes`, trailers included; gives it and its length on the wire, or nothing if it is
+/// not all there.
+///
+/// # Panics
+/// If it is none.
+#[track_caller]
+fn parse_chunks(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let (mut content, mut at) = (Vec::new(), 0);
+    loop {
+        let len = memchr::memmem::find(&bytes[at..], b"\r\n")?;
+        let line = std::str::from_utf8(&bytes[at..at + len]).unwrap_or_default();
+        let size = usize::from_str_radix(line, 16).unwrap_or_else(|_| panic!("no size of a chunk: {line:?}"));
+        at += len + 2;
+        if size == 0 {
+            break;
+        }
+        content.extend_from_slice(bytes.get(at..at + size)?);
+        assert_eq!(bytes.get(at + size..at + size + 2)?, b"\r\n", "a chunk ends in CRLF");
+        at += size + 2;
+    }
+    // Each trailer is a line, and an empty one is the end.
+    loop {
+        let len = memchr::memmem::find(&bytes[at..], b"\r\n")?;
+        at += len + 2;
+        if len == 0 {
+            return Some((content, at));
         }
     }
 }

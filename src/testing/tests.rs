@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use crate::exchange::{CloseReason, Endpoint};
+use crate::exchange::{BodySender, CloseReason, Endpoint, from_iter};
 use crate::http::Method;
 use crate::{Config, Router, TestClient};
 
@@ -88,4 +88,41 @@ fn advance_hung_at_the_end_of_time() {
         patient.advance(Duration::from_secs(86_400 * 365));
         assert_eq!(patient.get("/").send().status(), 404);
     }
+}
+
+#[test]
+fn a_stream_that_is_cut_gave_its_output_back_twice() {
+    let mut app = Router::new(None);
+    app.get("/", |kept, _, res| {
+        let (sent, sender) = res.channel()?;
+        *kept = Some(sender);
+        Ok(sent)
+    });
+    let mut client = TestClient::new(app);
+    client.get("/").send();
+    client.reset();
+    assert_eq!(client.ended(), Some(CloseReason::SocketError));
+    assert!(client.app().state().as_ref().is_some_and(BodySender::is_closed));
+}
+
+#[test]
+fn a_reply_in_chunks_is_read_as_a_whole_and_an_open_one_by_its_head() {
+    let mut app = Router::new(None);
+    app.get("/whole", |_, _, res| res.stream(from_iter(["one ", "two"])));
+    app.get("/open", |kept, _, res| {
+        let (sent, sender) = res.channel()?;
+        assert!(sender.send("begun").is_ok());
+        *kept = Some(sender);
+        Ok(sent)
+    });
+    let mut client = TestClient::new(app);
+    assert_eq!(client.get("/whole").send().text(), "one two");
+    assert_eq!(client.head("/whole").send().header("Transfer-Encoding"), Some("chunked"));
+    assert!(client.get("/open").send().body().is_empty());
+    client.advance(Duration::ZERO);
+    assert_eq!(client.read(), b"5\r\nbegun\r\n");
+    client.app_mut().state_mut().take().unwrap().finish();
+    client.advance(Duration::ZERO);
+    assert_eq!(client.read(), b"0\r\n\r\n");
+    assert_eq!(client.get("/whole").send().status(), 200, "the connection goes on");
 }

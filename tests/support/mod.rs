@@ -260,6 +260,7 @@ pub(crate) enum Event {
         content: u64,
     },
     Failed(u64, u16),
+    Upgraded(u64),
     TimedOut(u64, Timeout),
     Backpressure(u64, bool),
     Closed(u64, CloseReason),
@@ -372,6 +373,10 @@ impl Observer for Recorder {
         self.0.add(Event::Failed(id.get(), error.status()));
     }
 
+    fn upgraded(&mut self, id: ConnectionId) {
+        self.0.add(Event::Upgraded(id.get()));
+    }
+
     fn timed_out(&mut self, id: ConnectionId, timeout: Timeout) {
         self.0.add(Event::TimedOut(id.get(), timeout));
     }
@@ -423,6 +428,10 @@ impl Observer for Boxed {
 
     fn request_failed(&mut self, id: ConnectionId, error: &Error) {
         self.0.request_failed(id, error);
+    }
+
+    fn upgraded(&mut self, id: ConnectionId) {
+        self.0.upgraded(id);
     }
 
     fn timed_out(&mut self, id: ConnectionId, timeout: Timeout) {

@@ -41,7 +41,11 @@ pub(crate) fn app() -> Router<Demo> {
     app.sink(Method::Post, "/upload", |_, _| Ok(streams::Upload::default()));
     app.get("/big", streams::big);
     app.get("/events", streams::events);
-    app.every(Duration::from_secs(1), |demo| demo.ticks.tick());
+    app.every(Duration::from_secs(1), |demo| {
+        if let Err(error) = demo.ticks.tick() {
+            log::error!("a tick: {error:?}");
+        }
+    });
     app.get("/slow", slow);
     // What an error says goes to the log; the client learns only that it was a 500.
     app.get("/fail", |_, _, _| Err(Error::internal("/fail was asked for, and it failed")));

@@ -2,7 +2,9 @@
 
 use std::io;
 
+use monoloop::buffer::Content;
 use monoloop::exchange::{BodySender, BodySink, BodySource, Chunk, Duplex, Intake, Progress, Trailers};
+use monoloop::sse::{self, Broadcast, Event, Slow};
 use monoloop::{Error, Request, Response, Result, Sent};
 use serde::Serialize;
 
@@ -108,7 +110,7 @@ impl BodySource for Big {
         while self.left > 0 && out.wanted() > 0 {
             let count = PATTERN.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
             // It lives as long as the program, so it is sent from where it lies.
-            out.push(monoloop::buffer::Content::Static(&PATTERN[..count]));
+            out.push(Content::Static(&PATTERN[..count]));
             self.left -= count as u64;
         }
         Ok(if self.left > 0 { Progress::More } else { Progress::Done })
@@ -122,24 +124,34 @@ impl BodySource for Big {
 // ---- /events --------------------------------------------------------------------------------------------------------
 
 /// A tick each second, for everyone who listens.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ticks {
     count: u64,
-    clients: Vec<BodySender>,
+    listeners: Broadcast,
+}
+
+impl Default for Ticks {
+    fn default() -> Self {
+        Self { count: 0, listeners: Broadcast::new(Slow::Skip) }
+    }
+}
+
+#[derive(Serialize)]
+struct Tick {
+    tick: u64,
 }
 
 impl Ticks {
-    pub(super) fn tick(&mut self) {
+    pub(super) fn tick(&mut self) -> Result<()> {
         self.count += 1;
-        let event = format!("id: {0}\nevent: tick\ndata: {{\"tick\":{0}}}\n\n", self.count);
-        self.clients.retain(|client| client.send(event.clone()).is_ok());
+        let event = Event::json(&Tick { tick: self.count })?.event("tick").id(self.count.to_string());
+        self.listeners.send(&event)?;
+        Ok(())
     }
 }
 
 pub(super) fn events(demo: &mut Demo, _: &Request<'_>, res: Response<'_>) -> Result<Sent> {
-    let (sent, sender) = res.header("Content-Type", "text/event-stream").channel()?;
-    sender.set_heartbeat(std::time::Duration::from_secs(15), ":\n\n");
-    sender.end_at_drain();
-    demo.ticks.clients.push(sender);
+    let (sent, sender) = sse::start(res)?;
+    demo.ticks.listeners.add(sender);
     Ok(sent)
 }
