@@ -189,8 +189,7 @@ impl EventSender {
     ///     Ok(sent)
     /// });
     /// # let mut client = monoloop::TestClient::new(app);
-    /// # assert_eq!(client.get("/events").send().status(), 200);
-    /// # assert_eq!(client.read(), b"f\r\ndata: welcome\n\n\r\n0\r\n\r\n");
+    /// # assert_eq!(client.get("/events").send().text(), "data: welcome\n\n");
     /// # assert_eq!(client.head("/events").send().status(), 200);
     /// ```
     ///
