@@ -679,3 +679,41 @@ fn a_request_with_its_fin_gets_its_deferred_reply() {
     stream.read_to_string(&mut reply).expect("the whole reply");
     assert!(reply.ends_with("all the same"), "{reply}");
 }
+
+#[test]
+fn a_loop_that_nobody_turns_any_more_ends_what_lives_on_it() {
+    let (hand_out, handed_out) = channel();
+    let (started, starting) = channel();
+    let (stop, stopped) = channel::<()>();
+    let thread = thread::spawn(move || {
+        let mut app = Router::new(());
+        let (_wakers, ends) = parrot(&mut app);
+        let (aborted, aborts) = channel();
+        let (resumers, _resumed) = channel();
+        app.sink(Method::Post, "/halting", move |_, _| {
+            Ok(Halting { bytes: 0, resumers: resumers.clone(), aborted: aborted.clone() })
+        });
+        defer(&mut app, hand_out);
+        let server = Server::bind("127.0.0.1:0").expect("a free port").config(test_config());
+        let mut running = server.serve(app).expect("a poll");
+        started.send(running.local_addr()).expect("the test waits for it");
+        while stopped.try_recv().is_err() {
+            running.turn(Some(Duration::from_millis(1))).expect("the poll works");
+        }
+        drop(running);
+        (ends.try_iter().collect::<Vec<_>>(), aborts.try_iter().collect::<Vec<_>>())
+    });
+    let Some(monoloop::Endpoint::Tcp(address)) = next(&starting) else { panic!("it listens on TCP") };
+    let (mut one, mut two, mut three) = (Client::tcp(address), Client::tcp(address), Client::tcp(address));
+    one.send(UPGRADE);
+    assert_eq!(one.try_head().expect("a head in time").0, 101);
+    two.send("POST /halting HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n");
+    assert_eq!(two.try_head().expect("a head in time").0, 100);
+    three.get("/later/never");
+    let responder: Responder = next(&handed_out);
+    stop.send(()).expect("the loop looks for it");
+    let (ends, aborts) = thread.join().expect("the loop ends");
+    assert_eq!((ends, aborts), (vec![CloseReason::Cut], vec![Abort::Cut]));
+    assert!(responder.is_cancelled());
+    responder.text("nobody hears it");
+}

@@ -24,6 +24,7 @@ use crate::exchange::{Response, Sent};
 use crate::http::{Error, Result};
 use live::Live;
 pub use routes::{Mount, Registered, Route, Routes};
+use tasks::Inbox;
 pub(crate) use tasks::Tasks;
 pub use tasks::Timer;
 
@@ -60,13 +61,13 @@ pub struct Router<S> {
     routes: Routes<S>,
     renderer: Option<Renderer>,
     live: Live<S>,
-    tasks: Arc<Tasks<S>>,
+    inbox: Inbox<S>,
 }
 
 impl<S> Router<S> {
     /// An application without routes.
     pub fn new(state: S) -> Self {
-        Self { state, routes: Routes::new(), renderer: None, live: Live::new(), tasks: Tasks::new() }
+        Self { state, routes: Routes::new(), renderer: None, live: Live::new(), inbox: Inbox::new() }
     }
 
     /// The state.
@@ -81,7 +82,7 @@ impl<S> Router<S> {
 
     /// What other threads post for the state.
     pub(crate) fn tasks(&self) -> Arc<Tasks<S>> {
-        Arc::clone(&self.tasks)
+        self.inbox.tasks()
     }
 
     /// Renders error replies in place of the default, `{"error":"..."}`. The status is set already.

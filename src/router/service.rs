@@ -154,7 +154,7 @@ impl<S> Service for Router<S> {
     }
 
     fn run_posted(&mut self, now: Moment) -> bool {
-        self.tasks.run(&mut self.state, &mut self.routes.timers, now)
+        self.inbox.run(&mut self.state, &mut self.routes.timers, now)
     }
 
     fn run_timers(&mut self, now: Moment) -> Option<Moment> {

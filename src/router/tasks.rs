@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering as Memory};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::exchange::{dispose, guard};
@@ -36,8 +36,17 @@ impl Timer {
 
 /// What other threads have posted for the state, and not seen done yet.
 pub(crate) struct Tasks<S> {
-    posted: Mutex<VecDeque<Posted<S>>>,
+    posted: Mutex<Queue<S>>,
 }
+
+struct Queue<S> {
+    waiting: VecDeque<Posted<S>>,
+    /// The router is gone: nobody does anything any more.
+    closed: bool,
+}
+
+/// The router's end of its tasks. When it is dropped, so is everything that was not done.
+pub(super) struct Inbox<S>(Arc<Tasks<S>>);
 
 enum Posted<S> {
     Task(Task<S>),
@@ -58,10 +67,6 @@ enum What<S> {
 }
 
 impl<S> Tasks<S> {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { posted: Mutex::default() })
-    }
-
     pub(crate) fn post(&self, task: Task<S>) {
         self.push(Posted::Task(task));
     }
@@ -79,21 +84,36 @@ impl<S> Tasks<S> {
     }
 
     fn push(&self, posted: Posted<S>) {
-        self.posted.lock().unwrap_or_else(PoisonError::into_inner).push_back(posted);
+        let mut queue = self.queue();
+        if queue.closed {
+            drop(queue);
+            return dispose(posted);
+        }
+        queue.waiting.push_back(posted);
     }
 
-    fn pop(&self) -> Option<Posted<S>> {
-        self.posted.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    fn queue(&self) -> MutexGuard<'_, Queue<S>> {
+        self.posted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S> Inbox<S> {
+    pub(super) fn new() -> Self {
+        let queue = Queue { waiting: VecDeque::new(), closed: false };
+        Self(Arc::new(Tasks { posted: Mutex::new(queue) }))
     }
 
-    fn is_empty(&self) -> bool {
-        self.posted.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    /// The end for other threads.
+    pub(super) fn tasks(&self) -> Arc<Tasks<S>> {
+        Arc::clone(&self.0)
     }
 
     /// Does some of what was posted; tells whether there is more.
     pub(super) fn run(&self, state: &mut S, timers: &mut Timers<S>, now: Moment) -> bool {
         for _ in 0..POSTED_BUDGET {
-            match self.pop() {
+            // In a statement of its own: the lock is not held while the task is at work.
+            let next = self.0.queue().waiting.pop_front();
+            match next {
                 None => return false,
                 Some(Posted::After(delay, task, timer)) => timers.begin(NewTimer::once(delay, task, &timer), now),
                 Some(Posted::Every(period, task, timer)) => timers.begin(NewTimer::every(period, task, &timer), now),
@@ -104,7 +124,17 @@ impl<S> Tasks<S> {
                 }
             }
         }
-        !self.is_empty()
+        !self.0.queue().waiting.is_empty()
+    }
+}
+
+impl<S> Drop for Inbox<S> {
+    fn drop(&mut self) {
+        let mut queue = self.0.queue();
+        queue.closed = true;
+        let left = std::mem::take(&mut queue.waiting);
+        drop(queue);
+        left.into_iter().for_each(dispose);
     }
 }
 
@@ -289,28 +319,45 @@ mod tests {
         assert_eq!(timers.run(&mut count, at(5)), Some(at(5)));
         assert_eq!(count, TIMER_BUDGET);
         assert_eq!(timers.run(&mut count, at(5)), None);
-        let tasks = Tasks::new();
+        let inbox = Inbox::new();
+        let tasks = inbox.tasks();
         for _ in 0..POSTED_BUDGET + 1 {
             tasks.post(Box::new(|count: &mut usize| *count += 1));
         }
         count = 0;
-        assert!(tasks.run(&mut count, &mut timers, at(5)));
+        assert!(inbox.run(&mut count, &mut timers, at(5)));
         assert_eq!(count, POSTED_BUDGET);
-        assert!(!tasks.run(&mut count, &mut timers, at(5)));
+        assert!(!inbox.run(&mut count, &mut timers, at(5)));
         assert_eq!(count, POSTED_BUDGET + 1);
     }
 
     #[test]
     fn what_is_posted_is_done_in_order_and_a_panic_stops_nothing() {
-        let (tasks, mut timers, mut notes) = (Tasks::new(), Timers::new(), Vec::new());
+        let (inbox, mut timers, mut notes) = (Inbox::new(), Timers::new(), Vec::new());
+        let tasks = inbox.tasks();
         tasks.post(Box::new(note("one")));
         tasks.post(Box::new(|_: &mut Vec<&str>| std::panic::resume_unwind(Box::new("as asked"))));
         tasks.after(Duration::from_millis(1), Box::new(note("later")));
         tasks.post(Box::new(note("two")));
-        assert!(!tasks.run(&mut notes, &mut timers, at(7)));
+        assert!(!inbox.run(&mut notes, &mut timers, at(7)));
         assert_eq!(notes, ["one", "two"]);
         assert_eq!(timers.run(&mut notes, at(7)), Some(at(8)));
         assert_eq!(timers.run(&mut notes, at(8)), None);
         assert_eq!(notes, ["one", "two", "later"]);
+    }
+
+    #[test]
+    fn what_was_not_done_is_dropped_with_the_router() {
+        let (inbox, kept) = (Inbox::<()>::new(), Arc::new(()));
+        let tasks = inbox.tasks();
+        let task = |kept: &Arc<()>| {
+            let kept = Arc::clone(kept);
+            Box::new(move |_: &mut ()| drop(kept))
+        };
+        tasks.post(task(&kept));
+        assert_eq!(Arc::strong_count(&kept), 2);
+        drop(inbox);
+        tasks.post(task(&kept));
+        assert_eq!(Arc::strong_count(&kept), 1);
     }
 }

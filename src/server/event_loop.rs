@@ -139,6 +139,14 @@ impl EventLoop {
         self.drain.is_draining() && self.sessions.is_empty() && self.acceptor.is_closed()
     }
 
+    /// Closes whatever is left, without a last tick.
+    pub(super) fn abandon(&mut self, service: &mut dyn Service) {
+        if !self.sessions.is_empty() {
+            self.sessions.cut();
+            self.sessions.reap(service);
+        }
+    }
+
     // ---- waiting ----------------------------------------------------------------------------------------------------
 
     /// Polls. A signal that interrupts it is an empty batch.

@@ -323,6 +323,13 @@ impl<S> Running<S> {
     }
 }
 
+/// Whoever lives as long as a connection, a sink or a protocol, learns of its end also when nobody turns the loop any more.
+impl<S> Drop for Running<S> {
+    fn drop(&mut self) {
+        self.event_loop.abandon(&mut self.app);
+    }
+}
+
 /// The descriptor of the poll, to be polled in a loop of yours: readable when [`turn`](Running::turn) has work.
 impl<S> AsFd for Running<S> {
     fn as_fd(&self) -> BorrowedFd<'_> {

@@ -145,7 +145,7 @@ impl<T: Transport> Session<T> {
                 return;
             }
         }
-        if !self.connection.beat(cx.now, self.activity) {
+        if !self.connection.beat(cx, self.activity) {
             self.connection.expire(cx);
         }
     }

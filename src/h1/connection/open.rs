@@ -1,10 +1,10 @@
 //! Exchanges whose handler has returned and whose reply is not whole: awaited from another thread, or streamed.
 
+use std::time::Duration;
+
 use super::replies::{Answered, closing_reason};
 use super::{Budget, Connection, Context, Reading, Step, Writing};
 use crate::buffer::ReplyRecord;
-use std::time::Duration;
-
 use crate::exchange::{Answer, Asked, CloseReason, Letter, Rest, Stream, Ticket, dispose};
 use crate::h1::incoming::Sink;
 use crate::h1::outgoing::{OpenExchange, OpenReply};
@@ -106,9 +106,11 @@ impl Connection {
         }
     }
 
-    /// If the source of the reply wants to be asked because nothing was sent since `activity`, has it asked.
-    pub(crate) fn beat(&mut self, now: Moment, activity: Moment) -> bool {
-        let beats = self.heartbeat().is_some_and(|silence| activity + silence <= now) && self.output().is_none();
+    /// If the source of the reply wants to be asked because nothing was sent since `activity`, has it asked. Not for ever: if
+    /// it says nothing then, the connection is idle like any other.
+    pub(crate) fn beat(&mut self, cx: &Context<'_>, activity: Moment) -> bool {
+        let (due, idle) = (|silence| activity + silence <= cx.now, activity + *cx.idle_timeout <= cx.now);
+        let beats = !idle && self.output().is_none() && self.heartbeat().is_some_and(due);
         if let (true, Some(open)) = (beats, self.output.as_mut().and_then(|output| output.open.as_mut())) {
             open.silent = true;
         }
