@@ -39,8 +39,32 @@ pub(super) struct Sink {
     pub(super) since: Moment,
     /// The reply is whole; why the connection ends with it, if it does.
     pub(super) close: Option<CloseReason>,
-    /// Room for the next read: it grows while reads fill it.
-    pub(super) room: usize,
+    /// Room for the next read.
+    pub(super) room: Room,
+}
+
+/// How much room a read gets, where much may come and nothing is collected: more while reads fill it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room(u32);
+
+impl Room {
+    /// That of a small buffer.
+    pub(super) const START: Self = Self(RECEIVE_BUFFER as u32);
+
+    /// `count` bytes were read into room for `offered`.
+    pub(super) fn learn(&mut self, count: usize, offered: usize) {
+        if count == offered {
+            self.0 = (self.0 * 2).min(MAX_READ as u32);
+        } else if count < offered / 4 {
+            self.0 = (self.0 / 2).max(RECEIVE_BUFFER as u32);
+        }
+    }
+
+    /// The room, if it is more than that of a small buffer.
+    #[inline]
+    pub(super) fn large(self) -> Option<usize> {
+        (self.0 > RECEIVE_BUFFER as u32).then_some(self.0 as usize)
+    }
 }
 
 impl Default for Incoming {
@@ -67,11 +91,6 @@ impl Incoming {
     /// Whether the content can be read in place: its length is known and it is collected here.
     pub(super) const fn has_room(&self) -> bool {
         matches!(self.decoder, BodyDecoder::Length { .. })
-    }
-
-    /// Whether reads into a small buffer have been filled by content for a sink.
-    pub(super) fn wants_large_reads(&self) -> bool {
-        self.sink.as_ref().is_some_and(|sink| sink.room > RECEIVE_BUFFER)
     }
 
     /// Where the next read goes if the content [can be read in place](Self::has_room).

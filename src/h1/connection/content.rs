@@ -10,10 +10,10 @@ use crate::exchange::{
 use crate::h1::error::ProtocolError;
 use crate::h1::framing::Expectation;
 use crate::h1::head::Message;
-use crate::h1::incoming::{Incoming, Sink};
+use crate::h1::incoming::{Incoming, Room, Sink};
 use crate::h1::outgoing::{OpenExchange, OpenReply};
 use crate::http::{Error, Result};
-use crate::limits::{MAX_DISCARD, MAX_READ, RECEIVE_BUFFER};
+use crate::limits::MAX_DISCARD;
 
 impl Connection {
     /// Offers a request to the application at its head; gives the number of bytes that are done with.
@@ -62,7 +62,7 @@ impl Connection {
             pauses: 0,
             since: cx.now,
             close: None,
-            room: RECEIVE_BUFFER,
+            room: Room::START,
         };
         let writing = if cx.reply.has_rest() {
             self.leave_open(cx, close, message.takes_trailers());
@@ -321,17 +321,6 @@ impl Connection {
     pub(super) fn content_is_over(&mut self, cx: &Context<'_>) {
         if matches!(self.writing, Writing::Idle) {
             self.next_request(cx.now);
-        }
-    }
-
-    /// Room for content that goes to a sink: it grows while reads fill it.
-    pub(super) fn grow_room(incoming: &mut Incoming, count: usize, offered: usize) {
-        if let Some(sink) = &mut incoming.sink {
-            if count == offered {
-                sink.room = (sink.room * 2).min(MAX_READ);
-            } else if count < offered / 4 {
-                sink.room = (sink.room / 2).max(RECEIVE_BUFFER);
-            }
         }
     }
 }

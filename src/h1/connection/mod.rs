@@ -27,7 +27,7 @@ mod upgraded;
 
 pub(crate) use context::{Budget, Context, End, Pools, Stall};
 
-use super::incoming::Incoming;
+use super::incoming::{Incoming, Room};
 use super::outgoing::Outgoing;
 use super::state::{Joint, ReadingKind, WritingKind};
 use crate::buffer::{OutputQueue, Pace, Pooled, Receive};
@@ -132,17 +132,24 @@ impl Connection {
     /// Where the next bytes from the socket go. Empty only if nothing more is wanted.
     #[inline]
     pub(crate) fn room(&mut self, pools: &mut Pools, config: &Config) -> &mut [u8] {
-        match &mut self.reading {
-            Reading::Head { .. } => {}
-            // What stands in the input comes first: while it is not decoded, nothing can be read in place.
-            Reading::Body(incoming) if self.input.is_none() && incoming.has_room() => {
-                return incoming.room(&mut pools.incoming);
-            }
-            Reading::Sink(incoming) if incoming.wants_large_reads() => {
-                let wanted = incoming.sink.as_ref().map_or(RECEIVE_BUFFER, |sink| sink.room);
-                return Self::large_room(&mut self.input, pools, wanted);
-            }
-            _ => {}
+        if !matches!(self.reading, Reading::Head { .. }) {
+            return self.room_beside_heads(pools, config);
+        }
+        let input = self.input.get_or_insert_with(|| pools.receive.lend());
+        input.room(0, config.max_head.saturating_add(RECEIVE_BUFFER))
+    }
+
+    /// Room anywhere else than in a head.
+    #[inline(never)]
+    fn room_beside_heads(&mut self, pools: &mut Pools, config: &Config) -> &mut [u8] {
+        if let Some(wanted) = self.reading.room().and_then(|room| room.large()) {
+            return Self::large_room(&mut self.input, pools, wanted);
+        }
+        // What stands in the input comes first: while it is not decoded, nothing can be read in place.
+        if let (Reading::Body(incoming), None) = (&mut self.reading, &self.input)
+            && incoming.has_room()
+        {
+            return incoming.room(&mut pools.incoming);
         }
         let input = self.input.get_or_insert_with(|| pools.receive.lend());
         input.room(0, config.max_head.saturating_add(RECEIVE_BUFFER))
@@ -175,19 +182,22 @@ impl Connection {
                 }
                 input.filled(count);
             }
-            (input, Reading::Body(incoming) | Reading::DiscardContent(incoming)) => {
-                cx.content_progress(&mut incoming.pace, count);
-                match input {
-                    Some(input) => input.filled(count),
-                    None => incoming.filled(count),
-                }
-            }
-            (Some(input), Reading::Sink(incoming)) => {
-                cx.content_progress(&mut incoming.pace, count);
-                Self::grow_room(incoming, count, offered);
-                input.filled(count);
-            }
+            _ => self.received_beside_heads(count, offered, cx),
+        }
+    }
+
+    #[inline(never)]
+    fn received_beside_heads(&mut self, count: usize, offered: usize, cx: &Context<'_>) {
+        if let Reading::Body(incoming) | Reading::Sink(incoming) | Reading::DiscardContent(incoming) = &mut self.reading
+        {
+            cx.content_progress(&mut incoming.pace, count);
+        }
+        if let Some(room) = self.reading.room() {
+            room.learn(count, offered);
+        }
+        match (&mut self.input, &mut self.reading) {
             (Some(input), _) => input.filled(count),
+            (None, Reading::Body(incoming)) => incoming.filled(count),
             (None, _) => unreachable!("bytes are received into a room that was given out"),
         }
     }
@@ -424,6 +434,16 @@ impl Step {
 impl Reading {
     /// Before the first byte of a request.
     const START: Self = Self::Head { searched: 0, empty_lines: 0, line_ended: false };
+
+    /// How much room reads get here, if it is not what a head gets.
+    #[inline]
+    fn room(&mut self) -> Option<&mut Room> {
+        match self {
+            Self::Sink(incoming) => incoming.sink.as_mut().map(|sink| &mut sink.room),
+            Self::Upgraded(upgraded) => Some(&mut upgraded.room),
+            _ => None,
+        }
+    }
 
     const fn kind(&self) -> ReadingKind {
         match self {

@@ -6,6 +6,7 @@ use super::{Connection, Context, Reading, Step, Writing};
 use crate::buffer::Receive;
 use crate::exchange::{Address, CloseReason, LiveKey, Output, ProtocolEvent, Request, Service, guard};
 use crate::h1::head::Message;
+use crate::h1::incoming::Room;
 
 /// A protocol that has taken over, as the connection knows it.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Upgraded {
     drained: bool,
     /// So many bytes at the front of the input were not enough for it.
     looked_at: usize,
+    /// Room for the next read.
+    pub(super) room: Room,
 }
 
 impl Connection {
@@ -47,7 +50,15 @@ impl Connection {
             Some(key) if switched => {
                 cx.watch.tell(|observer| observer.upgraded(cx.id));
                 let address = cx.reply.address();
-                let upgraded = Upgraded { key, address, may_write: true, ended: false, drained: false, looked_at: 0 };
+                let upgraded = Upgraded {
+                    key,
+                    address,
+                    may_write: true,
+                    ended: false,
+                    drained: false,
+                    looked_at: 0,
+                    room: Room::START,
+                };
                 self.transition(cx.id, Reading::Upgraded(Box::new(upgraded)), Writing::Idle);
             }
             Some(key) => protocol_closed(cx.service, key, CloseReason::ProtocolFailed),
