@@ -189,6 +189,9 @@ impl OutputQueue {
     /// Puts bytes in at a place to which the queue could be rolled back, before all that was queued since. Nothing may have
     /// been sent in between.
     pub(crate) fn insert(&mut self, mark: Mark, bytes: &[u8]) {
+        let position = self.left + (mark.inline - self.sent + mark.spliced) as u64;
+        let behind = self.records.iter_mut().filter(|record| record.end > position);
+        behind.for_each(|record| record.end += bytes.len() as u64);
         self.inline.splice(mark.inline..mark.inline, bytes.iter().copied());
         self.splices.iter_mut().skip(mark.splices).for_each(|splice| splice.at += bytes.len());
     }

@@ -113,6 +113,10 @@ pub(crate) struct RequestFacts {
     pub(crate) persistent_once_accepted: bool,
     /// The same, if it fails.
     pub(crate) persistent_if_refused: bool,
+    /// The reply may be [put off](super::Response::later) until the content has come.
+    pub(crate) may_wait: bool,
+    /// It may be a [101](super::Response::switch).
+    pub(crate) may_switch: bool,
     /// Whole seconds of `Keep-Alive: timeout=`, for a client that asked for `Connection: keep-alive`.
     pub(crate) announce: Option<u32>,
     /// HTTP/1.0 knows neither chunks nor interim replies.
@@ -127,6 +131,8 @@ impl RequestFacts {
             persistent: false,
             persistent_once_accepted: false,
             persistent_if_refused: false,
+            may_wait: false,
+            may_switch: false,
             announce: None,
             version: Version::Http11,
         }
@@ -193,6 +199,7 @@ impl Reply {
         (self.request, self.mark, self.ticket) = (request, mark, ticket);
         // What becomes of the content was decided before.
         self.request.persistent_if_refused = request.persistent;
+        (self.request.may_wait, self.request.may_switch) = (false, false);
         (self.status, self.reason, self.fields, self.fault) = (status, reason, fields, fault);
         (self.close, self.idle_timeout, self.kept) = (close, idle_timeout, kept);
     }

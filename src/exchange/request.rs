@@ -37,12 +37,13 @@ pub(crate) struct Received<'a> {
     pub(crate) content: &'a [u8],
     pub(crate) trailers: Trailers<'a>,
     pub(crate) endpoints: &'a dyn Endpoints,
+    pub(crate) offers_upgrade: bool,
 }
 
 impl<'a> Received<'a> {
     /// A request without trailers.
     pub(crate) fn new(head: &'a Head<'a>, content: &'a [u8], endpoints: &'a dyn Endpoints) -> Self {
-        Self { head, content, trailers: Trailers::default(), endpoints }
+        Self { head, content, trailers: Trailers::default(), endpoints, offers_upgrade: false }
     }
 }
 
@@ -173,6 +174,12 @@ impl<'a> Request<'a> {
         } else {
             Err(Error::new(415, "Expected application/x-www-form-urlencoded"))
         }
+    }
+
+    /// Whether the client offers to go over to another protocol, which its `Upgrade` field names, and may have it: in
+    /// HTTP/1.1, with `Connection: upgrade`, and without content (RFC 9110 §7.8).
+    pub const fn offers_upgrade(&self) -> bool {
+        self.received.offers_upgrade
     }
 
     /// The client's end of the connection.

@@ -283,6 +283,9 @@ impl<'a> Response<'a> {
         if claimed.is_some() && claimed != length {
             return Err(Error::internal(format!("Content-Length says {claimed:?}, but the source {length:?}")));
         }
+        if reply.status == 205 && claimed.is_some_and(|length| length > 0) {
+            return Err(Error::internal("a 205 has no content"));
+        }
         let framing = match length {
             Some(left) => Framing::Length { left },
             None if reply.request.version == Version::Http11 => Framing::Chunked { trailers: false },
@@ -328,6 +331,10 @@ impl<'a> Response<'a> {
     /// Puts the reply off until the content has come, for a [`Service`](super::Service) of your own: it gets the response
     /// again in [`content_end`](super::Service::content_end).
     pub fn later(self) -> Sent {
+        if !self.reply.request.may_wait {
+            // Not finished: that is a 500.
+            return Sent::new();
+        }
         self.reply.accept_content();
         self.reply.leave(Rest::Later)
     }
@@ -338,7 +345,11 @@ impl<'a> Response<'a> {
     /// # Errors
     /// A mistake that was made with the head.
     pub fn switch(self, protocol: &str) -> Result<Sent> {
+        if !self.reply.request.may_switch {
+            return Err(Error::internal("nobody has offered to go over to another protocol"));
+        }
         self.reply.status = 101;
+        self.reply.fields.remove("content-length");
         self.reply.set_field("Upgrade", protocol, true);
         self.reply.seal()?;
         self.reply.encode_switch(self.output.inline());

@@ -313,7 +313,15 @@ impl Stream {
 
     /// How long it may be silent before it is asked, if there is a limit.
     pub(crate) fn heartbeat(&self) -> Option<Duration> {
-        self.source.heartbeat()
+        guard(|| self.source.heartbeat()).unwrap_or_else(|panic| {
+            log::error!("a source {panic}");
+            None
+        })
+    }
+
+    /// Whether the end of the connection is the end of the content, so that an early one must not look like it.
+    pub(crate) const fn ends_with_connection(&self) -> bool {
+        matches!(self.framing, Framing::Close)
     }
 
     /// Bytes of content that were produced.

@@ -43,6 +43,11 @@ impl BodyDecoder {
         }
     }
 
+    /// Whether the content has come to its end without a byte that says so.
+    pub(super) const fn is_used_up(&self) -> bool {
+        matches!(self, Self::Length { left: 0 })
+    }
+
     /// Whether the length of the content was announced as a whole.
     pub(super) const fn has_length(&self) -> bool {
         matches!(self, Self::Length { .. })

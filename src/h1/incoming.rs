@@ -45,25 +45,30 @@ pub(super) struct Sink {
 
 /// How much room a read gets, where much may come and nothing is collected: more while reads fill it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room(u32);
+pub(super) struct Room {
+    bytes: u32,
+    most: u32,
+}
 
 impl Room {
-    /// That of a small buffer.
-    pub(super) const START: Self = Self(RECEIVE_BUFFER as u32);
+    /// That of a small buffer at first, and then up to `most` bytes.
+    pub(super) const fn up_to(most: usize) -> Self {
+        Self { bytes: RECEIVE_BUFFER as u32, most: most as u32 }
+    }
 
     /// `count` bytes were read into room for `offered`.
     pub(super) fn learn(&mut self, count: usize, offered: usize) {
         if count == offered {
-            self.0 = (self.0 * 2).min(MAX_READ as u32);
+            self.bytes = (self.bytes * 2).min(self.most);
         } else if count < offered / 4 {
-            self.0 = (self.0 / 2).max(RECEIVE_BUFFER as u32);
+            self.bytes = (self.bytes / 2).max(RECEIVE_BUFFER as u32);
         }
     }
 
     /// The room, if it is more than that of a small buffer.
     #[inline]
     pub(super) fn large(self) -> Option<usize> {
-        (self.0 > RECEIVE_BUFFER as u32).then_some(self.0 as usize)
+        (self.bytes > RECEIVE_BUFFER as u32).then_some(self.bytes as usize)
     }
 }
 

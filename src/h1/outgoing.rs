@@ -8,6 +8,8 @@ use crate::http::{Method, Moment};
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
     queue: OutputQueue,
+    /// The queue holds the end of content that only the end of the connection tells.
+    pub(super) ends_with_connection: bool,
     pub(super) open: Option<Box<OpenExchange>>,
 }
 
@@ -51,7 +53,7 @@ impl Outgoing {
     /// An empty queue without memory of its own, with the open exchange of this one.
     pub(super) fn without_memory(&mut self) -> Box<Self> {
         debug_assert!(self.queue.is_empty());
-        Box::new(Self { queue: OutputQueue::default(), open: self.open.take() })
+        Box::new(Self { open: self.open.take(), ..Self::default() })
     }
 
     /// Whether it has no memory to write to.
@@ -95,6 +97,7 @@ impl Pooled for Outgoing {
     #[inline(always)]
     fn reset(&mut self) {
         self.queue.reset();
+        self.ends_with_connection = false;
         // Who waits for it learns that it has ended.
         if self.open.is_some() {
             self.open = None;

@@ -16,6 +16,7 @@
 mod app;
 mod bench;
 pub mod fuzzing;
+mod live;
 mod play;
 mod reader;
 mod reference;
@@ -23,6 +24,12 @@ mod scripts;
 
 #[cfg(test)]
 mod bodies;
+#[cfg(test)]
+mod deferred;
+#[cfg(test)]
+mod duplex;
+#[cfg(test)]
+mod flows;
 #[cfg(test)]
 mod heads;
 #[cfg(test)]
@@ -38,8 +45,14 @@ mod rates;
 #[cfg(test)]
 mod replies;
 #[cfg(test)]
+mod sinks;
+#[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod table;
 #[cfg(test)]
 mod targets;
 #[cfg(test)]
 mod trailers;
+#[cfg(test)]
+mod upgrades;

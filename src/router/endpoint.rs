@@ -116,6 +116,9 @@ impl<S> Endpoint<S> {
 
     /// The protocol that the client offers and that can be had here: the first one that was registered.
     pub(super) fn offered(&self, request: &Request<'_>) -> Option<&Upgrade<S>> {
+        if !request.offers_upgrade() || request.method() != Method::Get {
+            return None;
+        }
         self.upgrades.iter().find(|upgrade| {
             let offers = request.headers().all("upgrade").flat_map(|value| value.split(|&byte| byte == b','));
             offers.map(<[u8]>::trim_ascii).any(|offer| is_named(offer, &upgrade.protocol))

@@ -245,8 +245,8 @@ impl<S> Routes<S> {
     /// `Upgrade` and `Connection: upgrade` gets a 101, if `factory` makes a [`Protocol`]; its error refuses, and HTTP goes
     /// on. It gives the response back, with field lines for the 101 if there are any.
     ///
-    /// A GET that offers nothing is answered by the handler for GET, if there is one here, or else by 426. A request with
-    /// content, or of HTTP/1.0, is no offer.
+    /// A GET that offers nothing is answered by the handler for GET, if there is one here, or else by 426. Only a GET
+    /// of HTTP/1.1 without content is an offer.
     ///
     /// # Panics
     /// As [`get`](Self::get), and if `protocol` is not the name of one.

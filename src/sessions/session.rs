@@ -220,7 +220,12 @@ impl<T: Transport> Session<T> {
     /// Ends the transport if the connection wants it.
     fn end(&mut self, cx: &mut Context<'_>) -> After {
         match self.connection.wants_end() {
-            None => After::Exhausted,
+            None => {
+                if self.readiness.half_closed {
+                    self.connection.note_half_close();
+                }
+                After::Exhausted
+            }
             Some(End::Close) => After::Closed,
             Some(End::CloseIfQuiet) if !self.readiness.readable => After::Closed,
             Some(End::CloseIfQuiet | End::HalfClose) => {

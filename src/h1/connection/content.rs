@@ -1,6 +1,6 @@
 //! Content that goes to a sink, piece by piece.
 
-use super::replies::{Outcome, closing_reason, reason_of};
+use super::replies::{Outcome, Stage, closing_reason, reason_of};
 use super::requests::{CONTINUE, Discard};
 use super::{Connection, Context, Reading, Step, Writing};
 use crate::buffer::Receive;
@@ -13,7 +13,7 @@ use crate::h1::head::Message;
 use crate::h1::incoming::{Incoming, Room, Sink};
 use crate::h1::outgoing::{OpenExchange, OpenReply};
 use crate::http::{Error, Result};
-use crate::limits::MAX_DISCARD;
+use crate::limits::{MAX_DISCARD, MAX_READ};
 
 impl Connection {
     /// Offers a request to the application at its head; gives the number of bytes that are done with.
@@ -34,7 +34,8 @@ impl Connection {
             key = sink;
             Ok(sent)
         };
-        let (close, Outcome { failed, panicked }) = self.offer(cx, message, request, None, Discard::of(message), open);
+        let unread = Discard::of(message);
+        let (close, Outcome { failed, panicked }) = self.offer(cx, message, request, None, Stage::Open(unread), open);
         let accepted = match key {
             Some(key) if failed => {
                 abort_sink(cx.service, key, Abort::Failed);
@@ -62,7 +63,7 @@ impl Connection {
             pauses: 0,
             since: cx.now,
             close: None,
-            room: Room::START,
+            room: Room::up_to(MAX_READ),
         };
         let writing = if cx.reply.has_rest() {
             self.leave_open(cx, close, message.takes_trailers());
@@ -114,7 +115,7 @@ impl Connection {
             unreachable!("content for a sink has one")
         };
         let bytes = self.input.as_deref().map_or(&[][..], Receive::bytes);
-        if bytes.is_empty() && !self.input_ended {
+        if bytes.is_empty() && !self.input_ended && !decoder.is_used_up() {
             return Step::Stalled;
         }
         let piece = match decoder.decode(bytes) {
@@ -144,8 +145,9 @@ impl Connection {
             return Step::Again;
         }
         match () {
-            () if end => self.content_ended(cx),
+            // The end waits, too.
             () if pauses => self.pause(cx),
+            () if end => self.content_ended(cx),
             () if consumed == 0 && self.input_ended => {
                 return self.content_failed(cx, ProtocolError::IncompleteContent);
             }
@@ -265,12 +267,11 @@ impl Connection {
 
     /// The sink has failed.
     fn sink_failed(&mut self, cx: &mut Context<'_>, error: Error) {
-        let (Reading::Sink(incoming) | Reading::Paused(incoming)) = &self.reading else { return };
+        let (Reading::Sink(incoming) | Reading::Paused(incoming)) = &mut self.reading else { return };
         let rest = incoming.decoder.announced();
         let short = incoming.decoder.has_length() && rest <= MAX_DISCARD;
-        if let Some(sink) = self.sink() {
-            let key = sink.key;
-            abort_sink(cx.service, key, Abort::Failed);
+        if let Some(sink) = incoming.sink.take() {
+            abort_sink(cx.service, sink.key, Abort::Failed);
         }
         // What is left of the content is thrown away, or it is too much for that.
         if short {
@@ -311,10 +312,12 @@ impl Connection {
 
     /// Tells the sink, if there is one, that its content will never be whole.
     pub(super) fn abort_content(&mut self, cx: &mut Context<'_>, why: Abort) {
-        let Some(sink) = self.sink() else { return };
-        let key = sink.key;
-        abort_sink(cx.service, key, why);
-        self.drop_content(cx);
+        if let Reading::Sink(incoming) | Reading::Paused(incoming) = &mut self.reading {
+            if let Some(sink) = incoming.sink.take() {
+                abort_sink(cx.service, sink.key, why);
+            }
+            self.drop_content(cx);
+        }
     }
 
     /// The content that nobody wanted has come to its end.

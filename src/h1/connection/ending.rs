@@ -134,7 +134,7 @@ impl Connection {
             (_, Writing::Idle) if self.between_requests() => {
                 config.keep_alive_timeout.map_or(idle, |timeout| idle.min(activity + timeout))
             }
-            (_, Writing::Streaming) => self.heartbeat().map_or(idle, |silence| idle.min(activity + silence)),
+            (_, Writing::Streaming) => self.heartbeat(activity).map_or(idle, |due| idle.min(due)),
             _ => idle,
         }
     }

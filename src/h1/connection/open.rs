@@ -1,7 +1,5 @@
 //! Exchanges whose handler has returned and whose reply is not whole: awaited from another thread, or streamed.
 
-use std::time::Duration;
-
 use super::replies::{Answered, closing_reason};
 use super::{Budget, Connection, Context, Reading, Step, Writing};
 use crate::buffer::ReplyRecord;
@@ -109,17 +107,20 @@ impl Connection {
     /// If the source of the reply wants to be asked because nothing was sent since `activity`, has it asked. Not for ever: if
     /// it says nothing then, the connection is idle like any other.
     pub(crate) fn beat(&mut self, cx: &Context<'_>, activity: Moment) -> bool {
-        let (due, idle) = (|silence| activity + silence <= cx.now, activity + *cx.idle_timeout <= cx.now);
-        let beats = !idle && self.output().is_none() && self.heartbeat().is_some_and(due);
+        let idle = activity + *cx.idle_timeout <= cx.now;
+        let beats = !idle && self.heartbeat(activity).is_some_and(|due| due <= cx.now);
         if let (true, Some(open)) = (beats, self.output.as_mut().and_then(|output| output.open.as_mut())) {
             open.silent = true;
+            open.since = cx.now;
         }
         beats
     }
 
-    /// How long the source of the reply may be silent before it is asked, if it is pending and there is a limit.
-    pub(super) fn heartbeat(&self) -> Option<Duration> {
-        self.open()?.stream().filter(|stream| stream.is_pending())?.heartbeat()
+    /// When the source of the reply is to be asked if nothing is sent until then, if it is pending and wants it.
+    pub(super) fn heartbeat(&self, activity: Moment) -> Option<Moment> {
+        let open = self.open().filter(|_| self.output().is_none())?;
+        let silence = open.stream().filter(|stream| stream.is_pending())?.heartbeat()?;
+        Some(activity.max(open.since) + silence)
     }
 
     fn stream(&mut self) -> Option<&mut Stream> {
@@ -220,6 +221,7 @@ impl Connection {
         open.drained = cx.draining;
         let asked = Asked { draining: cx.draining, silent: std::mem::take(&mut open.silent) };
         let before = stream.written();
+        queue.compact();
         let produced = stream.produce(queue, &open.address, asked);
         let count = usize::try_from(stream.written() - before).unwrap_or(usize::MAX);
         // A source that gives little each time has its share of the turn as well.
@@ -245,6 +247,9 @@ impl Connection {
         let OpenExchange { reply: OpenReply::Streamed { stream, status }, method, began, close, .. } = *open else {
             unreachable!("a stream was asked")
         };
+        if let Some(output) = &mut self.output {
+            output.ends_with_connection = stream.ends_with_connection();
+        }
         if let (Some(output), true) = (&mut self.output, cx.watch.is_some()) {
             output.record(ReplyRecord { end: 0, method, status, content: stream.written(), began });
         }
@@ -288,7 +293,9 @@ impl Connection {
 
     /// Whether the connection ends in the middle of a reply: what was sent of it must not look like all of it.
     pub(crate) fn is_cut_short(&self) -> bool {
-        matches!(self.open().map(|open| &open.reply), Some(OpenReply::Streamed { .. }))
+        let Some(output) = &self.output else { return false };
+        let streams = output.open.as_ref().is_some_and(|open| open.stream().is_some());
+        streams || (output.ends_with_connection && !output.is_empty())
     }
 
     /// The sink of the content that comes, if it goes to one.

@@ -20,6 +20,17 @@ pub(super) enum Answered {
     Open,
 }
 
+/// What is asked of the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// A reply to a request that has come as a whole, or whose content does not matter.
+    Call,
+    /// To take content that is still to come, or to refuse it: then this becomes of it.
+    Open(Discard),
+    /// To go over to another protocol.
+    Upgrade,
+}
+
 /// How the application took a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outcome {
@@ -42,7 +53,7 @@ impl Connection {
         close: Option<CloseReason>,
         call: impl FnOnce(&mut dyn Service, Request<'_>, Response<'_>) -> Result<Sent>,
     ) -> Answered {
-        let (close, Outcome { panicked, .. }) = self.offer(cx, message, request, close, Discard::Content, call);
+        let (close, Outcome { panicked, .. }) = self.offer(cx, message, request, close, Stage::Call, call);
         if cx.reply.has_rest() {
             return self.leave_open(cx, close, message.takes_trailers());
         }
@@ -53,8 +64,7 @@ impl Connection {
         Answered::Last
     }
 
-    /// Has `call` make what it can of a reply; gives the reason for which the connection cannot go on after it. `unread` is
-    /// what becomes of content that is still to come if the application does not accept it.
+    /// Has `call` make what it can of a reply; gives the reason for which the connection cannot go on after it.
     #[inline(always)]
     pub(super) fn offer(
         &mut self,
@@ -62,7 +72,7 @@ impl Connection {
         message: &Message<'_>,
         request: Request<'_>,
         close: Option<CloseReason>,
-        unread: Discard,
+        stage: Stage,
         call: impl FnOnce(&mut dyn Service, Request<'_>, Response<'_>) -> Result<Sent>,
     ) -> (Option<CloseReason>, Outcome) {
         cx.watch.tell(|observer| observer.request(cx.id, &request));
@@ -73,9 +83,11 @@ impl Connection {
         };
         let facts = RequestFacts {
             method: Some(message.head.method),
-            persistent: close.is_none() && unread == Discard::Content,
+            persistent: close.is_none() && stage != Stage::Open(Discard::Connection),
             persistent_once_accepted: close.is_none(),
-            persistent_if_refused: close.is_none() && unread == Discard::Content,
+            persistent_if_refused: close.is_none() && stage != Stage::Open(Discard::Connection),
+            may_wait: matches!(stage, Stage::Open(_)),
+            may_switch: stage == Stage::Upgrade,
             announce: message.asked_keep_alive.then(|| keep_alive(cx).as_secs()),
             version: message.head.version,
         };

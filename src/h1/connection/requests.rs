@@ -33,7 +33,7 @@ impl Connection {
                 if is_empty
                     && !self.input_ended
                     && self.owed() < HIGH_WATER
-                    && matches!(self.writing, Writing::Idle) =>
+                    && matches!((&self.reading, self.writing), (Reading::Head { .. }, Writing::Idle)) =>
             {
                 Step::Stalled
             }
@@ -133,7 +133,8 @@ impl Connection {
         message: &Message<'_>,
         endpoints: &dyn Endpoints,
     ) -> usize {
-        let received = Received::new(&message.head, &[], endpoints);
+        let offers_upgrade = message.offers_upgrade && message.framing == Framing::None;
+        let received = Received { offers_upgrade, ..Received::new(&message.head, &[], endpoints) };
         let request = Request::new(&received);
         if message.expectation == Expectation::Unknown {
             return self.refuse(cx, message, request, ProtocolError::ExpectationFailed);
@@ -322,7 +323,9 @@ impl Connection {
         if self.input_ended && consumed == 0 {
             match self.writing {
                 Writing::Idle => self.finish(cx, CloseReason::ClientClosedEarly, false),
-                // Who has closed its side still gets the whole of a reply that does not depend on what is missing.
+                // "A server ... MUST NOT" take it for whole, and no success may be announced (RFC 9112 §8).
+                Writing::Awaiting => return self.content_failed(cx, ProtocolError::IncompleteContent),
+                // Who has closed its side still gets the whole of a reply that has begun.
                 _ => self.drop_content(cx),
             }
             return Step::Again;

@@ -1,12 +1,12 @@
 //! Another protocol on the connection, after 101 (RFC 9110 §7.8).
 
-use super::replies::{Answered, Outcome};
-use super::requests::Discard;
+use super::replies::{Answered, Outcome, Stage};
 use super::{Connection, Context, Reading, Step, Writing};
 use crate::buffer::Receive;
 use crate::exchange::{Address, CloseReason, LiveKey, Output, ProtocolEvent, Request, Service, guard};
 use crate::h1::head::Message;
 use crate::h1::incoming::Room;
+use crate::limits::POOL_MAX_BUFFER;
 
 /// A protocol that has taken over, as the connection knows it.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Connection {
     pub(super) fn switch(&mut self, cx: &mut Context<'_>, message: &Message<'_>, request: Request<'_>) {
         let mut key = None;
         let (close, Outcome { panicked, .. }) =
-            self.offer(cx, message, request, None, Discard::Content, |service, request, response| {
+            self.offer(cx, message, request, None, Stage::Upgrade, |service, request, response| {
                 let (sent, protocol) = service.upgrade(request, response)?;
                 key = protocol;
                 Ok(sent)
@@ -57,11 +57,14 @@ impl Connection {
                     ended: false,
                     drained: false,
                     looked_at: 0,
-                    room: Room::START,
+                    room: Room::up_to(POOL_MAX_BUFFER),
                 };
                 self.transition(cx.id, Reading::Upgraded(Box::new(upgraded)), Writing::Idle);
             }
-            Some(key) => protocol_closed(cx.service, key, CloseReason::ProtocolFailed),
+            Some(key) => {
+                protocol_closed(cx.service, key, CloseReason::ProtocolFailed);
+                self.after(answered, cx.now);
+            }
             None if switched => self.abort(cx.id, CloseReason::ProtocolFailed),
             None => self.after(answered, cx.now),
         }
@@ -72,6 +75,8 @@ impl Connection {
         let Reading::Upgraded(upgraded) = &mut self.reading else { unreachable!("within another protocol") };
         let bytes = self.input.as_deref().map_or(&[][..], Receive::bytes);
         let event = if std::mem::take(&mut upgraded.may_write) {
+            // What it left for want of room is given again.
+            upgraded.looked_at = 0;
             ProtocolEvent::Writable
         } else if cx.draining && !std::mem::replace(&mut upgraded.drained, true) {
             ProtocolEvent::Drain

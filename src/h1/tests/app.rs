@@ -25,6 +25,8 @@ pub(super) struct App {
     /// Every request that got as far as the middleware, refused ones included.
     pub(super) seen: Vec<Seen>,
     stash: Option<Sent>,
+    /// What goes on between two calls.
+    pub(super) live: super::live::Live,
 }
 
 /// An application that remembers what it saw.
@@ -41,6 +43,7 @@ impl Witness for Router<App> {
     }
 
     fn forget(&mut self) {
+        self.state_mut().live.check();
         *self.state_mut() = App::default();
     }
 }

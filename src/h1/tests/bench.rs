@@ -6,7 +6,7 @@ use super::app::{self, App, Seen, Witness};
 use super::reader::{self, Reply};
 use crate::Router;
 use crate::config::Config;
-use crate::exchange::CloseReason;
+use crate::exchange::{CloseReason, Observer};
 use crate::http::{Method, Moment};
 use crate::limits::{CONTENT_BUFFER, HIGH_WATER, POOL_BYTES, RECEIVE_BUFFER};
 use crate::sessions::Session;
@@ -32,6 +32,8 @@ pub(super) struct Bench<A = Router<App>> {
     pub(super) broken_head: bool,
     /// Most that was ever owed.
     pub(super) most_owed: usize,
+    /// Most memory for bytes that came and are not understood.
+    pub(super) max_input: usize,
     virtual_loop: VirtualLoop,
     connection: Connected,
     /// Why it ends, once it is known.
@@ -47,8 +49,11 @@ impl Bench {
 impl<A: Witness> Bench<A> {
     /// A connection of another application.
     pub(super) fn of(app: A, config: Config) -> Self {
+        // A vector that grows doubles.
+        let max_input = 2 * (config.max_head + RECEIVE_BUFFER);
         let mut virtual_loop = VirtualLoop::new(config);
         Self {
+            max_input,
             router: app,
             sent: Vec::new(),
             broken_head: false,
@@ -126,6 +131,45 @@ impl<A: Witness> Bench<A> {
         self.look()
     }
 
+    /// The client leaves without a word.
+    #[track_caller]
+    pub(super) fn reset(&mut self) -> &mut Self {
+        self.act(|wire| wire.reset = true)
+    }
+
+    /// The client sends, and closes its side so soon behind it that both come as one.
+    #[track_caller]
+    pub(super) fn send_last(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+        self.act(|wire| {
+            wire.inbound.extend(bytes.as_ref());
+            wire.fin = true;
+        })
+    }
+
+    /// Nothing happens but what the application has done meanwhile.
+    #[track_caller]
+    pub(super) fn turn(&mut self) -> &mut Self {
+        self.virtual_loop.turn(&mut self.router);
+        self.look()
+    }
+
+    /// Sets who watches.
+    pub(super) fn watch(&mut self, observer: impl Observer + 'static) -> &mut Self {
+        self.virtual_loop.watch(Box::new(observer));
+        self
+    }
+
+    /// Another client beside this one.
+    pub(super) fn other(&mut self) -> Connected {
+        self.virtual_loop.connect()
+    }
+
+    /// Another client does something; gives what it has read.
+    pub(super) fn act_as(&mut self, other: &Connected, action: impl FnOnce(&mut Wire)) -> Vec<u8> {
+        self.virtual_loop.act(other, &mut self.router, action);
+        std::mem::take(&mut other.link.wire_mut().outbound)
+    }
+
     /// The loop was blocked for so long.
     pub(super) fn block(&mut self, duration: Duration) -> &mut Self {
         self.virtual_loop.sessions_mut().forgive(duration);
@@ -179,7 +223,7 @@ impl<A: Witness> Bench<A> {
         assert!(connection.owed() <= bound, "{} bytes are owed", connection.owed());
         // A vector that grows doubles. What has come may be decoded at once, and overshoot the content by an input; what
         // was only announced costs nothing.
-        let input = 2 * (sessions.config.max_head + RECEIVE_BUFFER);
+        let input = self.max_input;
         let content = wire.taken.min(sessions.config.max_content as usize);
         let bounds = [input, 4 * bound, 2 * input + 4 * (content + CONTENT_BUFFER)];
         let holds = connection.holds();
@@ -189,8 +233,9 @@ impl<A: Witness> Bench<A> {
         assert!(!(wire.is_readable() && connection.wants_read()), "it sleeps though it wants to read and could");
         assert!(connection.output().is_none() || wire.window == 0, "it sleeps though it owes and could write");
         if connection.output().is_none() && connection.has_no_input() {
-            let lent = sessions.pools().receive.lent() + sessions.pools().output.lent();
-            assert_eq!(lent, 0, "an idle connection owns no buffer");
+            assert!(holds.receive.is_none(), "an idle connection owns no buffer");
+            assert_eq!(footprints[1], 0, "a connection that waits to send keeps no memory for it");
+            assert!(holds.output.is_none() || connection.waits_for_application(), "an idle connection owes nothing");
         }
     }
 
@@ -225,6 +270,24 @@ impl<A: Witness> Bench<A> {
     pub(super) fn is_held(&self) -> bool {
         let session = self.virtual_loop.session(&self.connection);
         session.is_some_and(|session| session.connection.is_held() && !session.connection.wants_read())
+    }
+
+    /// Whether it was ended in a way that no client takes for a good end.
+    pub(super) fn was_reset(&self) -> bool {
+        self.connection.link.wire().was_reset
+    }
+
+    /// Bytes that the client has sent and nobody has read.
+    pub(super) fn unread(&self) -> usize {
+        self.connection.link.wire().inbound.len()
+    }
+
+    /// Bytes of memory for input, output and content that the connection holds; none if it is gone.
+    pub(super) fn held_memory(&self) -> [usize; 3] {
+        let holds = self.virtual_loop.session(&self.connection).map(|session| session.connection.holds());
+        holds.map_or([0; 3], |holds| {
+            [holds.receive, holds.output, holds.incoming].map(|held| held.map_or(0, |(_, memory)| memory))
+        })
     }
 
     /// Bytes that were read from the socket.

@@ -27,7 +27,7 @@ use crate::http::{DateText, Method, Version};
 use crate::{Router, TestClient};
 
 /// So many cases, always the same; `PROPTEST_CASES=10000` asks for so many fresh ones.
-fn cases(count: u32) -> Cases {
+pub(super) fn cases(count: u32) -> Cases {
     let config = Cases { failure_persistence: None, ..Cases::default() };
     match std::env::var_os("PROPTEST_CASES") {
         // The same cases each time: what a test finds must not be a matter of luck.

@@ -1,14 +1,23 @@
 //! An independent little reader of replies. It panics on whatever a strict client would choke on.
 
+/// Field lines as (name, value).
+pub(super) type Lines = Vec<(String, String)>;
+
 /// A reply as a client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) reason: String,
-    pub(super) fields: Vec<(String, String)>,
+    pub(super) fields: Lines,
     pub(super) content: Vec<u8>,
     /// How many `100 Continue` came before it.
     pub(super) continues: usize,
+    /// The field lines of each `103 Early Hints` that came before it.
+    pub(super) hints: Vec<Lines>,
+    /// The sizes of its chunks, if it came in chunks.
+    pub(super) chunks: Option<Vec<usize>>,
+    /// The field lines behind the last chunk.
+    pub(super) trailers: Lines,
 }
 
 impl Reply {
@@ -45,7 +54,7 @@ pub(super) fn read_all(mut bytes: &[u8], is_head: impl Fn(usize) -> bool) -> Vec
 
 #[track_caller]
 fn read(bytes: &mut &[u8], is_head: bool) -> Option<Reply> {
-    let mut continues = 0;
+    let (mut continues, mut hints) = (0, Vec::new());
     loop {
         let (status, reason, fields) = read_head(bytes);
         if status == 100 {
@@ -56,14 +65,29 @@ fn read(bytes: &mut &[u8], is_head: bool) -> Option<Reply> {
             }
             continue;
         }
+        if status == 103 {
+            hints.push(fields);
+            if bytes.is_empty() {
+                return None;
+            }
+            continue;
+        }
         assert!(status >= 200, "an interim reply that nobody expects: {status}");
-        let mut reply = Reply { status, reason, fields, content: Vec::new(), continues };
-        assert_eq!(reply.field("Transfer-Encoding"), None);
+        let (content, chunks, trailers) = (Vec::new(), None, Vec::new());
+        let mut reply = Reply { status, reason, fields, content, continues, hints, chunks, trailers };
         assert!(reply.field("Date").is_some_and(|date| date.len() == 29 && date.ends_with(" GMT")), "{reply:?}");
         let length = reply.field("Content-Length").map(|value| {
             assert!(!value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()), "{value:?}");
             value.parse::<usize>().expect("a Content-Length that fits")
         });
+        if let Some(coding) = reply.field("Transfer-Encoding") {
+            assert_eq!((coding, length), ("chunked", None), "RFC 9112 §6.2: {reply:?}");
+            assert!(!matches!(status, 204 | 205), "RFC 9112 §6.1: {reply:?}");
+            if !is_head && status != 304 {
+                (reply.content, reply.chunks, reply.trailers) = read_chunks(bytes);
+            }
+            return Some(reply);
+        }
         let expected = match status {
             204 => {
                 assert_eq!(length, None, "RFC 9110 §8.6: no Content-Length with a 204");
@@ -83,8 +107,59 @@ fn read(bytes: &mut &[u8], is_head: bool) -> Option<Reply> {
     }
 }
 
+/// Reads the only reply in `bytes`, whose content ends with the connection.
 #[track_caller]
-fn read_head(bytes: &mut &[u8]) -> (u16, String, Vec<(String, String)>) {
+pub(super) fn read_to_end(mut bytes: &[u8]) -> Reply {
+    let (status, reason, fields) = read_head(&mut bytes);
+    let (continues, hints, chunks, trailers) = (0, Vec::new(), None, Vec::new());
+    let reply = Reply { status, reason, fields, content: bytes.to_vec(), continues, hints, chunks, trailers };
+    assert_eq!((reply.field("Transfer-Encoding"), reply.field("Content-Length")), (None, None), "{reply:?}");
+    assert!(reply.closes(), "{reply:?}");
+    reply
+}
+
+/// Content in chunks as we send them: sizes without leading zeros and without extensions (RFC 9112 §7.1).
+#[track_caller]
+fn read_chunks(bytes: &mut &[u8]) -> (Vec<u8>, Option<Vec<usize>>, Lines) {
+    let (mut content, mut sizes) = (Vec::new(), Vec::new());
+    loop {
+        let line = read_line(bytes);
+        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        assert!(!line.is_empty() && line.bytes().all(is_hex), "a chunk size: {line:?}");
+        let size = usize::from_str_radix(&line, 16).expect("a size that fits");
+        assert_eq!(line, format!("{size:x}"));
+        if size == 0 {
+            break;
+        }
+        assert!(bytes.len() >= size + 2, "a chunk of {size} bytes is cut off at {}", bytes.len());
+        let (data, rest) = bytes.split_at(size);
+        assert!(rest.starts_with(b"\r\n"), "a chunk ends in {}", rest[..2].escape_ascii());
+        (*bytes, _) = (&rest[2..], content.extend_from_slice(data));
+        sizes.push(size);
+    }
+    let mut trailers = Vec::new();
+    loop {
+        let line = read_line(bytes);
+        if line.is_empty() {
+            return (content, Some(sizes), trailers);
+        }
+        let (name, value) = line.split_once(": ").unwrap_or_else(|| panic!("no field line: {line:?}"));
+        trailers.push((name.to_owned(), value.to_owned()));
+    }
+}
+
+#[track_caller]
+fn read_line(bytes: &mut &[u8]) -> String {
+    let shown = bytes[..bytes.len().min(100)].escape_ascii();
+    let end = bytes.windows(2).position(|window| window == b"\r\n");
+    let end = end.unwrap_or_else(|| panic!("a line is cut off: {shown}"));
+    let line = String::from_utf8(bytes[..end].to_vec()).unwrap_or_else(|_| panic!("not UTF-8: {shown}"));
+    *bytes = &bytes[end + 2..];
+    line
+}
+
+#[track_caller]
+pub(super) fn read_head(bytes: &mut &[u8]) -> (u16, String, Lines) {
     let shown = bytes[..bytes.len().min(300)].escape_ascii();
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
     let end = end.unwrap_or_else(|| panic!("no reply head: {shown}"));

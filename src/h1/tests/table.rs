@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::bench::{Bench, Fate, small};
 use super::fuzzing;
+use super::live;
 use crate::config::Config;
 
 /// A row: name, bytes in, replies out, what becomes of the connection.
@@ -42,12 +43,23 @@ pub(super) fn run(table: &[Row<'_>]) {
 /// Runs every row, and then fails if one of them did, naming them all.
 #[track_caller]
 pub(super) fn run_with(config: Config, table: &[Row<'_>]) {
+    run_each(table, || Bench::new(config.clone()), fuzzing::sow);
+}
+
+/// As [`run`], with the routes whose exchanges go on.
+#[track_caller]
+pub(super) fn run_live(table: &[Row<'_>]) {
+    run_each(table, || live::bench_with(small()), |_| {});
+}
+
+#[track_caller]
+fn run_each(table: &[Row<'_>], make: impl Fn() -> Bench, and: impl Fn(&[u8])) {
     let mut failed = Vec::new();
     for row in table {
-        let mut bench = Bench::new(config.clone());
+        let mut bench = make();
         let runs = || {
             run_row(&mut bench, row);
-            fuzzing::sow(row.1);
+            and(row.1);
         };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(runs)) {
             let text = panic.downcast_ref::<String>().cloned();

@@ -1,0 +1,181 @@
+//! Full duplex: content that comes while its reply goes.
+
+use std::time::Duration;
+
+use super::bench::{Bench, Fate};
+use super::live::{bench, bench_with};
+use super::reader::read_head;
+use crate::config::Config;
+use crate::exchange::Abort;
+use crate::limits::{CHANNEL_BYTES, HIGH_WATER, MAX_READ};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Does something to a connection.
+type How = fn(&mut Bench);
+const NEXT: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+fn post(path: &str, fields: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n")
+}
+
+#[test]
+fn an_echo_comes_while_its_content_still_does() {
+    let mut bench = bench();
+    bench.send(post("/duplex", "Transfer-Encoding: chunked"));
+    for (chunk, echo) in
+        [("2\r\nhi\r\n", "2\r\nhi\r\n"), ("1\r\na", "1\r\na\r\n"), ("\r\n", ""), ("0\r\n\r\n", "0\r\n\r\n")]
+    {
+        let before = bench.sent.len();
+        bench.send(chunk);
+        assert_eq!(bench.sent[before..], *echo.as_bytes(), "{chunk:?}");
+    }
+    bench.send(NEXT);
+    assert_eq!(bench.statuses(), [200, 200]);
+    bench.restart();
+}
+
+#[test]
+fn a_client_that_does_not_read_its_echo_has_to_wait() {
+    // One piece more than is good is owed at most.
+    let mut bench = bench_with(Config { max_response_buffer: MAX_READ + 1024, ..Config::default() });
+    bench.set_window(0).send(post("/duplex", "Content-Length: 3000000"));
+    bench.send(vec![b'x'; 3_000_000]);
+    let bound = HIGH_WATER + CHANNEL_BYTES + 2 * MAX_READ;
+    assert!(bench.taken() < bound, "{} bytes were taken", bench.taken());
+    while bench.router.state().live.ended.is_empty() || !bench.sent.ends_with(b"0\r\n\r\n") {
+        let before = bench.sent.len();
+        bench.read(50_000).wait(SECOND / 2);
+        assert!(bench.sent.len() > before, "it comes to a stand at {before}");
+        let memory: usize = bench.held_memory().iter().sum();
+        assert!(memory < 2 * bound, "{memory} bytes of memory");
+        bench.router.state_mut().live.pieces.clear();
+    }
+    assert_eq!(bench.only_reply().content.len(), 3_000_000);
+    bench.restart();
+}
+
+#[test]
+fn what_ends_a_duplex_in_the_middle_of_its_reply_aborts_it() {
+    let broken = |bench: &mut Bench| {
+        bench.send("x");
+    };
+    let failed = |bench: &mut Bench| {
+        bench.send("1\r\n!\r\n");
+    };
+    let panics = |bench: &mut Bench| {
+        bench.send("1\r\n?\r\n");
+    };
+    let closed = |bench: &mut Bench| {
+        bench.fin();
+    };
+    let all: [(&str, How, Abort); 4] = [
+        ("broken", broken, Abort::Malformed),
+        ("an error", failed, Abort::Failed),
+        ("a panic", panics, Abort::Failed),
+        ("FIN", closed, Abort::ClientGone),
+    ];
+    for (name, how, why) in all {
+        let mut bench = bench();
+        bench.send(post("/duplex", "Transfer-Encoding: chunked")).send("1\r\na\r\n");
+        how(&mut bench);
+        let mut sent = &bench.sent[..];
+        read_head(&mut sent);
+        assert_eq!((sent, bench.was_reset()), (&b"1\r\na\r\n"[..], true), "{name}");
+        assert_eq!((bench.fate(), &bench.router.state().live.aborted[..]), (Fate::Closed, &[why][..]), "{name}");
+        bench.restart();
+    }
+}
+
+#[test]
+fn a_reply_that_was_whole_before_its_content_stays_the_only_one() {
+    let all: [(&str, How, &[Abort]); 4] = [
+        (
+            "broken",
+            |bench| {
+                bench.send("x");
+            },
+            &[Abort::Malformed],
+        ),
+        (
+            "an error",
+            |bench| {
+                bench.send("1\r\n!\r\n");
+            },
+            &[Abort::Failed],
+        ),
+        (
+            "FIN",
+            |bench| {
+                bench.fin();
+            },
+            &[Abort::ClientGone],
+        ),
+        (
+            "an error of the end",
+            |bench| {
+                bench.send("1\r\n.\r\n0\r\n\r\n");
+            },
+            &[],
+        ),
+    ];
+    for (name, how, aborted) in all {
+        let mut bench = bench();
+        bench.send(post("/duplex/early", "Transfer-Encoding: chunked"));
+        assert_eq!(bench.only_reply().text(), "early");
+        how(&mut bench);
+        bench.send(NEXT);
+        assert_eq!((bench.statuses(), &bench.router.state().live.aborted[..]), (vec![200], aborted), "{name}");
+        assert_ne!(bench.fate(), Fate::Open, "{name}");
+        bench.restart();
+    }
+}
+
+#[test]
+fn a_duplex_may_be_answered_later_before_or_behind_its_content() {
+    for behind in [false, true] {
+        let mut bench = bench();
+        bench.send(post("/duplex/deferred", "Content-Length: 4")).send("ab");
+        let responder = bench.router.state_mut().live.responders.pop_front().unwrap();
+        if behind {
+            bench.send(["cd", NEXT].concat());
+            assert!(bench.sent.is_empty());
+        }
+        responder.text("answer");
+        bench.turn();
+        if !behind {
+            assert_eq!(bench.only_reply().text(), "answer");
+            bench.send(["cd", NEXT].concat());
+        }
+        assert_eq!(bench.replies().iter().map(|reply| reply.text()).collect::<Vec<_>>(), ["answer", "hello"]);
+        assert_eq!(bench.router.state().live.ended, [b"abcd"]);
+        bench.restart();
+    }
+}
+
+#[test]
+fn a_duplex_that_fails_before_its_deferred_reply_gives_the_error() {
+    let mut bench = bench();
+    bench.send(post("/duplex/deferred", "Content-Length: 4")).send("a!");
+    let responder = bench.router.state_mut().live.responders.pop_front().unwrap();
+    assert_eq!((bench.only_reply().status, responder.is_cancelled()), (409, true));
+    responder.text("too late");
+    bench.turn().send(["cd", NEXT].concat());
+    assert_eq!(bench.statuses(), [409, 200]);
+    bench.restart();
+}
+
+#[test]
+fn a_client_that_takes_its_echo_slowly_but_steadily_is_not_given_up() {
+    let mut bench = bench();
+    let content = vec![b'x'; 400_000];
+    bench.set_window(0).send(post("/duplex", "Content-Length: 400000"));
+    bench.send(&content);
+    for _ in 0..90 {
+        bench.read(5_000).wait(SECOND);
+        assert_eq!((bench.fate(), bench.reason()), (Fate::Open, None), "after {} bytes", bench.sent.len());
+    }
+    bench.set_window(usize::MAX);
+    assert!(bench.only_reply().content == content);
+    bench.restart();
+}
