@@ -29,8 +29,6 @@ mod deferred;
 #[cfg(test)]
 mod duplex;
 #[cfg(test)]
-mod flows;
-#[cfg(test)]
 mod heads;
 #[cfg(test)]
 mod lifetimes;
@@ -44,6 +42,8 @@ mod properties;
 mod rates;
 #[cfg(test)]
 mod replies;
+#[cfg(test)]
+mod schedules;
 #[cfg(test)]
 mod sinks;
 #[cfg(test)]
