@@ -90,7 +90,7 @@ pub struct Chunk<'a> {
     wanted: usize,
     /// Bytes that were written.
     written: u64,
-    trailers: Trailers,
+    trailers: &'a mut Vec<u8>,
     fault: Option<io::Error>,
 }
 
@@ -111,10 +111,6 @@ pub(super) enum Framing {
     /// By the end of the connection, for HTTP/1.0 (RFC 9112 §6.3).
     Close,
 }
-
-/// Field lines behind the content.
-#[derive(Default)]
-struct Trailers(Vec<u8>);
 
 /// Room for the size line of a chunk of any length that is written at once: four digits are enough below
 /// [`HIGH_WATER`], so that mostly nothing has to be moved.
@@ -179,10 +175,10 @@ impl Chunk<'_> {
     pub fn trailer(&mut self, name: &str, value: &str) {
         if !is_token(name.as_bytes()) || !is_field_value(value.as_bytes()) || super::trailers::is_ignored(name) {
             self.fail(format!("not a trailer: {name:?}: {value:?}"));
-        } else if self.trailers.0.len() + name.len() + value.len() + 4 > MAX_TRAILERS as usize {
+        } else if self.trailers.len() + name.len() + value.len() + 4 > MAX_TRAILERS as usize {
             self.fail("the trailers are too large".to_owned());
         } else {
-            let _ = write!(self.trailers.0, "{name}: {value}\r\n");
+            let _ = write!(self.trailers, "{name}: {value}\r\n");
         }
     }
 
@@ -287,11 +283,13 @@ pub(crate) struct Stream {
     pending: bool,
     /// Bytes of content so far.
     written: u64,
+    /// Field lines that will follow it.
+    trailers: Vec<u8>,
 }
 
 impl Stream {
     pub(super) fn new(source: Box<dyn BodySource>, framing: Framing) -> Self {
-        Self { source, framing, pending: false, written: 0 }
+        Self { source, framing, pending: false, written: 0, trailers: Vec::new() }
     }
 
     /// Trailers are sent, if the content is sent in chunks.
@@ -335,7 +333,8 @@ impl Stream {
     /// What the source says, its panic, or that it gave more or less than it had announced.
     pub(crate) fn produce(&mut self, output: &mut OutputQueue, address: &Address, why: Asked) -> io::Result<bool> {
         self.pending = false;
-        let wanted = HIGH_WATER.saturating_sub(output.len()).saturating_sub(1);
+        // A size of four digits, so that mostly nothing has to be moved.
+        let wanted = HIGH_WATER.saturating_sub(output.len()).min(0xffff);
         let mut chunk = Chunk {
             output,
             framing: &mut self.framing,
@@ -344,12 +343,12 @@ impl Stream {
             open: None,
             wanted,
             written: 0,
-            trailers: Trailers::default(),
+            trailers: &mut self.trailers,
             fault: None,
         };
         let result = guard(|| self.source.fill(&mut chunk));
         chunk.close_chunk();
-        let Chunk { fault, written, trailers, .. } = chunk;
+        let Chunk { fault, written, .. } = chunk;
         self.written += written;
         if let Some(fault) = fault {
             return Err(fault);
@@ -360,11 +359,11 @@ impl Stream {
                 self.pending = true;
                 Ok(false)
             }
-            Progress::Done => self.end(output, &trailers.0).map(|()| true),
+            Progress::Done => self.end(output).map(|()| true),
         }
     }
 
-    fn end(&self, output: &mut OutputQueue, trailer_lines: &[u8]) -> io::Result<()> {
+    fn end(&self, output: &mut OutputQueue) -> io::Result<()> {
         match self.framing {
             Framing::Length { left: 0 } | Framing::Close => {}
             Framing::Length { left } => {
@@ -373,7 +372,7 @@ impl Stream {
             Framing::Chunked { trailers } => {
                 output.inline().extend_from_slice(b"0\r\n");
                 if trailers {
-                    output.inline().extend_from_slice(trailer_lines);
+                    output.inline().extend_from_slice(&self.trailers);
                 }
                 output.inline().extend_from_slice(b"\r\n");
             }

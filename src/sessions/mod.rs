@@ -332,7 +332,13 @@ impl<T: Transport> Sessions<T> {
             let key = ticket.slot as usize;
             match self.slab.get(key) {
                 Some(session) if !session.closed && session.connection.awaits(ticket) => {
-                    self.turn(key, service, |session, cx| session.connection.deliver(cx, letter));
+                    self.turn(key, service, |session, cx| {
+                        // The client could not send while its content was paused.
+                        if matches!(letter, Letter::Resume) {
+                            session.activity = cx.now;
+                        }
+                        session.connection.deliver(cx, letter);
+                    });
                 }
                 _ => dispose(letter),
             }

@@ -140,9 +140,16 @@ impl Connection {
         if let Some(input) = &mut self.input {
             input.consume(consumed);
         }
-        if let Err(error) = taken.unwrap_or_else(|panic| Err(Error::internal(panic))) {
-            self.sink_failed(cx, error);
-            return Step::Again;
+        match taken {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                self.sink_failed(cx, error, None);
+                return Step::Again;
+            }
+            Err(panic) => {
+                self.sink_failed(cx, Error::internal(panic), Some(CloseReason::Panicked));
+                return Step::Again;
+            }
         }
         match () {
             // The end waits, too.
@@ -216,9 +223,10 @@ impl Connection {
             Some(_) => unreachable!("what is awaited is no stream"),
             None => {
                 let ended = guard(|| cx.service.content_end(key, trailers, None));
+                let panicked = ended.is_err().then_some(CloseReason::Panicked);
                 match ended.unwrap_or_else(|panic| Err(Error::internal(panic))) {
                     Ok(_) if matches!(self.writing, Writing::Idle) => match close {
-                        Some(reason) => self.finish_after_reply(cx, reason),
+                        Some(reason) => self.finish(cx, reason, true),
                         None => self.next_request(cx.now),
                     },
                     // The reply has its time from now on.
@@ -227,7 +235,7 @@ impl Connection {
                             open.since = cx.now;
                         }
                     }
-                    Err(error) => self.fail_exchange(cx, error, None),
+                    Err(error) => self.fail_exchange(cx, error, panicked),
                 }
             }
         }
@@ -265,11 +273,11 @@ impl Connection {
         Step::Again
     }
 
-    /// The sink has failed.
-    fn sink_failed(&mut self, cx: &mut Context<'_>, error: Error) {
+    /// The sink has failed. `close` is the reason for which the connection cannot go on, if there is one already.
+    fn sink_failed(&mut self, cx: &mut Context<'_>, error: Error, close: Option<CloseReason>) {
         let (Reading::Sink(incoming) | Reading::Paused(incoming)) = &mut self.reading else { return };
         let rest = incoming.decoder.announced();
-        let short = incoming.decoder.has_length() && rest <= MAX_DISCARD;
+        let short = incoming.decoder.has_length() && rest <= MAX_DISCARD && close.is_none();
         if let Some(sink) = incoming.sink.take() {
             abort_sink(cx.service, sink.key, Abort::Failed);
         }
@@ -279,7 +287,7 @@ impl Connection {
         } else {
             self.drop_content(cx);
         }
-        self.fail_exchange(cx, error, (!short).then_some(CloseReason::ContentUnread));
+        self.fail_exchange(cx, error, close.or((!short).then_some(CloseReason::ContentUnread)));
     }
 
     /// The application has failed after the head of the request. `close` is the reason for which the connection cannot go

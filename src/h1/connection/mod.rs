@@ -287,13 +287,11 @@ impl Connection {
     pub(crate) fn sent(&mut self, count: usize, cx: &mut Context<'_>) {
         let Some(output) = &mut self.output else { return };
         output.advance(count);
-        if cx.watch.is_some() {
-            while let Some(record) = output.next_finished() {
-                let reply = record.finished(cx.now);
-                cx.watch.tell(|observer| observer.reply_finished(cx.id, &reply));
-            }
-        }
         let owed = output.len();
+        if cx.watch.is_some() {
+            self.tell_finished(cx);
+        }
+        let Some(output) = &mut self.output else { return };
         if owed == 0 {
             output.pace = Pace::default();
             self.restart_input(cx);
@@ -305,6 +303,15 @@ impl Connection {
             log::trace!("conn {}: no longer held", cx.id);
             self.tell_of_room();
             cx.watch.tell(|observer| observer.backpressure(cx.id, false));
+        }
+    }
+
+    /// Tells the observer of the replies whose last byte has left.
+    fn tell_finished(&mut self, cx: &mut Context<'_>) {
+        let Some(output) = &mut self.output else { return };
+        while let Some(record) = output.next_finished() {
+            let reply = record.finished(cx.now);
+            cx.watch.tell(|observer| observer.reply_finished(cx.id, &reply));
         }
     }
 

@@ -32,7 +32,8 @@ impl Connection {
             }
             Some(Rest::Stream(mut stream)) => {
                 stream.send_trailers(takes_trailers);
-                let close = cx.reply.closes().then(|| closing_reason(close, false));
+                let closes = cx.reply.closes() || close.is_some();
+                let close = closes.then(|| closing_reason(close, false));
                 (OpenReply::Streamed { stream, status }, Writing::Streaming, close)
             }
             Some(Rest::Deferred(waited)) => {
@@ -190,7 +191,8 @@ impl Connection {
                 }
                 self.set_writing(cx.id, Writing::Idle);
             }
-            (_, Some(reason)) => self.finish_after_reply(cx, reason),
+            // The client has been sending, or may still be taking what stands in the kernel.
+            (_, Some(reason)) => self.finish(cx, reason, true),
             (Reading::DiscardContent(_), None) => self.set_writing(cx.id, Writing::Idle),
             (_, None) => {
                 self.set_writing(cx.id, Writing::Idle);
@@ -254,8 +256,9 @@ impl Connection {
             output.record(ReplyRecord { end: 0, method, status, content: stream.written(), began });
         }
         drop(stream);
-        let drained = (cx.draining && self.has_no_input()).then_some(CloseReason::Drained);
-        self.reply_is_whole(cx, close.or(drained));
+        // Perhaps the last byte has left before the source said so.
+        self.tell_finished(cx);
+        self.reply_is_whole(cx, close);
     }
 
     /// An output that was left without memory gets some.

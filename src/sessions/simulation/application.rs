@@ -1,11 +1,18 @@
 //! The application behind the simulated server. A target says who asks, which of its requests this is, and what the
 //! handler shall do: `/connection/number/deed/length`. Each reply to a request that was understood carries its number.
 
+use std::io;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use super::affairs::{Shared, lock};
+use super::errands::{How, begin_answer, begin_push};
+use super::live::Live;
 use super::random::Random;
-use crate::exchange::{Admission, Request, Response, Sent, Service};
+use super::sources::{Plan, Pull};
+use crate::exchange::{
+    Abort, Admission, CloseReason, Intake, LiveKey, Output, ProtocolEvent, Request, Response, Sent, Service, Trailers,
+};
 use crate::http::{Error, Result};
 
 /// Largest content that anybody sends.
@@ -13,6 +20,12 @@ pub(super) const LARGEST: usize = 600 * 1024;
 
 /// The field with the number of the request.
 pub(super) const NUMBER: &str = "X-Number";
+
+/// The field behind the content of a reply.
+pub(super) const TRAILER: &str = "X-Whole";
+
+/// The most content that a sink takes.
+const MAX_SINK: u64 = 1 << 20;
 
 /// The content of a request, and of the reply to it: no two are alike, so bytes that go astray are noticed.
 pub(super) fn content(connection: usize, number: usize, length: usize) -> &'static [u8] {
@@ -45,12 +58,11 @@ impl<'a> Asked<'a> {
     }
 }
 
-#[derive(Debug, Default)]
 pub(super) struct Application {
     /// How many requests of each connection were answered.
     pub(super) answered: Vec<usize>,
-    /// What was wrong; not asserted on the spot, since a panic of the application is caught.
-    pub(super) fault: Option<String>,
+    pub(super) affairs: Shared,
+    pub(super) live: Live,
 }
 
 impl Application {
@@ -64,20 +76,61 @@ impl Application {
             expected => {
                 let Asked { connection, number, .. } = asked;
                 let fault = format!("connection {connection}: request {number} came instead of {expected:?}");
-                self.fault.get_or_insert(fault);
+                self.blame(fault);
             }
         }
         let mut response = response.header(NUMBER, asked.number.to_string());
         response.keep();
         response
     }
+
+    fn blame(&self, fault: String) {
+        lock(&self.affairs).blame(fault);
+    }
+
+    /// A reply that is streamed or put off.
+    fn go_on(&mut self, asked: &Asked<'_>, response: Response<'_>) -> Result<Sent> {
+        let mut plan = Plan::new((asked.connection, asked.number), asked.length);
+        plan.fails = asked.deed.ends_with("fail");
+        plan.trailers = asked.deed.ends_with("trail");
+        plan.beats = asked.deed == "beat";
+        plan.known = asked.deed.starts_with("pulllen");
+        let how = match asked.deed {
+            "pull" | "pulltrail" | "pullfail" | "pulllen" | "pulllenfail" => {
+                return response.stream(Pull::new(&self.affairs, plan));
+            }
+            "push" | "pushtrail" | "pushfail" | "beat" => {
+                let response =
+                    if asked.length.is_multiple_of(3) { response.early_hints([("Link", "</>")]) } else { response };
+                let (sent, sender) = response.channel()?;
+                begin_push(&self.affairs, plan, sender);
+                return Ok(sent);
+            }
+            "defer" => How::Text,
+            "deferdrop" => How::Drop,
+            "defererror" => How::Error,
+            "deferpanic" => How::Panic,
+            "deferpull" | "deferpullfail" => How::Pull,
+            "deferpush" | "deferpushfail" => How::Push,
+            "never" => How::Never,
+            _ => return Err(Error::not_found("Nothing is here")),
+        };
+        let (sent, responder) = response.defer();
+        begin_answer(&self.affairs, plan, how, responder);
+        Ok(sent)
+    }
 }
 
 impl Service for Application {
     fn admit(&mut self, request: &Request<'_>) -> Admission {
-        match Asked::new(request).deed {
-            "missing" => Admission::Now,
+        let asked = Asked::new(request);
+        match asked.deed {
+            "missing" | "nowpull" => Admission::Now,
             "unadmitted" => panic_quietly(),
+            "sinklarge" => Admission::Stream(asked.length as u64 / 2),
+            "echo" | "stall" => Admission::Stream(MAX_SINK),
+            deed if deed.starts_with("sink") => Admission::Stream(MAX_SINK),
+            deed if deed.starts_with("upgrade") => Admission::Upgrade,
             _ => Admission::Buffer,
         }
     }
@@ -93,7 +146,7 @@ impl Service for Application {
             "take" if request.body() == content(asked.length) => response.text("taken"),
             "take" => {
                 let (came, length) = (request.body().len(), asked.length);
-                self.fault.get_or_insert(format!("{}: {came} bytes came, not these {length}", request.target()));
+                self.blame(format!("{}: {came} bytes came, not these {length}", request.target()));
                 response.text("not this")
             }
             "close" => response.header("Connection", "close").send(content(asked.length).to_vec()),
@@ -109,7 +162,12 @@ impl Service for Application {
             }
             "fail" => Err(Error::new(409, "Failed as asked")),
             "panic" => panic_quietly(),
-            _ => Err(Error::not_found("Nothing is here")),
+            "missing" => Err(Error::not_found("Nothing is here")),
+            "nowpull" => {
+                let plan = Plan::new((asked.connection, asked.number), asked.length);
+                response.stream(Pull::new(&self.affairs, plan))
+            }
+            _ => self.go_on(&asked, response),
         }
     }
 
@@ -117,9 +175,48 @@ impl Service for Application {
         let _ = self.begin(&Asked::new(&request), response);
         Err(error)
     }
+
+    fn open(&mut self, request: Request<'_>, response: Response<'_>) -> Result<(Sent, Option<LiveKey>)> {
+        let asked = Asked::new(&request);
+        let response = self.begin(&asked, response);
+        let whose = (asked.connection, asked.number);
+        self.live.open(&self.affairs, whose, (asked.deed, asked.length), response)
+    }
+
+    fn content(&mut self, sink: LiveKey, piece: &[u8], intake: &mut Intake<'_>) -> Result<()> {
+        self.live.content(&self.affairs, sink, piece, intake)
+    }
+
+    fn content_end(&mut self, sink: LiveKey, _: Trailers<'_>, response: Option<Response<'_>>) -> Result<Option<Sent>> {
+        self.live.content_end(&self.affairs, sink, response)
+    }
+
+    fn content_abort(&mut self, sink: LiveKey, why: Abort) {
+        self.live.content_abort(&self.affairs, sink, why);
+    }
+
+    fn upgrade(&mut self, request: Request<'_>, response: Response<'_>) -> Result<(Sent, Option<LiveKey>)> {
+        let asked = Asked::new(&request);
+        let response = self.begin(&asked, response);
+        let whose = (asked.connection, asked.number);
+        if asked.deed == "upgradenot" {
+            return Ok((response.send(content(asked.connection, asked.number, asked.length))?, None));
+        }
+        let sent = response.switch("echo")?;
+        let fails = asked.deed == "upgradefail";
+        Ok((sent, Some(self.live.upgrade(&self.affairs, whose, fails, asked.length))))
+    }
+
+    fn protocol(&mut self, key: LiveKey, event: ProtocolEvent<'_>, out: &mut Output<'_>) -> io::Result<usize> {
+        self.live.protocol(&self.affairs, key, event, out)
+    }
+
+    fn protocol_closed(&mut self, key: LiveKey, why: CloseReason) {
+        self.live.protocol_closed(&self.affairs, key, why);
+    }
 }
 
 /// Panics without a message on the screen.
-fn panic_quietly() -> ! {
+pub(super) fn panic_quietly() -> ! {
     std::panic::resume_unwind(Box::new("as asked"))
 }

@@ -1,10 +1,15 @@
 //! What must hold whenever the loop is about to sleep.
 
+use super::affairs::lock;
+use super::application::LARGEST;
+use super::errands::{Errand, What};
+use super::kernel::Socket;
+use super::live::Sink;
 use super::outside::{Outside, SimulatedSocket};
-use super::profile::LARGEST_REPLY;
 use super::world::World;
+use crate::exchange::Progress;
 use crate::limits::{
-    CONTENT_BUFFER, HIGH_WATER, LINGER_BYTES, LOW_WATER, POOL_BUSY_BYTES, POOL_BYTES, POOL_LARGEST_BUFFER,
+    CONTENT_BUFFER, HIGH_WATER, LINGER_BYTES, LOW_WATER, MAX_READ, POOL_BUSY_BYTES, POOL_BYTES, POOL_LARGEST_BUFFER,
     POOL_MAX_BUFFER, RECEIVE_BUFFER, WHEEL_SLOT,
 };
 use crate::sessions::{Session, Sessions};
@@ -13,7 +18,7 @@ use crate::sessions::{Session, Sessions};
 const HEADS: usize = 1024;
 
 pub(super) fn after_tick(world: &World) {
-    if let Some(fault) = &world.application.fault {
+    if let Some(fault) = &lock(&world.affairs).fault {
         panic!("{fault}");
     }
     let outside = &*world.outside.borrow();
@@ -24,11 +29,15 @@ pub(super) fn after_tick(world: &World) {
         lent.0 += usize::from(holds.receive.is_some());
         lent.1 += usize::from(holds.output.is_some());
         lent.2 += usize::from(holds.incoming.is_some());
-        deadline(&world.sessions, session);
-        memory(&world.sessions, session);
+        let has_heartbeat = |errand: &Errand| matches!(&errand.what, What::Push(push) if push.plan.beats && errand.whose.0 == session.transport.number);
+        let beats = lock(&world.affairs).errands.iter().any(has_heartbeat);
+        deadline(&world.sessions, &outside.kernel.sockets[session.transport.number], session, beats);
+        let uploads = world.application.live.sinks.iter().any(|sink| sink.whose.0 == session.transport.number);
+        memory(&world.sessions, session, uploads);
         requests(world, outside, session, true);
         if !session.queued {
-            sleeper(outside, session);
+            sleeper(world, outside, session);
+            application_waits(world, outside, session);
             requests(world, outside, session, false);
         }
     }
@@ -41,7 +50,7 @@ pub(super) fn after_tick(world: &World) {
 }
 
 /// Nobody sleeps whom no event will wake: what it waits for is to come, or stands in the ready list.
-fn sleeper(outside: &Outside, session: &Session<SimulatedSocket>) {
+fn sleeper(world: &World, outside: &Outside, session: &Session<SimulatedSocket>) {
     let (connection, number) = (&session.connection, session.transport.number);
     let socket = &outside.kernel.sockets[number];
     let owes = connection.output().is_some();
@@ -61,15 +70,53 @@ fn sleeper(outside: &Outside, session: &Session<SimulatedSocket>) {
         "connection {number} sleeps and owes {} bytes, and nobody will tell of room",
         connection.owed()
     );
+    let ended = socket.fin && world.application.live.protocol_of(number).is_some();
+    let waits = connection.waits_for_application() || ended;
     // Who lingers and has heard enough is closed by the deadline: closing over what is unread would be a reset.
     let heard_enough = connection.owes_nothing() && socket.facts.taken >= LINGER_BYTES as usize;
     assert!(
-        connection.wants_read() || owes || heard_enough,
+        connection.wants_read() || owes || heard_enough || waits,
         "connection {number} waits for nothing but its deadline: {connection:?}"
     );
     let end = connection.wants_end();
     assert!(end.is_none(), "connection {number} sleeps and should end: {end:?}");
     assert!(!connection.is_held() || connection.owed() >= LOW_WATER, "connection {number} is held and owes little");
+}
+
+/// What sleeps for the application does so because that has said so, and has not said otherwise since.
+fn application_waits(world: &World, outside: &Outside, session: &Session<SimulatedSocket>) {
+    let (connection, number) = (&session.connection, session.transport.number);
+    if world.awaits_letters() || connection.output().is_some() || connection.close_reason().is_some() {
+        return;
+    }
+    let holds_content = connection.holds().incoming.is_some();
+    let affairs = lock(&world.affairs);
+    for source in affairs.sources.iter().filter(|source| source.whose.0 == number && !source.dropped) {
+        let pending = source.said == Some(Progress::Pending) && !source.woken;
+        assert!(pending, "connection {number} sleeps over a source: {source:?}");
+    }
+    for errand in affairs.errands.iter().filter(|errand| errand.whose.0 == number) {
+        if let What::Push(push) = &errand.what {
+            let told = errand.may_go() || push.sender.is_full();
+            assert!(told, "connection {number}: there is room, and the sender was not told");
+            assert!(!push.sender.is_full(), "connection {number} sleeps over a full sender");
+        }
+    }
+    let (now, timeout) = (world.sessions.now(), world.profile.config.reply_timeout);
+    for late in affairs.responders.iter().filter(|responder| responder.whose.0 == number && !responder.used) {
+        // It is told to the wheel when the client has taken what stands before it, and content that comes has its own time.
+        let since = late.since.max(outside.kernel.sockets[number].facts.moved);
+        let over = late.cancelled + late.answered > 0 || holds_content;
+        assert!(over || now <= since + timeout + 2 * WHEEL_SLOT, "connection {number} waits too long: {late:?}");
+    }
+    let paused = |sink: &Sink| affairs.pauses(sink.whose) > 0;
+    if let Some(sink) = world.application.live.sink_of(number).filter(|sink| !paused(sink)) {
+        let reads = connection.wants_read() || outside.kernel.sockets[number].fin;
+        assert!(reads, "connection {number} sleeps, and nobody has paused its content at {}", sink.taken);
+    }
+    if let Some(protocol) = world.application.live.protocol_of(number) {
+        assert!(protocol.greeted, "connection {number} sleeps, and its protocol was not told that it may speak");
+    }
 }
 
 /// Every request that was read is answered, none before it came; and who was told to wait for a 100 gets one.
@@ -83,21 +130,36 @@ fn requests(world: &World, outside: &Outside, session: &Session<SimulatedSocket>
     if may_be_late || connection.is_held() || connection.close_reason().is_some() {
         return;
     }
+    let waits = connection.waits_for_application();
     let whole = messages().filter(|message| message.end <= taken).count();
-    assert!(answered >= whole, "connection {number} sleeps over {} whole requests", whole - answered);
+    assert!(waits || answered >= whole, "connection {number} sleeps over {} whole requests", whole - answered);
     // In a drain nobody stays between two requests.
     let last = answered.checked_sub(1).map_or(0, |last| client.script.messages[last].end);
-    let between = taken == last && connection.output().is_none();
+    let between = taken == last && connection.output().is_none() && !waits && last_is_over(world, number);
     assert!(!(world.sessions.draining && between), "connection {number} idles in a drain");
-    let silent = !socket.has_bytes_for_client() && connection.output().is_none() && taken == socket.facts.sent;
-    assert!(!(client.waits_for_continue() && silent), "connection {number}: the client waits for a 100");
+    let silent =
+        !socket.reset && !socket.has_bytes_for_client() && connection.output().is_none() && taken == socket.facts.sent;
+    assert!(waits || !(client.waits_for_continue() && silent), "connection {number}: the client waits for a 100");
+}
+
+/// Whether nothing of the last request is alive.
+fn last_is_over(world: &World, number: usize) -> bool {
+    let live = &world.application.live;
+    live.sink_of(number).is_none() && live.protocol_of(number).is_none()
 }
 
 /// The wheel will have its turn in time: at most a slot late.
-fn deadline(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSocket>) {
+fn deadline(sessions: &Sessions<SimulatedSocket>, socket: &Socket, session: &Session<SimulatedSocket>, beats: bool) {
     let (number, now) = (session.transport.number, sessions.now());
     let deadline = session.deadline(&sessions.config);
-    assert!(deadline + WHEEL_SLOT > now, "connection {number}: the deadline {deadline:?} is past at {now:?}");
+    // What the application has used up of its time counts when the client has taken what stood before it.
+    let moved = socket.facts.moved;
+    let waits = session.connection.waits_for_application() && now <= moved + WHEEL_SLOT;
+    // A source that has nothing to say at its heartbeat is asked again in each slot, until the connection is idle.
+    assert!(
+        waits || beats && now <= moved + sessions.config.idle_timeout + 2 * WHEEL_SLOT || deadline + WHEEL_SLOT > now,
+        "connection {number}: the deadline {deadline:?} is past at {now:?}"
+    );
     let due = session.timer.due().unwrap_or_else(|| panic!("connection {number} is not in the wheel"));
     let latest = deadline.max(now) + WHEEL_SLOT;
     assert!(due <= latest, "connection {number} comes up at {due:?}, not at {deadline:?}");
@@ -106,25 +168,30 @@ fn deadline(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSoc
 }
 
 /// What a connection may cost, whatever its client does.
-fn memory(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSocket>) {
+fn memory(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSocket>, uploads: bool) {
     let (number, config, holds) = (session.transport.number, &sessions.config, session.connection.holds());
     let within = |what: &str, bytes: usize, most: usize| {
         assert!(bytes <= most, "connection {number}: {bytes} bytes of {what}, more than {most}");
     };
     // A buffer that grows doubles, or has come from the pool as it was; one that holds nothing is given back.
     if let Some((bytes, memory)) = holds.receive {
-        let most = config.max_head + RECEIVE_BUFFER;
+        // A buffer of the pool is filled as it is. A sink is offered as much as comes, and what stands behind its content
+        // may come with it.
+        let most =
+            (config.max_head + RECEIVE_BUFFER).max(if uploads { MAX_READ + RECEIVE_BUFFER } else { POOL_MAX_BUFFER });
         assert!(bytes > 0, "connection {number} keeps an empty receive buffer");
         within("input", bytes, most);
         within("memory for input", memory, POOL_MAX_BUFFER.max(2 * most));
     }
     if let Some((bytes, memory)) = holds.output {
         // Up to the high-water mark, and the reply that crosses it.
-        let most = HIGH_WATER + LARGEST_REPLY + HEADS;
-        assert!(bytes > 0, "connection {number} keeps an empty output queue");
+        let most = HIGH_WATER + LARGEST + HEADS;
+        let open = session.connection.waits_for_application();
+        assert!(bytes > 0 || open, "connection {number} keeps an empty output queue");
         within("output", bytes, most);
-        // What was sent is forgotten when it is most of the queue.
-        within("memory for output", memory, POOL_LARGEST_BUFFER.max(4 * most));
+        // What was sent is forgotten when it is most of the queue; who waits keeps nothing.
+        let most = if bytes > 0 { POOL_LARGEST_BUFFER.max(4 * most) } else { 0 };
+        within("memory for output", memory, most);
     }
     if let Some((bytes, memory)) = holds.incoming {
         within("content", bytes, config.max_content as usize);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::kernel::{Flavour, Kernel, Received, Sizes};
-use super::replies::{Reply, ReplyReader, Shape};
+use super::replies::{Framing, Reply, ReplyReader, Shape};
 use super::script::{Message, Script};
 use crate::http::Moment;
 
@@ -61,6 +61,9 @@ pub(super) struct Client {
     reader: ReplyReader,
     /// Requests that were answered, each by its own reply.
     pub(super) answered: usize,
+    /// The protocol has changed: so much of what was said there has come back; or none yet, not even the greeting.
+    pub(super) echoed: Option<usize>,
+    upgraded: bool,
     /// A 100 has come for the next of them; or it did not, and the client waits no more.
     continued: bool,
     gave_up: bool,
@@ -86,6 +89,8 @@ impl Client {
             receive_at: connects_at,
             reader: ReplyReader::default(),
             answered: 0,
+            echoed: None,
+            upgraded: false,
             continued: false,
             gave_up: false,
             last: None,
@@ -148,11 +153,19 @@ impl Client {
 
     fn wants_fin(&self) -> bool {
         let all = self.sent == self.script.stream.len();
-        let done = self.last.is_some() || self.answered == self.script.messages.len() || self.ending.is_some();
+        // Who has its reply may still be sending its content, or talk on.
+        let has_all = self.answered == self.script.messages.len() && all && !self.talks();
+        let done = self.last.is_some() || has_all || self.ending.is_some();
         let deaf = self.manner.deaf && !all;
         self.polite
             || self.manner.fin_at.is_some_and(|at| self.sent >= at)
             || (!deaf && done && (self.manner.fin_when_done || self.ending.is_some()))
+    }
+
+    /// Whether it has not heard all that it said come back.
+    pub(super) fn talks(&self) -> bool {
+        let Some(last) = self.script.messages.last().filter(|_| self.upgraded) else { return false };
+        self.echoed.unwrap_or(0) < last.end - last.head_end
     }
 
     fn wants_reset(&self) -> bool {
@@ -258,9 +271,14 @@ impl Client {
                     bytes.escape_ascii()
                 );
                 self.reader.push(&bytes);
-                while let Some(reply) = self.next_reply() {
+                while !self.upgraded
+                    && let Some(reply) = self.next_reply()
+                {
                     kernel.trace.note(|| format!("client {}: has {reply}", self.number));
                     self.take(reply);
+                }
+                if self.upgraded {
+                    self.listen();
                 }
             }
             Received::Nothing => {}
@@ -275,10 +293,28 @@ impl Client {
         self.receive_at = self.pause(kernel);
     }
 
+    /// Listens to the other protocol: a greeting, then what was said, and marks anywhere among it.
+    fn listen(&mut self) {
+        let rest = self.reader.take_rest();
+        let message = &self.script.messages[self.answered - 1];
+        for byte in rest {
+            match (byte, &mut self.echoed) {
+                (b'?', echoed @ None) => *echoed = Some(0),
+                (b'!', Some(_)) => {}
+                (byte, Some(at)) => {
+                    let said = &self.script.stream[message.head_end..self.sent];
+                    assert_eq!(said.get(*at), Some(&byte), "client {}: another echo at {at}", self.number);
+                    *at += 1;
+                }
+                (byte, None) => panic!("client {}: not greeted, but {byte}", self.number),
+            }
+        }
+    }
+
     fn next_reply(&mut self) -> Option<Reply> {
         let Self { reader, script, answered, .. } = self;
         reader.next(|reply| match script.messages.get(*answered) {
-            Some(message) if message.is_head && reply.number.is_none() && reply.status != 100 => Shape::Either,
+            Some(message) if message.is_head && reply.number.is_none() && reply.status >= 200 => Shape::Either,
             Some(message) if message.is_head => Shape::HeadOnly,
             _ => Shape::Whole,
         })
@@ -295,15 +331,17 @@ impl Client {
             self.continued = true;
             return;
         }
+        if reply.status == 103 {
+            let allowed = expected.is_some_and(|message| message.traits.hints);
+            return assert!(allowed, "client {number}: hints that nobody expects: {expected:?}");
+        }
         if let Some(answered) = reply.number {
             let message = expected.unwrap_or_else(|| panic!("client {number}: a reply to nothing: {reply:?}"));
             assert_eq!(answered, self.answered, "client {number}: the replies are out of order: {reply:?}");
             assert!(message.is_request, "client {number}: this was no request: {message:?}, {reply:?}");
-            assert_eq!(reply.status, message.status, "client {number}: {message:?}, {reply:?}");
-            let right = message.reply.is_none_or(|content| reply.content == content || message.is_head);
-            assert!(right, "client {number}: another content: {message:?}, {} bytes", reply.content.len());
-            assert!(reply.closes || message.ends.is_none(), "client {number}: this must be the last: {reply:?}");
+            self.compare(message, &reply);
             self.answered += 1;
+            self.upgraded = reply.status == 101;
             (self.continued, self.gave_up) = (false, false);
         } else {
             assert!(reply.closes, "client {number}: an error reply that does not close: {reply:?}");
@@ -312,6 +350,26 @@ impl Client {
         if reply.closes {
             self.last = Some(Reply { content: Vec::new(), ..reply });
         }
+    }
+
+    /// Compares a whole reply with what the message asked for.
+    fn compare(&self, message: &Message, reply: &Reply) {
+        let (number, traits) = (self.number, message.traits);
+        if traits.late && reply.closes && matches!(reply.status, 400 | 408 | 503) && reply.status != message.status {
+            return;
+        }
+        assert!(!traits.fails, "client {number}: this must never be whole: {message:?}, {reply}");
+        assert_eq!(reply.status, message.status, "client {number}: {message:?}, {reply}");
+        let without_beats = || reply.content.iter().copied().filter(|byte| *byte != b'!').collect::<Vec<_>>();
+        let right = message.reply.is_none_or(|content| match traits.beats {
+            true => without_beats() == content,
+            false => reply.content == content,
+        });
+        assert!(right || message.is_head, "client {number}: another content: {message:?}, {reply}");
+        let trailer = traits.trailers && reply.framing == Framing::Chunked && !message.is_head;
+        assert_eq!(reply.trailer, trailer, "client {number}: {message:?}, {reply}");
+        let may_go_on = message.ends.is_none() || traits.unannounced;
+        assert!(reply.closes || may_go_on, "client {number}: this must be the last: {message:?}, {reply}");
     }
 
     /// Whether the stream of replies ended behind a whole one.

@@ -4,8 +4,9 @@
 //! ```text
 //!     clients ──▶ kernel (far_side) ─┐
 //!        ▲                           ├─▶ ready list ──▶ world: tick ──▶ Sessions ──▶ Transport ──▶ kernel, and meanwhile
-//!        └────── replies ◀───────────┘                     │                                      the clients act
-//!                                                          └──▶ checks after each tick, verdict at the end
+//!        └────── replies ◀───────────┘                     │                                      the clients act,
+//!                                                          └──▶ checks after each tick,          and errands are run:
+//!                                                               verdict at the end                letters to the loop
 //! ```
 //!
 //! ```text
@@ -16,19 +17,25 @@
 //! ```
 //!
 //! Reading order: `world` (how time passes), `kernel` and `far_side` (what epoll promises), `outside` (the transport),
-//! `client`, `script`, `profile` (who comes), `application` (who answers), `checks` and `verdict` (what must hold).
+//! `client`, `script`, `deeds`, `profile` (who comes), `application`, `live`, `sources`, `affairs` and `errands` (who
+//! answers, at once or later), `checks` and `verdict` (what must hold).
 
+mod affairs;
 mod application;
 mod checks;
 mod client;
+mod deeds;
+mod errands;
 mod far_side;
 mod kernel;
+mod live;
 mod notes;
 mod outside;
 mod profile;
 mod random;
 mod replies;
 mod script;
+mod sources;
 mod trace;
 mod verdict;
 mod world;
@@ -62,7 +69,7 @@ fn simulation() {
 }
 
 /// Where the schedules of a plain run must lead, taken together.
-const ENDINGS: [CloseReason; 14] = [
+const ENDINGS: [CloseReason; 18] = [
     CloseReason::ClientClosed,
     CloseReason::ClientClosedEarly,
     CloseReason::NotPersistent,
@@ -74,6 +81,10 @@ const ENDINGS: [CloseReason; 14] = [
     CloseReason::HeadTimeout,
     CloseReason::ContentTimeout,
     CloseReason::SendTimeout,
+    CloseReason::ReplyTimeout,
+    CloseReason::StreamFailed,
+    CloseReason::ProtocolEnded,
+    CloseReason::ProtocolFailed,
     CloseReason::SocketError,
     CloseReason::Drained,
     CloseReason::Cut,

@@ -5,7 +5,9 @@ use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::rc::Rc;
 
+use super::affairs::{Shared, lock};
 use super::client::Client;
+use super::errands;
 use super::kernel::{Flavour, Kernel};
 use crate::exchange::{CloseReason, Endpoint};
 use crate::http::Moment;
@@ -14,6 +16,8 @@ use crate::sessions::Transport;
 pub(super) struct Outside {
     pub(super) kernel: Kernel,
     pub(super) clients: Vec<Client>,
+    /// What other threads of the server's process do.
+    pub(super) affairs: Shared,
     /// How often something happens out there during a call of the server, in percent.
     pub(super) bustle: usize,
 }
@@ -34,6 +38,18 @@ impl Outside {
         self.clients[number].step(&mut self.kernel);
     }
 
+    /// Somebody does an errand.
+    pub(super) fn run_errand(&mut self) {
+        errands::act(&self.affairs);
+        self.tell();
+    }
+
+    /// Tells what the application has to tell.
+    pub(super) fn tell(&mut self) {
+        let lines = std::mem::take(&mut lock(&self.affairs).lines);
+        lines.into_iter().for_each(|line| self.kernel.trace.note(|| line));
+    }
+
     /// Something happens while the server is in the kernel.
     fn meanwhile(&mut self) {
         let random = &mut self.kernel.random;
@@ -43,6 +59,9 @@ impl Outside {
         let number = random.below(self.clients.len());
         if random.percent(30) {
             self.kernel.transfer(number);
+        }
+        if self.kernel.random.percent(30) {
+            self.run_errand();
         }
         if self.clients[number].next_action(&self.kernel).is_some_and(|at| at <= self.kernel.now) {
             self.step(number);

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::http::Moment;
 
 /// Largest content of a reply, of any crowd.
-pub(super) const LARGEST_REPLY: usize = 300_000;
+const LARGEST_REPLY: usize = 300_000;
 
 #[derive(Debug)]
 pub(super) struct Profile {
@@ -24,6 +24,8 @@ pub(super) struct Profile {
     pub(super) bustle: usize,
     /// How many of a hundred times the server is late by some part of a second.
     pub(super) late: usize,
+    /// How long the application puts something off at most.
+    pub(super) longest: Duration,
     pub(super) observed: bool,
     /// After so many ticks the server drains.
     pub(super) drains_after: Option<usize>,
@@ -49,11 +51,14 @@ enum Crowd {
     Slow,
     /// They ask for a lot and read a little now and then.
     Lazy,
+    /// Most of what they ask for takes time.
+    Lasting,
 }
 
 impl Profile {
     pub(super) fn new(random: &mut Random) -> Self {
-        let crowds = [Crowd::Pipelines, Crowd::Large, Crowd::Hostile, Crowd::Slow, Crowd::Lazy];
+        let lasting = Crowd::Lasting;
+        let crowds = [Crowd::Pipelines, Crowd::Large, Crowd::Hostile, Crowd::Slow, Crowd::Lazy, lasting, lasting];
         let crowd = if random.percent(30) { Crowd::Mixed } else { random.pick(&crowds) };
         let seconds = |millis: usize| Duration::from_millis(millis as u64);
         let mut config = Config::default();
@@ -65,6 +70,7 @@ impl Profile {
             config.send_timeout = seconds(random.pick(&[400, 2_000, 60_000]));
             config.min_send_rate = random.pick(&[0, 500, 20_000]);
             config.linger_timeout = seconds(random.pick(&[300, 1_000, 2_000]));
+            config.reply_timeout = seconds(random.pick(&[300, 1_000, 5_000, 60_000]));
             config.drain_timeout = seconds(random.pick(&[0, 5, 200, 1_000, 10_000]));
             config.keep_alive_timeout = random.percent(30).then(|| seconds(random.pick(&[300, 1_000, 4_000])));
         }
@@ -79,6 +85,7 @@ impl Profile {
             signals: random.pick(&[0, 0, 0, 5, 30]),
             bustle: random.pick(&[0, 10, 30, 60]),
             late: random.pick(&[0, 0, 1, 5]),
+            longest: seconds(random.pick(&[1, 300, 3_000, 20_000])),
             observed: random.percent(50),
             drains_after: random.percent(25).then(|| random.size(200)),
             drains_when_busy: random.percent(15),
@@ -130,7 +137,7 @@ impl Profile {
                 manner.pauses = 90;
                 manner.pause = Duration::from_millis(random.pick(&[100, 1_000, 5_000]) as u64);
             }
-            Crowd::Mixed => {}
+            Crowd::Mixed | Crowd::Lasting => {}
         }
         // No schedule shall need a million steps.
         manner.send = manner.send.max(length / 300);
@@ -145,6 +152,7 @@ impl Profile {
             content: 20_000,
             reply: self.reply(crowd),
             odd: 30,
+            lasting: 30,
             ending: 20,
             full: 0,
             broken: 15,
@@ -153,13 +161,17 @@ impl Profile {
         match crowd {
             Crowd::Mixed => plain,
             Crowd::Pipelines => Taste { messages: 300, content: 50, reply: 300, odd: 1, ending: 10, ..plain },
-            Crowd::Large => Taste { messages: 5, content: 500_000, odd: 20, full: 30, ..plain },
+            Crowd::Large => Taste { messages: 5, content: 500_000, odd: 40, lasting: 70, full: 30, ..plain },
             Crowd::Hostile => {
                 let junk = random.pick(&[300, 10_000, 150_000]);
                 Taste { messages: 4, odd: 50, ending: 50, broken: 60, junk, ..plain }
             }
             Crowd::Slow => Taste { messages: 5, ..plain },
-            Crowd::Lazy => Taste { messages: 10, content: 3_000, ..plain },
+            Crowd::Lazy => Taste { messages: 10, content: 3_000, odd: 40, lasting: 70, ..plain },
+            Crowd::Lasting => {
+                let content = random.pick(&[500, 20_000, 200_000]);
+                Taste { odd: 90, lasting: 95, content, ending: 15, ..plain }
+            }
         }
     }
 
@@ -167,6 +179,7 @@ impl Profile {
     fn reply(&self, crowd: Crowd) -> usize {
         match crowd {
             Crowd::Mixed | Crowd::Slow => 60_000,
+            Crowd::Lasting => 150_000,
             Crowd::Pipelines => 300,
             Crowd::Large => LARGEST_REPLY,
             Crowd::Lazy => 150_000,

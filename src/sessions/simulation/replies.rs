@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::application::NUMBER;
+use super::application::{NUMBER, TRAILER};
 
 /// A reply as a client sees it.
 #[derive(Debug)]
@@ -12,14 +12,25 @@ pub(super) struct Reply {
     pub(super) number: Option<usize>,
     /// It announces the end of the connection.
     pub(super) closes: bool,
-    pub(super) length: usize,
+    pub(super) framing: Framing,
     pub(super) content: Vec<u8>,
+    /// A trailer came behind its content.
+    pub(super) trailer: bool,
+}
+
+/// How the end of the content is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    Length(usize),
+    Chunked,
+    /// By the end of the connection.
+    End,
 }
 
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { status, number, closes, length, content } = self;
-        write!(f, "reply {number:?}: {status}, {} of {length} bytes, closes: {closes}", content.len())
+        let Self { status, number, closes, framing, content, .. } = self;
+        write!(f, "reply {number:?}: {status}, {} bytes of {framing:?}, closes: {closes}", content.len())
     }
 }
 
@@ -67,20 +78,78 @@ impl ReplyReader {
             let shape = shape(&reply);
             self.begun = Some((reply, shape));
         }
-        let (reply, shape) = self.begun.take()?;
-        let expected = if shape == Shape::HeadOnly || reply.status == 100 { 0 } else { reply.length };
-        let rest = &self.bytes[self.at..];
-        if rest.len() < expected {
-            self.begun = Some((reply, shape));
-            return None;
+        let (mut reply, shape) = self.begun.take()?;
+        let is_whole = match reply.framing {
+            _ if shape == Shape::HeadOnly || reply.status < 200 => true,
+            Framing::Length(length) => self.take_content(&mut reply, length),
+            Framing::Chunked => self.take_chunks(&mut reply),
+            Framing::End => false,
+        };
+        if is_whole {
+            return Some(reply);
         }
-        let content = rest[..expected].to_vec();
-        self.at += expected;
-        Some(Reply { content, ..reply })
+        self.begun = Some((reply, shape));
+        None
     }
 
-    /// A reply whose content never came, where that is allowed.
+    fn take_content(&mut self, reply: &mut Reply, length: usize) -> bool {
+        let whole = self.bytes.len() - self.at >= length;
+        if whole {
+            reply.content = self.bytes[self.at..self.at + length].to_vec();
+            self.at += length;
+        }
+        whole
+    }
+
+    /// Takes whole chunks; true if the last one and the trailers behind it were among them.
+    fn take_chunks(&mut self, reply: &mut Reply) -> bool {
+        loop {
+            let rest = &self.bytes[self.at..];
+            let end = memchr::memmem::find(rest, b"\r\n");
+            assert!(end.is_some() || rest.len() < 20, "the size of a chunk has no end: {}", rest.escape_ascii());
+            let Some(end) = end else { return false };
+            let line = std::str::from_utf8(&rest[..end]).unwrap_or("?");
+            let strict = line == "0" || !line.starts_with(['0', '+', '-']);
+            let size = usize::from_str_radix(line, 16).ok().filter(|_| strict);
+            let size = size.unwrap_or_else(|| panic!("not the size of a chunk: {line:?}"));
+            if size == 0 {
+                return self.take_trailers(reply, end + 2);
+            }
+            let Some(chunk) = rest.get(end + 2..end + 2 + size + 2) else { return false };
+            let (content, crlf) = chunk.split_at(size);
+            assert_eq!(crlf, b"\r\n", "what stands behind a chunk");
+            reply.content.extend_from_slice(content);
+            self.at += end + 2 + size + 2;
+        }
+    }
+
+    fn take_trailers(&mut self, reply: &mut Reply, from: usize) -> bool {
+        let rest = &self.bytes[self.at + from..];
+        let end = if rest.starts_with(b"\r\n") { Some(0) } else { memchr::memmem::find(rest, b"\r\n\r\n") };
+        let Some(end) = end else { return false };
+        if end > 0 {
+            assert_eq!(&rest[..end], format!("{TRAILER}: whole").as_bytes(), "the trailers");
+            reply.trailer = true;
+        }
+        self.at += from + if end == 0 { 2 } else { end + 4 };
+        true
+    }
+
+    /// All that has come and is not understood: of another protocol.
+    pub(super) fn take_rest(&mut self) -> Vec<u8> {
+        let rest = self.bytes.split_off(self.at);
+        self.bytes.clear();
+        self.at = 0;
+        rest
+    }
+
+    /// A reply whose content never came, where that is allowed, or which ends with the connection.
     pub(super) fn last(&mut self) -> Option<Reply> {
+        let ends = |(reply, shape): &(Reply, Shape)| reply.framing == Framing::End && *shape == Shape::Whole;
+        if self.begun.as_ref().is_some_and(ends) {
+            let content = self.take_rest();
+            return self.begun.take().map(|(reply, _)| Reply { content, ..reply });
+        }
         if !self.is_between_replies() {
             return None;
         }
@@ -114,19 +183,27 @@ fn read_head(head: &[u8]) -> Reply {
         value
     };
     let status = code.parse().unwrap_or_else(|_| panic!("no status code: {text:?}"));
-    if status == 100 {
-        assert!(fields.is_empty(), "a 100 has no fields here: {text:?}");
-        return Reply { status, number: None, closes: false, length: 0, content: Vec::new() };
+    let closes = only("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+    let reply = |number, framing| Reply { status, number, closes, framing, content: Vec::new(), trailer: false };
+    let number = only(NUMBER).map(|number| number.parse().expect("a number of ours"));
+    match status {
+        100 => assert!(fields.is_empty(), "a 100 has no fields here: {text:?}"),
+        101 => assert_eq!((only("Upgrade"), only("Connection")), (Some("echo"), Some("upgrade"))),
+        103 => assert!(only("Link").is_some() && fields.len() == 1, "hints: {text:?}"),
+        _ => assert!((200..600).contains(&status), "an interim reply that nobody expects: {text:?}"),
     }
-    assert!((200..600).contains(&status), "an interim reply that nobody expects: {text:?}");
-    assert_eq!(only("Transfer-Encoding"), None);
+    let (length, coding) = (only("Content-Length"), only("Transfer-Encoding"));
+    if status < 200 {
+        assert_eq!((length, coding), (None, None), "{text:?}");
+        return reply(number, Framing::Length(0));
+    }
     assert!(only("Date").is_some_and(|date| date.len() == 29), "no date: {text:?}");
-    let length = only("Content-Length").and_then(|value| value.parse().ok());
-    Reply {
-        status,
-        number: only(NUMBER).map(|number| number.parse().expect("a number of ours")),
-        closes: only("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close")),
-        length: length.unwrap_or_else(|| panic!("no Content-Length: {text:?}")),
-        content: Vec::new(),
-    }
+    let framing = match (length, coding) {
+        (Some(length), None) => Framing::Length(length.parse().expect("a length")),
+        (None, Some("chunked")) => Framing::Chunked,
+        (None, None) => Framing::End,
+        _ => panic!("the framing is not clear: {text:?}"),
+    };
+    assert!(framing != Framing::End || closes, "it ends with the connection and does not say so: {text:?}");
+    reply(number, framing)
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::application::content;
+use super::deeds::{Traits, lasting};
 use super::random::Random;
 use crate::config::Config;
 use crate::exchange::CloseReason;
@@ -28,6 +29,7 @@ pub(super) struct Message {
     pub(super) ends: Option<CloseReason>,
     /// The idle timeout that it sets.
     pub(super) idle: Option<Duration>,
+    pub(super) traits: Traits,
 }
 
 /// All that a client has to say.
@@ -47,6 +49,8 @@ pub(super) struct Taste {
     pub(super) reply: usize,
     /// How many of a hundred are unusual.
     pub(super) odd: usize,
+    /// Of these, how many take time.
+    pub(super) lasting: usize,
     /// Of these, how many end the connection.
     pub(super) ending: usize,
     /// How many requests with content have the largest.
@@ -58,22 +62,23 @@ pub(super) struct Taste {
 }
 
 /// A message in the making.
-struct Draft {
-    method: &'static str,
-    deed: &'static str,
+pub(super) struct Draft {
+    pub(super) method: &'static str,
+    pub(super) deed: &'static str,
     /// The last part of the target.
-    length: usize,
-    version: &'static str,
-    fields: Vec<String>,
-    body: Body,
-    status: u16,
-    reply: Option<&'static [u8]>,
-    ends: Option<CloseReason>,
-    idle: Option<Duration>,
+    pub(super) length: usize,
+    pub(super) version: &'static str,
+    pub(super) fields: Vec<String>,
+    pub(super) body: Body,
+    pub(super) status: u16,
+    pub(super) reply: Option<&'static [u8]>,
+    pub(super) ends: Option<CloseReason>,
+    pub(super) idle: Option<Duration>,
+    pub(super) traits: Traits,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Body {
+pub(super) enum Body {
     None,
     Length(usize),
     Chunked(usize),
@@ -89,6 +94,10 @@ impl Script {
         let count = random.within(1..=taste.messages);
         for number in 0..count {
             script.add(random, connection, number, taste, config);
+            if script.messages[number].traits.upgrades {
+                // What follows is the conversation.
+                return script;
+            }
         }
         if random.percent(taste.broken) {
             script.add_broken(random, config);
@@ -111,7 +120,7 @@ impl Script {
     fn add(&mut self, random: &mut Random, connection: usize, number: usize, taste: &Taste, config: &Config) {
         let content_of = |length| content(connection, number, length);
         let mut draft = if random.percent(taste.odd) {
-            odd(random, taste, config)
+            if random.percent(taste.lasting) { lasting(random, taste, config) } else { odd(random, taste, config) }
         } else if random.percent(60) {
             let length = if random.percent(20) { random.size(taste.reply) } else { random.size(200) };
             let deed = random.pick(&["copy", "give", "share"]);
@@ -122,7 +131,8 @@ impl Script {
             let body = if random.percent(50) { Body::Length(length) } else { Body::Chunked(length) };
             Draft { body, reply: Some(b"taken"), ..draft("POST", "take", length) }
         };
-        if draft.method == "GET" && draft.status == 200 && draft.deed != "idle" {
+        let streams = draft.reply.is_none() && draft.traits.streams;
+        if (draft.method == "GET" || streams) && draft.status == 200 && draft.deed != "idle" {
             draft.reply = Some(content_of(draft.length));
         }
         if draft.ends.is_none() && random.percent(taste.ending / 4) {
@@ -145,8 +155,11 @@ impl Script {
     }
 
     fn write(&mut self, random: &mut Random, connection: usize, number: usize, draft: Draft) {
-        let Draft { method, deed, length, version, mut fields, body, status, reply, ends, idle } = draft;
-        let expects_continue = fields.iter().any(|field| field == "Expect: 100-continue");
+        let Draft { method, deed, length, version, mut fields, body, status, reply, ends, idle, mut traits } = draft;
+        let mut expects_continue = fields.iter().any(|field| field == "Expect: 100-continue");
+        if version == "HTTP/1.0" {
+            (expects_continue, traits.hints, traits.trailers) = (false, false, false);
+        }
         match body {
             Body::None => {}
             Body::Length(length) => fields.push(format!("Content-Length: {length}")),
@@ -169,6 +182,11 @@ impl Script {
                 self.stream.extend_from_slice(content(connection, number, length));
             }
         }
+        if traits.upgrades {
+            // It may wait for the other protocol before it speaks.
+            expects_continue = random.percent(50);
+            self.stream.extend_from_slice(content(connection, number, length));
+        }
         self.messages.push(Message {
             begin,
             head_end,
@@ -180,6 +198,7 @@ impl Script {
             reply,
             ends,
             idle,
+            traits,
         });
     }
 
@@ -237,12 +256,13 @@ impl Script {
             reply: None,
             ends: Some(CloseReason::BadRequest),
             idle: None,
+            traits: Traits::default(),
         });
     }
 }
 
 /// A plain request.
-fn draft(method: &'static str, deed: &'static str, length: usize) -> Draft {
+pub(super) fn draft(method: &'static str, deed: &'static str, length: usize) -> Draft {
     Draft {
         method,
         deed,
@@ -254,6 +274,7 @@ fn draft(method: &'static str, deed: &'static str, length: usize) -> Draft {
         reply: None,
         ends: None,
         idle: None,
+        traits: Traits::default(),
     }
 }
 

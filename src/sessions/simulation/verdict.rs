@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use super::affairs::lock;
 use super::client::{Client, Ending};
+use super::errands::What;
 use super::kernel::Facts;
 use super::world::World;
-use crate::exchange::CloseReason;
+use crate::exchange::{Abort, CloseReason};
 use crate::http::Moment;
-use crate::limits::{DRAIN_LINGER, SHARE_FROM, TURN_BYTES, TURN_REQUESTS, WHEEL_SLOT};
+use crate::limits::{DRAIN_LINGER, MIN_READ, SHARE_FROM, TURN_BYTES, TURN_REQUESTS, WHEEL_SLOT};
 
 pub(super) fn pass(world: &World) {
     let pools = &world.sessions.pools;
@@ -15,6 +17,7 @@ pub(super) fn pass(world: &World) {
     assert_eq!(lent, (0, 0, 0), "buffers were not given back");
     assert!(world.sessions.wheel.is_empty(), "a deadline is left in the wheel");
     assert_eq!(world.sessions.runnable(), 0);
+    everyone_was_told(world);
     let outside = &*world.outside.borrow();
     let mut turns = 0;
     for client in &outside.clients {
@@ -23,6 +26,7 @@ pub(super) fn pass(world: &World) {
             assert!(!client.connected || client.ending == Some(Ending::Ours), "connection {} is left", client.number);
             continue;
         };
+        turns += work(world, client.number);
         turns += 1 + world.application.answered[client.number] / TURN_REQUESTS + socket.facts.taken / TURN_BYTES;
         let case = Case { world, client, facts: &socket.facts, closed, reason, broken: socket.broken };
         case.calls();
@@ -32,6 +36,49 @@ pub(super) fn pass(world: &World) {
         case.nothing_is_missing();
     }
     assert!(world.requeued <= turns, "{} turns more, though only {turns} were used up", world.requeued);
+}
+
+/// Turns that the sources of a connection may have used up.
+fn work(world: &World, number: usize) -> usize {
+    let affairs = lock(&world.affairs);
+    let sources = affairs.sources.iter().filter(|source| source.whose.0 == number);
+    let pulled: usize = sources.map(|source| source.given + source.asked * MIN_READ).sum();
+    let senders = affairs.senders.iter().filter(|sender| sender.whose.0 == number);
+    let pushed: usize = senders.map(|sender| (2 * sender.pushes + 10) * MIN_READ).sum();
+    (pulled + 2 * pushed) / TURN_BYTES + world.outside.borrow().kernel.sockets[number].facts.sent / TURN_BYTES
+}
+
+/// Everyone whom the application has let go on was told of the end; nobody was told twice.
+fn everyone_was_told(world: &World) {
+    let affairs = lock(&world.affairs);
+    assert_eq!(affairs.fault, None);
+    for errand in &affairs.errands {
+        let whose = errand.whose;
+        match &errand.what {
+            What::Push(push) => assert!(push.sender.is_closed(), "{whose:?}: the sender does not know that it is over"),
+            What::Answer(answer) => {
+                let told = answer.responder.is_cancelled();
+                assert!(told, "{whose:?}: the responder does not know that it is over");
+            }
+            What::Wake(..) | What::Resume(_) => {}
+        }
+    }
+    for sender in &affairs.senders {
+        assert_eq!(sender.closed, 1, "{sender:?}");
+    }
+    for responder in &affairs.responders {
+        assert!(responder.answered + responder.cancelled == 1, "{responder:?}");
+    }
+    for source in &affairs.sources {
+        assert!(source.dropped, "{source:?}");
+    }
+    let live = &world.application.live;
+    for sink in &live.sinks {
+        assert!(sink.ended.is_some(), "{:?}: the sink waits for its end at {}", sink.whose, sink.taken);
+    }
+    for protocol in &live.protocols {
+        assert!(protocol.closed.is_some(), "{protocol:?}");
+    }
 }
 
 /// A connection that has ended.
@@ -71,7 +118,13 @@ impl Case<'_> {
         assert_eq!(watched.requests, self.world.application.answered[number], "connection {number}: {watched:?}");
         let replies =
             self.client.answered + usize::from(self.client.last.as_ref().is_some_and(|last| last.number.is_none()));
-        assert!(watched.replies >= replies, "connection {number} has {replies} replies: {watched:?}");
+        // The client may have all that was announced before the source has said so.
+        let last = self.world.application.answered[number].checked_sub(1);
+        let pending = last.is_some_and(|last| self.client.script.messages[last].traits.streams && self.broken);
+        assert!(
+            watched.replies + usize::from(pending) >= replies,
+            "connection {number} has {replies} replies: {watched:?}"
+        );
         assert!(watched.replies <= watched.requests + 1, "connection {number}: {watched:?}");
     }
 
@@ -94,12 +147,29 @@ impl Case<'_> {
             CloseReason::NotPersistent
             | CloseReason::HandlerClosed
             | CloseReason::ContentUnread
+            | CloseReason::StreamFailed
+            | CloseReason::ProtocolFailed
             | CloseReason::Panicked => last.is_some_and(|last| last.ends == Some(reason)),
             CloseReason::BadRequest => {
                 let refused = last.is_some_and(|last| last.ends == Some(reason));
                 refused || next.is_some_and(|next| !next.is_request && facts.taken > next.begin)
             }
-            CloseReason::IdleTimeout => facts.longest_gap >= self.idle_timeout(),
+            CloseReason::ProtocolEnded => last.is_some_and(|last| {
+                let early = client.fin_sent || self.world.draining_since.is_some();
+                last.traits.upgrades && (last.ends == Some(reason) || early)
+            }),
+            CloseReason::ReplyTimeout => {
+                let waited = self.closed.since(client.connects_at) >= self.world.profile.config.reply_timeout;
+                last.is_some_and(|last| last.traits.late) && waited
+            }
+            CloseReason::IdleTimeout => {
+                // While its content was paused, the client could not send.
+                let resumed = lock(&self.world.affairs).resumed.get(number).copied().unwrap_or_default();
+                let mut sinks = self.world.application.live.sinks.iter().filter(|sink| sink.whose.0 == number);
+                let cut_short = sinks.any(|sink| sink.ended == Some(Err(Abort::TimedOut)));
+                let since = self.closed.since(if cut_short { resumed } else { Moment::ZERO });
+                facts.longest_gap >= self.idle_timeout() && since >= self.idle_timeout()
+            }
             CloseReason::HeadTimeout => {
                 // Where something else came before, the head waited for that.
                 let begun = client.begun.get(answered).copied().unwrap_or(self.closed);
@@ -169,14 +239,18 @@ impl Case<'_> {
         // Who chose the last reply has no reason to go on; but if it was heard to go on, one waits.
         let chosen = matches!(reason, CloseReason::NotPersistent | CloseReason::HandlerClosed);
         let unheard = last.is_some_and(|last| {
-            chosen && ended_at == last.end && last.reply.is_none_or(|reply| reply.len() < SHARE_FROM)
+            chosen && ended_at == last.end && (last.is_head || last.reply.is_none_or(|reply| reply.len() < SHARE_FROM))
         });
         // Between two requests the server may leave without a word.
         let silent = reason == CloseReason::IdleTimeout;
+        // What is cut short must not look whole.
+        let whole = matches!(reason, CloseReason::NotPersistent | CloseReason::HandlerClosed | CloseReason::Drained);
+        let cut_short = last.is_some_and(|last| last.traits.streams) && !whole;
+        let failed = reason == CloseReason::ProtocolFailed;
         // It lingered when the rest was cut.
         let cut = self.world.cut_at == Some(self.closed);
         assert!(
-            waited || unheard || silent || cut || self.was_given_up(),
+            waited || unheard || silent || cut || cut_short || failed || self.was_given_up(),
             "connection {}: a reset after {reason:?}, closed at {:?}: {facts:?}, {last:?}",
             client.number,
             self.closed
@@ -193,12 +267,18 @@ impl Case<'_> {
         let answered = self.world.application.answered[number];
         if let Some(last) = &client.last {
             let drained = self.world.draining_since.is_some();
-            let ends = last.number.is_none_or(|last| client.script.messages[last].ends.is_some());
+            let ends = last.number.is_none_or(|number| {
+                let message = &client.script.messages[number];
+                message.ends.is_some() || message.status != last.status
+            });
             assert!(ends || drained, "connection {number}: the server closed without need: {last:?}, {reason:?}");
         }
-        if self.broken || self.was_given_up() {
+        if self.broken || self.was_given_up() || reason == CloseReason::ProtocolFailed {
             return;
         }
+        let drained = self.world.draining_since.is_some();
+        let cut_off = reason != CloseReason::ProtocolEnded || client.fin_sent || drained;
+        assert!(cut_off || !client.talks(), "connection {number}: the conversation is not whole: {:?}", client.echoed);
         assert!(client.is_between_replies(), "connection {number}: the stream ends within a reply: {reason:?}");
         assert_eq!(client.answered, answered, "connection {number}: replies were lost: {reason:?}, {facts:?}");
         let (ended_at, _) = facts.ended.expect("it has ended");
@@ -207,7 +287,11 @@ impl Case<'_> {
         let messages = &client.script.messages;
         let ends = messages.iter().position(|message| message.ends.is_some()).map_or(messages.len(), |last| last + 1);
         let whole = messages[..ends].iter().filter(|message| message.end <= ended_at && message.is_request).count();
-        let said_close = client.last.is_some();
+        let last = answered.checked_sub(1).map(|last| &messages[last]);
+        let unannounced = last.is_some_and(|last| last.ends == Some(reason) && last.traits.unannounced);
+        // The application kept its content too long, and its reply was whole.
+        let kept = reason == CloseReason::ReplyTimeout && last.is_some_and(|last| last.traits.late);
+        let said_close = client.last.is_some() || unannounced || kept;
         assert!(
             said_close || answered >= whole,
             "connection {number}: {} requests were read and not answered: {reason:?}, {facts:?}",
@@ -217,9 +301,10 @@ impl Case<'_> {
         let broken = messages.get(answered).filter(|next| !next.is_request && next.end <= ended_at);
         assert!(said_close || broken.is_none(), "connection {number}: no reply to {broken:?}: {reason:?}");
         let silent = matches!(reason, CloseReason::ClientClosed | CloseReason::IdleTimeout | CloseReason::Drained);
-        // Of content that nobody wanted no more was said.
+        // Of content that nobody wanted, or whose reply was whole, no more was said.
         let unwanted = reason == CloseReason::ContentTimeout && self.was_within_content(ended_at);
-        let discarded = reason == CloseReason::ClientClosedEarly || unwanted;
+        let talked = reason == CloseReason::ProtocolEnded;
+        let discarded = talked || reason == CloseReason::ClientClosedEarly || unwanted;
         assert!(said_close || silent || discarded, "connection {number}: closed without a word: {reason:?}");
     }
 }

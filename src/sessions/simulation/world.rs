@@ -2,11 +2,15 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::affairs::{Affairs, Shared, lock};
 use super::application::Application;
 use super::client::Ending;
 use super::kernel::Kernel;
+use super::live::Live;
 use super::notes::{Notes, Watcher};
 use super::outside::{Outside, SimulatedSocket};
 use super::profile::Profile;
@@ -31,6 +35,12 @@ pub(super) struct World {
     pub(super) sessions: Sessions<SimulatedSocket>,
     pub(super) outside: Rc<RefCell<Outside>>,
     pub(super) application: Application,
+    pub(super) affairs: Shared,
+    /// Somebody has woken the loop from its sleep.
+    woken: Arc<AtomicBool>,
+    /// It has lain down, and nobody has rung before.
+    asleep: bool,
+    has_letters: bool,
     pub(super) notes: Rc<RefCell<Notes>>,
     random: Random,
     now: Moment,
@@ -63,11 +73,28 @@ impl World {
         let notes = Rc::new(RefCell::new(Notes::default()));
         let watcher: Box<dyn Observer> = Box::new(Watcher(Rc::clone(&notes)));
         let observer = profile.observed.then_some(watcher);
+        let affairs = Affairs::new(Random::new(random.next()), START, profile.longest, telling != Telling::Nobody);
+        let woken = Arc::new(AtomicBool::new(false));
+        let bell = Arc::clone(&woken);
+        let mailbox = Mailbox::new(move || bell.store(true, Ordering::Relaxed));
         Self {
-            sessions: Sessions::new(profile.config.clone(), observer, START, UNIX_EPOCH, Mailbox::new(|| {})),
+            sessions: Sessions::new(profile.config.clone(), observer, START, UNIX_EPOCH, mailbox),
             accepted: vec![false; profile.clients],
-            outside: Rc::new(RefCell::new(Outside { kernel, clients, bustle: profile.bustle })),
-            application: Application { answered: vec![0; profile.clients], fault: None },
+            outside: Rc::new(RefCell::new(Outside {
+                kernel,
+                clients,
+                affairs: Arc::clone(&affairs),
+                bustle: profile.bustle,
+            })),
+            application: Application {
+                answered: vec![0; profile.clients],
+                affairs: Arc::clone(&affairs),
+                live: Live::default(),
+            },
+            affairs,
+            woken,
+            asleep: false,
+            has_letters: false,
             notes,
             random,
             now: START,
@@ -91,7 +118,19 @@ impl World {
             assert!(self.ticks < TOO_MANY_TICKS, "the world does not come to rest");
             self.go_on();
         }
+        self.deliver_late_letters();
         verdict::pass(self);
+    }
+
+    /// What comes when all have gone is for nobody.
+    fn deliver_late_letters(&mut self) {
+        for _ in 0..TOO_MANY_TICKS {
+            if !self.has_letters && !self.sessions.mailbox().is_rung() {
+                return;
+            }
+            self.deliver();
+        }
+        panic!("there are always more letters");
     }
 
     /// Why each connection ended.
@@ -112,13 +151,17 @@ impl World {
 
     /// Some clients act, then the server has a tick if it has anything to do; if nobody has, time jumps.
     fn go_on(&mut self) {
-        let due = self.outside.borrow().due().len();
+        // Nobody wakes a loop that does not sleep, so it looks once more before it does.
+        self.asleep = !self.sessions.mailbox().lie_down();
+        let due = self.outside.borrow().due().len() + lock(&self.affairs).due();
         let actions = self.random.below(2 * due + 1).max(usize::from(due > 0 && !self.has_work()));
         for _ in 0..actions {
             let mut outside = self.outside.borrow_mut();
-            let due = outside.due();
-            if !due.is_empty() {
-                outside.step(self.random.pick(&due));
+            let (due, errands) = (outside.due(), lock(&self.affairs).due());
+            match self.random.below((due.len() + errands).max(1)) {
+                which if which < due.len() => outside.step(due[which]),
+                _ if errands > 0 => outside.run_errand(),
+                _ => {}
             }
         }
         if self.has_work() {
@@ -126,7 +169,7 @@ impl World {
             let passed = Duration::from_micros(self.random.size(lateness) as u64);
             self.set_now(self.now + passed);
             self.tick();
-        } else if self.outside.borrow().due().is_empty() && !self.is_over() {
+        } else if self.outside.borrow().due().is_empty() && lock(&self.affairs).due() == 0 && !self.is_over() {
             self.jump();
         }
     }
@@ -135,7 +178,8 @@ impl World {
     fn has_work(&self) -> bool {
         let outside = self.outside.borrow();
         let waits = outside.clients.iter().any(|client| client.connected && !self.accepted[client.number]);
-        self.sessions.runnable() > 0 || outside.kernel.has_events() || waits
+        let rung = self.has_letters || !self.asleep || self.woken.load(Ordering::Relaxed);
+        self.sessions.runnable() > 0 || outside.kernel.has_events() || waits || rung
     }
 
     /// To the next moment at which anything can happen.
@@ -143,7 +187,9 @@ impl World {
         let clients = self.outside.borrow().next_action();
         let to_come = self.connections_to_come().map(|(_, at)| at).min();
         let server = self.sessions.next_deadline().into_iter().chain(self.drain_deadline()).min();
-        let next = [clients, to_come, server].into_iter().flatten().min();
+        assert!(!self.sessions.mailbox().is_rung(), "the loop sleeps over a letter");
+        let errands = lock(&self.affairs).next();
+        let next = [clients, to_come, server, errands].into_iter().flatten().min();
         let Some(next) = next else { panic!("someone waits for ever") };
         let late = self.random.percent(self.profile.late);
         let lateness = if late { Duration::from_millis(self.random.size(900) as u64) } else { Duration::ZERO };
@@ -151,12 +197,14 @@ impl World {
         if server.is_some_and(|server| server <= self.now) {
             self.tick();
             let next = self.sessions.next_deadline();
+            self.asleep = !self.sessions.mailbox().lie_down();
             assert!(self.has_work() || next.is_none_or(|next| next > self.now), "the loop spins for a deadline");
         }
     }
 
     fn set_now(&mut self, now: Moment) {
         self.now = now;
+        lock(&self.affairs).now = now;
         let outside = &mut *self.outside.borrow_mut();
         outside.kernel.now = now;
         if self.draining_since.is_none() {
@@ -182,6 +230,8 @@ impl World {
     /// As `EventLoop::tick`.
     fn tick(&mut self) {
         self.ticks += 1;
+        self.sessions.mailbox().get_up();
+        self.woken.store(false, Ordering::Relaxed);
         let signal = self.random.percent(self.profile.signals);
         let events = {
             let kernel = &mut self.outside.borrow_mut().kernel;
@@ -199,6 +249,9 @@ impl World {
         }
         self.accept();
         self.sessions.pump_runnable(&mut self.application);
+        if self.has_letters || self.sessions.mailbox().is_rung() {
+            self.deliver();
+        }
         self.sessions.expire_deadlines(&mut self.application);
         self.drain();
         self.sessions.reap(&mut self.application);
@@ -210,7 +263,18 @@ impl World {
                 self.undecided[number] = self.outside.borrow().kernel.sockets[number].facts.taken;
             }
         }
+        self.outside.borrow_mut().tell();
         checks::after_tick(self);
+    }
+
+    fn deliver(&mut self) {
+        self.sessions.deliver(&mut self.application);
+        self.has_letters = self.sessions.has_letters();
+    }
+
+    /// Whether letters are on their way.
+    pub(super) fn awaits_letters(&self) -> bool {
+        self.has_letters || self.sessions.mailbox().is_rung()
     }
 
     fn accept(&mut self) {

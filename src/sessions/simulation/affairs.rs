@@ -1,0 +1,187 @@
+//! What the simulated application has begun and not ended: wakers, resumers, senders and responders that it keeps, as
+//! other threads would, and uses later; and what it has seen become of its sources, senders and responders.
+//!
+//! It is behind a lock because answers must be `Send`; nothing here ever waits for it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::errands::{Errand, What};
+use super::random::Random;
+use crate::exchange::{BodySender, Progress, Responder};
+use crate::http::Moment;
+
+pub(super) type Shared = Arc<Mutex<Affairs>>;
+
+/// A request: the number of its connection, and its own.
+pub(super) type Whose = (usize, usize);
+
+pub(super) struct Affairs {
+    pub(super) random: Random,
+    pub(super) now: Moment,
+    pub(super) errands: Vec<Errand>,
+    pub(super) sources: Vec<Source>,
+    pub(super) senders: Vec<Sender>,
+    pub(super) responders: Vec<Deferred>,
+    /// When content of each connection was last let go on.
+    pub(super) resumed: Vec<Moment>,
+    /// What was wrong; not asserted on the spot, since a panic of the application is caught.
+    pub(super) fault: Option<String>,
+    /// What is to be told.
+    pub(super) lines: Vec<String>,
+    /// Somebody listens.
+    told: bool,
+    /// The longest delay.
+    longest: Duration,
+}
+
+/// A pull source, as it sees itself.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) whose: Whose,
+    /// What it said last; none if it was not asked yet.
+    pub(super) said: Option<Progress>,
+    /// It was woken since.
+    pub(super) woken: bool,
+    pub(super) dropped: bool,
+    pub(super) asked: usize,
+    pub(super) given: usize,
+}
+
+/// A sender, as its callbacks see it.
+#[derive(Debug)]
+pub(super) struct Sender {
+    pub(super) whose: Whose,
+    pub(super) pushes: usize,
+    /// How often it heard that nobody takes any more.
+    pub(super) closed: usize,
+}
+
+/// A responder.
+#[derive(Debug)]
+pub(super) struct Deferred {
+    pub(super) whose: Whose,
+    pub(super) since: Moment,
+    /// Its answer was called.
+    pub(super) answered: usize,
+    /// How often it heard that nobody waits any more.
+    pub(super) cancelled: usize,
+    /// It was used or dropped.
+    pub(super) used: bool,
+}
+
+pub(super) fn lock(shared: &Shared) -> MutexGuard<'_, Affairs> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Affairs {
+    pub(super) fn new(random: Random, now: Moment, longest: Duration, told: bool) -> Shared {
+        Arc::new(Mutex::new(Self {
+            random,
+            now,
+            errands: Vec::new(),
+            sources: Vec::new(),
+            senders: Vec::new(),
+            responders: Vec::new(),
+            resumed: Vec::new(),
+            fault: None,
+            lines: Vec::new(),
+            told,
+            longest,
+        }))
+    }
+
+    pub(super) fn blame(&mut self, fault: String) {
+        self.fault.get_or_insert(fault);
+    }
+
+    pub(super) fn note(&mut self, line: impl FnOnce() -> String) {
+        if self.told {
+            self.lines.push(line());
+        }
+    }
+
+    /// Mostly none, and now and then a long one.
+    pub(super) fn delay(&mut self) -> Duration {
+        let longest = self.longest.as_micros() as usize;
+        let most = match self.random.below(40) {
+            0..=23 => return Duration::ZERO,
+            24..=36 => 3_000,
+            37 | 38 => 100_000,
+            _ => longest,
+        };
+        Duration::from_micros(self.random.size(most) as u64)
+    }
+
+    /// Something to be done later.
+    pub(super) fn put_off(&mut self, whose: Whose, what: What) {
+        let at = self.now + self.delay();
+        self.errands.push(Errand { whose, at, after: None, what });
+    }
+
+    /// Something to be done when `flag` is set.
+    pub(super) fn park(&mut self, whose: Whose, flag: Arc<AtomicBool>, what: What) {
+        self.errands.push(Errand { whose, at: self.now, after: Some(flag), what });
+    }
+
+    /// When the next errand can be done.
+    pub(super) fn next(&self) -> Option<Moment> {
+        self.errands.iter().filter(|errand| errand.may_go()).map(|errand| errand.at).min()
+    }
+
+    /// How many can be done now.
+    pub(super) fn due(&self) -> usize {
+        self.errands.iter().filter(|errand| errand.may_go() && errand.at <= self.now).count()
+    }
+
+    /// Takes out one that can be done now.
+    pub(super) fn take_due(&mut self) -> Option<Errand> {
+        let is_due = |errand: &Errand| errand.may_go() && errand.at <= self.now;
+        let due: Vec<usize> = (0..self.errands.len()).filter(|&at| is_due(&self.errands[at])).collect();
+        if due.is_empty() {
+            return None;
+        }
+        let at = self.random.pick(&due);
+        Some(self.errands.swap_remove(at))
+    }
+
+    pub(super) fn has_resumed(&mut self, connection: usize) {
+        if self.resumed.len() <= connection {
+            self.resumed.resize(connection + 1, Moment::ZERO);
+        }
+        self.resumed[connection] = self.now;
+    }
+
+    /// Resumers of a connection that are kept.
+    pub(super) fn pauses(&self, whose: Whose) -> usize {
+        self.errands.iter().filter(|errand| errand.whose == whose && matches!(errand.what, What::Resume(_))).count()
+    }
+}
+
+/// Watches a new sender.
+pub(super) fn watch_sender(shared: &Shared, whose: Whose, sender: &BodySender) -> usize {
+    let mut affairs = lock(shared);
+    affairs.senders.push(Sender { whose, pushes: 0, closed: 0 });
+    let record = affairs.senders.len() - 1;
+    drop(affairs);
+    let watcher = Arc::clone(shared);
+    sender.on_close(move || lock(&watcher).senders[record].closed += 1);
+    record
+}
+
+/// Watches a new responder.
+pub(super) fn watch_responder(shared: &Shared, whose: Whose, responder: &Responder) -> (usize, Arc<AtomicBool>) {
+    let mut affairs = lock(shared);
+    let since = affairs.now;
+    affairs.responders.push(Deferred { whose, since, answered: 0, cancelled: 0, used: false });
+    let record = affairs.responders.len() - 1;
+    drop(affairs);
+    let (watcher, flag) = (Arc::clone(shared), Arc::new(AtomicBool::new(false)));
+    let told = Arc::clone(&flag);
+    responder.on_cancel(move || {
+        lock(&watcher).responders[record].cancelled += 1;
+        told.store(true, Ordering::Relaxed);
+    });
+    (record, flag)
+}
