@@ -37,8 +37,8 @@ pub(super) struct Sink {
     pub(super) pauses: u32,
     /// Since when it is paused.
     pub(super) since: Moment,
-    /// The reply is whole; why the connection ends with it, if it does.
-    pub(super) close: Option<CloseReason>,
+    /// The reply is whole; why the connection ends with it, if it does, and whether it is long.
+    pub(super) close: Option<(CloseReason, bool)>,
     /// Room for the next read.
     pub(super) room: Room,
 }

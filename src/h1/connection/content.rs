@@ -13,7 +13,7 @@ use crate::h1::head::Message;
 use crate::h1::incoming::{Incoming, Room, Sink};
 use crate::h1::outgoing::{OpenExchange, OpenReply};
 use crate::http::{Error, Result};
-use crate::limits::{MAX_DISCARD, MAX_READ};
+use crate::limits::{MAX_DISCARD, MAX_READ, SHARE_FROM};
 
 impl Connection {
     /// Offers a request to the application at its head; gives the number of bytes that are done with.
@@ -69,7 +69,8 @@ impl Connection {
             self.leave_open(cx, close, message.takes_trailers());
             self.writing
         } else {
-            sink.close = cx.reply.closes().then(|| closing_reason(close, panicked));
+            let is_long = self.owed() >= SHARE_FROM;
+            sink.close = cx.reply.closes().then(|| (closing_reason(close, panicked), is_long));
             Writing::Idle
         };
         incoming.sink = Some(sink);
@@ -226,7 +227,7 @@ impl Connection {
                 let panicked = ended.is_err().then_some(CloseReason::Panicked);
                 match ended.unwrap_or_else(|panic| Err(Error::internal(panic))) {
                     Ok(_) if matches!(self.writing, Writing::Idle) => match close {
-                        Some(reason) => self.finish(cx, reason, true),
+                        Some((reason, is_long)) => self.finish_after_reply(cx, reason, is_long),
                         None => self.next_request(cx.now),
                     },
                     // The reply has its time from now on.

@@ -7,7 +7,7 @@ use crate::exchange::{Answer, Asked, CloseReason, Letter, Rest, Stream, Ticket, 
 use crate::h1::incoming::Sink;
 use crate::h1::outgoing::{OpenExchange, OpenReply};
 use crate::http::{Error, Moment};
-use crate::limits::MIN_READ;
+use crate::limits::{MIN_READ, SHARE_FROM};
 
 impl Connection {
     /// The handler has returned, and its reply is not whole.
@@ -178,21 +178,24 @@ impl Connection {
             return;
         }
         let close = cx.reply.closes().then(|| closing_reason(close, panicked));
-        self.reply_is_whole(cx, close);
+        self.reply_is_whole(cx, close, self.owed() >= SHARE_FROM);
     }
 
-    /// The reply of the open exchange is in the queue. `close`: it was the last one, and why.
-    pub(super) fn reply_is_whole(&mut self, cx: &mut Context<'_>, close: Option<CloseReason>) {
+    /// The reply of the open exchange is in the queue, or was. `close`: it was the last one, and why. `is_long`: much of it may
+    /// still stand in the kernel.
+    fn reply_is_whole(&mut self, cx: &mut Context<'_>, close: Option<CloseReason>, is_long: bool) {
         match (&mut self.reading, close) {
             // The exchange ends with its content.
             (Reading::Sink(incoming) | Reading::Paused(incoming), close) => {
                 if let Some(sink) = &mut incoming.sink {
-                    sink.close = close;
+                    sink.close = close.map(|reason| (reason, is_long));
                 }
                 self.set_writing(cx.id, Writing::Idle);
             }
-            // The client has been sending, or may still be taking what stands in the kernel.
-            (_, Some(reason)) => self.finish(cx, reason, true),
+            (reading, Some(reason)) => {
+                let unread = matches!(reading, Reading::DiscardContent(_));
+                self.finish_after_reply(cx, reason, unread || is_long);
+            }
             (Reading::DiscardContent(_), None) => self.set_writing(cx.id, Writing::Idle),
             (_, None) => {
                 self.set_writing(cx.id, Writing::Idle);
@@ -255,10 +258,11 @@ impl Connection {
         if let (Some(output), true) = (&mut self.output, cx.watch.is_some()) {
             output.record(ReplyRecord { end: 0, method, status, content: stream.written(), began });
         }
+        let is_long = stream.written() >= SHARE_FROM as u64;
         drop(stream);
         // Perhaps the last byte has left before the source said so.
         self.tell_finished(cx);
-        self.reply_is_whole(cx, close);
+        self.reply_is_whole(cx, close, is_long);
     }
 
     /// An output that was left without memory gets some.

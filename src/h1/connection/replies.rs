@@ -113,16 +113,15 @@ impl Connection {
     /// The reply that was just made says that it is the last one.
     pub(super) fn last_reply(&mut self, cx: &mut Context<'_>, close: Option<CloseReason>, panicked: bool) {
         let reason = closing_reason(close, panicked);
-        self.finish_after_reply(cx, reason);
+        self.finish_after_reply(cx, reason, self.owed() >= SHARE_FROM);
     }
 
     /// Ends the connection when its last reply is whole.
-    pub(super) fn finish_after_reply(&mut self, cx: &mut Context<'_>, reason: CloseReason) {
+    pub(super) fn finish_after_reply(&mut self, cx: &mut Context<'_>, reason: CloseReason, is_long: bool) {
         // A client that did not choose this to be the last reply may have sent more behind the request; and whatever
         // comes late must not cost it the end of a reply that still stands in the kernel.
         let chosen = matches!(reason, CloseReason::NotPersistent | CloseReason::HandlerClosed);
-        let linger = !chosen || self.owed() >= SHARE_FROM;
-        self.finish(cx, reason, linger);
+        self.finish(cx, reason, !chosen || is_long);
     }
 
     /// Answers a message that breaks a rule, and ends the connection: nothing behind it is ever parsed.
