@@ -19,7 +19,7 @@ use monoloop::exchange::{
 };
 use monoloop::server::{CloseReason, Handle};
 use monoloop::{Config, Method, Response, Result, Router, Sent, Server};
-use support::{Client, Event, LIMIT, SocketPath, TestServer, assert_same, get, pattern, test_config};
+use support::{Client, Event, LIMIT, SocketPath, TestServer, assert_same, gate, get, pattern, test_config};
 
 const MIB: usize = 1 << 20;
 
@@ -665,6 +665,29 @@ fn pipelined_requests_wait_for_a_deferred_reply() {
     assert_eq!((client.reply().text().to_owned(), client.reply().text().to_owned()), ("one".into(), "now".into()));
     next(&responders).text("two");
     assert_eq!((client.reply().text().to_owned(), client.reply().text().to_owned()), ("two".into(), "now".into()));
+}
+
+/// Both were there before the loop looked at the connection: one event tells of both, and no other comes.
+#[test]
+fn a_reset_that_came_with_the_request_was_not_noticed() {
+    let (gate, door) = gate();
+    let (server, responders) = start(move |app, _, hand_out| {
+        defer(app, hand_out);
+        app.get("/gate", move |_, _, res| {
+            door.pass();
+            res.text("open")
+        });
+    });
+    let (mut leaving, id) = server.connect_known();
+    let mut other = server.connect();
+    other.get("/gate");
+    gate.wait();
+    leaving.get("/later/gone");
+    leaving.reset();
+    gate.open();
+    assert_eq!(other.reply().text(), "open");
+    assert_eq!(server.log.wait_closed(id), CloseReason::SocketError);
+    assert!(responders.try_iter().all(|responder| responder.is_cancelled()));
 }
 
 /// Raw TCP, for a client that sends a request and a FIN in one go.

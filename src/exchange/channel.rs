@@ -198,7 +198,10 @@ impl BodySender {
     /// When the server begins to drain, the content ends as if it were [finished](Self::finish), behind what was pushed
     /// until then. For streams that have no end of their own.
     pub fn end_at_drain(&self) {
-        self.channel.state().ends_at_drain = true;
+        let mut state = self.channel.state();
+        state.ends_at_drain = true;
+        // It may have begun.
+        self.channel.tell(state);
     }
 
     /// The content is whole.

@@ -47,7 +47,7 @@ pub use pairs::Pairs;
 pub(crate) use params::{MAX_PARAMS, Params, Spans, decode_segment};
 pub use protocol::{Output, Protocol, ProtocolEvent};
 pub use reply::Reply;
-pub(crate) use reply::{Draft, RequestFacts, Rest};
+pub(crate) use reply::{Draft, RequestFacts, Rest, Stage};
 pub(crate) use request::Received;
 pub use request::Request;
 pub use responder::Responder;

@@ -75,7 +75,6 @@ impl Draft {
     /// The connection cannot go on after this reply any more.
     pub(crate) const fn not_persistent(&mut self) {
         self.request.persistent = false;
-        self.request.persistent_once_accepted = false;
     }
 }
 
@@ -109,33 +108,39 @@ pub(crate) struct RequestFacts {
     pub(crate) method: Option<Method>,
     /// Whether the connection may go on after this reply.
     pub(crate) persistent: bool,
-    /// The same, once the application has [accepted](super::Response::accept_content) content that is still to come.
-    pub(crate) persistent_once_accepted: bool,
-    /// The same, if it fails.
-    pub(crate) persistent_if_refused: bool,
-    /// The reply may be [put off](super::Response::later) until the content has come.
-    pub(crate) may_wait: bool,
-    /// It may be a [101](super::Response::switch).
-    pub(crate) may_switch: bool,
+    pub(crate) stage: Stage,
     /// Whole seconds of `Keep-Alive: timeout=`, for a client that asked for `Connection: keep-alive`.
     pub(crate) announce: Option<u32>,
     /// HTTP/1.0 knows neither chunks nor interim replies.
     pub(crate) version: Version,
 }
 
+/// What is asked of the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// A reply to a request that has come as a whole, or whose content does not matter.
+    Call,
+    /// To take content that is still to come, or to refuse it; and whether the connection may go on then.
+    Open { persistent_if_accepted: bool, persistent_if_refused: bool },
+    /// To go over to another protocol.
+    Upgrade,
+}
+
 impl RequestFacts {
+    /// With the persistence that holds until the application has decided on content that is still to come.
+    #[inline(always)]
+    pub(crate) fn at_stage(mut self) -> Self {
+        if let Stage::Open { persistent_if_accepted, persistent_if_refused } = &mut self.stage {
+            *persistent_if_accepted &= self.persistent;
+            *persistent_if_refused &= self.persistent;
+            self.persistent = *persistent_if_refused;
+        }
+        self
+    }
+
     /// For a message that was not understood.
     pub(crate) const fn unknown(method: Option<Method>) -> Self {
-        Self {
-            method,
-            persistent: false,
-            persistent_once_accepted: false,
-            persistent_if_refused: false,
-            may_wait: false,
-            may_switch: false,
-            announce: None,
-            version: Version::Http11,
-        }
+        Self { method, persistent: false, stage: Stage::Call, announce: None, version: Version::Http11 }
     }
 }
 
@@ -198,8 +203,7 @@ impl Reply {
         self.forget();
         (self.request, self.mark, self.ticket) = (request, mark, ticket);
         // What becomes of the content was decided before.
-        self.request.persistent_if_refused = request.persistent;
-        (self.request.may_wait, self.request.may_switch) = (false, false);
+        self.request.stage = Stage::Call;
         (self.status, self.reason, self.fields, self.fault) = (status, reason, fields, fault);
         (self.close, self.idle_timeout, self.kept) = (close, idle_timeout, kept);
     }
@@ -221,7 +225,9 @@ impl Reply {
 
     /// The content that is still to come is wanted.
     pub(super) const fn accept_content(&mut self) {
-        self.request.persistent = self.request.persistent_once_accepted;
+        if let Stage::Open { persistent_if_accepted, .. } = self.request.stage {
+            self.request.persistent = persistent_if_accepted;
+        }
     }
 
     /// What is left to do when the handler has returned, if it did not do all.
@@ -267,7 +273,9 @@ impl Reply {
     #[inline]
     pub(super) fn restart(&mut self) {
         self.fields.roll_back();
-        self.request.persistent &= self.request.persistent_if_refused;
+        if let Stage::Open { persistent_if_refused, .. } = self.request.stage {
+            self.request.persistent = persistent_if_refused;
+        }
         (self.close, self.idle_timeout) = self.kept;
         self.forget();
     }

@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::channel::Channel;
 use super::encode::{ContentType, Length, encode_interim};
-use super::reply::Rest;
+use super::reply::{Rest, Stage};
 use super::responder::{Waited, Waiting};
 use super::stream::{Framing, Stream};
 use super::{BodySender, BodySource, BodyWriter, PreparedField, Reply, Responder};
@@ -331,7 +331,7 @@ impl<'a> Response<'a> {
     /// Puts the reply off until the content has come, for a [`Service`](super::Service) of your own: it gets the response
     /// again in [`content_end`](super::Service::content_end).
     pub fn later(self) -> Sent {
-        if !self.reply.request.may_wait {
+        if !matches!(self.reply.request.stage, Stage::Open { .. }) {
             // Not finished: that is a 500.
             return Sent::new();
         }
@@ -345,7 +345,7 @@ impl<'a> Response<'a> {
     /// # Errors
     /// A mistake that was made with the head.
     pub fn switch(self, protocol: &str) -> Result<Sent> {
-        if !self.reply.request.may_switch {
+        if self.reply.request.stage != Stage::Upgrade {
             return Err(Error::internal("nobody has offered to go over to another protocol"));
         }
         self.reply.status = 101;

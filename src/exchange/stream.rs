@@ -70,7 +70,8 @@ impl<T: BodySource + ?Sized> BodySource for Box<T> {
 /// How far a source is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// There is more.
+    /// There is more. The source is asked again as soon as the client takes it, so one that has written nothing is
+    /// [pending](Self::Pending) instead: otherwise the loop does not sleep.
     More,
     /// There will be more; the source says when, by its [waker](Chunk::waker).
     Pending,

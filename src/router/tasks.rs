@@ -156,7 +156,12 @@ pub(super) struct Timers<S> {
     new: Vec<NewTimer<S>>,
     running: BinaryHeap<Running<S>>,
     next_number: u64,
+    /// With so many it looks for those that were cancelled.
+    swept_at: usize,
 }
+
+/// Fewer timers are not looked through.
+const MIN_SWEEP: usize = 64;
 
 struct Running<S> {
     due: Moment,
@@ -168,7 +173,7 @@ struct Running<S> {
 
 impl<S> Timers<S> {
     pub(super) const fn new() -> Self {
-        Self { new: Vec::new(), running: BinaryHeap::new(), next_number: 0 }
+        Self { new: Vec::new(), running: BinaryHeap::new(), next_number: 0, swept_at: MIN_SWEEP }
     }
 
     /// Sets a timer; its time begins when the loop next looks.
@@ -187,6 +192,13 @@ impl<S> Timers<S> {
     }
 
     fn push(&mut self, due: Moment, what: What<S>, timer: Timer) {
+        // Those that were cancelled go long before they are due, at a cost that is shared by all.
+        if self.running.len() >= self.swept_at {
+            let mut running = std::mem::take(&mut self.running).into_vec();
+            running.extract_if(.., |timer| timer.timer.is_cancelled()).for_each(dispose);
+            self.running = running.into();
+            self.swept_at = (2 * self.running.len()).max(MIN_SWEEP);
+        }
         self.running.push(Running { due, number: self.next_number, what, timer });
         self.next_number += 1;
     }
@@ -359,5 +371,17 @@ mod tests {
         drop(inbox);
         tasks.post(task(&kept));
         assert_eq!(Arc::strong_count(&kept), 1);
+    }
+
+    #[test]
+    fn cancelled_timers_do_not_pile_up_until_they_are_due() {
+        let (mut timers, kept) = (Timers::<()>::new(), Arc::new(()));
+        for now in 0..10_000 {
+            let (timer, kept) = (Timer::default(), Arc::clone(&kept));
+            timers.add(NewTimer::once(Duration::from_secs(3600), Box::new(move |()| drop(kept)), &timer));
+            timers.run(&mut (), at(now));
+            timer.cancel();
+        }
+        assert!(Arc::strong_count(&kept) <= 2 * MIN_SWEEP, "{} are left", Arc::strong_count(&kept));
     }
 }

@@ -358,10 +358,17 @@ impl<T: Transport> Sessions<T> {
     }
 
     /// Removes what has ended, and tells whether anything has. Dropping the transport closes it.
+    #[inline]
     pub(crate) fn reap(&mut self, service: &mut dyn Service) -> bool {
-        if self.ended.is_empty() {
-            return false;
+        let any = !self.ended.is_empty();
+        if any {
+            self.reap_ended(service);
         }
+        any
+    }
+
+    #[inline(never)]
+    fn reap_ended(&mut self, service: &mut dyn Service) {
         // Keys of the ended may still stand in the queue.
         self.runnable.retain(|&key| !self.slab[key as usize].closed);
         while let Some(key) = self.ended.pop() {
@@ -382,6 +389,5 @@ impl<T: Transport> Sessions<T> {
                 observer.connection_closed(session.id, reason);
             });
         }
-        true
     }
 }

@@ -94,9 +94,7 @@ impl<T: Transport> Session<T> {
     /// `partial_reads`: a signal came in this tick and may have cut a read short, so a short one exhausts nothing.
     pub(super) fn pump(&mut self, cx: &mut Context<'_>, partial_reads: bool) -> After {
         let mut budget = Budget { requests: TURN_REQUESTS, bytes: TURN_BYTES };
-        if self.readiness.to_the_end && self.connection.waits_for_application() {
-            self.look_after_client(cx);
-        }
+        self.look_after_client(cx);
         // What came before and is not understood yet comes first.
         let mut reads = self.connection.has_no_input() && self.may_read();
         loop {
@@ -121,8 +119,15 @@ impl<T: Transport> Session<T> {
     }
 
     /// Nothing is read or written meanwhile, so an event is all that tells of the client.
-    #[cold]
+    #[inline]
     fn look_after_client(&mut self, cx: &mut Context<'_>) {
+        if self.readiness.to_the_end && self.connection.waits_for_application() {
+            self.look_after_client_that_may_be_gone(cx);
+        }
+    }
+
+    #[cold]
+    fn look_after_client_that_may_be_gone(&mut self, cx: &mut Context<'_>) {
         if self.readiness.hung_up {
             log::debug!("conn {}: the client has hung up", cx.id);
             self.connection.abort(cx.id, CloseReason::SocketError);
@@ -219,13 +224,10 @@ impl<T: Transport> Session<T> {
 
     /// Ends the transport if the connection wants it.
     fn end(&mut self, cx: &mut Context<'_>) -> After {
+        // Its end may have come with the request for which it waits now, and no other event will say so.
+        self.look_after_client(cx);
         match self.connection.wants_end() {
-            None => {
-                if self.readiness.half_closed {
-                    self.connection.note_half_close();
-                }
-                After::Exhausted
-            }
+            None => After::Exhausted,
             Some(End::Close) => After::Closed,
             Some(End::CloseIfQuiet) if !self.readiness.readable => After::Closed,
             Some(End::CloseIfQuiet | End::HalfClose) => {

@@ -1,11 +1,12 @@
 //! Content that goes to a sink, piece by piece.
 
-use super::replies::{Outcome, Stage, closing_reason, reason_of};
+use super::replies::{Outcome, closing_reason, reason_of};
 use super::requests::{CONTINUE, Discard};
 use super::{Connection, Context, Reading, Step, Writing};
 use crate::buffer::Receive;
 use crate::exchange::{
-    Abort, CloseReason, ConnectionId, Intake, LiveKey, Request, Response, Sent, Service, Trailers, dispose, guard,
+    Abort, CloseReason, ConnectionId, Intake, LiveKey, Request, Response, Sent, Service, Stage, Trailers, dispose,
+    guard,
 };
 use crate::h1::error::ProtocolError;
 use crate::h1::framing::Expectation;
@@ -34,8 +35,9 @@ impl Connection {
             key = sink;
             Ok(sent)
         };
-        let unread = Discard::of(message);
-        let (close, Outcome { failed, panicked }) = self.offer(cx, message, request, None, Stage::Open(unread), open);
+        let persistent_if_refused = Discard::of(message) == Discard::Content;
+        let stage = Stage::Open { persistent_if_accepted: true, persistent_if_refused };
+        let (close, Outcome { failed, panicked }) = self.offer(cx, message, request, None, stage, open);
         let accepted = match key {
             Some(key) if failed => {
                 abort_sink(cx.service, key, Abort::Failed);

@@ -124,7 +124,9 @@ impl Connection {
             (_, Writing::HalfClosed { .. }) => self.began + config.linger_timeout,
             (_, Writing::Closed { .. }) => activity,
             (_, Writing::Flushing { .. }) => idle,
-            (Reading::Body(incoming) | Reading::Sink(incoming) | Reading::DiscardContent(incoming), _) => {
+            (Reading::Body(incoming) | Reading::Sink(incoming) | Reading::DiscardContent(incoming), _)
+                if !self.held =>
+            {
                 idle.min(incoming.pace.due())
             }
             _ if self.application_since().is_some() => {
@@ -191,7 +193,7 @@ impl Connection {
             _ if self.output().is_some() && cx.config.min_send_rate > 0 => Timeout::Send,
             (_, Writing::Flushing { .. } | Writing::Closed { .. }) => Timeout::Idle,
             (Reading::Body(incoming) | Reading::Sink(incoming) | Reading::DiscardContent(incoming), _)
-                if cx.now >= incoming.pace.due() =>
+                if cx.now >= incoming.pace.due() && !self.held =>
             {
                 Timeout::Content
             }
@@ -214,9 +216,15 @@ impl Connection {
         | Reading::DiscardContent(incoming) = &mut self.reading
         {
             incoming.pace.postpone(late);
+            if let Some(sink) = &mut incoming.sink {
+                sink.since = sink.since + late;
+            }
         }
         if let Some(output) = &mut self.output {
             output.pace.postpone(late);
+            if let Some(open) = &mut output.open {
+                open.since = open.since + late;
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use crate::exchange::{Answer, Asked, CloseReason, Letter, Rest, Stream, Ticket, 
 use crate::h1::incoming::Sink;
 use crate::h1::outgoing::{OpenExchange, OpenReply};
 use crate::http::{Error, Moment};
-use crate::limits::{MIN_READ, SHARE_FROM};
+use crate::limits::{HIGH_WATER, MIN_READ, SHARE_FROM};
 
 impl Connection {
     /// The handler has returned, and its reply is not whole.
@@ -85,7 +85,8 @@ impl Connection {
                 let error = Error::internal("the responder was dropped without an answer");
                 self.answer_deferred(cx, Err(error), None);
             }
-            Letter::Interim(bytes) if deferred => {
+            // A client that does not even take its replies gets no hints.
+            Letter::Interim(bytes) if deferred && self.owed() < HIGH_WATER => {
                 let output = self.output.get_or_insert_with(|| cx.pools.output.lend());
                 output.inline().extend_from_slice(&bytes);
             }

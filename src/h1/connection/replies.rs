@@ -1,9 +1,8 @@
 //! The replies: one for each request, or one for what could not be understood.
 
-use super::requests::Discard;
 use super::{Connection, Context, Step};
 use crate::buffer::{OutputQueue, ReplyRecord};
-use crate::exchange::{CloseReason, Draft, Request, RequestFacts, Response, Sent, Service, conduct, dispose};
+use crate::exchange::{CloseReason, Draft, Request, RequestFacts, Response, Sent, Service, Stage, conduct, dispose};
 use crate::h1::error::ProtocolError;
 use crate::h1::head::Message;
 use crate::http::{Error, Method, Millis, Moment, Result};
@@ -18,17 +17,6 @@ pub(super) enum Answered {
     Last,
     /// Its reply is not whole; or another protocol begins.
     Open,
-}
-
-/// What is asked of the application.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// A reply to a request that has come as a whole, or whose content does not matter.
-    Call,
-    /// To take content that is still to come, or to refuse it: then this becomes of it.
-    Open(Discard),
-    /// To go over to another protocol.
-    Upgrade,
 }
 
 /// How the application took a request.
@@ -83,15 +71,12 @@ impl Connection {
         };
         let facts = RequestFacts {
             method: Some(message.head.method),
-            persistent: close.is_none() && stage != Stage::Open(Discard::Connection),
-            persistent_once_accepted: close.is_none(),
-            persistent_if_refused: close.is_none() && stage != Stage::Open(Discard::Connection),
-            may_wait: matches!(stage, Stage::Open(_)),
-            may_switch: stage == Stage::Upgrade,
+            persistent: close.is_none(),
+            stage,
             announce: message.asked_keep_alive.then(|| keep_alive(cx).as_secs()),
             version: message.head.version,
         };
-        (close, self.conduct(cx, facts, |service, response| call(service, request, response)))
+        (close, self.conduct(cx, facts.at_stage(), |service, response| call(service, request, response)))
     }
 
     /// [`answer`](Self::answer) for requests with content, of which there are fewer.

@@ -1,9 +1,9 @@
 //! Another protocol on the connection, after 101 (RFC 9110 §7.8).
 
-use super::replies::{Answered, Outcome, Stage};
+use super::replies::{Answered, Outcome};
 use super::{Connection, Context, Reading, Step, Writing};
 use crate::buffer::Receive;
-use crate::exchange::{Address, CloseReason, LiveKey, Output, ProtocolEvent, Request, Service, guard};
+use crate::exchange::{Address, CloseReason, LiveKey, Output, ProtocolEvent, Request, Service, Stage, guard};
 use crate::h1::head::Message;
 use crate::h1::incoming::Room;
 use crate::limits::POOL_MAX_BUFFER;
@@ -106,7 +106,8 @@ impl Connection {
         let offered = if let ProtocolEvent::Data(bytes) = event { bytes.len() } else { 0 };
         if let (1.., Some(input)) = (offered, &mut self.input) {
             let left = offered.saturating_sub(understood);
-            upgraded.looked_at = left;
+            // Whoever has understood something may understand more of it.
+            upgraded.looked_at = if understood == 0 { left } else { 0 };
             input.consume(offered - left);
             if left >= cx.config.max_head {
                 log::debug!("conn {}: the protocol leaves {left} bytes", cx.id);
