@@ -1,9 +1,11 @@
 //! Turns, one by one.
 
+use std::io;
 use std::time::Duration;
 
+use crate::exchange::{Output, Protocol};
 use crate::http::Moment;
-use crate::limits::{EXPIRE_BUDGET, MAX_READ, TURN_BYTES, TURN_REQUESTS};
+use crate::limits::{EXPIRE_BUDGET, HIGH_WATER, MAX_READ, TURN_BYTES, TURN_REQUESTS};
 use crate::testing::{Connected, VirtualLoop};
 use crate::{Config, Router};
 
@@ -51,6 +53,55 @@ fn a_turn_ends_after_so_many_bytes_and_the_neighbour_has_its_own() {
     assert!(!other.link.wire().outbound.is_empty(), "it did not wait for more than a turn");
     virtual_loop.turn(&mut app);
     assert!(busy.link.wire().outbound.ends_with(LENGTH.to_string().as_bytes()));
+}
+
+/// Writes whenever it may.
+struct Flood;
+
+impl Protocol<u32> for Flood {
+    fn on_data(&mut self, _: &mut u32, bytes: &[u8], _: &mut Output<'_>) -> io::Result<usize> {
+        // One at a time, though many have come.
+        Ok(bytes.len().min(1))
+    }
+
+    fn on_writable(&mut self, _: &mut u32, out: &mut Output<'_>) -> io::Result<()> {
+        out.write(vec![b'x'; HIGH_WATER]);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_protocol_that_writes_whenever_it_may_has_its_turn_and_the_neighbour_has_its_own() {
+    let (mut virtual_loop, mut app, [busy, other]) = two();
+    app.upgrade("/flood", "flood", |_, _, res| Ok((res, Flood)));
+    let head = "GET /flood HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: flood\r\n\r\n";
+    virtual_loop.deliver(&busy, |wire| wire.inbound.extend(head.bytes()));
+    virtual_loop.deliver(&other, |wire| wire.inbound.extend(GET.bytes()));
+    virtual_loop.sessions_mut().pump_runnable(&mut app);
+    let written = busy.link.wire().outbound.len();
+    assert!((TURN_BYTES..TURN_BYTES + 2 * HIGH_WATER).contains(&written), "{written} bytes in a turn");
+    assert!(!other.link.wire().outbound.is_empty(), "it did not wait for more than a turn");
+    assert_eq!(virtual_loop.sessions().runnable(), 1);
+}
+
+#[test]
+fn a_protocol_that_understands_a_byte_at_a_time_did_not_leave_too_much() {
+    let (mut virtual_loop, mut app, [busy, _]) = two();
+    app.upgrade("/flood", "flood", |_, _, res| Ok((res, Flood)));
+    let head = "GET /flood HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: flood\r\n\r\n";
+    virtual_loop.deliver(&busy, |wire| {
+        wire.window = 1000;
+        wire.inbound.extend(head.bytes());
+    });
+    virtual_loop.turn(&mut app);
+    for _ in 0..10 {
+        // It is read only while it takes what it is owed.
+        virtual_loop.act(&busy, &mut app, |wire| {
+            wire.window = 3 * HIGH_WATER;
+            wire.inbound.extend(std::iter::repeat_n(b'x', 100_000));
+        });
+        assert_eq!(busy.link.wire().closed, None);
+    }
 }
 
 #[test]

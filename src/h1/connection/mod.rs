@@ -253,7 +253,7 @@ impl Connection {
             Reading::Body(_) => self.body(cx, endpoints),
             Reading::Sink(_) => self.take_content(cx).or_else(|| self.produce(cx, budget)),
             Reading::DiscardContent(_) => self.discard_content(cx).or_else(|| self.produce(cx, budget)),
-            Reading::Upgraded(_) => self.talk(cx),
+            Reading::Upgraded(_) => self.talk(cx, budget),
             Reading::DiscardRest { .. } | Reading::Eof => self.discard_rest(cx),
         }
     }

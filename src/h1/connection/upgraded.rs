@@ -1,7 +1,7 @@
 //! Another protocol on the connection, after 101 (RFC 9110 §7.8).
 
 use super::replies::{Answered, Outcome};
-use super::{Connection, Context, Reading, Step, Writing};
+use super::{Budget, Connection, Context, Reading, Step, Writing};
 use crate::buffer::Receive;
 use crate::exchange::{Address, CloseReason, LiveKey, Output, ProtocolEvent, Request, Service, Stage, guard};
 use crate::h1::head::Message;
@@ -71,9 +71,13 @@ impl Connection {
     }
 
     /// The step within another protocol: tells it the next thing that it has to know.
-    pub(super) fn talk(&mut self, cx: &mut Context<'_>) -> Step {
+    pub(super) fn talk(&mut self, cx: &mut Context<'_>, budget: &mut Budget) -> Step {
         let Reading::Upgraded(upgraded) = &mut self.reading else { unreachable!("within another protocol") };
         let bytes = self.input.as_deref().map_or(&[][..], Receive::bytes);
+        let has_something = upgraded.may_write || bytes.len() > upgraded.looked_at;
+        if has_something && budget.bytes == 0 {
+            return Step::OutOfBudget;
+        }
         let event = if std::mem::take(&mut upgraded.may_write) {
             // What it left for want of room is given again.
             upgraded.looked_at = 0;
@@ -89,9 +93,14 @@ impl Connection {
         };
         let queue = self.output.get_or_insert_with(|| cx.pools.output.lend());
         queue.compact();
+        let before = queue.len();
         let mut out = Output::new(queue, &upgraded.address);
         let result = guard(|| cx.service.protocol(upgraded.key, event, &mut out));
-        let (closes, idle_timeout) = (out.closes, out.idle_timeout);
+        let (closes, idle_timeout, written) = (out.closes, out.idle_timeout, out.owed() - before);
+        // A protocol that writes whenever it may has its share of the turn, and no more. What it has read was counted then.
+        if matches!(event, ProtocolEvent::Writable) {
+            budget.bytes = budget.bytes.saturating_sub(written);
+        }
         if let Some(timeout) = idle_timeout {
             *cx.idle_timeout = timeout.into();
         }
@@ -109,7 +118,7 @@ impl Connection {
             // Whoever has understood something may understand more of it.
             upgraded.looked_at = if understood == 0 { left } else { 0 };
             input.consume(offered - left);
-            if left >= cx.config.max_head {
+            if understood == 0 && left >= cx.config.max_head {
                 log::debug!("conn {}: the protocol leaves {left} bytes", cx.id);
                 self.abort(cx.id, CloseReason::ProtocolFailed);
                 return Step::Again;
