@@ -111,6 +111,7 @@ impl Connection {
         }
     }
 
+    #[inline(never)]
     fn deadline_at_work(&self, config: &Config, idle: Moment, activity: Moment) -> Moment {
         let may_owe = !matches!(self.writing, Writing::HalfClosed { .. } | Writing::Closed { .. });
         if may_owe
