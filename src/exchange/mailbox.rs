@@ -187,3 +187,60 @@ impl Drop for Resumer {
         self.0.post(Letter::Resume);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    fn counted() -> (Arc<Mailbox>, Arc<AtomicUsize>) {
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&wakes);
+        let mailbox = Mailbox::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        (mailbox, wakes)
+    }
+
+    const TO: Ticket = Ticket { slot: 0, serial: 1 };
+
+    #[test]
+    fn a_loop_that_sleeps_is_woken_once_for_all_that_comes_meanwhile() {
+        let (mailbox, wakes) = counted();
+        for batch in 1..=3 {
+            assert!(!mailbox.lie_down(), "it may sleep");
+            (0..100).for_each(|_| mailbox.post(TO, Letter::Wake));
+            assert_eq!(wakes.load(Ordering::Relaxed), batch);
+            mailbox.get_up();
+            let mut letters = Vec::new();
+            mailbox.take(&mut letters);
+            assert_eq!((letters.len(), mailbox.is_rung()), (100, false));
+        }
+    }
+
+    #[test]
+    fn a_loop_that_is_at_work_is_not_woken_and_looks_before_it_sleeps() {
+        let (mailbox, wakes) = counted();
+        mailbox.get_up();
+        mailbox.post(TO, Letter::Wake);
+        assert!(mailbox.lie_down(), "someone has rung");
+        assert_eq!(wakes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_comes_after_the_end_is_dropped() {
+        let (mailbox, kept) = (counted().0, Arc::new(()));
+        let letter = |kept: &Arc<()>| {
+            let kept = Arc::clone(kept);
+            Letter::Answer(Box::new(move |res| {
+                drop(kept);
+                res.empty()
+            }))
+        };
+        mailbox.post(TO, letter(&kept));
+        mailbox.close();
+        mailbox.post(TO, letter(&kept));
+        assert_eq!(Arc::strong_count(&kept), 1);
+    }
+}

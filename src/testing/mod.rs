@@ -262,7 +262,9 @@ impl<A: Service> TestClient<A> {
 
     // ---- time -------------------------------------------------------------------------------------------------------
 
-    /// Time passes, and with it the timeouts. It ends some thirty years after its beginning.
+    /// Time passes, and with it the timeouts and the timers of the application. It ends some thirty years after its
+    /// beginning. With no time at all, the loop takes up what has come from elsewhere: what a thread has answered, or a
+    /// [`BodySender`](crate::exchange::BodySender) was given.
     pub fn advance(&mut self, time: Duration) -> &mut Self {
         self.virtual_loop.wait(&mut self.app, time);
         self
