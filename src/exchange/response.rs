@@ -329,7 +329,8 @@ impl<'a> Response<'a> {
     }
 
     /// Puts the reply off until the content has come, for a [`Service`](super::Service) of your own: it gets the response
-    /// again in [`content_end`](super::Service::content_end).
+    /// again in [`content_end`](super::Service::content_end). Only while it [opens](super::Service::open) a request; anywhere
+    /// else it is a 500.
     pub fn later(self) -> Sent {
         if !matches!(self.reply.request.stage, Stage::Open { .. }) {
             // Not finished: that is a 500.
@@ -343,7 +344,8 @@ impl<'a> Response<'a> {
     /// the client belong to the [protocol](super::Service::protocol).
     ///
     /// # Errors
-    /// A mistake that was made with the head.
+    /// Outside of [`upgrade`](super::Service::upgrade), where nobody has offered to switch; or a mistake that was made with the
+    /// head.
     pub fn switch(self, protocol: &str) -> Result<Sent> {
         if self.reply.request.stage != Stage::Upgrade {
             return Err(Error::internal("nobody has offered to go over to another protocol"));
