@@ -186,7 +186,8 @@ impl BodySender {
     }
 
     /// Has `content` sent whenever no byte was sent for `silence`, give or take a quarter of a second: so a connection that
-    /// has nothing to say does not look dead, neither to the idle timeout nor to a proxy.
+    /// has nothing to say does not look dead, neither to the idle timeout nor to a proxy. Not while the content of the request
+    /// still comes.
     pub fn set_heartbeat(&self, silence: Duration, content: impl Into<Content<'static>>) {
         let mut state = self.channel.state();
         let old = state.heartbeat.replace((silence, content.into()));

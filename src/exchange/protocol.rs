@@ -33,8 +33,9 @@ use crate::limits::HIGH_WATER;
 /// ```
 #[allow(unused_variables, reason = "the default methods need not look at all that they get")]
 pub trait Protocol<S> {
-    /// Bytes have come; says how many of them it has understood. The rest is given again: at once if that were any, else with
-    /// what comes behind it, or when there is room. It is an error to leave so much that the receive buffer ([`Config::max_head`](crate::Config::max_head)) is full.
+    /// Bytes have come; says how many of them it has understood. The rest is given again: at once if that were any, else
+    /// with what comes behind it. (While the [output is full](Output::is_full) nothing is read, and no bytes are given.) It
+    /// is an error to understand nothing of so much that the receive buffer ([`Config::max_head`](crate::Config::max_head)) is full.
     ///
     /// # Errors
     /// An error closes the connection at once, as do those of the other methods.

@@ -22,7 +22,7 @@ pub(super) struct OpenExchange {
     /// When it began, for the observer.
     pub(super) began: Moment,
     pub(super) method: Option<Method>,
-    /// Since when nobody but the application has kept it waiting.
+    /// Since when nobody but the application has kept it waiting; of a stream, when its heartbeat was last asked for.
     pub(super) since: Moment,
     /// Why the connection ends with this reply, if it does.
     pub(super) close: Option<CloseReason>,

@@ -1,10 +1,13 @@
 //! The client itself. What it tests is tested with it elsewhere: in `src/router/tests.rs` and `src/h1/tests`.
 
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use crate::exchange::{BodySender, CloseReason, Endpoint, from_iter};
+use crate::exchange::{
+    BodySender, BodySink, CloseReason, Duplex, Endpoint, Intake, Response, Sent, Trailers, from_iter,
+};
 use crate::http::Method;
 use crate::{Config, Router, TestClient};
 
@@ -125,4 +128,94 @@ fn a_reply_in_chunks_is_read_as_a_whole_and_an_open_one_by_its_head() {
     client.advance(Duration::ZERO);
     assert_eq!(client.read(), b"0\r\n\r\n");
     assert_eq!(client.get("/whole").send().status(), 200, "the connection goes on");
+}
+
+/// What the client gets when a middleware answers a sink route in such a way.
+fn answered_early(answer: fn(Response<'_>) -> crate::Result<Sent>, request: &str) -> (Vec<u16>, bool) {
+    let mut app = Router::new(());
+    app.with(move |_, _, res| ControlFlow::Break(answer(res)));
+    app.sink(Method::Post, "/sink", |_, _| Ok(Nobody));
+    let mut client = TestClient::new(app);
+    client.write(request);
+    let replies = std::iter::from_fn(|| client.read_reply()).map(|reply| reply.status()).collect();
+    (replies, client.is_half_closed())
+}
+
+struct Nobody;
+
+impl BodySink<()> for Nobody {
+    fn data(&mut self, _: &mut (), _: &[u8], _: &mut Intake<'_>) -> crate::Result<()> {
+        unreachable!("the middleware has answered")
+    }
+
+    fn end(self: Box<Self>, _: &mut (), _: Trailers<'_>, _: Response<'_>) -> crate::Result<Sent> {
+        unreachable!("the middleware has answered")
+    }
+}
+
+#[test]
+fn content_that_was_accepted_and_then_not_taken_was_read_as_if_it_were_short() {
+    let chunked = "POST /sink HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
+    assert_eq!(answered_early(|res| res.accept_content().text("no"), chunked), (vec![200], true));
+    assert_eq!(answered_early(|res| res.text("no"), chunked), (vec![200], true));
+    let short = "POST /sink HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbodyGET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert_eq!(answered_early(|res| res.text("no"), short), (vec![200, 200], false));
+}
+
+#[test]
+fn a_reply_that_a_middleware_puts_off_waited_for_nobody() {
+    for framing in ["Transfer-Encoding: chunked", "Content-Length: 4"] {
+        let request = format!("POST /sink HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n");
+        let (replies, _) = answered_early(|res| Ok(res.later()), &request);
+        assert_eq!(replies, [500], "{framing}");
+    }
+}
+
+/// A client of a stream that pushes nothing but heartbeats, each after so long.
+fn silent(heartbeat: Duration) -> TestClient<Router<Vec<BodySender>>> {
+    let mut app = Router::new(Vec::new());
+    app.get("/", move |kept: &mut Vec<BodySender>, _, res| {
+        let (sent, sender) = res.channel()?;
+        sender.set_heartbeat(heartbeat, "beat");
+        kept.push(sender);
+        Ok(sent)
+    });
+    app.duplex(Method::Post, "/", move |_, _, res| {
+        let (sent, sender) = res.channel()?;
+        sender.set_heartbeat(heartbeat, "beat");
+        Ok((sent, Holder(sender)))
+    });
+    TestClient::new(app)
+}
+
+struct Holder(BodySender);
+
+impl<S> Duplex<S> for Holder {
+    fn data(&mut self, _: &mut S, _: &[u8], _: &mut Intake<'_>) -> crate::Result<()> {
+        Ok(())
+    }
+
+    fn end(self: Box<Self>, _: &mut S, _: Trailers<'_>) -> crate::Result<()> {
+        self.0.finish();
+        Ok(())
+    }
+}
+
+#[test]
+fn a_heartbeat_just_below_the_idle_timeout_came_too_late() {
+    for millis in [29_000, 29_800, 29_990, 30_000] {
+        let mut client = silent(Duration::from_millis(millis));
+        client.get("/").send();
+        client.advance(Duration::from_secs(100));
+        assert_eq!(client.ended(), None, "{millis} ms");
+        assert_eq!(client.read(), b"4\r\nbeat\r\n".repeat(3), "{millis} ms");
+    }
+}
+
+#[test]
+fn a_heartbeat_kept_a_stalled_upload_alive() {
+    let mut client = silent(Duration::from_millis(300));
+    client.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n12");
+    client.advance(Duration::from_secs(15));
+    assert_eq!(client.ended(), Some(CloseReason::ContentTimeout));
 }

@@ -92,9 +92,16 @@ impl Connection {
         let close = close.or(Discard::of(message).close());
         if cx.reply.has_rest() {
             self.leave_open(cx, close, message.takes_trailers());
-            return self.leave_unread(cx, bytes, message);
+            self.leave_unread(cx, bytes, message);
+            if self.awaits_content() {
+                let error = Error::internal("a reply was put off until its content has come, and nobody takes that");
+                self.answer_deferred(cx, Err(error), close);
+            }
+            return;
         }
-        match cx.reply.closes().then(|| closing_reason(close, panicked)) {
+        // Also when the reply did not say so, because the content had been accepted before nobody took it.
+        let closes = cx.reply.closes() || close.is_some();
+        match closes.then(|| closing_reason(close, panicked)) {
             Some(reason) => self.finish(cx, reason, true),
             None => self.discard_from(cx, bytes, message),
         }
@@ -247,10 +254,12 @@ impl Connection {
 
     /// The open exchange, if its reply was put off until the content has come.
     fn take_awaited_content(&mut self) -> Option<OpenExchange> {
-        match self.open()?.reply {
-            OpenReply::Awaited { waited: None, .. } => self.take_open().map(|open| *open),
-            _ => None,
-        }
+        if self.awaits_content() { self.take_open().map(|open| *open) } else { None }
+    }
+
+    /// Whether the open exchange waits for the end of its content, and for nobody else.
+    fn awaits_content(&self) -> bool {
+        matches!(self.open().map(|open| &open.reply), Some(OpenReply::Awaited { waited: None, .. }))
     }
 
     /// What comes is no content.

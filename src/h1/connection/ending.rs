@@ -120,6 +120,7 @@ impl Connection {
         {
             return output.pace.due();
         }
+        let reply = self.application_since().map(|since| since + config.reply_timeout);
         match (&self.reading, self.writing) {
             (_, Writing::HalfClosed { reason: CloseReason::Drained }) => self.began + DRAIN_LINGER,
             (_, Writing::HalfClosed { .. }) => self.began + config.linger_timeout,
@@ -130,9 +131,7 @@ impl Connection {
             {
                 idle.min(incoming.pace.due())
             }
-            _ if self.application_since().is_some() => {
-                self.application_since().unwrap_or_default() + config.reply_timeout
-            }
+            _ if reply.is_some() => reply.unwrap_or(idle),
             (_, Writing::Idle) if self.within_head() => idle.min(self.began + config.head_timeout),
             (_, Writing::Idle) if self.between_requests() => {
                 config.keep_alive_timeout.map_or(idle, |timeout| idle.min(activity + timeout))
@@ -198,7 +197,7 @@ impl Connection {
             {
                 Timeout::Content
             }
-            (Reading::Body(_) | Reading::Sink(_) | Reading::DiscardContent(_), _) => Timeout::Idle,
+            (Reading::Body(_) | Reading::Sink(_) | Reading::DiscardContent(_), _) if !self.held => Timeout::Idle,
             _ if self.application_since().is_some() => Timeout::Reply,
             (_, Writing::Idle) if self.within_head() && cx.now >= self.began + cx.config.head_timeout => Timeout::Head,
             _ => Timeout::Idle,
@@ -240,6 +239,10 @@ impl Connection {
             | Reading::DiscardContent(incoming) => {
                 // What has come already may have bought more.
                 incoming.pace.extend(cx.content_pace(0));
+                // Until now it may have been the client that kept it paused.
+                if let Some(sink) = &mut incoming.sink {
+                    sink.since = cx.now;
+                }
             }
             _ => {}
         }

@@ -32,6 +32,7 @@ impl Connection {
             }
             Some(Rest::Stream(mut stream)) => {
                 stream.send_trailers(takes_trailers);
+                // As in `refused`.
                 let closes = cx.reply.closes() || close.is_some();
                 let close = closes.then(|| closing_reason(close, false));
                 (OpenReply::Streamed { stream, status }, Writing::Streaming, close)
@@ -92,7 +93,7 @@ impl Connection {
             }
             Letter::Wake => self.wake(),
             Letter::Resume => self.resume(cx),
-            late => dispose(late),
+            unwanted => dispose(unwanted),
         }
     }
 
@@ -106,11 +107,12 @@ impl Connection {
         }
     }
 
-    /// If the source of the reply wants to be asked because nothing was sent since `activity`, has it asked. Not for ever: if
-    /// it says nothing then, the connection is idle like any other.
+    /// If the source of the reply wants to be asked because nothing was sent since `activity`, has it asked. Not for
+    /// ever: if it says nothing then, the connection is idle like any other.
     pub(crate) fn beat(&mut self, cx: &Context<'_>, activity: Moment) -> bool {
         let idle = activity + *cx.idle_timeout <= cx.now;
-        let beats = !idle && self.heartbeat(activity).is_some_and(|due| due <= cx.now);
+        let asked = self.open().is_some_and(|open| open.since > activity);
+        let beats = !(idle && asked) && self.heartbeat(activity).is_some_and(|due| due <= cx.now);
         if let (true, Some(open)) = (beats, self.output.as_mut().and_then(|output| output.open.as_mut())) {
             open.silent = true;
             open.since = cx.now;
@@ -118,9 +120,11 @@ impl Connection {
         beats
     }
 
-    /// When the source of the reply is to be asked if nothing is sent until then, if it is pending and wants it.
+    /// When the source of the reply is to be asked if nothing is sent until then, if it is pending and wants it. While
+    /// content comes, it is the content that is timed.
     pub(super) fn heartbeat(&self, activity: Moment) -> Option<Moment> {
-        let open = self.open().filter(|_| self.output().is_none())?;
+        let alone = matches!(self.reading, Reading::Head { .. }) && self.output().is_none();
+        let open = self.open().filter(|_| alone)?;
         let silence = open.stream().filter(|stream| stream.is_pending())?.heartbeat()?;
         Some(activity.max(open.since) + silence)
     }
