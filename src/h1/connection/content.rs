@@ -12,7 +12,7 @@ use crate::h1::error::ProtocolError;
 use crate::h1::framing::Expectation;
 use crate::h1::head::Message;
 use crate::h1::incoming::{Incoming, Room, Sink};
-use crate::h1::outgoing::{OpenExchange, OpenReply};
+use crate::h1::outgoing::OpenReply;
 use crate::http::{Error, Result};
 use crate::limits::{MAX_DISCARD, MAX_READ, SHARE_FROM};
 
@@ -210,51 +210,29 @@ impl Connection {
         };
         let Some(Sink { key, close, .. }) = incoming.sink.take() else { unreachable!("content for a sink has one") };
         let trailers = Trailers::new(&incoming.trailers);
-        match self.take_awaited_content() {
-            Some(OpenExchange {
-                reply: OpenReply::Awaited { mut draft, .. },
-                close: asked,
-                began,
-                takes_trailers,
-                ..
-            }) => {
-                let drained = (cx.draining && self.has_no_input()).then_some(CloseReason::Drained);
-                let close = asked.or(drained);
-                if close.is_some() {
-                    draft.not_persistent();
-                }
-                self.began = began;
-                let outcome = self.conduct_later(cx, draft, |service, response| {
-                    let sent = service.content_end(key, trailers, Some(response))?;
-                    sent.ok_or_else(|| Error::internal("the sink ended without a reply"))
-                });
-                self.conclude(cx, close, outcome.panicked, takes_trailers);
-            }
-            Some(_) => unreachable!("what is awaited is no stream"),
-            None => {
-                let ended = guard(|| cx.service.content_end(key, trailers, None));
-                let panicked = ended.is_err().then_some(CloseReason::Panicked);
-                match ended.unwrap_or_else(|panic| Err(Error::internal(panic))) {
-                    Ok(_) if matches!(self.writing, Writing::Idle) => match close {
-                        Some((reason, is_long)) => self.finish_after_reply(cx, reason, is_long),
-                        None => self.next_request(cx.now),
-                    },
-                    // The reply has its time from now on.
-                    Ok(_) => {
-                        if let Some(open) = self.output.as_mut().and_then(|output| output.open.as_mut()) {
-                            open.since = cx.now;
-                        }
+        if self.awaits_content() {
+            self.answer_put_off(cx, None, true, |service, response| {
+                let sent = service.content_end(key, trailers, Some(response))?;
+                sent.ok_or_else(|| Error::internal("the sink ended without a reply"))
+            });
+        } else {
+            let ended = guard(|| cx.service.content_end(key, trailers, None));
+            let panicked = ended.is_err().then_some(CloseReason::Panicked);
+            match ended.unwrap_or_else(|panic| Err(Error::internal(panic))) {
+                Ok(_) if matches!(self.writing, Writing::Idle) => match close {
+                    Some((reason, is_long)) => self.finish_after_reply(cx, reason, is_long),
+                    None => self.next_request(cx.now),
+                },
+                // The reply has its time from now on.
+                Ok(_) => {
+                    if let Some(open) = self.output.as_mut().and_then(|output| output.open.as_mut()) {
+                        open.since = cx.now;
                     }
-                    Err(error) => self.fail_exchange(cx, error, panicked),
                 }
+                Err(error) => self.fail_exchange(cx, error, panicked),
             }
         }
         cx.pools.incoming.give_back(incoming);
-    }
-
-    /// The open exchange, if its reply was put off until the content has come.
-    fn take_awaited_content(&mut self) -> Option<OpenExchange> {
-        if self.awaits_content() { self.take_open().map(|open| *open) } else { None }
     }
 
     /// Whether the open exchange waits for the end of its content, and for nobody else.

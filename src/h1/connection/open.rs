@@ -3,10 +3,10 @@
 use super::replies::{Answered, closing_reason};
 use super::{Budget, Connection, Context, Reading, Step, Writing};
 use crate::buffer::ReplyRecord;
-use crate::exchange::{Answer, Asked, CloseReason, Letter, Rest, Stream, Ticket, dispose};
+use crate::exchange::{Answer, Asked, CloseReason, Letter, Response, Rest, Sent, Service, Stream, Ticket, dispose};
 use crate::h1::incoming::Sink;
 use crate::h1::outgoing::{OpenExchange, OpenReply};
-use crate::http::{Error, Moment};
+use crate::http::{self, Error, Moment};
 use crate::limits::{HIGH_WATER, MIN_READ, SHARE_FROM};
 
 impl Connection {
@@ -146,6 +146,19 @@ impl Connection {
         answer: Result<Answer, Error>,
         close: Option<CloseReason>,
     ) {
+        let in_time = answer.is_ok();
+        self.answer_put_off(cx, close, in_time, |_, response| answer.and_then(|answer| answer(response)));
+    }
+
+    /// Has `call` make the reply that was put off. Whoever was to give it learns that nobody waits any more, unless this is
+    /// its own answer, `in_time`.
+    pub(super) fn answer_put_off(
+        &mut self,
+        cx: &mut Context<'_>,
+        close: Option<CloseReason>,
+        in_time: bool,
+        call: impl FnOnce(&mut dyn Service, Response<'_>) -> http::Result<Sent>,
+    ) {
         let Some(OpenExchange {
             reply: OpenReply::Awaited { mut draft, waited },
             began,
@@ -161,23 +174,17 @@ impl Connection {
         if close.is_some() {
             draft.not_persistent();
         }
-        match (&answer, waited) {
-            (Ok(_), Some(waited)) => waited.answered(),
-            (_, waited) => drop(waited),
+        match waited {
+            Some(waited) if in_time => waited.answered(),
+            waited => drop(waited),
         }
         self.began = began;
-        let outcome = self.conduct_later(cx, draft, |_, response| answer.and_then(|answer| answer(response)));
+        let outcome = self.conduct_later(cx, draft, call);
         self.conclude(cx, close, outcome.panicked, takes_trailers);
     }
 
     /// After a reply that had been put off was given, or put off again.
-    pub(super) fn conclude(
-        &mut self,
-        cx: &mut Context<'_>,
-        close: Option<CloseReason>,
-        panicked: bool,
-        takes_trailers: bool,
-    ) {
+    fn conclude(&mut self, cx: &mut Context<'_>, close: Option<CloseReason>, panicked: bool, takes_trailers: bool) {
         if cx.reply.has_rest() {
             self.leave_open(cx, close, takes_trailers);
             return;
