@@ -3,21 +3,13 @@
 use std::time::Duration;
 
 use super::bench::{Bench, Fate};
-use super::live::{bench, bench_with};
+use super::live::{How, NEXT, bench, bench_with, post};
 use super::reader::read_head;
 use crate::config::Config;
 use crate::exchange::Abort;
 use crate::limits::{CHANNEL_BYTES, HIGH_WATER, MAX_READ};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Does something to a connection.
-type How = fn(&mut Bench);
-const NEXT: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-
-fn post(path: &str, fields: &str) -> String {
-    format!("POST {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n")
-}
 
 #[test]
 fn an_echo_comes_while_its_content_still_does() {

@@ -71,6 +71,17 @@ pub(super) enum Told {
 }
 
 /// A connection to the application with these routes.
+/// Does something to a connection.
+pub(super) type How = fn(&mut Bench);
+
+/// A request to see that the connection goes on.
+pub(super) const NEXT: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// The head of a request with content.
+pub(super) fn post(path: &str, fields: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n")
+}
+
 pub(super) fn bench() -> Bench {
     bench_with(Config::default())
 }

@@ -7,14 +7,12 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::bench::{Bench, Fate};
-use super::live::{bench, bench_with};
+use super::live::{NEXT, bench, bench_with};
 use super::properties::cases;
 use super::reader::read_head;
 use crate::config::Config;
 use crate::exchange::{CloseReason, SendError};
 use crate::limits::{CHANNEL_BYTES, HIGH_WATER, MAX_READ};
-
-const NEXT: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// Content, and how it comes.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::bench::{Bench, Fate};
-use super::live::{bench, bench_with};
+use super::live::{How, NEXT, bench, bench_with, post};
 use super::reader::read_all;
 use super::table::After::{Closes, Errs, FinErrs, Open};
 use super::table::{Row, run_live};
@@ -12,14 +12,6 @@ use crate::exchange::{Abort, CloseReason};
 use crate::limits::{HIGH_WATER, MAX_READ};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Does something to a connection.
-type How = fn(&mut Bench);
-const NEXT: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-
-fn post(path: &str, fields: &str) -> String {
-    format!("POST {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n")
-}
 
 #[test]
 fn content_that_a_sink_takes() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::bench::{Bench, Fate};
 use super::live::Told::{Closed, Data, Drain, End, Writable};
-use super::live::{Told, bench, bench_with};
+use super::live::{How, NEXT, Told, bench, bench_with};
 use super::reader::{Lines, read_all, read_head};
 use super::table::After::{Closes, Open};
 use super::table::{Row, run_live};
@@ -15,10 +15,7 @@ use crate::{Request, Response, Result, Sent};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Does something to a connection.
-type How = fn(&mut Bench);
 const UP: &str = "GET /up HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
-const NEXT: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// The field lines of the 101 at the front, and what came behind it.
 #[track_caller]
