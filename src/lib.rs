@@ -67,6 +67,8 @@
 pub mod buffer;
 mod config;
 pub mod exchange;
+#[cfg(feature = "files")]
+pub mod files;
 mod h1;
 pub mod http;
 pub mod limits;
@@ -94,6 +96,8 @@ pub use h1::fuzzing;
 
 pub use config::Config;
 pub use exchange::{BodyWriter, Endpoint, Request, Response, Sent};
+#[cfg(feature = "files")]
+pub use files::Files;
 pub use http::{Error, Method, OptionExt, Result};
 pub use router::Router;
 pub use server::{Handle, Server, Workers, serve};

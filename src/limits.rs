@@ -69,6 +69,50 @@ pub const LOW_WATER: usize = 16 * KIB;
 /// Most slices of one vectored write. Linux takes 1,024; past a few dozen nothing is gained.
 pub const MAX_SLICES: usize = 16;
 
+/// Bytes of a file that are sent in a turn while nobody else has anything to do. One such slice takes well under a
+/// millisecond, so whoever comes meanwhile does not wait long. nginx 2 MiB (`sendfile_max_chunk`), Apache 16 MiB.
+pub const FILE_TURN: usize = 2 * MIB;
+
+/// Bytes of a file that are sent in a turn while others wait for theirs. h2o sends 64 KiB at a time, and pays for it in
+/// system calls.
+pub const FILE_TURN_AMONG_OTHERS: usize = 256 * KIB;
+
+/// Bytes of a file that are read and written at a time where the kernel does not send files by itself.
+pub const FILE_PIECE: usize = 64 * KIB;
+
+// ---- static files -----------------------------------------------------------------------------------------------
+
+/// Most parts in a `Range`; a field with more is ignored. Apache 200, nginx as many as there are bytes.
+pub const MAX_RANGES: usize = 32;
+
+/// Parts of a `Range` that are no further apart than this are sent as one: the head of a part takes about as many bytes
+/// (RFC 9110 §15.3.7.2 says 80).
+pub const RANGE_GAP: u64 = 80;
+
+/// Files that are kept open, or in memory. nginx's `open_file_cache` has no default, its examples 1,000.
+pub const CACHED_FILES: usize = 512;
+
+/// A file up to this size is kept in memory, with its head: one write sends both. As [`SHARE_FROM`], above which more than
+/// one slice is written.
+pub const CACHED_FILE_BYTES: u64 = SHARE_FROM as u64;
+
+/// Bytes of files in memory, all together.
+pub const CACHE_BYTES: usize = 4 * MIB;
+
+/// Names in a listing; the rest of a larger directory is left out, because nobody else is served while it is read.
+pub const MAX_LISTED: usize = 2_000;
+
+/// Symbolic links on the way to a file, as Linux has it (path_resolution(7)).
+pub const MAX_LINKS: usize = 40;
+
+// ---- the access log ---------------------------------------------------------------------------------------------
+
+/// Lines that wait to be written; what comes beyond them is dropped. At 200 bytes a line, 1.6 MB at the most.
+pub const ACCESS_LOG_LINES: usize = 8 * 1024;
+
+/// How long the end of a server waits for lines to be written.
+pub const ACCESS_LOG_PATIENCE: Duration = Duration::from_secs(1);
+
 // ---- buffers ----------------------------------------------------------------------------------------------------
 
 /// Size of a fresh receive buffer; it doubles when a head does not fit. Nearly all do, and a client that sends half a

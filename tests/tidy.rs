@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// Folders and files of `src/`, from the bottom to the top. A module may name those that stand before it, and itself.
 /// (The command is a crate of its own: it can name only what is public.)
-const LAYERS: [&str; 12] = [
+const LAYERS: [&str; 13] = [
     "limits",
     "config",
     "http",
@@ -23,6 +23,7 @@ const LAYERS: [&str; 12] = [
     "testing",
     "router",
     "middleware",
+    "files",
     "server",
 ];
 
@@ -63,18 +64,14 @@ fn a_module_knows_only_those_below_it() {
 
 #[test]
 fn only_the_server_knows_sockets_signals_and_mio() {
-    let words = [
-        "mio",
-        "rustix",
-        "signal_hook",
-        "TcpStream",
-        "TcpListener",
-        "UdpSocket",
-        "UnixStream",
-        "UnixListener",
-        "UnixDatagram",
-    ];
+    let words =
+        ["mio", "signal_hook", "TcpStream", "TcpListener", "UdpSocket", "UnixStream", "UnixListener", "UnixDatagram"];
     only_in(&words, &["src/server/"], "pass bytes, or an `Endpoint`, through src/server/ instead");
+}
+
+#[test]
+fn only_the_server_and_the_files_ask_the_kernel() {
+    only_in(&["rustix"], &["src/server/", "src/files/"], "there is nothing of it that others need");
 }
 
 #[test]
@@ -260,7 +257,7 @@ fn the_way_of_the_bytes_names_what_exists() {
 
 #[test]
 fn the_readme_has_every_option_of_the_command() {
-    let (table, readme) = (read("src/bin/monoloop/cli.rs"), read("README.md"));
+    let (table, readme) = (read("src/bin/monoloop/options.rs"), read("README.md"));
     let mut problems = Vec::new();
     let mut count = 0;
     for option in table.split("Opt { name: \"").skip(1) {
@@ -269,7 +266,11 @@ fn the_readme_has_every_option_of_the_command() {
             let (_, rest) = option.split_once(&format!("{field}: \"")).expect("each option has each field");
             rest.split('"').next().unwrap_or_default().to_owned()
         };
-        let (flag, env) = (format!("`--{name} {}`", value("value")), format!("`{}`", value("env")));
+        let flag = match option.split("set:").next().unwrap_or_default().contains("kind: Switch") {
+            true => format!("`--{name}[={}]`", value("value").replace('|', "\\|")),
+            false => format!("`--{name} {}`", value("value")),
+        };
+        let env = format!("`{}`", value("env"));
         // A default in parentheses is a sentence; the README may put it in its own words.
         let default = Some(value("default")).filter(|default| !default.starts_with('('));
         count += 1;

@@ -3,18 +3,20 @@ use std::fmt;
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use super::{Pace, Pooled};
+use super::{FileRange, Pace, Pooled};
 use crate::http::{Method, Moment};
 use crate::limits::{MAX_SLICES, SHARE_FROM};
 
 /// The bytes that a connection owes, in the order in which they will be sent.
 ///
 /// Heads and small contents stand inline, one behind the other in one buffer, so that the replies to a batch of
-/// pipelined requests leave with one write. A large content is spliced in at its place without being copied:
+/// pipelined requests leave with one write. A large content is spliced in at its place without being copied, or is not
+/// even read: bytes of a file.
 ///
 /// ```text
-///     inline   [ head A | content A | head B |        | head C | content C ]
+///     inline   [ head A | content A | head B |        | head C |        | head D | content D ]
 ///                                            ^ splice: content B, shared
+///                                                              ^ splice: content C, a file
 /// ```
 ///
 /// ```
@@ -36,7 +38,7 @@ pub struct OutputQueue {
     sent: usize,
     splices: VecDeque<Splice>,
     /// Bytes in `splices` that have not been sent.
-    spliced: usize,
+    spliced: u64,
     /// Bytes that have left since the queue was lent.
     left: u64,
     /// Replies whose end has not left, for the observer.
@@ -48,14 +50,39 @@ pub struct OutputQueue {
 /// Content that goes out between `inline[..at]` and `inline[at..]`.
 struct Splice {
     at: usize,
-    content: Content<'static>,
-    sent: usize,
+    rest: Spliced,
 }
 
-impl Splice {
-    fn rest(&self) -> &[u8] {
-        &self.content.as_bytes()[self.sent..]
+/// What is left of spliced content.
+enum Spliced {
+    Memory { content: Content<'static>, sent: usize },
+    File(FileRange),
+}
+
+impl Spliced {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Memory { content, sent } => (content.as_bytes().len() - sent) as u64,
+            Self::File(range) => range.len(),
+        }
     }
+
+    /// The first `count` bytes of it have been sent.
+    fn advance(&mut self, count: usize) {
+        match self {
+            Self::Memory { sent, .. } => *sent += count,
+            Self::File(range) => range.advance(count as u64),
+        }
+    }
+}
+
+/// What stands first in the queue, where not all of it lies in one piece.
+#[derive(Debug)]
+pub(crate) enum Front<'a> {
+    /// So many slices of memory; `more`: a file comes right behind them.
+    Memory { slices: usize, more: bool },
+    /// Bytes of a file.
+    File(&'a FileRange),
 }
 
 /// A place in the queue to which it can be rolled back.
@@ -63,7 +90,7 @@ impl Splice {
 pub(crate) struct Mark {
     inline: usize,
     splices: usize,
-    spliced: usize,
+    spliced: u64,
 }
 
 /// What the observer is told when the last byte of a reply has been given to the kernel.
@@ -189,7 +216,7 @@ impl OutputQueue {
     /// Puts bytes in at a place to which the queue could be rolled back, before all that was queued since. Nothing may have
     /// been sent in between.
     pub(crate) fn insert(&mut self, mark: Mark, bytes: &[u8]) {
-        let position = self.left + (mark.inline - self.sent + mark.spliced) as u64;
+        let position = self.left + (mark.inline - self.sent) as u64 + mark.spliced;
         let behind = self.records.iter_mut().filter(|record| record.end > position);
         behind.for_each(|record| record.end += bytes.len() as u64);
         self.inline.splice(mark.inline..mark.inline, bytes.iter().copied());
@@ -213,14 +240,30 @@ impl OutputQueue {
             Content::Shared(bytes) => Content::Shared(bytes),
             Content::Owned(bytes) => Content::Owned(bytes),
         };
-        self.spliced += content.as_bytes().len();
-        self.splices.push_back(Splice { at: self.inline.len(), content, sent: 0 });
+        self.splice(Spliced::Memory { content, sent: 0 });
     }
 
-    /// Bytes that are owed.
+    /// Appends bytes of a file: they are sent from where they lie.
+    pub fn push_file(&mut self, range: FileRange) {
+        if !range.is_empty() {
+            self.splice(Spliced::File(range));
+        }
+    }
+
+    fn splice(&mut self, rest: Spliced) {
+        self.spliced += rest.len();
+        self.splices.push_back(Splice { at: self.inline.len(), rest });
+    }
+
+    /// Bytes that are owed; as many as can be counted, where a file has more.
     #[inline]
     pub fn len(&self) -> usize {
-        self.inline.len() - self.sent + self.spliced
+        usize::try_from(self.total()).unwrap_or(usize::MAX)
+    }
+
+    #[inline]
+    fn total(&self) -> u64 {
+        (self.inline.len() - self.sent) as u64 + self.spliced
     }
 
     /// Whether nothing is owed.
@@ -235,25 +278,37 @@ impl OutputQueue {
         self.splices.is_empty().then(|| &self.inline[self.sent..])
     }
 
-    /// Fills `slices` with what is owed, from the front; gives the number of slices filled.
+    /// Fills `slices` with what is owed, from the front up to the first file; gives the number of slices filled.
     pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        match self.front(slices) {
+            Front::Memory { slices, .. } => slices,
+            Front::File(_) => 0,
+        }
+    }
+
+    /// What stands first: fills `slices` if it is memory.
+    pub(crate) fn front<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> Front<'a> {
+        let room = slices.len().min(MAX_SLICES);
         let mut count = 0;
         let mut add = |bytes: &'a [u8]| {
-            if !bytes.is_empty() && count < slices.len().min(MAX_SLICES) {
+            if !bytes.is_empty() && count < room {
                 slices[count] = IoSlice::new(bytes);
                 count += 1;
             }
+            count
         };
         let mut from = self.sent;
         for splice in self.splices.iter().take(MAX_SLICES) {
-            add(&self.inline[from..splice.at]);
-            add(splice.rest());
+            let slices = add(&self.inline[from..splice.at]);
+            match &splice.rest {
+                Spliced::Memory { content, sent } => add(&content.as_bytes()[*sent..]),
+                Spliced::File(range) if slices == 0 => return Front::File(range),
+                Spliced::File(_) => return Front::Memory { slices, more: true },
+            };
             from = splice.at;
         }
-        if self.splices.len() <= MAX_SLICES {
-            add(&self.inline[from..]);
-        }
-        count
+        let slices = if self.splices.len() <= MAX_SLICES { add(&self.inline[from..]) } else { count };
+        Front::Memory { slices, more: false }
     }
 
     /// The first `count` owed bytes have been taken by the kernel.
@@ -267,11 +322,11 @@ impl OutputQueue {
             let before = (splice.at - self.sent).min(count);
             self.sent += before;
             count -= before;
-            let within = splice.rest().len().min(count);
-            splice.sent += within;
-            self.spliced -= within;
+            let within = usize::try_from(splice.rest.len()).map_or(count, |rest| rest.min(count));
+            splice.rest.advance(within);
+            self.spliced -= within as u64;
             count -= within;
-            if self.sent < splice.at || !splice.rest().is_empty() {
+            if self.sent < splice.at || splice.rest.len() > 0 {
                 return;
             }
             self.splices.pop_front();
@@ -312,7 +367,7 @@ impl OutputQueue {
 
     /// Remembers that a reply ends where the queue ends now.
     pub(crate) fn record(&mut self, mut record: ReplyRecord) {
-        record.end = self.left + self.len() as u64;
+        record.end = self.left + self.total();
         self.records.push_back(record);
     }
 
@@ -346,7 +401,7 @@ impl Pooled for OutputQueue {
 
 impl fmt::Debug for OutputQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OutputQueue({} bytes owed, {} splices)", self.len(), self.splices.len())
+        write!(f, "OutputQueue({} bytes owed, {} splices)", self.total(), self.splices.len())
     }
 }
 

@@ -74,7 +74,7 @@ impl<'a> BodyWriter<'a> {
         let Self { reply, output, gap, content_from } = self;
         let inline = output.inline();
         let length = inline.len() - content_from;
-        reply.check_length(length)?;
+        reply.check_length(length as u64)?;
         reply.content_len = if reply.has_content() { length as u64 } else { 0 };
         if !reply.has_content() {
             inline.truncate(content_from);
@@ -135,7 +135,7 @@ impl Reply {
     /// A `Content-Length` of the handler's must be true; only a reply to HEAD and a 304 may tell of content that they
     /// do not bring.
     #[inline]
-    pub(super) fn check_length(&self, length: usize) -> Result<()> {
+    pub(super) fn check_length(&self, length: u64) -> Result<()> {
         match self.fields.has.content_length {
             None => Ok(()),
             Some(claimed) => self.check_claimed_length(claimed, length),
@@ -143,11 +143,11 @@ impl Reply {
     }
 
     #[cold]
-    fn check_claimed_length(&self, claimed: u64, length: usize) -> Result<()> {
+    fn check_claimed_length(&self, claimed: u64, length: u64) -> Result<()> {
         match self.status {
             205 if claimed != 0 => Err(Error::internal("a 205 has no content")),
             205 => Ok(()),
-            _ if claimed == length as u64 || (length == 0 && !self.has_content()) => Ok(()),
+            _ if claimed == length || (length == 0 && !self.has_content()) => Ok(()),
             _ => Err(Error::internal(format!("Content-Length says {claimed}, but the content has {length} bytes"))),
         }
     }

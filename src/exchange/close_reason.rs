@@ -30,6 +30,8 @@ pub enum CloseReason {
     ReplyTimeout,
     /// The application failed when a reply had begun already: its source, its sender or its sink.
     StreamFailed,
+    /// A file that was being sent has fewer bytes than were announced.
+    FileShrank,
     /// The protocol that had taken over the connection has ended.
     ProtocolEnded,
     /// It has failed.
@@ -60,6 +62,7 @@ impl fmt::Display for CloseReason {
             Self::SendTimeout => "the client took its replies too slowly",
             Self::ReplyTimeout => "the application took too long with a reply",
             Self::StreamFailed => "the application failed in the middle of a reply",
+            Self::FileShrank => "a file has shrunk while it was sent",
             Self::ProtocolEnded => "the upgraded protocol has ended",
             Self::ProtocolFailed => "the upgraded protocol failed",
             Self::SocketError => "the socket failed",

@@ -4,7 +4,9 @@ use super::guard::{dispose, guard};
 use super::service::render_json;
 use super::{Admission, Reply, Request, Response, Sent, Service};
 use crate::buffer::OutputQueue;
-use crate::http::{Error, Result};
+#[cfg(feature = "files")]
+use crate::http::conditional::Conditions;
+use crate::http::{Error, Fields, Result};
 
 /// How an exchange ended, beside what `reply` says.
 #[derive(Debug)]
@@ -16,22 +18,43 @@ pub(crate) struct Conducted {
 
 /// Calls the application and leaves exactly one reply in `output`, or the beginning of one with the [rest](super::Rest) of
 /// it in `reply`, which has begun or goes on.
+///
+/// `fields` are those of the request, if there is one.
 #[inline(always)]
 pub(crate) fn conduct(
     service: &mut dyn Service,
     reply: &mut Reply,
     output: &mut OutputQueue,
+    fields: Option<Fields<'_>>,
     call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
 ) -> Conducted {
     let (error, panicked) = match guard(|| call(service, Response::new(reply, output))) {
         // The recorded progress counts, not the value: a `Sent` may stem from another request.
         Ok(Ok(Sent { .. })) if reply.finished() => return Conducted { error: None, panicked: false },
-        Ok(Ok(Sent { .. })) => (Error::internal("the handler returned without finishing this reply"), false),
+        Ok(Ok(Sent { .. })) => match complete(reply, output, fields) {
+            Ok(()) => return Conducted { error: None, panicked: false },
+            Err(error) => (error, false),
+        },
         Ok(Err(error)) => (error, false),
         Err(panic) => (Error::internal(panic), true),
     };
     answer_error(service, &error, panicked, reply, output);
     Conducted { error: Some(error), panicked }
+}
+
+/// Does what is left of a reply that the handler has not finished itself.
+///
+/// # Errors
+/// When there is nothing to be done.
+#[cold]
+fn complete(reply: &mut Reply, output: &mut OutputQueue, fields: Option<Fields<'_>>) -> Result<()> {
+    #[cfg(feature = "files")]
+    if let Some(file) = reply.take_file() {
+        let conditions = fields.map(Conditions::of).unwrap_or_default();
+        return Response::new(reply, output).represent(&conditions, &file).map(|Sent { .. }| ());
+    }
+    let _ = (reply, output, fields);
+    Err(Error::internal("the handler returned without finishing this reply"))
 }
 
 /// Takes back what the application wrote and puts an error reply in its place.
@@ -59,6 +82,8 @@ fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply:
         };
         match written {
             Ok(Ok(Sent { .. })) if reply.finished() && !reply.has_rest() => return,
+            #[cfg(feature = "files")]
+            Ok(Ok(Sent { .. })) if !reply.finished() && complete(reply, output, None).is_ok() => return,
             Ok(Ok(Sent { .. })) if reply.has_rest() => log::error!("the error renderer has put its reply off"),
             Ok(Ok(Sent { .. })) => log::error!("the error renderer did not finish its reply"),
             Ok(Err(second)) => {

@@ -9,7 +9,7 @@ use crate::http::{Error, Method, Result, is_field_value, is_token, status_line};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Length {
     /// So many bytes.
-    Known(usize),
+    Known(u64),
     /// Not known yet: a gap is left for the digits, to be closed by [`close_gap`].
     Gap,
     /// As the content of a stream is framed.
@@ -102,7 +102,7 @@ impl Reply {
 
     /// The announcement of the connection's fate (RFC 9112 §9.3, §9.6).
     #[inline]
-    fn encode_connection(&self, out: &mut Vec<u8>) {
+    pub(super) fn encode_connection(&self, out: &mut Vec<u8>) {
         if self.closes() {
             out.extend_from_slice(b"Connection: close\r\n");
         } else if let Some(seconds) = self.request.announce {

@@ -21,6 +21,8 @@ mod pairs;
 mod params;
 mod protocol;
 mod reply;
+#[cfg(feature = "files")]
+mod representation;
 mod request;
 mod responder;
 mod response;
@@ -44,10 +46,12 @@ pub use mailbox::{Resumer, Waker};
 pub(crate) use observer::Watch;
 pub use observer::{ConnectionId, DrainCause, FinishedReply, Observer, Tick, Timeout};
 pub use pairs::Pairs;
-pub(crate) use params::{MAX_PARAMS, Params, Spans, decode_segment};
+pub(crate) use params::{MAX_PARAMS, Params, Spans};
 pub use protocol::{Output, Protocol, ProtocolEvent};
 pub use reply::Reply;
 pub(crate) use reply::{Draft, RequestFacts, Rest, Stage};
+#[cfg(feature = "files")]
+pub(crate) use representation::{Representation, Stored};
 pub(crate) use request::Received;
 pub use request::Request;
 pub use responder::Responder;

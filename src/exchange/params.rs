@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode;
+use crate::http::decode_segment;
 
 /// Most parameters that a route may have.
 pub(crate) const MAX_PARAMS: usize = 8;
@@ -20,15 +20,13 @@ impl<'a> Params<'a> {
 
     /// The value of the parameter, percent-decoded (the head was checked: its path decodes to UTF-8).
     pub(crate) fn get(&self, name: &str, raw_path: &'a [u8]) -> Option<Cow<'a, str>> {
+        self.get_raw(name, raw_path).map(decode_segment)
+    }
+
+    /// The value of the parameter as it came.
+    pub(crate) fn get_raw(&self, name: &str, raw_path: &'a [u8]) -> Option<&'a [u8]> {
         let index = self.names.iter().position(|known| **known == *name)?;
         let (start, end) = self.spans[index];
-        let raw = &raw_path[start as usize..end as usize];
-        Some(decode_segment(raw))
+        Some(&raw_path[start as usize..end as usize])
     }
-}
-
-/// A part of a request's path, percent-decoded. The head was checked: it decodes to UTF-8.
-#[inline]
-pub(crate) fn decode_segment(segment: &[u8]) -> Cow<'_, str> {
-    percent_decode(segment).decode_utf8_lossy()
 }

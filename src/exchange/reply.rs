@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use super::field_lines::FieldLines;
 use super::mailbox::{Address, Mailbox, Ticket};
+#[cfg(feature = "files")]
+use super::representation::Representation;
 use super::responder::Waited;
 use super::response::Sent;
 use super::stream::Stream;
@@ -55,6 +57,9 @@ pub(crate) enum Rest {
     Later,
     /// Another protocol takes over.
     Switched,
+    /// A file is to be sent, all or some of it: that depends on the request, which the handler's response does not know.
+    #[cfg(feature = "files")]
+    File(Box<Representation>),
 }
 
 /// What a reply has come to so far, kept aside until it goes on.
@@ -177,6 +182,12 @@ impl Reply {
         }
     }
 
+    /// The time of day in seconds of Unix time, at most a second behind.
+    #[cfg(feature = "files")]
+    pub(crate) const fn unix_second(&self) -> u64 {
+        self.date.second()
+    }
+
     /// Takes the new time; called about once a second.
     pub(crate) fn set_date(&mut self, wall_clock: SystemTime) {
         if self.date.update(wall_clock) {
@@ -234,6 +245,18 @@ impl Reply {
     #[inline]
     pub(crate) const fn take_rest(&mut self) -> Option<Rest> {
         self.rest.take()
+    }
+
+    /// The file that is to be sent, if the handler left that.
+    #[cfg(feature = "files")]
+    pub(super) fn take_file(&mut self) -> Option<Box<Representation>> {
+        match self.rest.take() {
+            Some(Rest::File(file)) => Some(file),
+            other => {
+                self.rest = other;
+                None
+            }
+        }
     }
 
     /// Whether something is left to do.

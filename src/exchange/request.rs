@@ -117,6 +117,12 @@ impl<'a> Request<'a> {
         self.params.get(name, self.received.head.raw_path)
     }
 
+    /// The parameter `name` of the route, as it came.
+    #[cfg(feature = "files")]
+    pub(crate) fn raw_param(&self, name: &str) -> Option<&'a [u8]> {
+        self.params.get_raw(name, self.received.head.raw_path)
+    }
+
     /// The first value of `name` in the query, decoded.
     pub fn query(&self, name: &str) -> Option<Cow<'a, str>> {
         self.query_pairs().get(name)

@@ -247,11 +247,11 @@ impl<'a> Response<'a> {
         let Self { reply, output } = self;
         reply.seal()?;
         let length = content.as_bytes().len();
-        reply.check_length(length)?;
+        reply.check_length(length as u64)?;
         let has_content = reply.has_content();
         let announced = if reply.status == 205 { 0 } else { length };
         let content_type = if length == 0 || matches!(reply.status, 204 | 205) { NO_TYPE } else { content_type };
-        reply.encode_head(output.inline(), content_type, Length::Known(announced));
+        reply.encode_head(output.inline(), content_type, Length::Known(announced as u64));
         if has_content {
             reply.content_len = length as u64;
             output.push(content);

@@ -161,6 +161,12 @@ pub trait Service {
         let _ = now;
         None
     }
+
+    /// Closes descriptors that are kept and not needed now, because there is none left for a connection that waits; tells
+    /// whether there was any.
+    fn free_descriptors(&mut self) -> bool {
+        false
+    }
 }
 
 /// Whoever serves can be lent.
@@ -220,6 +226,10 @@ impl<A: Service + ?Sized> Service for &mut A {
 
     fn run_timers(&mut self, now: Moment) -> Option<Moment> {
         (**self).run_timers(now)
+    }
+
+    fn free_descriptors(&mut self) -> bool {
+        (**self).free_descriptors()
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) struct DateText {
 impl DateText {
     pub(crate) fn new(now: SystemTime) -> Self {
         let second = unix_second(now);
-        Self { second, text: format(second) }
+        Self { second, text: http_date(second) }
     }
 
     /// Takes the new time; tells whether the text has changed.
@@ -19,8 +19,14 @@ impl DateText {
         if second == self.second {
             return false;
         }
-        *self = Self { second, text: format(second) };
+        *self = Self { second, text: http_date(second) };
         true
+    }
+
+    /// Seconds of Unix time.
+    #[cfg(feature = "files")]
+    pub(crate) const fn second(&self) -> u64 {
+        self.second
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -32,10 +38,20 @@ fn unix_second(now: SystemTime) -> u64 {
     now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-fn format(second: u64) -> String {
+/// Seconds of Unix time as an HTTP date.
+pub(crate) fn http_date(second: u64) -> String {
     // A clock past the year 9999 would make httpdate panic; stop there.
     const YEAR_9999: u64 = 253_402_300_799;
     httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second.min(YEAR_9999)))
+}
+
+/// Day and time of a second of Unix time, as `1994-11-06` and `08:49:37` (ISO 8601): cut out of the HTTP date.
+pub(crate) fn iso_date(second: u64) -> (String, String) {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    // Sun, 06 Nov 1994 08:49:37 GMT
+    let date = http_date(second);
+    let month = MONTHS.iter().position(|month| *month == &date[8..11]).unwrap_or(0) + 1;
+    (format!("{}-{month:02}-{}", &date[12..16], &date[5..7]), date[17..25].to_owned())
 }
 
 #[cfg(test)]
@@ -54,7 +70,14 @@ mod tests {
 
     #[test]
     fn a_clock_beyond_the_calendar_does_not_panic() {
-        assert_eq!(format(u64::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");
+        assert_eq!(http_date(u64::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");
         assert_eq!(DateText::new(UNIX_EPOCH - Duration::from_secs(1)).as_str(), "Thu, 01 Jan 1970 00:00:00 GMT");
+    }
+
+    #[test]
+    fn the_same_for_programs() {
+        assert_eq!(iso_date(784_111_777), ("1994-11-06".to_owned(), "08:49:37".to_owned()));
+        assert_eq!(iso_date(0), ("1970-01-01".to_owned(), "00:00:00".to_owned()));
+        assert_eq!(iso_date(1_735_689_599).0, "2024-12-31");
     }
 }

@@ -108,21 +108,28 @@ impl Error {
     /// ```
     pub fn to_json(&self) -> String {
         let mut json = String::with_capacity(self.0.message.len() + 12);
-        json.push_str("{\"error\":\"");
-        for c in self.0.message.chars() {
-            match c {
-                '"' => json.push_str("\\\""),
-                '\\' => json.push_str("\\\\"),
-                '\n' => json.push_str("\\n"),
-                '\r' => json.push_str("\\r"),
-                '\t' => json.push_str("\\t"),
-                c if c < ' ' => json.push_str(&format!("\\u{:04x}", u32::from(c))),
-                c => json.push(c),
-            }
-        }
-        json.push_str("\"}");
+        json.push_str("{\"error\":");
+        push_json_string(&mut json, &self.0.message);
+        json.push('}');
         json
     }
+}
+
+/// Appends `text` as a string of JSON (RFC 8259 §7).
+pub(crate) fn push_json_string(json: &mut String, text: &str) {
+    json.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => json.push_str("\\\""),
+            '\\' => json.push_str("\\\\"),
+            '\n' => json.push_str("\\n"),
+            '\r' => json.push_str("\\r"),
+            '\t' => json.push_str("\\t"),
+            c if c < ' ' => json.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => json.push(c),
+        }
+    }
+    json.push('"');
 }
 
 const INTERNAL: &str = "Internal server error";

@@ -1,21 +1,31 @@
 //! The vocabulary of HTTP: methods, status codes, versions, field lines, dates, errors. No I/O, no state machine.
 
+#[cfg(feature = "files")]
+pub(crate) mod coding;
+#[cfg(feature = "files")]
+pub(crate) mod conditional;
 mod date;
 mod error;
 mod fields;
 mod method;
 mod moment;
+mod path;
+#[cfg(feature = "files")]
+pub(crate) mod range;
 mod status;
 mod token;
 mod version;
 
-pub(crate) use date::DateText;
+pub(crate) use date::{DateText, http_date, iso_date};
+pub(crate) use error::push_json_string;
 pub use error::{Error, OptionExt, Result};
 pub use fields::Fields;
 pub use method::{Method, MethodSet};
 pub(crate) use moment::Millis;
 pub use moment::Moment;
+pub(crate) use path::{ResolvedPath, decode_segment, may_resolve};
 pub use status::reason_phrase;
 pub(crate) use status::status_line;
 pub(crate) use token::{classes, is_field_value, is_name, is_token, is_token_byte};
+pub use token::{is_field_line, is_media_type};
 pub use version::Version;

@@ -48,3 +48,30 @@ pub(crate) fn is_name<const N: usize>(name: &str, lower: &[u8; N]) -> bool {
 pub(crate) fn is_field_value(bytes: &[u8]) -> bool {
     bytes.iter().fold(true, |all, &byte| all & (byte == b'\t' || (byte >= b' ' && byte != 0x7f)))
 }
+
+/// Whether this can be sent as a field line: a token, and a value without control characters (RFC 9110 §5).
+///
+/// ```
+/// use monoloop::http::is_field_line;
+///
+/// assert!(is_field_line("X-Frame-Options", "DENY"));
+/// assert!(!is_field_line("X Frame", "DENY") && !is_field_line("X-Evil", "a\r\nSet-Cookie: b"));
+/// ```
+pub fn is_field_line(name: &str, value: &str) -> bool {
+    is_token(name.as_bytes()) && is_field_value(value.as_bytes())
+}
+
+/// Whether this can be sent as a `Content-Type`: `type/subtype`, perhaps with parameters (RFC 9110 §8.3.1).
+///
+/// ```
+/// use monoloop::http::is_media_type;
+///
+/// assert!(is_media_type("text/html; charset=utf-8"));
+/// assert!(!is_media_type("text") && !is_media_type("/html") && !is_media_type("a/b\r\nX: y"));
+/// ```
+pub fn is_media_type(text: &str) -> bool {
+    let essence = text.split(';').next().unwrap_or_default().trim_end();
+    let halves = essence.split_once('/');
+    halves.is_some_and(|(kind, subtype)| is_token(kind.as_bytes()) && is_token(subtype.as_bytes()))
+        && is_field_value(text.as_bytes())
+}

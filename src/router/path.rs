@@ -1,6 +1,7 @@
 //! Paths of routes, and how the segments of a request compare with them.
 
-use crate::exchange::{MAX_PARAMS, decode_segment};
+use crate::exchange::MAX_PARAMS;
+use crate::http::{ResolvedPath, decode_segment, may_resolve};
 
 /// A parsed path of a route: `/users/:id/files/*rest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,11 +80,30 @@ impl Pattern {
 
     /// Whether `path` is this pattern or lies below it. Segments are decoded before they are compared, as in the trie,
     /// so that an encoded letter does not lead past a middleware.
+    ///
+    /// A path with dot segments or empty ones is covered also if what it resolves to is: whoever serves files serves it as
+    /// that.
     #[inline]
     pub(super) fn covers(&self, path: &[u8]) -> bool {
-        if self.segments.is_empty() {
-            return true;
-        }
+        self.segments.is_empty()
+            || self.covers_as_written(path)
+            || (may_resolve(&path[1.min(path.len())..]) && self.covers_resolved(path))
+    }
+
+    #[cold]
+    fn covers_resolved(&self, path: &[u8]) -> bool {
+        let ResolvedPath { segments, is_directory, .. } = ResolvedPath::of(path);
+        let directory = is_directory.then_some("");
+        let mut parts = segments.iter().map(|part| &**part).chain(directory);
+        self.segments.iter().all(|segment| match (segment, parts.next()) {
+            (Segment::Rest, _) => true,
+            (Segment::Param, Some(part)) => !part.is_empty(),
+            (Segment::Literal(literal), Some(part)) => part == &**literal,
+            (_, None) => false,
+        })
+    }
+
+    fn covers_as_written(&self, path: &[u8]) -> bool {
         let mut parts = path.split(|&byte| byte == b'/').skip(1);
         self.segments.iter().all(|segment| match (segment, parts.next()) {
             (Segment::Rest, _) => true,
@@ -118,6 +138,8 @@ mod tests {
         assert!(covers("/caf%C3%A9", "/caf%c3%a9/x") && covers("/a%2Fb", "/a%2fb") && covers("/100%", "/100%25/x"));
         assert!(!covers("/caf%C3%A9", "/caf%25C3%25A9") && !covers("/a%2Fb", "/a/b"));
         assert!(covers("/t/:id", "/t/1/x") && !covers("/t/:id", "/t") && !covers("/t/:id", "/t/"));
+        assert!(covers("/api", "/x/../api/y") && covers("/api", "//api/y") && covers("/api", "/./%61pi"));
+        assert!(covers("/api", "/api/../x") && !covers("/api", "/x/./api") && !covers("/api", "/%2e%2e/x"));
         assert!(Pattern::root().covers(b"/") && Pattern::root().covers(b"/x/y") && Pattern::root().covers(b"*"));
     }
 

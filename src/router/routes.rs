@@ -46,7 +46,12 @@ pub struct Routes<S> {
     /// All methods that any route answers: for `OPTIONS *`.
     pub(super) allowed: MethodSet,
     pub(super) timers: Timers<S>,
+    /// Who has descriptors to give back.
+    pub(super) keepers: Vec<Keeper>,
 }
+
+/// Closes what it has open and does not need; tells whether there was anything.
+pub(super) type Keeper = Box<dyn Fn() -> bool>;
 
 /// A middleware and the part of the paths that it sees.
 pub(super) struct Scoped<S> {
@@ -150,6 +155,7 @@ impl<S> Routes<S> {
             listed: Vec::new(),
             allowed: MethodSet::EMPTY.with(Method::Options),
             timers: Timers::new(),
+            keepers: Vec::new(),
         }
     }
 
@@ -282,6 +288,12 @@ impl<S> Routes<S> {
         let timer = Timer::default();
         self.timers.add(NewTimer::every(period, Box::new(task), &timer));
         timer
+    }
+
+    /// Has `close` called when there is no descriptor for a connection that waits: it closes what is kept open and not
+    /// needed now, and tells whether there was anything. It must not block.
+    pub fn when_descriptors_run_out(&mut self, close: impl Fn() -> bool + 'static) {
+        self.keepers.push(Box::new(close));
     }
 
     /// Adds a middleware. It sees every request below this table, also those that no route answers, in the order in
@@ -433,6 +445,7 @@ impl<S> Mount<S> for Routes<S> {
             }
         }
         routes.timers.append(&mut self.timers);
+        routes.keepers.append(&mut self.keepers);
         for Scoped { scope, middleware } in self.middleware {
             routes.middleware.push(Scoped { scope: prefix.join(&scope), middleware });
         }

@@ -160,6 +160,11 @@ impl<S> Service for Router<S> {
     fn run_timers(&mut self, now: Moment) -> Option<Moment> {
         self.routes.timers.run(&mut self.state, now)
     }
+
+    fn free_descriptors(&mut self) -> bool {
+        // All of them are asked, not only the first that has any.
+        self.routes.keepers.iter().filter(|close| close()).count() > 0
+    }
 }
 
 /// Calls a route that would take content piece by piece for a request that has none.

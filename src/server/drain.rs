@@ -90,7 +90,7 @@ impl EventLoop {
             if !self.acceptor.is_ready() {
                 break;
             }
-            self.accept_one();
+            self.accept_one(service);
         }
         // Without a free descriptor the rest waits for one.
         if self.acceptor.paused_until().is_none() {

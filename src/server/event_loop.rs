@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mio::{Events, Poll, Token, Waker};
+use rustix::io::Errno;
 
 use super::accept::{Accepted, Acceptor};
 use super::clock::Clock;
@@ -113,7 +114,7 @@ impl EventLoop {
         self.read_clock();
         let events = self.take_events();
         self.was_busy = events > 0;
-        self.accept();
+        self.accept(service);
         self.sessions.pump_runnable(service);
         self.take_post(service);
         self.run_timers(service);
@@ -315,7 +316,7 @@ impl EventLoop {
     }
 
     /// Accepts until the kernel has no more, the house is full, or the budget is used up.
-    fn accept(&mut self) {
+    fn accept(&mut self, service: &mut dyn Service) {
         if self.acceptor.paused_until().is_some_and(|until| self.sessions.now() >= until) {
             self.acceptor.resume();
         }
@@ -323,14 +324,18 @@ impl EventLoop {
             if !self.can_accept() {
                 return;
             }
-            self.accept_one();
+            self.accept_one(service);
         }
     }
 
-    pub(super) fn accept_one(&mut self) {
+    pub(super) fn accept_one(&mut self, service: &mut dyn Service) {
         match self.acceptor.accept(self.sessions.now()) {
             Accepted::Connection(socket, peer) => self.open(socket, peer),
             Accepted::Nothing => {}
+            // What the application only keeps open goes first.
+            Accepted::Trouble(error) if is_out_of_descriptors(&error) && free_descriptors(service) => {
+                self.acceptor.resume();
+            }
             Accepted::Trouble(error) => {
                 self.sessions.watch.tell(|observer| observer.server_error(&error));
             }
@@ -382,6 +387,17 @@ impl AsFd for EventLoop {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.poll.registry().as_fd()
     }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+fn free_descriptors(service: &mut dyn Service) -> bool {
+    guard(|| service.free_descriptors()).unwrap_or_else(|panic| {
+        log::error!("whoever closes descriptors {panic}");
+        false
+    })
 }
 
 /// Raises the soft limit of open descriptors to the hard one. What cannot be raised stays.

@@ -4,6 +4,7 @@
 //! session stands in `sessions/`.
 
 mod accept;
+mod access_log;
 mod clock;
 mod drain;
 mod error;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::router::Timer;
+pub use access_log::{AccessLog, LogFormat};
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, Result};
 pub use handle::Handle;

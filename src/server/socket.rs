@@ -6,8 +6,9 @@ use mio::event::{Event, Source};
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 
+use crate::buffer::FileRange;
 use crate::exchange::Endpoint;
-use crate::sessions::{Readiness, Session, Transport};
+use crate::sessions::{Readiness, Session, Transport, send_by_reading};
 
 /// The socket of a session.
 #[derive(Debug)]
@@ -83,6 +84,33 @@ impl Transport for Socket {
                 Ok(count)
             }
             Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    /// `MSG_MORE` keeps the bytes back until the next call.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn write_ahead(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        use rustix::net::{SendFlags, send};
+        match self {
+            Self::Tcp(stream) => Ok(send(&*stream, bytes, SendFlags::MORE | SendFlags::NOSIGNAL)?),
+            Self::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    /// sendfile(2): from the page cache to the socket, without passing through our memory. What it cannot send (a file
+    /// system may not let it) is read and written.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn send_file(&mut self, range: &FileRange, most: usize) -> io::Result<usize> {
+        use rustix::fs::sendfile;
+        use rustix::io::Errno;
+        let mut offset = range.offset();
+        let sent = match self {
+            Self::Tcp(stream) => sendfile(&*stream, range.file(), Some(&mut offset), most),
+            Self::Unix(stream) => sendfile(&*stream, range.file(), Some(&mut offset), most),
+        };
+        match sent {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => send_by_reading(self, range, most),
+            sent => Ok(sent?),
         }
     }
 

@@ -26,7 +26,7 @@ use slab::Slab;
 
 pub(crate) use readiness::Readiness;
 pub(crate) use session::Session;
-pub(crate) use transport::Transport;
+pub(crate) use transport::{Transport, send_by_reading};
 
 use crate::config::Config;
 use crate::exchange::{
@@ -36,7 +36,7 @@ use crate::h1::{Context, KnownAuthority, Pools};
 use crate::http::{Millis, Moment};
 use crate::limits::{EXPIRE_BUDGET, POSTED_BUDGET};
 use deadlines::Wheel;
-use session::After;
+use session::{After, Turn};
 
 /// All sessions, and what they share.
 pub(crate) struct Sessions<T> {
@@ -64,6 +64,8 @@ pub(crate) struct Sessions<T> {
     pub(crate) draining: bool,
     /// A signal came in this tick and may have cut a read short.
     pub(crate) interrupted: bool,
+    /// More than one session has a turn in this tick.
+    crowded: bool,
 }
 
 impl<T> Sessions<T> {
@@ -95,6 +97,7 @@ impl<T> Sessions<T> {
             now,
             draining: false,
             interrupted: false,
+            crowded: false,
             config,
         }
     }
@@ -259,6 +262,7 @@ impl<T: Transport> Sessions<T> {
     /// Gives a turn to everyone who is runnable now; who becomes so meanwhile has it in the next tick.
     pub(crate) fn pump_runnable(&mut self, service: &mut dyn Service) {
         std::mem::swap(&mut self.runnable, &mut self.turns);
+        self.crowded = self.turns.len() > 1;
         for turn in 0..self.turns.len() {
             let key = self.turns[turn] as usize;
             let session = &mut self.slab[key];
@@ -289,7 +293,7 @@ impl<T: Transport> Sessions<T> {
             draining: self.draining,
         };
         first(session, &mut cx);
-        let after = session.pump(&mut cx, self.interrupted);
+        let after = session.pump(&mut cx, Turn { partial_reads: self.interrupted, others: self.crowded });
         session.connection.settle(&mut cx);
         session.idle_timeout = idle_timeout;
         let deadline = session.deadline(&self.config);

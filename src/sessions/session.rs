@@ -6,11 +6,12 @@ use std::time::Duration;
 use super::deadlines::TimerLink;
 use super::readiness::Readiness;
 use super::transport::Transport;
+use crate::buffer::{Front, OutputQueue};
 use crate::config::Config;
 use crate::exchange::{CloseReason, ConnectionId, Endpoint, Endpoints};
 use crate::h1::{Budget, Connection, Context, End, Stall};
 use crate::http::{Millis, Moment};
-use crate::limits::{MAX_SLICES, TURN_BYTES, TURN_REQUESTS};
+use crate::limits::{FILE_TURN, FILE_TURN_AMONG_OTHERS, MAX_SLICES, TURN_BYTES, TURN_REQUESTS};
 
 /// All that an idle connection costs: at most 128 bytes in the slab.
 #[derive(Debug)]
@@ -28,6 +29,22 @@ pub(crate) struct Session<T> {
     pub(super) queued: bool,
     /// It waits for the reaper.
     pub(super) closed: bool,
+}
+
+/// What the loop says of a turn.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Turn {
+    /// A signal came in this tick and may have cut a read short, so a short one exhausts nothing.
+    pub(super) partial_reads: bool,
+    /// Others wait for their turns.
+    pub(super) others: bool,
+}
+
+impl Turn {
+    /// Bytes of files that may be sent in it.
+    const fn file_bytes(self) -> usize {
+        if self.others { FILE_TURN_AMONG_OTHERS } else { FILE_TURN }
+    }
 }
 
 /// What becomes of a session after its turn.
@@ -91,19 +108,21 @@ impl<T: Transport> Session<T> {
     /// A turn: reads, answers and writes until each wanted direction is exhausted or the budget is.
     ///
     /// **Invariant**: when it returns `Exhausted`, the kernel owes an event for everything that is still wanted.
-    /// `partial_reads`: a signal came in this tick and may have cut a read short, so a short one exhausts nothing.
-    pub(super) fn pump(&mut self, cx: &mut Context<'_>, partial_reads: bool) -> After {
+    pub(super) fn pump(&mut self, cx: &mut Context<'_>, turn: Turn) -> After {
+        let mut file_bytes = turn.file_bytes();
         let mut budget = Budget { requests: TURN_REQUESTS, bytes: TURN_BYTES };
         self.look_after_client(cx);
         // What came before and is not understood yet comes first.
         let mut reads = self.connection.has_no_input() && self.may_read();
         loop {
             if reads {
-                self.fill(cx, &mut budget, partial_reads);
+                self.fill(cx, &mut budget, turn.partial_reads);
             }
             let ends = Ends { peer: &self.peer, transport: &self.transport };
             let stall = self.connection.advance(cx, &ends, &mut budget);
-            self.flush(cx);
+            if self.flush(cx, &mut file_bytes) == Flushed::Budget {
+                return After::Runnable;
+            }
             reads = match stall {
                 Stall::Budget => return After::Runnable,
                 Stall::Output if !self.connection.is_held() => false,
@@ -143,7 +162,8 @@ impl<T: Transport> Session<T> {
     pub(super) fn expire(&mut self, cx: &mut Context<'_>) {
         if self.connection.output().is_some() {
             self.readiness.writable = true;
-            self.flush(cx);
+            // What it leaves of a file has an event or a turn to come.
+            self.flush(cx, &mut Turn::default().file_bytes());
             let deadline = self.connection.deadline(cx.config, *cx.idle_timeout, self.activity);
             let failed = self.connection.close_reason() == Some(CloseReason::SocketError);
             if failed || deadline > cx.now {
@@ -189,37 +209,54 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// Writes what is owed, until nothing is or the kernel takes no more.
+    /// Writes what is owed, until nothing is or the kernel takes no more, or so many bytes of files have been sent.
     #[inline]
-    fn flush(&mut self, cx: &mut Context<'_>) {
+    fn flush(&mut self, cx: &mut Context<'_>, file_bytes: &mut usize) -> Flushed {
         while self.readiness.writable {
-            let Some(output) = self.connection.output() else { return };
+            let Some(output) = self.connection.output() else { break };
             let (offered, result) = match output.as_slice() {
                 // As far as we know, nothing of the client's is unread.
                 Some(bytes) if self.connection.closes_after_output() && !self.readiness.readable => {
                     (bytes.len(), self.transport.write_last(bytes))
                 }
                 Some(bytes) => (bytes.len(), self.transport.write(bytes)),
-                None => {
-                    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-                    let count = output.gather(&mut slices);
-                    let offered = slices[..count].iter().map(|slice| slice.len()).sum();
-                    (offered, self.transport.write_vectored(&slices[..count]))
-                }
+                None => match write_pieces(&mut self.transport, output, file_bytes) {
+                    Some(written) => written,
+                    None => return Flushed::Budget,
+                },
             };
             log::trace!("conn {}: wrote {:?} of {offered}", cx.id, result);
             match result {
-                Ok(0) => return self.fail(cx, &ErrorKind::WriteZero.into()),
+                Ok(0) => {
+                    // Only of a file is nothing offered: then it has ended.
+                    match offered {
+                        0 => self.cut_short(cx),
+                        _ => self.fail(cx, &ErrorKind::WriteZero.into()),
+                    }
+                    break;
+                }
                 Ok(count) => {
-                    self.readiness.writable = count == offered || !self.transport.short_means_exhausted();
+                    self.readiness.writable = count >= offered || !self.transport.short_means_exhausted();
                     self.activity = cx.now;
                     self.connection.sent(count, cx);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readiness.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return self.fail(cx, &error),
+                Err(error) => {
+                    self.fail(cx, &error);
+                    break;
+                }
             }
         }
+        Flushed::Rest
+    }
+
+    /// A file has fewer bytes than were announced. Nothing can stand in their place.
+    #[cold]
+    fn cut_short(&mut self, cx: &mut Context<'_>) {
+        log::debug!("conn {}: a file has shrunk while it was sent", cx.id);
+        self.connection.abort(cx.id, CloseReason::FileShrank);
+        self.readiness = Readiness::default();
     }
 
     /// Ends the transport if the connection wants it.
@@ -248,5 +285,40 @@ impl<T: Transport> Session<T> {
         log::debug!("conn {}: {error}", cx.id);
         self.connection.abort(cx.id, CloseReason::SocketError);
         self.readiness = Readiness::default();
+    }
+}
+
+/// How far [`Session::flush`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flushed {
+    /// Nothing is owed any more, or the kernel will say when it takes more of it.
+    Rest,
+    /// The kernel would take more, and it is the others' turn.
+    Budget,
+}
+
+/// Writes from the front of what is owed, where it does not lie in one piece. Gives the bytes that were offered, of which
+/// a short write says that the kernel takes no more, and the result; or nothing if no more bytes of a file may be sent.
+#[inline(never)]
+fn write_pieces<T: Transport>(
+    transport: &mut T,
+    output: &OutputQueue,
+    file_bytes: &mut usize,
+) -> Option<(usize, io::Result<usize>)> {
+    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+    match output.front(&mut slices) {
+        Front::File(_) if *file_bytes == 0 => None,
+        Front::File(range) => {
+            let most = usize::try_from(range.len()).map_or(*file_bytes, |len| len.min(*file_bytes));
+            let result = transport.send_file(range, most);
+            *file_bytes -= *result.as_ref().unwrap_or(&0);
+            // However much it was, the kernel may take more: sendfile(2) stops for reasons of its own.
+            Some((0, result))
+        }
+        Front::Memory { slices: 1, more: true } => Some((slices[0].len(), transport.write_ahead(&slices[0]))),
+        Front::Memory { slices: count, .. } => {
+            let offered = slices[..count].iter().map(|slice| slice.len()).sum();
+            Some((offered, transport.write_vectored(&slices[..count])))
+        }
     }
 }

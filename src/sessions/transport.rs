@@ -1,6 +1,8 @@
 use std::io::{self, IoSlice};
 
+use crate::buffer::FileRange;
 use crate::exchange::{CloseReason, Endpoint};
+use crate::limits::FILE_PIECE;
 
 /// What carries the bytes of a session: a socket that never blocks, or something that behaves like one.
 ///
@@ -19,8 +21,20 @@ pub(crate) trait Transport {
         self.write(bytes)
     }
 
+    /// As [`write`](Self::write), but more comes at once: the kernel may keep the bytes until then, so that both leave in
+    /// one segment.
+    fn write_ahead(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write(bytes)
+    }
+
     /// As writev(2).
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Writes at most `most` bytes of a file, from the front of the range; as sendfile(2): 0 if the file has ended before it,
+    /// and whoever asks again may find that there is room for more.
+    fn send_file(&mut self, range: &FileRange, most: usize) -> io::Result<usize> {
+        send_by_reading(self, range, most)
+    }
 
     /// Closes our side: the client reads to the end of what was sent.
     fn half_close(&mut self) -> io::Result<()>;
@@ -37,5 +51,18 @@ pub(crate) trait Transport {
     /// The session has ended; the transport is about to be dropped.
     fn ended(&mut self, reason: CloseReason) {
         let _ = reason;
+    }
+}
+
+/// Sends bytes of a file by reading and writing, for whoever can do no better. What a short write leaves is read again.
+pub(crate) fn send_by_reading<T: Transport + ?Sized>(
+    transport: &mut T,
+    range: &FileRange,
+    most: usize,
+) -> io::Result<usize> {
+    let mut piece = vec![0; most.min(FILE_PIECE)];
+    match range.read(&mut piece)? {
+        0 => Ok(0),
+        count => transport.write(&piece[..count]),
     }
 }

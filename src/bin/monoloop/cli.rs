@@ -1,147 +1,21 @@
 //! The command line and the environment, read into [`Settings`].
-//!
-//! Every option stands once, in [`GROUPS`]: parsing, the environment and the help all come from there.
 
 use std::ffi::OsString;
 use std::fmt::Write;
 
 use lexopt::Arg;
-use monoloop::Config;
 
-use crate::values;
+use crate::options::{self, GROUPS, Group, Kind, Opt, Settings};
 
 /// What was asked for.
 #[derive(Debug)]
 pub(crate) enum Command {
     Demo(Box<Settings>),
+    /// The files of a directory.
+    Serve(OsString, Box<Settings>),
     Help,
     Version,
 }
-
-/// All that options set.
-#[derive(Debug, Default)]
-pub(crate) struct Settings {
-    /// At least one.
-    pub(crate) hosts: Vec<String>,
-    pub(crate) port: u16,
-    pub(crate) unix: Vec<String>,
-    /// `None`: one per core.
-    pub(crate) workers: Option<usize>,
-    pub(crate) log: String,
-    pub(crate) config: Config,
-}
-
-/// An option that takes a value, and its twin in the environment.
-struct Opt {
-    name: &'static str,
-    /// What stands for the value in the help.
-    value: &'static str,
-    env: &'static str,
-    /// What it is if nobody sets it; in parentheses where that is no value of its own.
-    default: &'static str,
-    /// What an empty variable means, and whether the option may be repeated.
-    kind: Kind,
-    help: &'static str,
-    set: fn(&mut Settings, &str) -> Result<(), &'static str>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// The last one wins; an empty variable is one that is not set, as in Node.
-    One,
-    /// As `One`, but an empty variable is a value.
-    OneOrEmpty,
-    /// Each adds to the others; the variable separates them by commas.
-    Many,
-}
-
-use Kind::{Many, One, OneOrEmpty};
-
-#[rustfmt::skip] // One option is one line of a table and one of help.
-const GROUPS: [(&str, &[Opt]); 5] = [
-    ("Where it listens", &[
-        Opt { name: "host", value: "HOST", env: "MONOLOOP_HOST", default: "127.0.0.1", kind: Many,
-            help: "Name or address to listen on; may be repeated",
-            set: |to, text| { to.hosts.push(values::host(text)?.to_owned()); Ok(()) } },
-        Opt { name: "port", value: "PORT", env: "PORT", default: "3000", kind: One,
-            help: "Port of every host; 0 takes a free one and prints it",
-            set: |to, text| { to.port = values::port(text)?; Ok(()) } },
-        Opt { name: "unix", value: "PATH", env: "MONOLOOP_UNIX", default: "(none)", kind: Many,
-            help: "Unix socket to listen on as well; may be repeated",
-            set: |to, text| { to.unix.push(values::path(text)?.to_owned()); Ok(()) } },
-        Opt { name: "backlog", value: "COUNT", env: "MONOLOOP_BACKLOG", default: "4096", kind: One,
-            help: "Connections that the kernel queues; it has a limit of its own",
-            set: |to, text| { to.config.backlog = values::backlog(text)?; Ok(()) } },
-    ]),
-    ("How many it is", &[
-        Opt { name: "workers", value: "COUNT", env: "MONOLOOP_WORKERS", default: "1", kind: One,
-            help: "Loops, each with a thread and a state (users) of its own; auto: one per core",
-            set: |to, text| { to.workers = values::workers(text)?; Ok(()) } },
-    ]),
-    ("Timeouts (500ms, 30s, 2m, 1h; a plain number is seconds)", &[
-        Opt { name: "idle-timeout", value: "TIME", env: "MONOLOOP_IDLE_TIMEOUT", default: "30s", kind: One,
-            help: "Longest silence of a connection",
-            set: |to, text| { to.config.idle_timeout = values::timeout(text)?; Ok(()) } },
-        Opt { name: "keep-alive-timeout", value: "TIME", env: "MONOLOOP_KEEP_ALIVE_TIMEOUT",
-            default: "(as --idle-timeout)", kind: One,
-            help: "Longest silence between two requests",
-            set: |to, text| { to.config.keep_alive_timeout = Some(values::timeout(text)?); Ok(()) } },
-        Opt { name: "head-timeout", value: "TIME", env: "MONOLOOP_HEAD_TIMEOUT", default: "10s", kind: One,
-            help: "From the first byte of a request head to its last",
-            set: |to, text| { to.config.head_timeout = values::timeout(text)?; Ok(()) } },
-        Opt { name: "content-timeout", value: "TIME", env: "MONOLOOP_CONTENT_TIMEOUT", default: "10s", kind: One,
-            help: "How long content may be behind its minimum rate",
-            set: |to, text| { to.config.content_timeout = values::timeout(text)?; Ok(()) } },
-        Opt { name: "send-timeout", value: "TIME", env: "MONOLOOP_SEND_TIMEOUT", default: "60s", kind: One,
-            help: "How long a client may be behind the minimum rate of its replies",
-            set: |to, text| { to.config.send_timeout = values::timeout(text)?; Ok(()) } },
-        Opt { name: "reply-timeout", value: "TIME", env: "MONOLOOP_REPLY_TIMEOUT", default: "60s", kind: One,
-            help: "How long the application may take for a deferred reply; then 503",
-            set: |to, text| { to.config.reply_timeout = values::timeout(text)?; Ok(()) } },
-        Opt { name: "linger-timeout", value: "TIME", env: "MONOLOOP_LINGER_TIMEOUT", default: "2s", kind: One,
-            help: "How long input is discarded after an error reply",
-            set: |to, text| { to.config.linger_timeout = values::duration(text)?; Ok(()) } },
-        Opt { name: "drain-timeout", value: "TIME", env: "MONOLOOP_DRAIN_TIMEOUT", default: "10s", kind: One,
-            help: "How long requests may take after SIGTERM before they are cut",
-            set: |to, text| { to.config.drain_timeout = values::duration(text)?; Ok(()) } },
-        Opt { name: "drain-delay", value: "TIME", env: "MONOLOOP_DRAIN_DELAY", default: "0s", kind: One,
-            help: "How long everything goes on as before after SIGTERM",
-            set: |to, text| { to.config.drain_delay = values::duration(text)?; Ok(()) } },
-    ]),
-    ("Limits (bytes: 16384, 16k, 1m)", &[
-        Opt { name: "max-head", value: "SIZE", env: "MONOLOOP_MAX_HEAD", default: "16k", kind: One,
-            help: "Longest request head; above it 431",
-            set: |to, text| { to.config.max_head = values::capacity(text)?; Ok(()) } },
-        Opt { name: "max-target", value: "SIZE", env: "MONOLOOP_MAX_TARGET", default: "8k", kind: One,
-            help: "Longest request target; above it 414",
-            set: |to, text| { to.config.max_target = values::capacity(text)?; Ok(()) } },
-        Opt { name: "max-content", value: "SIZE", env: "MONOLOOP_MAX_CONTENT", default: "1m", kind: One,
-            help: "Largest content of a request; above it 413",
-            set: |to, text| { to.config.max_content = values::size(text)? as u64; Ok(()) } },
-        Opt { name: "min-content-rate", value: "RATE", env: "MONOLOOP_MIN_CONTENT_RATE", default: "500", kind: One,
-            help: "Bytes per second of content that a client must send; 0: any",
-            set: |to, text| { to.config.min_content_rate = values::rate(text)?; Ok(()) } },
-        Opt { name: "min-send-rate", value: "RATE", env: "MONOLOOP_MIN_SEND_RATE", default: "500", kind: One,
-            help: "Bytes per second of its replies that a client must take; 0: any",
-            set: |to, text| { to.config.min_send_rate = values::rate(text)?; Ok(()) } },
-        Opt { name: "max-response-buffer", value: "SIZE", env: "MONOLOOP_MAX_RESPONSE_BUFFER", default: "8m",
-            kind: One,
-            help: "Largest content that a handler may write to memory",
-            set: |to, text| { to.config.max_response_buffer = values::capacity(text)?; Ok(()) } },
-        Opt { name: "max-connections", value: "COUNT", env: "MONOLOOP_MAX_CONNECTIONS",
-            default: "(as many as there are descriptors)", kind: One,
-            help: "Connections of each worker at a time; further ones wait",
-            set: |to, text| { to.config.max_connections = Some(values::count(text)?); Ok(()) } },
-    ]),
-    ("What it tells", &[
-        Opt { name: "server-name", value: "TEXT", env: "MONOLOOP_SERVER_NAME", default: "monoloop", kind: OneOrEmpty,
-            help: "Value of the Server field of replies; empty: none",
-            set: |to, text| { to.config.server_name = values::server_name(text)?.map(str::to_owned); Ok(()) } },
-        Opt { name: "log", value: "FILTER", env: "RUST_LOG", default: "warn", kind: One,
-            help: "Level (off, error, warn, info, debug, trace) or filter (monoloop=debug,warn)",
-            set: |to, text| { to.log = values::log_filter(text)?.to_owned(); Ok(()) } },
-    ]),
-];
 
 /// Reads arguments (without the name of the program) and environment; the error is one sentence.
 pub(crate) fn parse(
@@ -149,52 +23,70 @@ pub(crate) fn parse(
     env: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Command, String> {
     let mut parser = lexopt::Parser::from_args(args);
-    let mut command = None;
+    let mut words = Vec::new();
     let mut given: Vec<(&Opt, String)> = Vec::new();
     while let Some(arg) = parser.next().map_err(|error| error.to_string())? {
         match arg {
             Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
             Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
             Arg::Long(name) => {
-                let Some(opt) = options().find(|opt| opt.name == name) else {
+                let Some(opt) = options::all().find(|opt| opt.name == name) else {
                     return Err(format!("unknown option --{name}"));
                 };
-                given.push((opt, text(parser.value(), opt)?));
+                let value = match opt.kind {
+                    Kind::Switch => Ok(parser.optional_value().unwrap_or_else(|| "on".into())),
+                    _ => parser.value(),
+                };
+                given.push((opt, text(value, opt)?));
             }
             Arg::Short(letter) => return Err(format!("unknown option -{letter}")),
-            Arg::Value(word) if command.is_none() => command = Some(word),
-            Arg::Value(word) => return Err(format!("unexpected argument {word:?}")),
+            Arg::Value(word) => words.push(word),
         }
     }
-    match command {
-        None => Err("no command was given".to_owned()),
-        Some(word) if word == "demo" => Ok(Command::Demo(Box::new(settle(&given, env)?))),
-        Some(word) => Err(format!("unknown command {word:?}")),
+    let mut words = words.into_iter();
+    let Some(command) = words.next() else { return Err("no command was given".to_owned()) };
+    let parsed = match command.to_str() {
+        Some(name @ "demo") => Command::Demo(Box::new(settle(name, &given, env)?)),
+        Some(name @ "serve") => {
+            let directory = words.next().unwrap_or_else(|| ".".into());
+            Command::Serve(directory, Box::new(settle(name, &given, env)?))
+        }
+        _ => return Err(format!("unknown command {command:?}")),
+    };
+    match words.next() {
+        None => Ok(parsed),
+        Some(word) => Err(format!("unexpected argument {word:?}")),
     }
 }
 
 /// The help: readable, and complete because it is made from the table.
 pub(crate) fn help() -> String {
     let mut help = String::from(HELP);
-    for (title, options) in GROUPS {
-        let _ = write!(help, "\n{title}:\n");
-        for Opt { name, value, env, default, help: about, .. } in options {
-            let option = format!("--{name} {value}");
+    for Group { title, only, options } in &GROUPS {
+        let only = only.map_or(String::new(), |command| format!(" (only {command})"));
+        let _ = write!(help, "\n{title}{only}:\n");
+        for opt in *options {
+            let Opt { env, default, help: about, .. } = opt;
             let default = default.trim_matches(['(', ')']);
-            let _ = writeln!(help, "  {option:<27} {about}\n{:29} [default: {default}] [env: {env}]", "");
+            let _ = writeln!(help, "  {:<27} {about}\n{:29} [default: {default}] [env: {env}]", opt.usage(), "");
         }
     }
     help.push_str("\nAn option wins over its variable. Where an option may be repeated, commas separate the values\n");
-    help.push_str("in the variable. Exit code: 0 after a clean end, 1 after a failure, 2 after a wrong option.");
+    help.push_str(
+        "in the variable, or line breaks for --cache-control and --header. Exit code: 0 after a clean end,\n",
+    );
+    help.push_str("1 after a failure, 2 after a wrong option.");
     help
 }
 
 const HELP: &str = "\
 monoloop: an HTTP/1.1 server, one loop on one thread
 
-Usage: monoloop <COMMAND> [OPTIONS]
+Usage: monoloop serve [DIR] [OPTIONS]
+       monoloop demo [OPTIONS]
 
 Commands:
+  serve [DIR]                 Serve the files of a directory, by default the current one
   demo                        Run the example API, which keeps its users in memory
 
 Options:
@@ -202,30 +94,45 @@ Options:
   -V, --version               Print the version
 ";
 
-fn options() -> impl Iterator<Item = &'static Opt> {
-    GROUPS.iter().flat_map(|(_, options)| *options)
-}
-
-/// Sets each option from the command line, else from the environment, else to its default.
-fn settle(given: &[(&Opt, String)], env: impl Fn(&str) -> Option<OsString>) -> Result<Settings, String> {
+/// Sets each option of a command from the command line, else from the environment, else to its default.
+fn settle(command: &str, given: &[(&Opt, String)], env: impl Fn(&str) -> Option<OsString>) -> Result<Settings, String> {
     let mut settings = Settings::default();
-    for opt in options() {
-        let mut given = given.iter().filter(|(other, _)| other.name == opt.name).peekable();
-        if given.peek().is_some() {
-            for (_, value) in given {
-                set(&mut settings, opt, &format!("--{}", opt.name), value)?;
+    for group in &GROUPS {
+        let applies = group.only.is_none_or(|only| only == command);
+        for opt in group.options {
+            let mut given = given.iter().filter(|(other, _)| other.name == opt.name).peekable();
+            if !applies {
+                match given.peek() {
+                    Some(_) => return Err(format!("option --{} is not for {command}", opt.name)),
+                    None => continue,
+                }
             }
-        } else if let Some(value) = env(opt.env).filter(|value| opt.kind == OneOrEmpty || !value.is_empty()) {
-            let value = value.into_string().map_err(|_| format!("the value of {} is not valid UTF-8", opt.env))?;
-            let values = if opt.kind == Many { value.split(',').collect() } else { vec![value.as_str()] };
-            for value in values {
-                set(&mut settings, opt, opt.env, value)?;
+            if given.peek().is_some() {
+                for (_, value) in given {
+                    set(&mut settings, opt, &format!("--{}", opt.name), value)?;
+                }
+            } else if !set_from_env(&mut settings, opt, &env)? && !opt.default.starts_with('(') {
+                set(&mut settings, opt, opt.name, opt.default)?;
             }
-        } else if !opt.default.starts_with('(') {
-            set(&mut settings, opt, opt.name, opt.default)?;
         }
     }
     Ok(settings)
+}
+
+/// Sets an option from its variable; tells whether there is one.
+fn set_from_env(settings: &mut Settings, opt: &Opt, env: impl Fn(&str) -> Option<OsString>) -> Result<bool, String> {
+    let value = env(opt.env).filter(|value| opt.kind == Kind::OneOrEmpty || !value.is_empty());
+    let Some(value) = value else { return Ok(false) };
+    let value = value.into_string().map_err(|_| format!("the value of {} is not valid UTF-8", opt.env))?;
+    let values: Vec<&str> = match opt.kind {
+        Kind::Many => value.split(',').collect(),
+        Kind::Lines => value.lines().filter(|line| !line.trim().is_empty()).collect(),
+        Kind::One | Kind::OneOrEmpty | Kind::Switch => vec![&value],
+    };
+    for value in values {
+        set(settings, opt, opt.env, value)?;
+    }
+    Ok(true)
 }
 
 fn set(settings: &mut Settings, opt: &Opt, source: &str, value: &str) -> Result<(), String> {
@@ -241,6 +148,10 @@ fn text(value: Result<OsString, lexopt::Error>, opt: &Opt) -> Result<String, Str
 mod tests {
     use std::collections::HashSet;
     use std::time::Duration;
+
+    use monoloop::Config;
+    use monoloop::files::Symlinks;
+    use monoloop::server::LogFormat;
 
     use super::*;
 
@@ -302,6 +213,62 @@ mod tests {
         assert_eq!((config.min_content_rate, config.min_send_rate), (1024, 0));
     }
 
+    #[track_caller]
+    fn serve(args: &[&str], env: &[(&str, &str)]) -> (OsString, Settings) {
+        match run(&[&["serve"], args].concat(), env) {
+            Ok(Command::Serve(directory, settings)) => (directory, *settings),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_served_and_how() {
+        let (directory, settings) = serve(&[], &[]);
+        assert_eq!(directory, ".");
+        let files = settings.files;
+        assert_eq!((files.index, files.symlinks, files.cached), (vec!["index.html".to_owned()], Symlinks::Inside, 512));
+        assert_eq!((files.listing, files.single_page, files.hidden, files.precompressed), (false, false, false, true));
+        assert!(files.cors.is_none() && files.headers.is_empty() && settings.access_log.is_none());
+
+        let args = "/srv --index=a.html --index b.html --listing --spa=on --hidden --symlinks never --precompressed=off \
+            --cache-control=*.css=max-age=60,public --cache-control no-cache --header X-A:b --mime md=text/plain \
+            --cors=https://a.example,https://b.example --cached-files 0 --access-log json";
+        let (directory, settings) = serve(&args.split_whitespace().collect::<Vec<_>>(), &[]);
+        assert_eq!((directory, settings.access_log), ("/srv".into(), Some(LogFormat::Json)));
+        let files = settings.files;
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(
+            (files.index, files.symlinks, files.cached),
+            (vec!["a.html".into(), "b.html".into()], Symlinks::Never, 0)
+        );
+        assert_eq!((files.listing, files.single_page, files.hidden, files.precompressed), (true, true, true, false));
+        assert_eq!(files.cache_control, [pair("*.css", "max-age=60,public"), pair("*", "no-cache")]);
+        assert_eq!((files.headers, files.media_types), (vec![pair("X-A", "b")], vec![pair("md", "text/plain")]));
+        assert_eq!(files.cors.unwrap(), ["https://a.example", "https://b.example"]);
+    }
+
+    #[test]
+    fn what_is_served_can_be_said_by_the_environment() {
+        let env = [
+            ("MONOLOOP_LISTING", "yes"),
+            ("MONOLOOP_SPA", "0"),
+            ("MONOLOOP_CORS", "on"),
+            ("MONOLOOP_INDEX", "a,b"),
+            ("MONOLOOP_HEADER", "X-A: 1, 2\nX-B: c\n"),
+            ("MONOLOOP_CACHE_CONTROL", "*.js=no-store\nmax-age=1, public"),
+            ("MONOLOOP_MIME", "a=b/c,d=e/f"),
+            ("MONOLOOP_SYMLINKS", "follow"),
+            ("MONOLOOP_ACCESS_LOG", "common"),
+        ];
+        let (_, Settings { files, access_log, .. }) = serve(&["--spa"], &env);
+        assert_eq!((files.listing, files.single_page, files.symlinks), (true, true, Symlinks::Follow));
+        assert_eq!((files.cors, access_log, files.index.len()), (Some(vec![]), Some(LogFormat::Common), 2));
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(files.headers, [pair("X-A", "1, 2"), pair("X-B", "c")]);
+        assert_eq!(files.cache_control, [pair("*.js", "no-store"), pair("*", "max-age=1, public")]);
+        assert_eq!(files.media_types, [pair("a", "b/c"), pair("d", "e/f")]);
+    }
+
     #[test]
     fn the_workers_may_be_left_to_the_machine() {
         assert_eq!(settings(&["--workers", "auto"], &[]).workers, None);
@@ -322,6 +289,25 @@ mod tests {
             ("", "no command was given"),
             ("--port 1", "no command was given"),
             ("dance", "unknown command \"dance\""),
+            ("demo --spa", "option --spa is not for demo"),
+            ("serve a b", "unexpected argument \"b\""),
+            ("serve --listing=perhaps", "invalid value \"perhaps\" for --listing: expected on or off"),
+            (
+                "serve --header=X",
+                "invalid value \"X\" for --header: expected a field line such as X-Frame-Options: DENY",
+            ),
+            (
+                "serve --header=Connection:x",
+                "invalid value \"Connection:x\" for --header: that one is the server's to set",
+            ),
+            ("serve --mime=md", "invalid value \"md\" for --mime: expected EXTENSION=TYPE such as md=text/plain"),
+            ("serve --symlinks=some", "invalid value \"some\" for --symlinks: expected never, inside or follow"),
+            ("serve --index=a/b", "invalid value \"a/b\" for --index: expected the name of a file"),
+            ("serve --access-log=x", "invalid value \"x\" for --access-log: expected common, combined or json"),
+            (
+                "serve --cors=example",
+                "invalid value \"example\" for --cors: expected on, off, or origins such as https://a.example",
+            ),
             ("demo now", "unexpected argument \"now\""),
             ("demo --prot=1", "unknown option --prot"),
             ("demo -p 1", "unknown option -p"),
@@ -361,12 +347,12 @@ mod tests {
     #[test]
     fn the_help_names_every_option_once_and_fits_a_terminal() {
         let help = help();
-        for opt in options() {
-            assert_eq!(help.matches(&format!("--{} {}", opt.name, opt.value)).count(), 1, "{}", opt.name);
+        for opt in options::all() {
+            assert_eq!(help.matches(&format!("  {} ", opt.usage())).count(), 1, "{}", opt.name);
             assert_eq!(help.matches(&format!("[env: {}]", opt.env)).count(), 1, "{}", opt.env);
         }
         assert!(help.lines().all(|line| line.len() <= 112), "{help}");
         let mut seen = HashSet::new();
-        assert!(options().all(|opt| seen.insert(opt.name) && seen.insert(opt.env)));
+        assert!(options::all().all(|opt| seen.insert(opt.name) && seen.insert(opt.env)));
     }
 }

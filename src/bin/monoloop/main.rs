@@ -1,12 +1,15 @@
 //! The `monoloop` command: from the command line to the exit code.
 //!
-//! `cli` says what was asked for, `demo` is the application, and here the server is started, announced and brought to
-//! its end. Standard output tells how it goes, standard error what went wrong.
+//! `cli` says what was asked for, `demo` and `serve` are the applications, and here the server is started, announced and
+//! brought to its end. Standard output tells how it goes, standard error what went wrong.
 
 #![forbid(unsafe_code)]
 
 mod cli;
 mod demo;
+mod options;
+mod serve;
+mod style;
 mod values;
 
 use std::env;
@@ -14,13 +17,15 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use cli::{Command, Settings};
+use cli::Command;
 use monoloop::limits::MAX_WORKERS;
-use monoloop::server::{self, DrainCause, Running, RunningWorkers};
+use monoloop::server::{self, AccessLog, DrainCause, Running, RunningWorkers};
 use monoloop::{Endpoint, Router, Server, Workers};
+use options::Settings;
 
 /// The exit code after a usage error; a failure while running is 1.
 const USAGE: u8 = 2;
@@ -37,7 +42,22 @@ fn main() -> ExitCode {
         }
         Ok(Command::Demo(settings)) => {
             start_logger(&settings);
-            run(&settings, &Application { make: demo::app, connect: demo::connect })
+            let routes = demo::app().routes().map(|route| format!("  {route}")).collect();
+            let about = [vec!["Available routes:".to_owned()], routes].concat();
+            run(&settings, Application { make: Arc::new(demo::app), connect: demo::connect, about })
+        }
+        Ok(Command::Serve(directory, settings)) => {
+            start_logger(&settings);
+            match serve::Site::new(directory, &settings.files) {
+                Ok(site) => {
+                    let about = site.describe();
+                    run(&settings, Application { make: Arc::new(move || site.app()), connect: |_| {}, about })
+                }
+                Err(problem) => {
+                    complain(problem);
+                    ExitCode::FAILURE
+                }
+            }
         }
         Err(problem) => {
             complain(format_args!("monoloop: {problem}\nTry 'monoloop --help'."));
@@ -62,21 +82,15 @@ fn start_logger(settings: &Settings) {
 
 /// What is served, once in each loop.
 struct Application<S> {
-    make: fn() -> Router<S>,
+    make: Arc<dyn Fn() -> Router<S> + Send + Sync>,
     /// Lets it reach its loop.
     connect: fn(&mut Running<S>),
+    /// What is said of it at the start.
+    about: Vec<String>,
 }
 
-impl<S> Application<S> {
-    fn start(make: fn() -> Router<S>, connect: fn(&mut Running<S>), server: Server) -> server::Result<Running<S>> {
-        let mut running = server.serve(make())?;
-        connect(&mut running);
-        Ok(running)
-    }
-}
-
-fn run<S: 'static>(settings: &Settings, app: &Application<S>) -> ExitCode {
-    match serve(settings, app) {
+fn run<S: 'static>(settings: &Settings, app: Application<S>) -> ExitCode {
+    match serve_app(settings, app) {
         Ok(()) => {
             say("All connections closed. Goodbye.");
             ExitCode::SUCCESS
@@ -88,38 +102,59 @@ fn run<S: 'static>(settings: &Settings, app: &Application<S>) -> ExitCode {
     }
 }
 
-fn serve<S: 'static>(settings: &Settings, app: &Application<S>) -> server::Result<()> {
+fn serve_app<S: 'static>(settings: &Settings, app: Application<S>) -> server::Result<()> {
+    let access_log = settings.access_log.map(|format| AccessLog::new(format, io::stdout())).transpose()?;
+    let Application { make, connect, about } = app;
+    let start = move |server: Server| -> server::Result<Running<S>> {
+        let server = match &access_log {
+            Some(log) => server.observer(log.clone()),
+            None => server,
+        };
+        let mut running = server.serve(make())?;
+        connect(&mut running);
+        Ok(running)
+    };
     match settings.workers.unwrap_or_else(cores) {
-        1 => serve_alone(settings, app),
-        count => serve_with_workers(settings, count, app),
+        1 => serve_alone(settings, &about, start),
+        count => serve_with_workers(settings, count, &about, start),
     }
 }
 
 /// One loop, in this thread.
-fn serve_alone<S>(settings: &Settings, app: &Application<S>) -> server::Result<()> {
+fn serve_alone<S>(
+    settings: &Settings,
+    about: &[String],
+    start: impl Fn(Server) -> server::Result<Running<S>>,
+) -> server::Result<()> {
     let server =
         listen(settings, |addresses| Server::bind(addresses), |server, addresses| server.also_bind(addresses))?;
     let server = settings.unix.iter().try_fold(server, Server::also_bind_unix)?.config(settings.config.clone());
     let addresses = addresses(settings, server.local_addrs());
-    let running = Application::start(app.make, app.connect, server)?;
+    let running = start(server)?;
+    // The log ends with the loop that writes to it.
+    drop(start);
 
-    announce(running.app().routes(), &addresses);
+    announce(about, &addresses);
     run_and_announce(running, Running::turn, Running::draining)
 }
 
 /// Several loops, each in a thread of its own and with an application of its own.
-fn serve_with_workers<S: 'static>(settings: &Settings, count: usize, app: &Application<S>) -> server::Result<()> {
+fn serve_with_workers<S: 'static>(
+    settings: &Settings,
+    count: usize,
+    about: &[String],
+    start: impl Fn(Server) -> server::Result<Running<S>> + Send + Sync + 'static,
+) -> server::Result<()> {
     let bind = |addresses: &[SocketAddr]| Workers::bind(addresses, count);
     let workers = listen(settings, bind, |workers, addresses| workers.also_bind(addresses))?;
     let workers = settings.unix.iter().try_fold(workers, Workers::also_bind_unix)?.config(settings.config.clone());
     let addresses = addresses(settings, workers.local_addrs());
-    let &Application { make, connect } = app;
-    let running = workers.serve(move |_, server| Application::start(make, connect, server))?;
+    let running = workers.serve(move |_, server| start(server))?;
 
     say(format_args!(
         "{count} workers, each with a state of its own: what one connection changes, another may not see."
     ));
-    announce(make().routes(), &addresses);
+    announce(about, &addresses);
     run_and_announce(running, RunningWorkers::turn, RunningWorkers::draining)
 }
 
@@ -134,13 +169,10 @@ fn addresses(settings: &Settings, local: impl Iterator<Item = Endpoint>) -> Vec<
     tcp.chain(settings.unix.iter().map(|path| format!("unix:{path}"))).collect()
 }
 
-fn announce(routes: impl IntoIterator<Item = impl Display>, addresses: &[String]) {
-    say("Available routes:");
-    for route in routes {
-        say(format_args!("  {route}"));
-    }
+fn announce(about: &[String], addresses: &[String]) {
+    about.iter().for_each(say);
     for address in addresses {
-        say(format_args!("listening on {address}"));
+        say(format_args!("listening on {}", style::strong(address)));
     }
 }
 

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use log::LevelFilter;
+use monoloop::files::Symlinks;
+use monoloop::http::{is_field_line, is_media_type};
 use monoloop::limits::MAX_WORKERS;
+use monoloop::server::LogFormat;
 
 type Result<T> = std::result::Result<T, &'static str>;
 
@@ -113,6 +116,104 @@ pub(crate) fn server_name(text: &str) -> Result<Option<&str>> {
     match text.contains(char::is_control) {
         true => Err("expected text without control characters"),
         false => Ok(Some(text).filter(|text| !text.is_empty())),
+    }
+}
+
+/// Whether something is switched on.
+pub(crate) fn switch(text: &str) -> Result<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "on" | "yes" | "true" | "1" => Ok(true),
+        "off" | "no" | "false" | "0" => Ok(false),
+        _ => Err("expected on or off"),
+    }
+}
+
+/// A number of things, perhaps none.
+pub(crate) fn number(text: &str) -> Result<usize> {
+    whole(text, COUNT).and_then(|number| usize::try_from(number).map_err(|_| TOO_LARGE))
+}
+
+/// The name of a file, without a path.
+pub(crate) fn file_name(text: &str) -> Result<&str> {
+    match text.is_empty() || text.contains(['/', '\0']) || matches!(text, "." | "..") {
+        true => Err("expected the name of a file"),
+        false => Ok(text),
+    }
+}
+
+/// Which symbolic links are followed.
+pub(crate) fn symlinks(text: &str) -> Result<Symlinks> {
+    match text {
+        "never" => Ok(Symlinks::Never),
+        "inside" => Ok(Symlinks::Inside),
+        "follow" => Ok(Symlinks::Follow),
+        _ => Err("expected never, inside or follow"),
+    }
+}
+
+/// A pattern and a `Cache-Control`: what stands before the first `=` is a pattern if it looks like one; without one, the
+/// value is for all files.
+pub(crate) fn cache_rule(text: &str) -> Result<(String, String)> {
+    let (pattern, value) = match text.split_once('=') {
+        Some((pattern, value)) if pattern.contains(['*', '/', '.']) => (pattern, value),
+        _ => ("*", text),
+    };
+    match !pattern.is_empty() && !value.trim().is_empty() && is_field_line("Cache-Control", value) {
+        true => Ok((pattern.trim().to_owned(), value.trim().to_owned())),
+        false => Err("expected a value such as max-age=3600, or a pattern before it such as *.css=max-age=3600"),
+    }
+}
+
+/// A field line, as name and value.
+pub(crate) fn header(text: &str) -> Result<(String, String)> {
+    const OURS: [&str; 4] = ["connection", "content-length", "transfer-encoding", "upgrade"];
+    let (name, value) = text.split_once(':').unwrap_or_default();
+    let value = value.trim();
+    if !is_field_line(name, value) {
+        return Err("expected a field line such as X-Frame-Options: DENY");
+    }
+    match OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
+        true => Err("that one is the server's to set"),
+        false => Ok((name.to_owned(), value.to_owned())),
+    }
+}
+
+/// An extension and a media type.
+pub(crate) fn media_type(text: &str) -> Result<(String, String)> {
+    let (extension, media_type) = text.split_once('=').unwrap_or_default();
+    let (extension, media_type) = (extension.trim().trim_start_matches('.'), media_type.trim());
+    match !extension.is_empty() && !extension.contains('/') && is_media_type(media_type) {
+        true => Ok((extension.to_owned(), media_type.to_owned())),
+        false => Err("expected EXTENSION=TYPE such as md=text/plain"),
+    }
+}
+
+/// Origins that may read: none if it is off, and all are an empty list.
+pub(crate) fn origins(text: &str) -> Result<Option<Vec<String>>> {
+    if text == "*" {
+        return Ok(Some(Vec::new()));
+    }
+    if let Ok(on) = switch(text) {
+        return Ok(on.then(Vec::new));
+    }
+    let origins: Vec<String> = text.split(',').map(|origin| origin.trim().to_owned()).collect();
+    let is_origin = |origin: &String| {
+        let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
+        !authority.is_empty() && !authority.contains('/') && is_field_line("Origin", origin)
+    };
+    match origins.iter().all(is_origin) {
+        true => Ok(Some(origins)),
+        false => Err("expected on, off, or origins such as https://a.example"),
+    }
+}
+
+/// How the access log looks.
+pub(crate) fn log_format(text: &str) -> Result<Option<LogFormat>> {
+    match text {
+        "common" => Ok(Some(LogFormat::Common)),
+        "combined" => Ok(Some(LogFormat::Combined)),
+        "json" => Ok(Some(LogFormat::Json)),
+        _ => Err("expected common, combined or json"),
     }
 }
 

@@ -23,6 +23,8 @@ impl Connection {
         let method = cx.reply.method();
         let (reply, writing, close) = match cx.reply.take_rest() {
             None => return Answered::Whole,
+            #[cfg(feature = "files")]
+            Some(Rest::File(_)) => unreachable!("a file is put into the output as soon as the handler has returned"),
             Some(Rest::Switched) => {
                 let record = ReplyRecord { end: 0, method, status, content: 0, began: self.began };
                 if cx.watch.is_some() {

@@ -5,7 +5,7 @@ use crate::buffer::{OutputQueue, ReplyRecord};
 use crate::exchange::{CloseReason, Draft, Request, RequestFacts, Response, Sent, Service, Stage, conduct, dispose};
 use crate::h1::error::ProtocolError;
 use crate::h1::head::Message;
-use crate::http::{Error, Method, Millis, Moment, Result};
+use crate::http::{Error, Fields, Method, Millis, Moment, Result};
 use crate::limits::SHARE_FROM;
 
 /// What has become of a request that was given to the application.
@@ -76,7 +76,8 @@ impl Connection {
             announce: message.asked_keep_alive.then(|| keep_alive(cx).as_secs()),
             version: message.head.version,
         };
-        (close, self.conduct(cx, facts.at_stage(), |service, response| call(service, request, response)))
+        let fields = Some(request.headers());
+        (close, self.conduct(cx, facts.at_stage(), fields, |service, response| call(service, request, response)))
     }
 
     /// [`answer`](Self::answer) for requests with content, of which there are fewer.
@@ -120,7 +121,7 @@ impl Connection {
         log::debug!("conn {}: {error}", cx.id);
         // Even then a reply to HEAD has no content (RFC 9110 §9.3.2).
         let method = self.current_head().starts_with(b"HEAD ").then_some(Method::Head);
-        self.conduct(cx, RequestFacts::unknown(method), |_, _| Err(error.into()));
+        self.conduct(cx, RequestFacts::unknown(method), None, |_, _| Err(error.into()));
         self.finish(cx, reason, true);
     }
 
@@ -130,12 +131,13 @@ impl Connection {
         &mut self,
         cx: &mut Context<'_>,
         facts: RequestFacts,
+        fields: Option<Fields<'_>>,
         call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
     ) -> Outcome {
         let output = self.output.get_or_insert_with(|| cx.pools.output.lend());
         output.compact();
         cx.reply.begin(facts, output.mark());
-        Self::conduct_begun(output, self.began, cx, facts.method, call)
+        Self::conduct_begun(output, self.began, cx, facts.method, fields, call)
     }
 
     /// [`conduct`](Self::conduct) for a reply that was put off: it goes on as `draft`.
@@ -150,7 +152,7 @@ impl Connection {
         output.compact();
         cx.reply.go_on(draft, output.mark());
         let method = cx.reply.method();
-        Self::conduct_begun(output, self.began, cx, method, call)
+        Self::conduct_begun(output, self.began, cx, method, None, call)
     }
 
     /// The call itself, when the reply has begun.
@@ -160,9 +162,10 @@ impl Connection {
         began: Moment,
         cx: &mut Context<'_>,
         method: Option<Method>,
+        fields: Option<Fields<'_>>,
         call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
     ) -> Outcome {
-        let conducted = conduct(cx.service, cx.reply, output, call);
+        let conducted = conduct(cx.service, cx.reply, output, fields, call);
         if let Some(timeout) = cx.reply.idle_timeout() {
             *cx.idle_timeout = timeout.into();
         }

@@ -13,7 +13,7 @@ use super::play::{Manner, assert_same, assert_understood, play};
 use super::reference::{self, Chunked, Strictness};
 use super::scripts::Script;
 use crate::config::Config;
-use crate::exchange::{Pairs, Trailers, decode_segment};
+use crate::exchange::{Pairs, Trailers};
 use crate::h1::authority::{self, KnownAuthority};
 use crate::h1::body::{BodyDecoder, ChunkedDecoder, Piece};
 use crate::h1::error::ProtocolError;
@@ -21,6 +21,7 @@ use crate::h1::framing::{Expectation, Framing};
 use crate::h1::head::{self, Message};
 use crate::h1::target;
 use crate::http::Method;
+use crate::http::decode_segment;
 
 // ---- the targets ------------------------------------------------------------------------------------------------
 

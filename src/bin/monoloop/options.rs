@@ -1,0 +1,220 @@
+//! Every option of the command, once: parsing, the environment and the help all come from here.
+
+use monoloop::Config;
+use monoloop::files::Symlinks;
+use monoloop::limits::CACHED_FILES;
+use monoloop::server::LogFormat;
+
+use crate::values;
+
+/// All that options set.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    /// At least one.
+    pub(crate) hosts: Vec<String>,
+    pub(crate) port: u16,
+    pub(crate) unix: Vec<String>,
+    /// `None`: one per core.
+    pub(crate) workers: Option<usize>,
+    pub(crate) log: String,
+    pub(crate) access_log: Option<LogFormat>,
+    pub(crate) config: Config,
+    pub(crate) files: FileSettings,
+}
+
+/// What `serve` is told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FileSettings {
+    pub(crate) index: Vec<String>,
+    pub(crate) listing: bool,
+    pub(crate) single_page: bool,
+    pub(crate) hidden: bool,
+    pub(crate) symlinks: Symlinks,
+    pub(crate) precompressed: bool,
+    /// Pattern and value.
+    pub(crate) cache_control: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
+    /// Extension and type.
+    pub(crate) media_types: Vec<(String, String)>,
+    /// `None`: no CORS; empty: every origin.
+    pub(crate) cors: Option<Vec<String>>,
+    pub(crate) cached: usize,
+}
+
+/// Options that belong together.
+pub(crate) struct Group {
+    pub(crate) title: &'static str,
+    /// The command that takes them, if not all do.
+    pub(crate) only: Option<&'static str>,
+    pub(crate) options: &'static [Opt],
+}
+
+/// An option, and its twin in the environment.
+pub(crate) struct Opt {
+    pub(crate) name: &'static str,
+    /// What stands for the value in the help.
+    pub(crate) value: &'static str,
+    pub(crate) env: &'static str,
+    /// What it is if nobody sets it; in parentheses where that is no value of its own.
+    pub(crate) default: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) help: &'static str,
+    pub(crate) set: fn(&mut Settings, &str) -> Result<(), &'static str>,
+}
+
+/// Whether it may be repeated, what an empty variable means, and whether it needs a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The last one wins; an empty variable is one that is not set, as in Node.
+    One,
+    /// As `One`, but an empty variable is a value.
+    OneOrEmpty,
+    /// Each adds to the others; the variable separates them by commas.
+    Many,
+    /// As `Many`, but the variable separates them by line breaks: commas stand within them.
+    Lines,
+    /// It may stand without a value, and then means `on`; with one, `=` joins them.
+    Switch,
+}
+
+use Kind::{Lines, Many, One, OneOrEmpty, Switch};
+
+impl Opt {
+    /// The option as it is written, with what stands for its value.
+    pub(crate) fn usage(&self) -> String {
+        match self.kind {
+            Switch => format!("--{}[={}]", self.name, self.value),
+            _ => format!("--{} {}", self.name, self.value),
+        }
+    }
+}
+
+#[rustfmt::skip] // One option is one line of a table and one of help.
+pub(crate) const GROUPS: [Group; 6] = [
+    Group { title: "Where it listens", only: None, options: &[
+        Opt { name: "host", value: "HOST", env: "MONOLOOP_HOST", default: "127.0.0.1", kind: Many,
+            help: "Name or address to listen on; may be repeated",
+            set: |to, text| { to.hosts.push(values::host(text)?.to_owned()); Ok(()) } },
+        Opt { name: "port", value: "PORT", env: "PORT", default: "3000", kind: One,
+            help: "Port of every host; 0 takes a free one and prints it",
+            set: |to, text| { to.port = values::port(text)?; Ok(()) } },
+        Opt { name: "unix", value: "PATH", env: "MONOLOOP_UNIX", default: "(none)", kind: Many,
+            help: "Unix socket to listen on as well; may be repeated",
+            set: |to, text| { to.unix.push(values::path(text)?.to_owned()); Ok(()) } },
+        Opt { name: "backlog", value: "COUNT", env: "MONOLOOP_BACKLOG", default: "4096", kind: One,
+            help: "Connections that the kernel queues; it has a limit of its own",
+            set: |to, text| { to.config.backlog = values::backlog(text)?; Ok(()) } },
+    ] },
+    Group { title: "What it serves", only: Some("serve"), options: &[
+        Opt { name: "index", value: "NAME", env: "MONOLOOP_INDEX", default: "index.html", kind: Many,
+            help: "What a directory is answered with; may be repeated, the first that is there counts",
+            set: |to, text| { to.files.index.push(values::file_name(text)?.to_owned()); Ok(()) } },
+        Opt { name: "listing", value: "on|off", env: "MONOLOOP_LISTING", default: "off", kind: Switch,
+            help: "Lists a directory that has no index, in HTML or JSON",
+            set: |to, text| { to.files.listing = values::switch(text)?; Ok(()) } },
+        Opt { name: "spa", value: "on|off", env: "MONOLOOP_SPA", default: "off", kind: Switch,
+            help: "Answers a page that is not there with the index, for a single-page application",
+            set: |to, text| { to.files.single_page = values::switch(text)?; Ok(()) } },
+        Opt { name: "hidden", value: "on|off", env: "MONOLOOP_HIDDEN", default: "off", kind: Switch,
+            help: "Serves names that begin with a dot, not only /.well-known",
+            set: |to, text| { to.files.hidden = values::switch(text)?; Ok(()) } },
+        Opt { name: "symlinks", value: "WHICH", env: "MONOLOOP_SYMLINKS", default: "inside", kind: One,
+            help: "Symbolic links that are followed: never, inside (the directory), follow (all)",
+            set: |to, text| { to.files.symlinks = values::symlinks(text)?; Ok(()) } },
+        Opt { name: "precompressed", value: "on|off", env: "MONOLOOP_PRECOMPRESSED", default: "on", kind: Switch,
+            help: "Sends NAME.br, NAME.zst or NAME.gz for NAME to who takes that coding",
+            set: |to, text| { to.files.precompressed = values::switch(text)?; Ok(()) } },
+        Opt { name: "cache-control", value: "RULE", env: "MONOLOOP_CACHE_CONTROL", default: "(none)", kind: Lines,
+            help: "VALUE, or PATTERN=VALUE ('*.css=max-age=3600'); the first that fits counts",
+            set: |to, text| { to.files.cache_control.push(values::cache_rule(text)?); Ok(()) } },
+        Opt { name: "header", value: "LINE", env: "MONOLOOP_HEADER", default: "(none)", kind: Lines,
+            help: "Field line of every reply ('X-Frame-Options: DENY'); may be repeated",
+            set: |to, text| { to.files.headers.push(values::header(text)?); Ok(()) } },
+        Opt { name: "mime", value: "EXT=TYPE", env: "MONOLOOP_MIME", default: "(none)", kind: Many,
+            help: "Media type of an extension ('md=text/plain; charset=utf-8'); may be repeated",
+            set: |to, text| { to.files.media_types.push(values::media_type(text)?); Ok(()) } },
+        Opt { name: "cors", value: "ORIGINS", env: "MONOLOOP_CORS", default: "off", kind: Switch,
+            help: "Lets pages of other origins read: all, or a list separated by commas",
+            set: |to, text| { to.files.cors = values::origins(text)?; Ok(()) } },
+        Opt { name: "cached-files", value: "COUNT", env: "MONOLOOP_CACHED_FILES", default: "512", kind: One,
+            help: "Files that are kept open, or in memory if they are small; 0: none",
+            set: |to, text| { to.files.cached = values::number(text)?; Ok(()) } },
+    ] },
+    Group { title: "How many it is", only: None, options: &[
+        Opt { name: "workers", value: "COUNT", env: "MONOLOOP_WORKERS", default: "1", kind: One,
+            help: "Loops, each with a thread and a state (users) of its own; auto: one per core",
+            set: |to, text| { to.workers = values::workers(text)?; Ok(()) } },
+    ] },
+    Group { title: "Timeouts (500ms, 30s, 2m, 1h; a plain number is seconds)", only: None, options: &[
+        Opt { name: "idle-timeout", value: "TIME", env: "MONOLOOP_IDLE_TIMEOUT", default: "30s", kind: One,
+            help: "Longest silence of a connection",
+            set: |to, text| { to.config.idle_timeout = values::timeout(text)?; Ok(()) } },
+        Opt { name: "keep-alive-timeout", value: "TIME", env: "MONOLOOP_KEEP_ALIVE_TIMEOUT",
+            default: "(as --idle-timeout)", kind: One,
+            help: "Longest silence between two requests",
+            set: |to, text| { to.config.keep_alive_timeout = Some(values::timeout(text)?); Ok(()) } },
+        Opt { name: "head-timeout", value: "TIME", env: "MONOLOOP_HEAD_TIMEOUT", default: "10s", kind: One,
+            help: "From the first byte of a request head to its last",
+            set: |to, text| { to.config.head_timeout = values::timeout(text)?; Ok(()) } },
+        Opt { name: "content-timeout", value: "TIME", env: "MONOLOOP_CONTENT_TIMEOUT", default: "10s", kind: One,
+            help: "How long content may be behind its minimum rate",
+            set: |to, text| { to.config.content_timeout = values::timeout(text)?; Ok(()) } },
+        Opt { name: "send-timeout", value: "TIME", env: "MONOLOOP_SEND_TIMEOUT", default: "60s", kind: One,
+            help: "How long a client may be behind the minimum rate of its replies",
+            set: |to, text| { to.config.send_timeout = values::timeout(text)?; Ok(()) } },
+        Opt { name: "reply-timeout", value: "TIME", env: "MONOLOOP_REPLY_TIMEOUT", default: "60s", kind: One,
+            help: "How long the application may take for a deferred reply; then 503",
+            set: |to, text| { to.config.reply_timeout = values::timeout(text)?; Ok(()) } },
+        Opt { name: "linger-timeout", value: "TIME", env: "MONOLOOP_LINGER_TIMEOUT", default: "2s", kind: One,
+            help: "How long input is discarded after an error reply",
+            set: |to, text| { to.config.linger_timeout = values::duration(text)?; Ok(()) } },
+        Opt { name: "drain-timeout", value: "TIME", env: "MONOLOOP_DRAIN_TIMEOUT", default: "10s", kind: One,
+            help: "How long requests may take after SIGTERM before they are cut",
+            set: |to, text| { to.config.drain_timeout = values::duration(text)?; Ok(()) } },
+        Opt { name: "drain-delay", value: "TIME", env: "MONOLOOP_DRAIN_DELAY", default: "0s", kind: One,
+            help: "How long everything goes on as before after SIGTERM",
+            set: |to, text| { to.config.drain_delay = values::duration(text)?; Ok(()) } },
+    ] },
+    Group { title: "Limits (bytes: 16384, 16k, 1m)", only: None, options: &[
+        Opt { name: "max-head", value: "SIZE", env: "MONOLOOP_MAX_HEAD", default: "16k", kind: One,
+            help: "Longest request head; above it 431",
+            set: |to, text| { to.config.max_head = values::capacity(text)?; Ok(()) } },
+        Opt { name: "max-target", value: "SIZE", env: "MONOLOOP_MAX_TARGET", default: "8k", kind: One,
+            help: "Longest request target; above it 414",
+            set: |to, text| { to.config.max_target = values::capacity(text)?; Ok(()) } },
+        Opt { name: "max-content", value: "SIZE", env: "MONOLOOP_MAX_CONTENT", default: "1m", kind: One,
+            help: "Largest content of a request; above it 413",
+            set: |to, text| { to.config.max_content = values::size(text)? as u64; Ok(()) } },
+        Opt { name: "min-content-rate", value: "RATE", env: "MONOLOOP_MIN_CONTENT_RATE", default: "500", kind: One,
+            help: "Bytes per second of content that a client must send; 0: any",
+            set: |to, text| { to.config.min_content_rate = values::rate(text)?; Ok(()) } },
+        Opt { name: "min-send-rate", value: "RATE", env: "MONOLOOP_MIN_SEND_RATE", default: "500", kind: One,
+            help: "Bytes per second of its replies that a client must take; 0: any",
+            set: |to, text| { to.config.min_send_rate = values::rate(text)?; Ok(()) } },
+        Opt { name: "max-response-buffer", value: "SIZE", env: "MONOLOOP_MAX_RESPONSE_BUFFER", default: "8m",
+            kind: One,
+            help: "Largest content that a handler may write to memory",
+            set: |to, text| { to.config.max_response_buffer = values::capacity(text)?; Ok(()) } },
+        Opt { name: "max-connections", value: "COUNT", env: "MONOLOOP_MAX_CONNECTIONS",
+            default: "(as many as there are descriptors)", kind: One,
+            help: "Connections of each worker at a time; further ones wait",
+            set: |to, text| { to.config.max_connections = Some(values::count(text)?); Ok(()) } },
+    ] },
+    Group { title: "What it tells", only: None, options: &[
+        Opt { name: "server-name", value: "TEXT", env: "MONOLOOP_SERVER_NAME", default: "monoloop", kind: OneOrEmpty,
+            help: "Value of the Server field of replies; empty: none",
+            set: |to, text| { to.config.server_name = values::server_name(text)?.map(str::to_owned); Ok(()) } },
+        Opt { name: "log", value: "FILTER", env: "RUST_LOG", default: "warn", kind: One,
+            help: "Level (off, error, warn, info, debug, trace) or filter (monoloop=debug,warn)",
+            set: |to, text| { to.log = values::log_filter(text)?.to_owned(); Ok(()) } },
+        Opt { name: "access-log", value: "FORMAT", env: "MONOLOOP_ACCESS_LOG", default: "(none)", kind: One,
+            help: "Writes a line for each reply to standard output: common, combined or json",
+            set: |to, text| { to.access_log = values::log_format(text)?; Ok(()) } },
+    ] },
+];
+
+const _: () = assert!(CACHED_FILES == 512, "correct the default");
+
+pub(crate) fn all() -> impl Iterator<Item = &'static Opt> {
+    GROUPS.iter().flat_map(|group| group.options)
+}

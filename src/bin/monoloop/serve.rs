@@ -1,0 +1,90 @@
+//! The files of a directory, as an application.
+
+use std::ffi::OsString;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use monoloop::files::{Files, Symlinks};
+use monoloop::limits::CACHE_BYTES;
+use monoloop::middleware::Cors;
+use monoloop::{Method, Router};
+
+use crate::options::FileSettings;
+
+/// A directory and how it is served. Each loop makes an application of it.
+#[derive(Debug)]
+pub(crate) struct Site {
+    directory: PathBuf,
+    settings: FileSettings,
+}
+
+impl Site {
+    /// # Errors
+    /// A sentence, when the directory cannot be read.
+    pub(crate) fn new(directory: OsString, settings: &FileSettings) -> Result<Self, String> {
+        let directory = PathBuf::from(directory);
+        match fs::read_dir(&directory) {
+            Ok(_) => Ok(Self { directory, settings: settings.clone() }),
+            Err(error) => Err(format!("Cannot serve {}: {error}", directory.display())),
+        }
+    }
+
+    pub(crate) fn app(&self) -> Router<()> {
+        let FileSettings { cors, headers, .. } = &self.settings;
+        let mut app = Router::new(());
+        for (name, value) in headers.clone() {
+            app.with(move |_, _, res| ControlFlow::Continue(res.append_header(&name, &value)));
+        }
+        if let Some(origins) = cors {
+            let cors = if origins.is_empty() { Cors::any() } else { Cors::list(origins.clone()) };
+            let exposed = ["Accept-Ranges", "Content-Encoding", "Content-Range", "ETag"];
+            let asked = ["If-None-Match", "If-Range", "Range"];
+            app.with(cors.methods([Method::Get, Method::Head]).headers(asked).expose(exposed).middleware());
+        }
+        app.mount("/", self.files());
+        app
+    }
+
+    fn files(&self) -> Files {
+        let settings = &self.settings;
+        let files = Files::new(&self.directory)
+            .index(settings.index.clone())
+            .listing(settings.listing)
+            .single_page(settings.single_page)
+            .hidden(settings.hidden)
+            .symlinks(settings.symlinks)
+            .precompressed(settings.precompressed)
+            .cache(settings.cached, CACHE_BYTES);
+        let rules = settings.cache_control.iter();
+        let files = rules.fold(files, |files, (pattern, value)| files.cache_control(pattern, value));
+        let types = settings.media_types.iter();
+        types.fold(files, |files, (extension, media_type)| files.media_type(extension, media_type))
+    }
+
+    /// What is said at the start: what is served, and what is switched on.
+    pub(crate) fn describe(&self) -> Vec<String> {
+        let settings = &self.settings;
+        let directory = fs::canonicalize(&self.directory).unwrap_or_else(|_| self.directory.clone());
+        let mut lines = vec![format!("Serving {}", directory.display())];
+        lines.push(format!("  index: {}", settings.index.join(", ")));
+        let switches = [
+            (settings.listing, "listing"),
+            (settings.single_page, "single page"),
+            (settings.hidden, "hidden files"),
+            (settings.precompressed, "precompressed files"),
+            (settings.symlinks == Symlinks::Inside, "symbolic links inside"),
+            (settings.symlinks == Symlinks::Follow, "all symbolic links"),
+            (settings.cached > 0, "cache"),
+            (settings.cors.is_some(), "CORS"),
+        ];
+        let on: Vec<&str> = switches.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
+        lines.push(format!("  on: {}", if on.is_empty() { "nothing".to_owned() } else { on.join(", ") }));
+        lines.extend(
+            settings.cache_control.iter().map(|(pattern, value)| format!("  cache-control of {pattern}: {value}")),
+        );
+        lines.extend(settings.headers.iter().map(|(name, value)| format!("  header: {name}: {value}")));
+        lines.extend(settings.media_types.iter().map(|(extension, kind)| format!("  type of .{extension}: {kind}")));
+        lines
+    }
+}

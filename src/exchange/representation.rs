@@ -1,0 +1,276 @@
+//! Content that is there already, mostly a file, and what of it a request gets: all, parts, or the word that the client
+//! has it (RFC 9110 §13 to §15).
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use super::encode::{ContentType, Length};
+use super::{Reply, Response, Sent};
+use crate::buffer::{Content, FileRange, OutputQueue};
+use crate::http::conditional::{Conditions, Validators, Verdict};
+use crate::http::range::{self, Part, Wanted};
+use crate::http::{Error, Method, Result, http_date};
+
+/// What a request selects.
+pub(crate) struct Representation {
+    /// The opaque tag, with its quotes.
+    tag: String,
+    weak: bool,
+    modified: u64,
+    /// In the order in which they are sent.
+    lines: Vec<Line>,
+    length: u64,
+    stored: Stored,
+    /// The lines, the length and the blank line as they stand in a 200.
+    rendered: String,
+}
+
+/// A field line.
+struct Line {
+    name: &'static str,
+    value: String,
+    /// It stands in a 304, too (RFC 9110 §15.4.5).
+    kept: bool,
+}
+
+/// Where the bytes lie.
+#[derive(Clone, Debug)]
+pub(crate) enum Stored {
+    Memory(Arc<[u8]>),
+    File(Arc<File>),
+}
+
+impl Representation {
+    /// A representation with nothing but its validators to say of it.
+    pub(crate) fn new(stored: Stored, length: u64, validators: &Validators<'_>) -> Self {
+        let &Validators { tag, weak, modified } = validators;
+        let shown = if weak { format!("W/{tag}") } else { tag.to_owned() };
+        let lines = Vec::with_capacity(8);
+        let new = Self { tag: tag.to_owned(), weak, modified, lines, length, stored, rendered: String::new() };
+        let new = new.with_kept("ETag", shown);
+        new.with("Last-Modified", http_date(modified)).with("Accept-Ranges", "bytes".to_owned())
+    }
+
+    /// Adds a field line. It must be a valid one.
+    pub(crate) fn with(mut self, name: &'static str, value: String) -> Self {
+        self.lines.push(Line { name, value, kept: false });
+        self
+    }
+
+    /// Adds a field line that a 304 has as well.
+    pub(crate) fn with_kept(mut self, name: &'static str, value: String) -> Self {
+        self.lines.push(Line { name, value, kept: true });
+        self
+    }
+
+    /// Renders the lines; nothing is added from here on.
+    pub(crate) fn render(mut self) -> Self {
+        for Line { name, value, .. } in &self.lines {
+            let _ = write!(self.rendered, "{name}: {value}\r\n");
+        }
+        let _ = write!(self.rendered, "Content-Length: {}\r\n\r\n", self.length);
+        self
+    }
+
+    /// Whether it is still what these validators are of.
+    pub(crate) fn has(&self, validators: &Validators<'_>) -> bool {
+        self.tag == validators.tag && self.weak == validators.weak
+    }
+
+    /// Bytes that it takes in memory, about.
+    pub(crate) fn footprint(&self) -> usize {
+        let stored = match &self.stored {
+            Stored::Memory(bytes) => bytes.len(),
+            Stored::File(_) => 0,
+        };
+        size_of::<Self>() + 3 * self.rendered.len() + stored
+    }
+
+    /// The open file, if it is not in memory.
+    pub(crate) fn file(&self) -> Option<&File> {
+        match &self.stored {
+            Stored::File(file) => Some(file),
+            Stored::Memory(_) => None,
+        }
+    }
+
+    fn validators(&self) -> Validators<'_> {
+        Validators { tag: &self.tag, weak: self.weak, modified: self.modified }
+    }
+
+    /// Appends a part of the content.
+    fn push(&self, part: Part, output: &mut OutputQueue) {
+        match &self.stored {
+            Stored::Memory(bytes) => output.push(Content::Borrowed(&bytes[part.start as usize..part.end as usize])),
+            Stored::File(file) => output.push_file(FileRange::new(Arc::clone(file), part.start, part.len())),
+        }
+    }
+
+    fn whole(&self) -> Part {
+        Part { start: 0, end: self.length }
+    }
+}
+
+impl Response<'_> {
+    /// Finishes with a representation, or as much of it as `conditions` ask for. Field lines that were set before stay.
+    ///
+    /// # Errors
+    /// 412 and 416, or a mistake that was made with the head.
+    #[inline]
+    pub(crate) fn represent(self, conditions: &Conditions<'_>, selected: &Representation) -> Result<Sent> {
+        if !conditions.is_plain() || !self.reply.is_ordinary() || self.reply.names_any(&selected.lines) {
+            return self.represent_in_part(conditions, selected);
+        }
+        let Self { reply, output } = self;
+        let inline = output.inline();
+        inline.extend_from_slice(&reply.prefix.bytes);
+        inline.extend_from_slice(reply.fields.text.as_bytes());
+        reply.encode_connection(inline);
+        inline.extend_from_slice(selected.rendered.as_bytes());
+        selected.push(selected.whole(), output);
+        reply.content_len = selected.length;
+        reply.finished = true;
+        Ok(Sent::new())
+    }
+
+    fn represent_in_part(self, conditions: &Conditions<'_>, selected: &Representation) -> Result<Sent> {
+        let Self { reply, output } = self;
+        reply.seal()?;
+        let validators = selected.validators();
+        // Conditions are for a request that would succeed without them (§13.2.1), and parts are of a 200.
+        let method = reply.request.method.filter(|_| reply.status == 200);
+        match method.map_or(Verdict::Perform, |method| conditions.evaluate(method, &validators)) {
+            Verdict::Perform => {}
+            Verdict::NotModified => return Ok(reply.not_modified(selected, output)),
+            Verdict::Failed => return Err(Error::new(412, "Precondition failed")),
+        }
+        let wanted = match method {
+            Some(Method::Get) if conditions.allow_range(&validators) => {
+                range::wanted(&conditions.range, selected.length)
+            }
+            _ => Wanted::Whole,
+        };
+        match wanted {
+            Wanted::Whole => reply.send_parts(selected, &[(String::new(), selected.whole())], "", output),
+            Wanted::Nothing => {
+                let error = Error::new(416, "Range not satisfiable");
+                Err(error.with_header("Content-Range", format!("bytes */{}", selected.length)))
+            }
+            Wanted::Parts(parts) => {
+                reply.status = 206;
+                match parts[..] {
+                    [part] => {
+                        reply.set_field("Content-Range", &content_range(part, selected.length), true);
+                        reply.send_parts(selected, &[(String::new(), part)], "", output)
+                    }
+                    _ => reply.send_multipart(selected, parts, output),
+                }
+            }
+        }
+    }
+
+    /// The time of day in seconds of Unix time, at most a second behind.
+    pub(crate) const fn unix_second(&self) -> u64 {
+        self.reply.unix_second()
+    }
+
+    /// Leaves a representation to be finished when the handler has returned, as the request asks for it.
+    ///
+    /// # Errors
+    /// A mistake that was made with the head.
+    pub(crate) fn leave_file(self, selected: Representation) -> Result<Sent> {
+        self.reply.seal()?;
+        self.reply.rest = Some(super::Rest::File(Box::new(selected)));
+        Ok(Sent::new())
+    }
+}
+
+impl Reply {
+    /// Whether a line with one of these names was set.
+    #[inline]
+    fn names_any(&self, lines: &[Line]) -> bool {
+        !self.fields.text.is_empty()
+            && self.fields.iter().any(|(name, _)| lines.iter().any(|line| line.name.eq_ignore_ascii_case(name)))
+    }
+
+    /// Takes over the lines of a representation, but for those that the handler has set itself.
+    fn take_lines(&mut self, selected: &Representation, only_kept: bool) {
+        for Line { name, value, kept } in &selected.lines {
+            let is_list = *name == "Vary";
+            let is_set = self.fields.iter().any(|(set, _)| set.eq_ignore_ascii_case(name));
+            if (*kept || !only_kept) && (is_list || !is_set) {
+                self.fields.push(name, value);
+            }
+        }
+    }
+
+    fn not_modified(&mut self, selected: &Representation, output: &mut OutputQueue) -> Sent {
+        self.status = 304;
+        self.fields.remove("content-length");
+        self.take_lines(selected, true);
+        self.encode_head(output.inline(), ContentType::NONE, Length::Known(0));
+        self.finished = true;
+        Sent::new()
+    }
+
+    /// Sends parts, each with a head of its own, and `end` behind them.
+    fn send_parts(
+        &mut self,
+        selected: &Representation,
+        parts: &[(String, Part)],
+        end: &str,
+        output: &mut OutputQueue,
+    ) -> Result<Sent> {
+        let length = parts.iter().map(|(head, part)| head.len() as u64 + part.len()).sum::<u64>() + end.len() as u64;
+        self.check_length(length)?;
+        self.take_lines(selected, false);
+        let announced = if self.status == 205 { 0 } else { length };
+        self.encode_head(output.inline(), ContentType::NONE, Length::Known(announced));
+        if self.has_content() {
+            for (head, part) in parts {
+                output.inline().extend_from_slice(head.as_bytes());
+                selected.push(*part, output);
+            }
+            output.inline().extend_from_slice(end.as_bytes());
+            self.content_len = length;
+        }
+        self.finished = true;
+        Ok(Sent::new())
+    }
+
+    /// `multipart/byteranges` (RFC 9110 §14.6).
+    fn send_multipart(
+        &mut self,
+        selected: &Representation,
+        parts: Vec<Part>,
+        output: &mut OutputQueue,
+    ) -> Result<Sent> {
+        // Nobody can know it before, so nobody can have put it into the file.
+        let random = RandomState::new();
+        let boundary = format!("{:016x}{:016x}", random.hash_one(1), random.hash_one(2));
+        let own = self.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let own = own.map(|(_, value)| value);
+        let stored = selected.lines.iter().find(|line| line.name == "Content-Type").map(|line| line.value.as_str());
+        let content_type = own.or(stored).map_or(String::new(), |value| format!("Content-Type: {value}\r\n"));
+        let head = |part: Part| {
+            let range = content_range(part, selected.length);
+            (format!("\r\n--{boundary}\r\n{content_type}Content-Range: {range}\r\n\r\n"), part)
+        };
+        let parts: Vec<_> = parts.into_iter().map(head).collect();
+        self.set_field("Content-Type", &format!("multipart/byteranges; boundary={boundary}"), true);
+        self.send_parts(selected, &parts, &format!("\r\n--{boundary}--\r\n"), output)
+    }
+}
+
+fn content_range(part: Part, length: u64) -> String {
+    format!("bytes {}-{}/{length}", part.start, part.end - 1)
+}
+
+impl fmt::Debug for Representation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Representation({}, {} bytes)", self.tag, self.length)
+    }
+}

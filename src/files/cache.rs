@@ -1,0 +1,135 @@
+//! Files that are kept: open, or in memory if they are small.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::exchange::Representation;
+use crate::http::coding::{Coding, Wishes};
+use crate::http::conditional::Conditions;
+
+/// What stands at a path: a file, and the same in other codings.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) plain: Rc<Representation>,
+    pub(super) coded: Vec<(Coding, Rc<Representation>)>,
+}
+
+impl Entry {
+    /// The representation that the client wants most.
+    pub(super) fn choose(&self, conditions: &Conditions<'_>) -> &Representation {
+        if self.coded.is_empty() || conditions.accept_encoding.is_none() {
+            return &self.plain;
+        }
+        let wanted = Wishes::read(&conditions.accept_encoding);
+        let find = |wanted| self.coded.iter().find(|(coding, _)| *coding == wanted).map(|(_, coded)| &**coded);
+        wanted.in_order().find_map(find).unwrap_or(&self.plain)
+    }
+
+    /// The representation of the same file in a coding, or the plain one.
+    pub(super) fn coded(&self, coding: Option<Coding>) -> Option<&Rc<Representation>> {
+        match coding {
+            None => Some(&self.plain),
+            Some(coding) => self.coded.iter().find(|(known, _)| *known == coding).map(|(_, coded)| coded),
+        }
+    }
+
+    fn footprint(&self) -> usize {
+        self.plain.footprint() + self.coded.iter().map(|(_, coded)| coded.footprint()).sum::<usize>()
+    }
+}
+
+/// Entries by path, bounded in number and in bytes.
+///
+/// When it is full, one that was not used since the last round goes (the "clock" algorithm): nearly as good as to know
+/// which was used least recently, and a use costs no more than a mark.
+#[derive(Debug)]
+pub(super) struct Cache {
+    places: HashMap<Rc<str>, usize>,
+    slots: Vec<Slot>,
+    hand: usize,
+    bytes: usize,
+    max_entries: usize,
+    max_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    path: Rc<str>,
+    entry: Rc<Entry>,
+    bytes: usize,
+    /// The second in which it was found to be what stands there.
+    checked: u64,
+    used: bool,
+}
+
+impl Cache {
+    pub(super) fn new(max_entries: usize, max_bytes: usize) -> Self {
+        Self { places: HashMap::new(), slots: Vec::new(), hand: 0, bytes: 0, max_entries, max_bytes }
+    }
+
+    /// Whether it keeps anything.
+    pub(super) const fn is_on(&self) -> bool {
+        self.max_entries > 0
+    }
+
+    /// What is known of a path, and whether that is of this second.
+    #[inline]
+    pub(super) fn get(&mut self, path: &str, second: u64) -> Option<(Rc<Entry>, bool)> {
+        let slot = &mut self.slots[*self.places.get(path)?];
+        slot.used = true;
+        Some((Rc::clone(&slot.entry), slot.checked == second))
+    }
+
+    /// Keeps an entry that was found at a path in this second, in place of what was known.
+    pub(super) fn put(&mut self, path: &str, entry: &Rc<Entry>, second: u64) {
+        let bytes = entry.footprint() + 2 * path.len() + size_of::<Slot>();
+        self.remove(path);
+        if !self.is_on() || bytes > self.max_bytes {
+            return;
+        }
+        while self.slots.len() >= self.max_entries || self.bytes + bytes > self.max_bytes {
+            self.make_room();
+        }
+        let path: Rc<str> = path.into();
+        self.places.insert(Rc::clone(&path), self.slots.len());
+        self.bytes += bytes;
+        // Not used yet: what is asked for once is the first to go.
+        self.slots.push(Slot { path, entry: Rc::clone(entry), bytes, checked: second, used: false });
+    }
+
+    /// Forgets a path.
+    pub(super) fn remove(&mut self, path: &str) {
+        if let Some(&at) = self.places.get(path) {
+            self.remove_at(at);
+        }
+    }
+
+    /// Forgets everything, which closes what nobody is being sent; tells whether there was anything open.
+    pub(super) fn clear(&mut self) -> bool {
+        let is_open = |representation: &Rc<Representation>| representation.file().is_some();
+        let mut entries = self.slots.iter().map(|slot| &slot.entry);
+        let any = entries.any(|entry| is_open(&entry.plain) || entry.coded.iter().any(|(_, coded)| is_open(coded)));
+        *self = Self::new(self.max_entries, self.max_bytes);
+        any
+    }
+
+    /// Removes one entry.
+    fn make_room(&mut self) {
+        loop {
+            self.hand = if self.hand + 1 < self.slots.len() { self.hand + 1 } else { 0 };
+            if !std::mem::take(&mut self.slots[self.hand].used) {
+                return self.remove_at(self.hand);
+            }
+        }
+    }
+
+    fn remove_at(&mut self, at: usize) {
+        let slot = self.slots.swap_remove(at);
+        self.places.remove(&slot.path);
+        self.bytes -= slot.bytes;
+        // The last one stands in its place now.
+        if let Some(moved) = self.slots.get(at) {
+            self.places.insert(Rc::clone(&moved.path), at);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The listing of a directory, for people and for programs.
+
+use std::fmt::Write;
+use std::os::fd::OwnedFd;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rustix::fs::{AtFlags, Dir, FileType, statat};
+use rustix::io::Errno;
+
+use super::stored::Metadata;
+use crate::http::coding::weighted;
+use crate::http::{Fields, iso_date, push_json_string};
+use crate::limits::MAX_LISTED;
+
+/// What may stand in a segment of a path as it is (RFC 3986 §3.3), but for a colon: what stands before one could be taken
+/// for a scheme.
+pub(super) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b'=')
+    .remove(b'@');
+
+/// What stands in a directory.
+#[derive(Debug)]
+pub(super) struct Listing {
+    entries: Vec<Entry>,
+    /// There are more.
+    truncated: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    name: String,
+    is_directory: bool,
+    size: u64,
+    modified: u64,
+}
+
+impl Listing {
+    /// Reads a directory. `is_shown` says which names can be asked for, and `look_behind` what a link leads to.
+    pub(super) fn read(
+        directory: OwnedFd,
+        is_shown: impl Fn(&str) -> bool,
+        look_behind: impl Fn(&str) -> Option<Metadata>,
+    ) -> Result<Self, Errno> {
+        let mut listing = Self { entries: Vec::new(), truncated: false };
+        for entry in Dir::read_from(&directory)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            if matches!(name, "." | "..") || !is_shown(name) {
+                continue;
+            }
+            if listing.entries.len() == MAX_LISTED {
+                listing.truncated = true;
+                break;
+            }
+            // Whatever is gone by now, or leads nowhere, is not there.
+            let Ok(stat) = statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let mut metadata = Metadata::from_stat(&stat);
+            if metadata.kind == FileType::Symlink {
+                let Some(target) = look_behind(name) else { continue };
+                metadata = target;
+            }
+            let is_directory = match metadata.kind {
+                FileType::Directory => true,
+                FileType::RegularFile => false,
+                _ => continue,
+            };
+            let (size, modified) = (metadata.size, metadata.modified);
+            listing.entries.push(Entry { name: name.to_owned(), is_directory, size, modified });
+        }
+        listing
+            .entries
+            .sort_by_cached_key(|entry| (!entry.is_directory, entry.name.to_lowercase(), entry.name.clone()));
+        Ok(listing)
+    }
+
+    /// `[{"name":"...","type":"file","size":1,"modified":"2026-01-01T00:00:00Z"}]`, in an object that says whether it is all.
+    pub(super) fn to_json(&self) -> String {
+        let mut json = String::from("{\"entries\":[");
+        for (i, Entry { name, is_directory, size, modified }) in self.entries.iter().enumerate() {
+            json.push_str(if i > 0 { ",{\"name\":" } else { "{\"name\":" });
+            push_json_string(&mut json, name);
+            let _ = match is_directory {
+                true => write!(json, ",\"type\":\"directory\""),
+                false => write!(json, ",\"type\":\"file\",\"size\":{size}"),
+            };
+            let (day, time) = iso_date(*modified);
+            let _ = write!(json, ",\"modified\":\"{day}T{time}Z\"}}");
+        }
+        let _ = write!(json, "],\"truncated\":{}}}", self.truncated);
+        json
+    }
+
+    /// A page. `path` is that of the directory, decoded, with a slash at its end; `is_top`: there is no way up.
+    pub(super) fn to_html(&self, path: &str, is_top: bool) -> String {
+        let path = escape(path);
+        let mut html = format!(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width\">\n<title>Index of {path}</title>\n\
+             <style>{STYLE}</style>\n</head>\n<body>\n<h1>Index of {path}</h1>\n<table>\n\
+             <thead><tr><th>Name</th><th>Size</th><th>Modified (UTC)</th></tr></thead>\n<tbody>\n"
+        );
+        if !is_top {
+            html.push_str("<tr><td><a href=\"../\">../</a></td><td></td><td></td></tr>\n");
+        }
+        for Entry { name, is_directory, size, modified } in &self.entries {
+            let slash = if *is_directory { "/" } else { "" };
+            let (href, name) = (utf8_percent_encode(name, SEGMENT), escape(name));
+            let size = if *is_directory { String::new() } else { human_size(*size) };
+            let (day, time) = iso_date(*modified);
+            let _ = writeln!(
+                html,
+                "<tr><td><a href=\"./{href}{slash}\">{name}{slash}</a></td><td>{size}</td><td>{day} {}</td></tr>",
+                &time[..5]
+            );
+        }
+        html.push_str("</tbody>\n</table>\n");
+        if self.truncated {
+            let _ = writeln!(html, "<p>There are more: only {MAX_LISTED} are listed.</p>");
+        }
+        html.push_str("</body>\n</html>\n");
+        html
+    }
+}
+
+const STYLE: &str = "\
+:root{color-scheme:light dark}\
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
+h1{font-size:1.3rem;overflow-wrap:anywhere}\
+table{border-collapse:collapse;width:100%}\
+th,td{text-align:left;padding:.2rem .6rem;border-bottom:1px solid #8884;vertical-align:top}\
+td:first-child{overflow-wrap:anywhere}\
+td:nth-child(n+2){white-space:nowrap;font-variant-numeric:tabular-nums}\
+th:nth-child(2),td:nth-child(2){text-align:right}\
+a{text-decoration:none}a:hover{text-decoration:underline}";
+
+/// Whether the client would rather have JSON than HTML (RFC 9110 §12.5.1). The more precise a range is, the more it counts.
+pub(super) fn prefers_json(fields: Fields<'_>) -> bool {
+    let weight = |ranges: [&str; 3]| {
+        let mut best: Option<(usize, u16)> = None;
+        for member in fields.all("accept").flat_map(|line| line.split(|&byte| byte == b',')) {
+            let Some((name, weight)) = std::str::from_utf8(member).ok().and_then(weighted) else { continue };
+            let precision = ranges.iter().position(|range| range.eq_ignore_ascii_case(name));
+            if let Some(precision) = precision
+                && best.is_none_or(|(known, _)| precision < known)
+            {
+                best = Some((precision, weight));
+            }
+        }
+        best.map_or(0, |(_, weight)| weight)
+    };
+    weight(["application/json", "application/*", "*/*"]) > weight(["text/html", "text/*", "*/*"])
+}
+
+/// Text that can stand in HTML, also in an attribute.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// A size in powers of 1024, with as many digits as are of use.
+fn human_size(bytes: u64) -> String {
+    let mut scaled = bytes as f64;
+    let mut unit = "B";
+    for larger in ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] {
+        if scaled < 1023.95 {
+            break;
+        }
+        (scaled, unit) = (scaled / 1024.0, larger);
+    }
+    if unit == "B" { format!("{bytes} B") } else { format!("{scaled:.1} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_for_people() {
+        for (bytes, expected) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            ((1 << 20) - 1, "1.0 MiB"),
+            (5 << 30, "5.0 GiB"),
+            (u64::MAX, "16.0 EiB"),
+        ] {
+            assert_eq!(human_size(bytes), expected, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn who_gets_json() {
+        let prefers = |values: &[&str]| {
+            let lines: Vec<_> =
+                values.iter().map(|value| httparse::Header { name: "Accept", value: value.as_bytes() }).collect();
+            prefers_json(Fields::new(&lines))
+        };
+        assert!(prefers(&["application/json"]) && prefers(&["text/html;q=0.5, application/json"]));
+        assert!(prefers(&["text/html;q=0, */*"]) && prefers(&["application/*", "text/html;q=0.9"]));
+        assert!(!prefers(&[]) && !prefers(&["*/*"]) && !prefers(&["text/html,application/xhtml+xml,*/*;q=0.8"]));
+        assert!(!prefers(&["application/json;q=0, */*"]) && !prefers(&["text/*, application/json;q=0.5"]));
+    }
+}

@@ -1,0 +1,291 @@
+//! Opening beneath a directory, so that nothing outside of it is ever opened: by openat2(2), where the kernel holds the wall
+//! while it walks the path; elsewhere by walking it here, one directory at a time, without following anything.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat};
+use rustix::io::Errno;
+
+use crate::limits::MAX_LINKS;
+
+/// Which symbolic links [`Files`](super::Files) follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Symlinks {
+    /// None: what lies behind one is not there.
+    Never,
+    /// Those that lead, step by step, to something inside the directory. A link with an absolute target leads outside,
+    /// wherever it points.
+    #[default]
+    Inside,
+    /// All. Whoever may write to the directory then decides what is served.
+    Follow,
+}
+
+/// A directory, and the rule by which things in it are opened.
+pub(super) struct Root {
+    path: PathBuf,
+    symlinks: Symlinks,
+    /// The directory as it was opened in this second. Not for longer: a release is put in place by moving a link.
+    opened: RefCell<Option<(u64, Rc<OwnedFd>)>>,
+    /// The kernel has no openat2(2), or a sandbox does not let it through.
+    walks: Cell<bool>,
+}
+
+/// How files are opened: a FIFO must not block the loop, and a terminal not become ours.
+const FILE: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
+
+/// How a directory on the way is opened: where it is possible, without the right to read it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const STEP: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const STEP: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+impl Root {
+    pub(super) fn new(path: PathBuf) -> Self {
+        let walks = Cell::new(!cfg!(any(target_os = "linux", target_os = "android")));
+        Self { path, symlinks: Symlinks::default(), opened: RefCell::new(None), walks }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) const fn set_symlinks(&mut self, symlinks: Symlinks) {
+        self.symlinks = symlinks;
+    }
+
+    /// Has every path be walked here.
+    #[cfg(test)]
+    pub(super) fn walk_here(&self) {
+        self.walks.set(true);
+    }
+
+    /// Opens what stands at `path`, which has no dot segments, for reading. `second` is the time.
+    pub(super) fn open(&self, path: &str, second: u64) -> Result<OwnedFd, Errno> {
+        let root = self.directory(second)?;
+        let path = path.trim_end_matches('/');
+        let path = if path.is_empty() { "." } else { path };
+        match self.symlinks {
+            Symlinks::Follow => openat(&*root, path, FILE, Mode::empty()),
+            beneath if self.walks.get() => walk(root.as_fd(), path, beneath),
+            beneath => match open_beneath(root.as_fd(), path, beneath) {
+                // Sandboxes of old answer EPERM for what they do not know.
+                Err(Errno::NOSYS | Errno::PERM) => {
+                    let walked = walk(root.as_fd(), path, beneath);
+                    self.walks.set(!matches!(walked, Err(Errno::PERM)));
+                    walked
+                }
+                opened => opened,
+            },
+        }
+    }
+
+    fn directory(&self, second: u64) -> Result<Rc<OwnedFd>, Errno> {
+        let mut opened = self.opened.borrow_mut();
+        if let Some((at, directory)) = &*opened
+            && *at == second
+        {
+            return Ok(Rc::clone(directory));
+        }
+        let directory = Rc::new(openat(CWD, &self.path, STEP, Mode::empty())?);
+        *opened = Some((second, Rc::clone(&directory)));
+        Ok(directory)
+    }
+
+    /// Forgets the open directory; tells whether there was one.
+    pub(super) fn close(&self) -> bool {
+        self.opened.borrow_mut().take().is_some()
+    }
+}
+
+/// Opens by openat2(2), which refuses each step that leads out of the root, however the path and the links on it are
+/// changed meanwhile.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn open_beneath(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks) -> Result<OwnedFd, Errno> {
+    use rustix::fs::{ResolveFlags, openat2};
+    let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    if symlinks == Symlinks::Never {
+        resolve |= ResolveFlags::NO_SYMLINKS;
+    }
+    for _ in 0..8 {
+        match openat2(root, path, FILE, Mode::empty(), resolve) {
+            // Something was renamed while a `..` was walked: the kernel is not sure, and says so (openat2(2)).
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            opened => return opened,
+        }
+    }
+    Err(Errno::AGAIN)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn open_beneath(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks) -> Result<OwnedFd, Errno> {
+    walk(root, path, symlinks)
+}
+
+/// Opens step by step. Each directory is opened in the one before without following a link, so no rename leads out; a link
+/// is read, and its target is walked like the rest of the path.
+fn walk(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks) -> Result<OwnedFd, Errno> {
+    let mut steps: VecDeque<Vec<u8>> = path.split('/').map(|step| step.as_bytes().to_vec()).collect();
+    let mut entered: Vec<OwnedFd> = Vec::new();
+    let mut links = 0;
+    while let Some(step) = steps.pop_front() {
+        match step.as_slice() {
+            b"" | b"." => continue,
+            b".." => {
+                entered.pop().ok_or(Errno::XDEV)?;
+                continue;
+            }
+            _ => {}
+        }
+        let here = entered.last().map_or(root, |directory| directory.as_fd());
+        let is_last = steps.iter().all(|step| matches!(step.as_slice(), b"" | b"."));
+        let flags = if is_last { FILE } else { STEP };
+        match openat(here, step.as_slice(), flags | OFlags::NOFOLLOW, Mode::empty()) {
+            Ok(opened) if is_last => return Ok(opened),
+            Ok(directory) => entered.push(directory),
+            // What each system says of a link that is not to be followed.
+            Err(error @ (Errno::LOOP | Errno::NOTDIR | Errno::MLINK)) => {
+                let target = readlinkat(here, step.as_slice(), Vec::new()).map_err(|_| error)?.into_bytes();
+                links += 1;
+                if symlinks == Symlinks::Never || links > MAX_LINKS {
+                    return Err(Errno::LOOP);
+                }
+                if target.starts_with(b"/") {
+                    return Err(Errno::XDEV);
+                }
+                for step in target.split(|&byte| byte == b'/').rev() {
+                    steps.push_front(step.to_vec());
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    // It ended by climbing, or was the root from the beginning.
+    openat(entered.last().map_or(root, |directory| directory.as_fd()), ".", FILE, Mode::empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::io::Read;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::files::tests::Folder;
+
+    /// What stands at a path, or why it cannot be opened.
+    fn read(root: &Root, path: &str) -> Result<String, Errno> {
+        let mut text = String::new();
+        let mut file = File::from(root.open(path, 1)?);
+        match file.read_to_string(&mut text) {
+            Ok(_) => Ok(text),
+            Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => Ok("(directory)".to_owned()),
+            Err(error) => panic!("{path}: {error}"),
+        }
+    }
+
+    /// By the kernel and by ourselves the same comes out.
+    #[test]
+    fn both_ways_of_opening_see_the_same() {
+        use Symlinks::{Follow, Inside, Never};
+        let outside = Folder::new("outside");
+        fs::write(outside.path("secret"), "secret").unwrap();
+        let inside = Folder::new("inside");
+        fs::create_dir_all(inside.path("a/b")).unwrap();
+        fs::write(inside.path("a/b/file"), "file").unwrap();
+        let links = [
+            ("link", "a/b/file"),
+            ("a/up", "../a/b/file"),
+            ("a/dir", "b/"),
+            ("a/top", ".."),
+            ("chain", "a/up"),
+            ("loop", "loop"),
+            ("ping", "pong"),
+            ("pong", "ping"),
+            ("out", "../"),
+            ("a/out", "../../"),
+            ("dangling", "nowhere"),
+            ("proc", "/proc/self/root"),
+        ];
+        for (name, target) in links {
+            symlink(target, inside.path(name)).unwrap();
+        }
+        symlink(outside.path("secret"), inside.path("absolute")).unwrap();
+        symlink(inside.path("a/b/file"), inside.path("absolute-inside")).unwrap();
+        let file = || Ok("file".to_owned());
+        let directory = || Ok("(directory)".to_owned());
+        let table: [(&str, Result<String, Errno>, Result<String, Errno>); 19] = [
+            ("", directory(), directory()),
+            ("a", directory(), directory()),
+            ("a/", directory(), directory()),
+            ("a/b/file", file(), file()),
+            ("a/b/file/x", Err(Errno::NOTDIR), Err(Errno::NOTDIR)),
+            ("nothing", Err(Errno::NOENT), Err(Errno::NOENT)),
+            ("nothing/x", Err(Errno::NOENT), Err(Errno::NOENT)),
+            ("link", file(), Err(Errno::LOOP)),
+            ("a/up", file(), Err(Errno::LOOP)),
+            ("a/dir/file", file(), Err(Errno::LOOP)),
+            ("a/top", directory(), Err(Errno::LOOP)),
+            ("a/top/a/b/file", file(), Err(Errno::LOOP)),
+            ("chain", file(), Err(Errno::LOOP)),
+            ("ping", Err(Errno::LOOP), Err(Errno::LOOP)),
+            ("out", Err(Errno::XDEV), Err(Errno::LOOP)),
+            ("a/out", Err(Errno::XDEV), Err(Errno::LOOP)),
+            ("absolute", Err(Errno::XDEV), Err(Errno::LOOP)),
+            ("proc/etc/passwd", Err(Errno::XDEV), Err(Errno::LOOP)),
+            ("dangling", Err(Errno::NOENT), Err(Errno::LOOP)),
+        ];
+        for walks in [false, true] {
+            for (path, inside_result, never_result) in &table {
+                for (symlinks, expected) in [(Inside, inside_result), (Never, never_result)] {
+                    let mut root = Root::new(inside.path(""));
+                    root.set_symlinks(symlinks);
+                    if walks {
+                        root.walk_here();
+                    }
+                    assert_eq!(&read(&root, path), expected, "{path:?}, {symlinks:?}, walked here: {walks}");
+                }
+            }
+            let mut root = Root::new(inside.path(""));
+            assert_eq!(read(&root, "absolute-inside"), Err(Errno::XDEV));
+            root.set_symlinks(Follow);
+            assert_eq!(read(&root, "absolute"), Ok("secret".to_owned()));
+            assert_eq!(read(&root, "loop"), Err(Errno::LOOP));
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_does_not_block() {
+        let folder = Folder::new("fifo");
+        folder.fifo("fifo");
+        for walks in [false, true] {
+            let root = Root::new(folder.path(""));
+            if walks {
+                root.walk_here();
+            }
+            assert!(root.open("fifo", 1).is_ok(), "opened without a writer");
+        }
+    }
+
+    #[test]
+    fn the_directory_may_be_a_link_that_is_moved() {
+        let folder = Folder::new("releases");
+        for release in ["1", "2"] {
+            fs::create_dir(folder.path(release)).unwrap();
+            fs::write(folder.path(release).join("version"), release).unwrap();
+        }
+        symlink("1", folder.path("current")).unwrap();
+        let root = Root::new(folder.path("current"));
+        assert_eq!(read(&root, "version"), Ok("1".to_owned()));
+        symlink("2", folder.path("next")).unwrap();
+        fs::rename(folder.path("next"), folder.path("current")).unwrap();
+        assert_eq!(read(&root, "version"), Ok("1".to_owned()), "in the same second");
+        let mut text = String::new();
+        File::from(root.open("version", 2).unwrap()).read_to_string(&mut text).unwrap();
+        assert_eq!(text, "2");
+    }
+}

@@ -1,0 +1,119 @@
+//! What is said of a file by its name: its media type, and how long it may be kept.
+
+use crate::http::{is_field_value, is_media_type};
+
+/// Media types by extension, and `Cache-Control` by path.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rules {
+    types: Vec<(String, String)>,
+    cache_control: Vec<(String, String)>,
+}
+
+impl Rules {
+    /// # Panics
+    /// If it is no media type.
+    pub(super) fn add_type(&mut self, extension: &str, media_type: &str) {
+        assert!(is_media_type(media_type), "not a media type: {media_type:?}");
+        self.types.push((extension.trim_start_matches('.').to_ascii_lowercase(), media_type.to_owned()));
+    }
+
+    /// # Panics
+    /// If the value cannot stand in a field line.
+    pub(super) fn add_cache_control(&mut self, pattern: &str, value: &str) {
+        assert!(is_field_value(value.as_bytes()), "not a field value: {value:?}");
+        self.cache_control.push((pattern.to_owned(), value.to_owned()));
+    }
+
+    /// The media type of a file, by the extension of its name.
+    pub(super) fn media_type(&self, path: &str) -> String {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
+        if let Some((_, media_type)) = self.types.iter().rev().find(|(known, _)| *known == extension) {
+            return media_type.clone();
+        }
+        match mime_guess::from_ext(&extension).first_raw() {
+            None => "application/octet-stream".to_owned(),
+            // A browser would guess otherwise, and mostly wrong.
+            Some(text) if text.starts_with("text/") => format!("{text}; charset=utf-8"),
+            Some(other) => other.to_owned(),
+        }
+    }
+
+    /// The `Cache-Control` of a file: of the first pattern that fits.
+    pub(super) fn cache_control(&self, path: &str) -> Option<&str> {
+        let fits = |pattern: &str| match pattern.strip_prefix('/') {
+            // A pattern with a path is held against the path, any other against the name.
+            Some(pattern) => is_match(pattern.as_bytes(), path.as_bytes()),
+            None => is_match(pattern.as_bytes(), path.rsplit('/').next().unwrap_or_default().as_bytes()),
+        };
+        self.cache_control.iter().find(|(pattern, _)| fits(pattern)).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Whether `text` fits a pattern in which `*` stands for anything, also for nothing.
+fn is_match(pattern: &[u8], text: &[u8]) -> bool {
+    let mut pieces = pattern.split(|&byte| byte == b'*');
+    let first = pieces.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let mut pieces: Vec<_> = pieces.collect();
+    // Without a star, all of it is the first piece.
+    let Some(last) = pieces.pop() else { return rest.is_empty() };
+    for piece in pieces.into_iter().filter(|piece| !piece.is_empty()) {
+        match rest.windows(piece.len()).position(|window| window == piece) {
+            Some(at) => rest = &rest[at + piece.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_type_is_that_of_the_extension() {
+        let mut rules = Rules::default();
+        let check = |rules: &Rules, path: &str, expected: &str| assert_eq!(rules.media_type(path), expected, "{path}");
+        check(&rules, "a/b.html", "text/html; charset=utf-8");
+        check(&rules, "STYLE.CSS", "text/css; charset=utf-8");
+        check(&rules, "x.tar.gz", "application/gzip");
+        check(&rules, "picture.svg", "image/svg+xml");
+        check(&rules, "data.json", "application/json");
+        check(&rules, "page.html/Makefile", "application/octet-stream");
+        check(&rules, "what.is-this", "application/octet-stream");
+        rules.add_type(".HTML", "application/xhtml+xml");
+        rules.add_type("html", "text/x-mine; charset=latin1");
+        check(&rules, "a.html", "text/x-mine; charset=latin1");
+    }
+
+    #[test]
+    fn the_first_pattern_that_fits_says_how_long_a_file_may_be_kept() {
+        let mut rules = Rules::default();
+        assert_eq!(rules.cache_control("a.css"), None);
+        for (pattern, value) in
+            [("*.css", "1"), ("/fonts/*", "2"), ("index.html", "3"), ("app-*.min.*", "4"), ("*", "5")]
+        {
+            rules.add_cache_control(pattern, value);
+        }
+        for (path, expected) in [
+            ("x/a.css", "1"),
+            ("fonts/a.css", "1"),
+            ("fonts/x/a.woff", "2"),
+            ("x/fonts/a.woff", "5"),
+            ("x/index.html", "3"),
+            ("app-1.min.js", "4"),
+            ("app-.min.", "4"),
+            ("app-min.js", "5"),
+        ] {
+            assert_eq!(rules.cache_control(path), Some(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_anything_and_for_nothing() {
+        let check = |pattern: &str, text: &str| is_match(pattern.as_bytes(), text.as_bytes());
+        assert!(check("*", "") && check("a*", "a") && check("*a*", "bab") && check("a*a", "aa") && check("**", "x"));
+        assert!(!check("a*a", "a") && !check("a", "ab") && !check("", "a") && !check("*b*c", "acb"));
+    }
+}

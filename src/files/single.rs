@@ -1,0 +1,43 @@
+//! One file as a reply.
+
+use std::path::Path;
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
+
+use super::Missing;
+use super::rules::Rules;
+use super::stored::{Metadata, Opened};
+use crate::exchange::{Response, Sent};
+use crate::http::{Error, Result};
+
+impl Response<'_> {
+    /// Finishes with a file, or as much of it as the request asks for: with a 200, conditions and ranges are those of
+    /// RFC 9110. The `Content-Type` is that of its extension, unless one was set.
+    ///
+    /// The path is the application's: every symbolic link is followed, and a path that is made of what a client says can
+    /// lead anywhere. For that, mount [`Files`](crate::files::Files).
+    ///
+    /// ```
+    /// let mut app = monoloop::Router::new(());
+    /// app.get("/manual", |_, _, res| {
+    ///     res.header("Content-Disposition", "inline; filename=\"manual.pdf\"").file("docs/manual-2.pdf")
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    /// 404 when there is no regular file, 403 when it may not be read, 503 when the system is out of descriptors; or a
+    /// mistake that was made with the head.
+    pub fn file(self, path: impl AsRef<Path>) -> Result<Sent> {
+        let path = path.as_ref();
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let opened = openat(CWD, path, flags, Mode::empty()).and_then(|file| Ok((Metadata::of(&file)?, file)));
+        let (metadata, file) = opened.map_err(Missing::from)?;
+        if metadata.kind != FileType::RegularFile {
+            return Err(Missing::NotFound.into());
+        }
+        let stored = Opened::new(file, metadata).represent(self.unix_second(), false).map_err(Error::internal)?;
+        let media_type = Rules::default().media_type(&path.to_string_lossy());
+        let selected = stored.with("Content-Type", media_type).with("X-Content-Type-Options", "nosniff".to_owned());
+        self.leave_file(selected.render())
+    }
+}

@@ -1,0 +1,133 @@
+//! Content codings (RFC 9110 §8.4.1), and which of them a client takes (§12.5.3).
+
+use super::conditional::Lines;
+
+/// A coding in which a file may lie beside itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coding {
+    Brotli,
+    Zstandard,
+    Gzip,
+}
+
+impl Coding {
+    /// All of them; where a client does not care, the first one that is there is taken.
+    pub(crate) const ALL: [Self; 3] = [Self::Brotli, Self::Zstandard, Self::Gzip];
+
+    /// Its name in `Content-Encoding`.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Brotli => "br",
+            Self::Zstandard => "zstd",
+            Self::Gzip => "gzip",
+        }
+    }
+
+    /// What a file in this coding is called behind the name of the plain one.
+    pub(crate) const fn suffix(self) -> &'static str {
+        match self {
+            Self::Brotli => ".br",
+            Self::Zstandard => ".zst",
+            Self::Gzip => ".gz",
+        }
+    }
+}
+
+/// How much a client wants each coding, in thousandths; 0: not at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wishes {
+    of: [u16; Coding::ALL.len()],
+    plain: u16,
+}
+
+impl Wishes {
+    /// Reads an `Accept-Encoding`. Without one only the plain file is sent: "any" would be allowed, but who says nothing
+    /// mostly decodes nothing. A member that is malformed is passed over.
+    pub(crate) fn read(lines: &Lines<'_>) -> Self {
+        let mut named = [None; Coding::ALL.len()];
+        let (mut plain, mut others) = (None, None);
+        for member in lines.all().flat_map(|line| line.split(|&byte| byte == b',')) {
+            let Some((name, weight)) = std::str::from_utf8(member).ok().and_then(weighted) else { continue };
+            match name.to_ascii_lowercase().as_str() {
+                "br" => named[0] = Some(weight),
+                "zstd" => named[1] = Some(weight),
+                "gzip" | "x-gzip" => named[2] = Some(weight),
+                "identity" => plain = Some(weight),
+                "*" => others = Some(weight),
+                _ => {}
+            }
+        }
+        // What is not named is not wanted, but for the plain file: that is only what nobody prefers.
+        Self { of: named.map(|weight| weight.or(others).unwrap_or(0)), plain: plain.or(others).unwrap_or(1) }
+    }
+
+    /// The codings that are wanted at least as much as the plain file, the most wanted first.
+    pub(crate) fn in_order(self) -> impl Iterator<Item = Coding> {
+        let mut order = [0, 1, 2];
+        order.sort_by_key(|&at: &usize| std::cmp::Reverse(self.of[at]));
+        order.into_iter().filter(move |&at| self.of[at] > 0 && self.of[at] >= self.plain).map(|at| Coding::ALL[at])
+    }
+}
+
+/// A member of a list with weights: `name;q=0.5` (RFC 9110 §12.4.2); the weight in thousandths.
+pub(crate) fn weighted(member: &str) -> Option<(&str, u16)> {
+    let mut pieces = member.split(';').map(|piece| piece.trim_matches([' ', '\t']));
+    let name = pieces.next().filter(|name| !name.is_empty())?;
+    let weight = pieces.find_map(|piece| piece.strip_prefix("q=").or_else(|| piece.strip_prefix("Q=")));
+    Some((name, weight.map_or(Some(1000), thousandths)?))
+}
+
+/// `qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )`
+fn thousandths(text: &str) -> Option<u16> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let fraction: u16 = format!("{fraction:0<3}").parse().ok()?;
+    match (whole, fraction) {
+        ("0", fraction) => Some(fraction),
+        ("1", 0) => Some(1000),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Fields;
+    use crate::http::conditional::Conditions;
+    use Coding::{Brotli, Gzip, Zstandard};
+
+    #[track_caller]
+    fn check(values: &[&str], expected: &[Coding]) {
+        let lines: Vec<_> =
+            values.iter().map(|value| httparse::Header { name: "Accept-Encoding", value: value.as_bytes() }).collect();
+        let wishes = Wishes::read(&Conditions::of(Fields::new(&lines)).accept_encoding);
+        assert_eq!(wishes.in_order().collect::<Vec<_>>(), expected, "{values:?}");
+    }
+
+    #[test]
+    fn what_a_client_wants_comes_first() {
+        check(&["gzip, deflate, br, zstd"], &[Brotli, Zstandard, Gzip]);
+        check(&["gzip, br;q=0.5"], &[Gzip, Brotli]);
+        check(&["gzip;q=0.001"], &[Gzip]);
+        check(&["GZIP ; Q=0.5 , zstd ; q=1.000"], &[Zstandard, Gzip]);
+        check(&["gzip", "br"], &[Brotli, Gzip]);
+        check(&["x-gzip"], &[Gzip]);
+        check(&["*"], &[Brotli, Zstandard, Gzip]);
+        check(&["br;q=0, *;q=0.1"], &[Zstandard, Gzip]);
+        check(&["gzip;q=0.5, identity;q=0.5"], &[Gzip]);
+    }
+
+    #[test]
+    fn what_it_does_not_want_is_not_sent() {
+        check(&[], &[]);
+        check(&[""], &[]);
+        check(&["identity"], &[]);
+        check(&["deflate, compress"], &[]);
+        check(&["gzip;q=0, br;q=0.0, zstd;q=0.000"], &[]);
+        check(&["gzip;q=0.5, identity"], &[]);
+        check(&["*;q=0"], &[]);
+        check(&["gzip;q=2", "br;q=0.1234", "zstd;q=x", "zstd;q=-1"], &[]);
+    }
+}

@@ -1,0 +1,176 @@
+//! Range requests (RFC 9110 §14): which parts of a representation a client wants.
+
+use super::conditional::Lines;
+use crate::limits::{MAX_RANGES, RANGE_GAP};
+
+/// A part: bytes from `start` up to `end`, which is not in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+}
+
+impl Part {
+    pub(crate) const fn len(&self) -> u64 {
+        self.end - self.start
+    }
+}
+
+/// What a `Range` asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// All of it: there is no `Range`, or one that is ignored.
+    Whole,
+    /// Parts that do not overlap: at least one, and none of them empty.
+    Parts(Vec<Part>),
+    /// Only parts that are not there: 416.
+    Nothing,
+}
+
+/// Reads a `Range` for a representation of `length` bytes.
+///
+/// "A server MAY ignore the Range header field" (§14.2): it does where the field is malformed or repeated, in another unit
+/// than bytes, or asks for more parts than is reasonable. Parts that overlap or nearly touch become one (§15.3.7.2), so
+/// however a client asks, no byte is sent twice.
+pub(crate) fn wanted(range: &Lines<'_>, length: u64) -> Wanted {
+    match range.single() {
+        Some(value) => parse(value, length).unwrap_or(Wanted::Whole),
+        None => Wanted::Whole,
+    }
+}
+
+/// `None` if it is to be ignored.
+fn parse(value: &str, length: u64) -> Option<Wanted> {
+    let (unit, set) = value.split_once('=')?;
+    if !unit.eq_ignore_ascii_case("bytes") {
+        return None;
+    }
+    let mut parts = Vec::new();
+    let mut count = 0;
+    for spec in set.split(',').map(|spec| spec.trim_matches([' ', '\t'])).filter(|spec| !spec.is_empty()) {
+        count += 1;
+        if count > MAX_RANGES {
+            return None;
+        }
+        if let Some(part) = parse_one(spec, length)? {
+            add(&mut parts, part);
+        }
+    }
+    match (count, parts.is_empty()) {
+        (0, _) => None,
+        // A part of nothing cannot be named; nothing as a whole can.
+        (_, true) if length == 0 && set.trim_start_matches([' ', '\t', ',']).starts_with('-') => Some(Wanted::Whole),
+        (_, true) => Some(Wanted::Nothing),
+        (_, false) => Some(Wanted::Parts(parts)),
+    }
+}
+
+/// One `first-last`, `first-` or `-suffix`; `Some(None)` if it is well-formed, and nothing of it is there.
+fn parse_one(spec: &str, length: u64) -> Option<Option<Part>> {
+    let (first, last) = spec.split_once('-')?;
+    if first.is_empty() {
+        let suffix = number(last)?;
+        let start = length.saturating_sub(suffix);
+        return Some((start < length).then_some(Part { start, end: length }));
+    }
+    let start = number(first)?;
+    let end = match last {
+        "" => length,
+        last => {
+            let last = number(last)?;
+            if last < start {
+                return None;
+            }
+            last.saturating_add(1).min(length)
+        }
+    };
+    Some((start < length).then_some(Part { start, end }))
+}
+
+/// Digits only; what is too large to be counted is more than any file has.
+fn number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(u64::MAX))
+}
+
+/// Adds a part; those that it overlaps or nearly touches are taken into it. They keep their order otherwise.
+fn add(parts: &mut Vec<Part>, new: Part) {
+    let mut whole = new;
+    let mut place = None;
+    // Each time it grows it may reach others.
+    while let Some(at) = parts.iter().position(|part| {
+        part.start <= whole.end.saturating_add(RANGE_GAP) && whole.start <= part.end.saturating_add(RANGE_GAP)
+    }) {
+        let part = parts.remove(at);
+        whole = Part { start: whole.start.min(part.start), end: whole.end.max(part.end) };
+        place = Some(place.map_or(at, |place: usize| place.min(at)));
+    }
+    parts.insert(place.unwrap_or(parts.len()), whole);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(value: &str, length: u64, expected: Option<&[(u64, u64)]>) {
+        let parts = |parts: &[(u64, u64)]| parts.iter().map(|&(start, end)| Part { start, end }).collect();
+        let expected = match expected {
+            None => Wanted::Whole,
+            Some([]) => Wanted::Nothing,
+            Some(list) => Wanted::Parts(parts(list)),
+        };
+        assert_eq!(parse(value, length).unwrap_or(Wanted::Whole), expected, "{value:?} of {length}");
+    }
+
+    #[test]
+    fn one_part() {
+        check("bytes=0-0", 1000, Some(&[(0, 1)]));
+        check("bytes=0-499", 1000, Some(&[(0, 500)]));
+        check("BYTES=500-", 1000, Some(&[(500, 1000)]));
+        check("bytes=-1", 1000, Some(&[(999, 1000)]));
+        check("bytes=-2000", 1000, Some(&[(0, 1000)]));
+        check("bytes=999-99999999999999999999999", 1000, Some(&[(999, 1000)]));
+        check("bytes= 1-2 ,", 1000, Some(&[(1, 3)]));
+        check("bytes=5000000000-5000000001", 6_000_000_000, Some(&[(5_000_000_000, 5_000_000_002)]));
+    }
+
+    #[test]
+    fn what_is_not_there() {
+        check("bytes=1000-", 1000, Some(&[]));
+        check("bytes=-0", 1000, Some(&[]));
+        check("bytes=99999999999999999999999-", 1000, Some(&[]));
+        check("bytes=0-", 0, Some(&[]));
+        check("bytes=-5", 0, None);
+        check("bytes=2000-, 0-1", 1000, Some(&[(0, 2)]));
+    }
+
+    #[test]
+    fn what_is_malformed_is_ignored() {
+        for value in ["bytes", "bytes=", "bytes=,", "bytes=a-b", "bytes=1", "bytes=--1", "bytes=-", "bytes=5-4"] {
+            check(value, 1000, None);
+        }
+        for value in
+            ["bytes=0-1,x", "bytes=+1-2", "bytes=1 - 2", "bytes=1-2-3", "lines=0-1", "bytes =0-1", "bytes=0x1-2"]
+        {
+            check(value, 1000, None);
+        }
+    }
+
+    #[test]
+    fn parts_that_touch_become_one_and_the_others_keep_their_order() {
+        check("bytes=900-999,0-9", 1000, Some(&[(900, 1000), (0, 10)]));
+        check("bytes=0-9,5-20,21-30", 1000, Some(&[(0, 31)]));
+        check("bytes=0-9,500-509,0-600", 1000, Some(&[(0, 601)]));
+        check("bytes=0-0,-1", 10_000, Some(&[(0, 1), (9_999, 10_000)]));
+        check("bytes=0-9,50-59", 1000, Some(&[(0, 60)]));
+    }
+
+    #[test]
+    fn a_range_bomb_is_ignored_or_comes_to_no_more_than_the_whole() {
+        let many: Vec<String> = (0..MAX_RANGES as u64 + 1).map(|i| format!("{0}-{0}", i * 1000)).collect();
+        check(&format!("bytes={}", many.join(",")), 1_000_000, None);
+        let overlapping = vec!["0-"; MAX_RANGES].join(",");
+        check(&format!("bytes={overlapping}"), 1_000_000, Some(&[(0, 1_000_000)]));
+    }
+}
