@@ -218,7 +218,8 @@ mod tests {
         symlink(inside.path("a/b/file"), inside.path("absolute-inside")).unwrap();
         let file = || Ok("file".to_owned());
         let directory = || Ok("(directory)".to_owned());
-        let table: [(&str, Result<String, Errno>, Result<String, Errno>); 19] = [
+        type Outcome = Result<String, Errno>;
+        let table: [(&str, Outcome, Outcome); 19] = [
             ("", directory(), directory()),
             ("a", directory(), directory()),
             ("a/", directory(), directory()),
