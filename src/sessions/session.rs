@@ -120,11 +120,10 @@ impl<T: Transport> Session<T> {
             }
             let ends = Ends { peer: &self.peer, transport: &self.transport };
             let stall = self.connection.advance(cx, &ends, &mut budget);
-            if self.flush(cx, &mut file_bytes) == Flushed::Budget {
-                return After::Runnable;
-            }
+            self.flush(cx, &mut file_bytes);
             reads = match stall {
                 Stall::Budget => return After::Runnable,
+                _ if file_bytes == 0 && self.may_write() => return After::Runnable,
                 Stall::Output if !self.connection.is_held() => false,
                 Stall::Input if self.may_read() && budget.bytes == 0 => return After::Runnable,
                 Stall::Input if self.may_read() => true,
@@ -175,6 +174,12 @@ impl<T: Transport> Session<T> {
         }
     }
 
+    /// Whether the kernel would take more of what is owed.
+    #[cold]
+    fn may_write(&self) -> bool {
+        self.readiness.writable && self.connection.output().is_some()
+    }
+
     fn may_read(&self) -> bool {
         self.readiness.readable && self.connection.wants_read()
     }
@@ -211,9 +216,9 @@ impl<T: Transport> Session<T> {
 
     /// Writes what is owed, until nothing is or the kernel takes no more, or so many bytes of files have been sent.
     #[inline]
-    fn flush(&mut self, cx: &mut Context<'_>, file_bytes: &mut usize) -> Flushed {
+    fn flush(&mut self, cx: &mut Context<'_>, file_bytes: &mut usize) {
         while self.readiness.writable {
-            let Some(output) = self.connection.output() else { break };
+            let Some(output) = self.connection.output() else { return };
             let (offered, result) = match output.as_slice() {
                 // As far as we know, nothing of the client's is unread.
                 Some(bytes) if self.connection.closes_after_output() && !self.readiness.readable => {
@@ -222,18 +227,17 @@ impl<T: Transport> Session<T> {
                 Some(bytes) => (bytes.len(), self.transport.write(bytes)),
                 None => match write_pieces(&mut self.transport, output, file_bytes) {
                     Some(written) => written,
-                    None => return Flushed::Budget,
+                    None => return,
                 },
             };
             log::trace!("conn {}: wrote {:?} of {offered}", cx.id, result);
             match result {
                 Ok(0) => {
                     // Only of a file is nothing offered: then it has ended.
-                    match offered {
+                    return match offered {
                         0 => self.cut_short(cx),
                         _ => self.fail(cx, &ErrorKind::WriteZero.into()),
-                    }
-                    break;
+                    };
                 }
                 Ok(count) => {
                     self.readiness.writable = count >= offered || !self.transport.short_means_exhausted();
@@ -242,13 +246,9 @@ impl<T: Transport> Session<T> {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readiness.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.fail(cx, &error);
-                    break;
-                }
+                Err(error) => return self.fail(cx, &error),
             }
         }
-        Flushed::Rest
     }
 
     /// A file has fewer bytes than were announced. Nothing can stand in their place.
@@ -286,15 +286,6 @@ impl<T: Transport> Session<T> {
         self.connection.abort(cx.id, CloseReason::SocketError);
         self.readiness = Readiness::default();
     }
-}
-
-/// How far [`Session::flush`] came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Flushed {
-    /// Nothing is owed any more, or the kernel will say when it takes more of it.
-    Rest,
-    /// The kernel would take more, and it is the others' turn.
-    Budget,
 }
 
 /// Writes from the front of what is owed, where it does not lie in one piece. Gives the bytes that were offered, of which
