@@ -31,7 +31,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use monoloop::Config;
 use monoloop::internals::{Encoder, HeadParser, decode_chunks, exchange, find_route};
-use support::{BROWSER, PLAIN, POST, POST_CHUNKED, Routes, chunked, client, date};
+use support::{BROWSER, FILE, PLAIN, POST, POST_CHUNKED, Routes, chunked, client, date};
 
 /// What is counted, how many instructions it may take, and how to do it.
 struct Row {
@@ -46,7 +46,7 @@ const fn row(name: &'static str, committed: u64, run: fn()) -> Row {
 }
 
 /// Instructions, rounded to whole ones: per head, per path, per reply, per body, per request.
-const TABLE: [Row; 16] = [
+const TABLE: [Row; 17] = [
     row("parse: Host only", 707, || parse(PLAIN)),
     row("parse: 20 browser fields", 5623, || parse(&BROWSER)),
     row("route: static, among 10", 119, || route(Routes::Static, 10, true)),
@@ -62,6 +62,7 @@ const TABLE: [Row; 16] = [
     row("request: 20 browser fields", 7527, || request(&BROWSER, 1, false)),
     row("request: pipelined x16, each", 1406, || request(PLAIN, 16, false)),
     row("request: POST, Content-Length", 3114, || request(POST, 1, false)),
+    row("request: a small file, kept", 3537, || request(FILE, 1, false)),
     row("request: POST, chunked", 5720, || request(POST_CHUNKED, 1, false)),
 ];
 

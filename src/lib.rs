@@ -41,6 +41,8 @@
 //!                                                            └→ BodySink, piece by piece
 //!                                                                         │
 //!     socket ←write─ buffer::OutputQueue ← exchange::encode ← Response, BodySource, BodySender, Responder
+//!        ↑
+//!        └─sendfile─ buffer::FileRange ← exchange::representation ← files::Files, Response::file
 //! ```
 //!
 //! # In which order to read the code
@@ -53,14 +55,16 @@
 //! 4. `h1/head.rs`, `h1/framing.rs`, `h1/body.rs`: the parsers.
 //! 5. `exchange/service.rs` and `exchange/conduct.rs`: the call into the application; `exchange/response.rs`: its reply.
 //! 6. `router/routes.rs`, `router/service.rs` and `router/trie.rs`: from a path to a handler.
-//! 7. `sessions/deadlines.rs`, `server/accept.rs`, `server/drain.rs`: time, overload and the end.
+//! 7. `files/mod.rs`: from a path to a file, and `exchange/representation.rs`: what of it is sent.
+//! 8. `sessions/deadlines.rs`, `server/accept.rs`, `server/drain.rs`: time, overload and the end.
 //!
 //! `docs/ARCHITECTURE.md` in the repository is the guided tour.
 //!
 //! # Features
 //!
-//! `json` ([`Request`] and [`Response`] get a `json` method), `signals` (the drain on SIGTERM and SIGINT) and `cli` (the
-//! `monoloop` command) are on by default; `default-features = false` leaves the core.
+//! `json` ([`Request`] and [`Response`] get a `json` method), `files` (static files: `Files` and `Response::file`), `signals`
+//! (the drain on SIGTERM and SIGINT) and `cli` (the `monoloop` command) are on by default; `default-features = false` leaves
+//! the core.
 
 #![forbid(unsafe_code)]
 

@@ -25,6 +25,9 @@ pub(crate) static BROWSER: LazyLock<String> = LazyLock::new(|| {
     format!("GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n{fields}\r\n")
 });
 
+/// A file of less than a kilobyte.
+pub(crate) const FILE: &str = "GET /files/hello.rs HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n\r\n";
+
 /// Content of known length.
 pub(crate) const POST: &str = "POST /echo HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nContent-Type: application/json\r\n\
     Content-Length: 51\r\n\r\n{\"id\":1,\"name\":\"Alice\",\"email\":\"alice@example.com\"}";
@@ -52,6 +55,8 @@ pub(crate) fn client(cors: bool) -> TestClient<Router<()>> {
     app.get("/plaintext", |_, _, res| res.text("Hello, World!"));
     app.get("/users/:id", |_, req, res| res.text(req.param_str("id").unwrap_or_default()));
     app.post("/echo", |_, req, res| res.send(req.body()));
+    #[cfg(feature = "files")]
+    app.mount("/files", monoloop::Files::new(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/examples")));
     TestClient::new(app)
 }
 

@@ -93,7 +93,9 @@ impl Opened {
             false => None,
         };
         let stored = stored.unwrap_or_else(|| {
-            read_ahead(&file, size);
+            if size > CACHED_FILE_BYTES {
+                read_ahead(&file, size);
+            }
             Stored::File(Arc::new(file))
         });
         Ok(Representation::new(stored, size, &validators))
