@@ -12,7 +12,8 @@ use crate::http::{Error, Result};
 
 impl Response<'_> {
     /// Finishes with a file, or as much of it as the request asks for: with a 200, conditions and ranges are those of
-    /// RFC 9110. The `Content-Type` is that of its extension, unless one was set.
+    /// RFC 9110. (Not in a [deferred](Self::defer) answer, or at the end of a [sink](crate::exchange::BodySink): there it is
+    /// sent whole, because the request is gone.) The `Content-Type` is that of its extension, unless one was set.
     ///
     /// The path is the application's: every symbolic link is followed, and a path that is made of what a client says can
     /// lead anywhere. For that, mount [`Files`](crate::files::Files).
