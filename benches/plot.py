@@ -76,6 +76,9 @@ TITLES = {
     "post-1k": "POST, 1 KiB",
     "post-1m": "POST, 1 MiB",
     "routes": "500 routes with a parameter",
+    "static-1k": "File of 1 KiB",
+    "static-100k": "File of 100 KiB",
+    "static-10m": "File of 10 MiB",
 }
 
 

@@ -8,6 +8,8 @@ from scenarios import MISSING, Exchange, Scenario
 TIMEOUT = 10
 """Seconds that one answer may take."""
 
+MOST = 1 << 20
+"""Bytes that are read at a time."""
 
 IP_BIND_ADDRESS_NO_PORT = 24
 """ip(7): the port is chosen when the socket connects. Python's module knows it from 3.12 on."""
@@ -44,7 +46,7 @@ class Client:
         except OSError:
             self.socket.close()
             raise
-        self.input = b""
+        self.input = bytearray()
 
     def __enter__(self) -> "Client":
         return self
@@ -57,9 +59,20 @@ class Client:
 
     def receive(self) -> Answer:
         """The next answer. It must have a Content-Length."""
+        status, fields, length = self.receive_head()
+        while len(self.input) < length:
+            self._read("before the end of the content")
+        content = bytes(self.input[:length])
+        del self.input[:length]
+        return Answer(status, fields, content)
+
+    def receive_head(self, most: int = MOST) -> tuple[int, dict[str, str], int]:
+        """Status, fields and length of the next answer; at most so many bytes are read at a time. What comes behind the
+        head stays in `input`."""
         while (end := self.input.find(b"\r\n\r\n")) < 0:
-            self._read("before the end of a head")
-        head, self.input = self.input[:end].decode("latin-1"), self.input[end + 4:]
+            self._read("before the end of a head", most)
+        head = self.input[:end].decode("latin-1")
+        del self.input[:end + 4]
         first, *lines = head.split("\r\n")
         version, status, _ = f"{first}  ".split(" ", 2)
         if version != "HTTP/1.1":
@@ -67,11 +80,14 @@ class Client:
         fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         if "content-length" not in fields:
             raise Broken("no Content-Length")
-        length = int(fields["content-length"])
-        while len(self.input) < length:
-            self._read("before the end of the content")
-        content, self.input = self.input[:length], self.input[length:]
-        return Answer(int(status), fields, content)
+        return int(status), fields, int(fields["content-length"])
+
+    def skip(self, most: int) -> int:
+        """Throws away some of what comes, and tells how many bytes it was."""
+        self._read("before the end of the content", most)
+        count = len(self.input)
+        self.input.clear()
+        return count
 
     def is_closed_by_server(self) -> bool:
         """Whether the server ends the connection, with nothing more to say, within a second."""
@@ -83,9 +99,9 @@ class Client:
         except ConnectionResetError:
             return True
 
-    def _read(self, when: str) -> None:
+    def _read(self, when: str, most: int = MOST) -> None:
         try:
-            data = self.socket.recv(1 << 20)
+            data = self.socket.recv(most)
         except TimeoutError as error:
             raise Broken(f"silence {when}") from error
         except OSError as error:

@@ -16,11 +16,12 @@ from client import Broken, Client
 from scenarios import Scenario
 from servers import Ready, Running, Unavailable
 
-INSTRUCTIONS = ("plain-c64", "fields", "pipelined")
+INSTRUCTIONS = ("plain-c64", "fields", "pipelined", "static-1k", "static-100k")
 """Counted over one connection, so that it does not matter how many requests a wait finds ready."""
 
-SYSCALLS = ("plain-c64", "fields", "pipelined", "close", "post-1k", "post-1m")
-"""Counted over the connections of the scenario, with a request on each at a time."""
+SYSCALLS = ("plain-c64", "fields", "pipelined", "close", "post-1k", "post-1m", "static-1k", "static-100k", "static-10m")
+"""Counted over the connections of the scenario, with a request on each at a time. A large answer takes as many as there
+are times that the kernel's buffers are filled, so there it matters how fast the client reads, and this one is slow."""
 
 VALGRIND_PATIENCE = 60
 """Seconds that a server may take to start below valgrind, and to answer."""

@@ -72,6 +72,14 @@ def sockets_in_time_wait() -> int:
     return int(match.group(1)) if match else 0
 
 
+def congestion_control() -> str:
+    """How TCP paces itself here: BBR sends by timers, also on a loopback device."""
+    try:
+        return Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    except OSError:
+        return ""
+
+
 def descriptor_limit() -> int:
     """Descriptors that a process may have, once it has raised its soft limit. No more than a sane number of them."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -93,6 +101,7 @@ def describe() -> dict[str, object]:
         "cores": os.cpu_count(),
         "memory_bytes": 1024 * int(memory_size.group(1)) if memory_size else None,
         "kernel": f"{platform.system()} {platform.release()}",
+        "congestion_control": congestion_control(),
         "python": platform.python_version(),
         "rustc": first_line(["rustc", "--version"]),
         "wrk": first_line(["wrk", "--version"]),

@@ -1,4 +1,5 @@
-"""Measures what servers keep in memory: at the start, for idle connections, and for clients that do not read."""
+"""Measures what servers keep in memory: at the start, for idle connections, for clients that do not read, and for those
+that read a large file slowly."""
 
 import socket
 import time
@@ -8,10 +9,10 @@ from typing import Any
 
 import machine
 from client import Broken, Client, answer_faults
-from scenarios import BIG_FILE, BY_NAME
+from scenarios import BIG_FILE, BY_NAME, SPARSE_SIZE, SPARSE_TARGET, Ability, Exchange
 from servers import Ready, Running, Unavailable
 
-USUAL = ("monoloop", "hyper", "nginx", "node")
+USUAL = ("monoloop", "hyper", "nginx", "lighttpd", "h2o", "node")
 """Those that are measured unless others are asked for."""
 
 COUNTS = (1_000, 10_000)
@@ -24,6 +25,15 @@ CONNECTIONS_FROM_ADDRESS = 2_000
 
 SLOW_READERS = 200
 
+SIP = 1 << 10
+"""Bytes that a slow download reads at a time."""
+
+SIPS = 20
+"""Times that each of them reads."""
+
+PAUSE = 0.2
+"""Seconds between two of these times."""
+
 SETTLE = 1.0
 """Seconds that a server gets to put its memory in order."""
 
@@ -31,14 +41,20 @@ Say = Callable[[str], None]
 
 
 def measure(servers: Sequence[Ready], directory: Path, core: int, results: dict[str, Any], say: Say) -> None:
-    """Fills `results`, by server: `start`, `idle`, `after_idle`, `slow`, `faults`."""
+    """Fills `results`, by server: `start`, `idle`, `after_idle`, `slow`, `download`, `faults`."""
     for ready in servers:
-        result: dict[str, Any] = {"start": None, "idle": [], "after_idle": None, "slow": None, "faults": []}
+        result: dict[str, Any] = {"start": None, "idle": [], "after_idle": None, "slow": None, "download": None,
+                                  "faults": []}
         results[ready.server.name] = result
-        for part in (_idle, _slow) if ready.server.big else (_idle,):
+        parts = [(_idle, "plain-c1")]
+        if ready.server.big:
+            parts.append((_slow, "plain-c1"))
+        if Ability.FILES in ready.server.abilities:
+            parts.append((_download, "static-10m"))
+        for part, scenario in parts:
             say(f"memory: {ready.server.name}, {part.__name__.removeprefix('_')}")
             try:
-                with Running(ready, BY_NAME["plain-c1"], directory, core) as server:
+                with Running(ready, BY_NAME[scenario], directory, core) as server:
                     part(server, result)
             except (Unavailable, Broken, OSError) as error:
                 result["faults"].append(f"{part.__name__.removeprefix('_')}: {error}")
@@ -93,6 +109,42 @@ def _slow(server: Running, result: dict[str, Any]) -> None:
         result["slow"] = {"connections": SLOW_READERS, **_growth(before, _memory(server), SLOW_READERS)}
         # The one that has waited longest is still served.
         result["faults"] += answer_faults(clients[0].receive(), BIG_FILE)
+    finally:
+        for client in clients:
+            client.socket.close()
+
+
+def _download(server: Running, result: dict[str, Any]) -> None:
+    """Clients that download a gibibyte and take a little of it now and then. The kernel's buffers hold a part of it, so
+    every server has the rest left to send."""
+    small = BY_NAME["static-1k"].exchanges[0]
+    request = Exchange("GET", SPARSE_TARGET, b"").request(server.port)
+    clients: list[Client] = []
+    try:
+        with Client(server.port) as reader:
+            reader.send(small.request(server.port))
+            result["faults"] += answer_faults(reader.receive(), small)
+        before = _memory(server)
+        for _ in range(SLOW_READERS):
+            client = Client(server.port, receive_buffer=4096)
+            clients.append(client)
+            client.send(request)
+            status, _, length = client.receive_head(SIP)
+            if (status, length) != (200, SPARSE_SIZE):
+                raise Broken(f"status {status} and {length} bytes of {SPARSE_TARGET}")
+        now = most = before
+        for _ in range(SIPS):
+            for client in clients:
+                client.skip(SIP)
+            time.sleep(PAUSE)
+            now = machine.memory(server.pids())
+            most = max(most, now, key=lambda memory: memory.resident)
+        result["download"] = {
+            "connections": SLOW_READERS,
+            "start": {"private": before.private, "resident": before.resident},
+            "most_resident": most.resident,
+            **_growth(before, now, SLOW_READERS),
+        }
     finally:
         for client in clients:
             client.socket.close()

@@ -13,6 +13,9 @@ BUSY = 95
 DISTURBED = 5
 """Per cent of a window above which waiting for the core is told: something else ran there."""
 
+PACED = ("bbr", "bbr1", "bbr2", "bbr3")
+"""Congestion controls that change what is measured."""
+
 LEGEND = f"""\
 How to read it. `CPU us` is the server's own CPU time for one request in microseconds, kernel included: compare this.
 It is the median of the rounds; [..] is an interval that holds the true median with 95 % confidence (with fewer than six
@@ -37,6 +40,8 @@ def print_setting(results: dict[str, Any]) -> None:
     machine, settings = results["machine"], results["settings"]
     print(f"{results['date']}, {machine['cpu']}, {machine['cores']} cores, {machine['kernel']}, {machine['rustc']}")
     print(f"servers on core {settings['server_core']}, clients on core {settings['client_core']}")
+    if machine.get("congestion_control") in PACED:
+        print(f"TCP's congestion control is {machine['congestion_control']}, which sends by timers: see README.md")
     if settings["server_core"] == settings["client_core"]:
         print("there is only one core: servers and clients take it from each other")
     print()
@@ -145,22 +150,24 @@ def _count(count: dict[str, Any] | None) -> str:
 
 
 def print_memory(memory: dict[str, Any]) -> None:
-    """What servers keep: at the start, for an idle connection, for a slow reader."""
+    """What servers keep: at the start, for an idle connection, for a slow reader, for a slow download."""
     print("Memory that belongs to the processes alone (resident): at the start in MB, then bytes for each connection")
     counts = list(dict.fromkeys(row["connections"] for result in memory.values() for row in result.get("idle", [])))
-    head = ["server", "start MB", *(f"{count:,} idle" for count in counts), "slow reader of 1 MiB"]
+    head = ["server", "start MB", *(f"{count:,} idle" for count in counts), "slow reader of 1 MiB",
+            "slow download of 1 GiB", "MB with all of these"]
     rows = []
     for server, result in memory.items():
         if not result.get("start"):
             continue
         idle = {row["connections"]: row for row in result["idle"]}
-        slow = result["slow"]
+        slow, download = result["slow"], result.get("download")
         rows.append([
             server,
             f"{result['start']['private'] / 1e6:.2f} ({result['start']['resident'] / 1e6:.2f})",
             *(f"{idle[count]['private_each']:,.0f} ({idle[count]['resident_each']:,.0f})" if count in idle else "-"
               for count in counts),
-            f"{slow['private_each']:,.0f} ({slow['resident_each']:,.0f})" if slow else "-",
+            *(f"{row['private_each']:,.0f} ({row['resident_each']:,.0f})" if row else "-" for row in (slow, download)),
+            f"{download['private'] / 1e6:.2f} ({download['resident'] / 1e6:.2f})" if download else "-",
         ])
     print_table(head, rows, left=1)
     for server, result in memory.items():

@@ -1,5 +1,6 @@
 """What the servers are asked, and what they have to answer."""
 
+import random
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -10,6 +11,12 @@ BIG = b"x" * (1 << 20)
 
 RESOURCES = 250
 """Resources in the table of routes; each has two routes with a parameter."""
+
+FILE_SIZES = {"1k": 1 << 10, "100k": 100 << 10, "10m": 10 << 20}
+"""Files that servers of files serve, `/static/NAME.bin`, and their bytes."""
+
+FILE_SEED = 2616
+"""The bytes of the files are random, and the same in each run."""
 
 PIPELINE = 16
 """Requests in a batch of the pipelined scenario."""
@@ -24,6 +31,7 @@ class Ability(Enum):
     FIXED = "a fixed answer"
     ECHO = "an echo"
     ROUTER = "a router"
+    FILES = "files of a directory"
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,11 @@ def _routes() -> tuple[Exchange, ...]:
     return tuple(exchanges)
 
 
+def _static(name: str) -> tuple[Exchange, ...]:
+    content = random.Random(f"{FILE_SEED} {name}").randbytes(FILE_SIZES[name])
+    return (Exchange("GET", f"/static/{name}.bin", content, "application/octet-stream"),)
+
+
 SCENARIOS = (
     Scenario("plain-c1", "GET /plaintext, 1 connection", 1, _plain()),
     Scenario("plain-c64", "GET /plaintext, 64 connections", 64, _plain()),
@@ -95,6 +108,9 @@ SCENARIOS = (
     Scenario("post-1m", "POST /echo, 1 MiB, 8 connections", 8, _echo(1 << 20), Ability.ECHO),
     Scenario("routes", f"GET of {2 * RESOURCES} routes with a parameter in turn, 64 connections", 64, _routes(),
              Ability.ROUTER),
+    Scenario("static-1k", "GET of a file of 1 KiB, 64 connections", 64, _static("1k"), Ability.FILES),
+    Scenario("static-100k", "GET of a file of 100 KiB, 64 connections", 64, _static("100k"), Ability.FILES),
+    Scenario("static-10m", "GET of a file of 10 MiB, 8 connections", 8, _static("10m"), Ability.FILES),
 )
 
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
@@ -104,3 +120,7 @@ MISSING = Exchange("GET", "/no-such-thing", b"")
 
 BIG_FILE = Exchange("GET", "/big", BIG, "application/octet-stream")
 """What slow readers ask for (memory.py)."""
+
+SPARSE_TARGET = "/static/1g.bin"
+SPARSE_SIZE = 1 << 30
+"""A file of zeros, without a block on the disk: what slow downloads ask for (memory.py)."""

@@ -37,6 +37,8 @@ class Server:
     crate: str = ""
     """The crate behind a binary of servers/; its version stands in the lock file."""
     arguments: tuple[str, ...] = ("{port}", "{mode}")
+    file_arguments: tuple[str, ...] = ()
+    """Those of the crate's own command, which takes the program's place where files are served."""
     config: str = ""
     """A template in config/."""
     package: str = ""
@@ -55,12 +57,15 @@ class Server:
 _FIXED = frozenset({Ability.FIXED})
 _PROGRAM = _FIXED | {Ability.ECHO}
 _FRAMEWORK = _PROGRAM | {Ability.ROUTER}
+_FILES = _FIXED | {Ability.FILES}
 
 SERVERS = (
     Server("floor", _FRAMEWORK, "floor-server", "mio", big=False, is_floor=True,
            notes=("no HTTP server: it counts blank lines and writes constants, and every other row is compared to it",
                   "json: a constant", "routes: no router, the greeting for every path")),
-    Server("monoloop", _FRAMEWORK, "monoloop-server", "monoloop"),
+    Server("monoloop", _FRAMEWORK | _FILES, "monoloop-server", "monoloop",
+           file_arguments=("serve", "{directory}/files", "--port", "{port}", "--log", "off"),
+           notes=("files: its own command, `monoloop serve`, as it is without options",)),
     Server("hyper", _PROGRAM, "hyper-server", "hyper",
            notes=("no router", "no timeouts: they need a timer, which is not on by default",
                   "pipeline_flush only where requests are pipelined: with it, contents are copied")),
@@ -73,12 +78,13 @@ SERVERS = (
            notes=("no router", "one thread answers; each connection has its own besides, on the same core")),
     Server("may_minihttp", _PROGRAM, "may-minihttp-server", "may_minihttp",
            notes=("no router", "one worker; its event loop is a coroutine scheduler of its own")),
-    Server("nginx", _FIXED, "nginx", arguments=("-p", "{directory}", "-c", "{config}", "-e", "stderr"),
-           config="nginx.conf", package="nginx", version=("-v",), notes=(STATIC_JSON,)),
-    Server("lighttpd", _FIXED, "lighttpd", arguments=("-D", "-f", "{config}"), config="lighttpd.conf",
+    Server("nginx", _FILES, "nginx", arguments=("-p", "{directory}", "-c", "{config}", "-e", "stderr"),
+           config="nginx.conf", package="nginx", version=("-v",),
+           notes=(STATIC_JSON, "files: what it knows of an open file is up to a minute old")),
+    Server("lighttpd", _FILES, "lighttpd", arguments=("-D", "-f", "{config}"), config="lighttpd.conf",
            package="lighttpd", version=("-v",),
            notes=("answers from small files", STATIC_JSON, "closes a connection after 65,535 requests at the latest")),
-    Server("h2o", _FIXED, "h2o", arguments=("-c", "{config}"), config="h2o.conf", package="h2o",
+    Server("h2o", _FILES, "h2o", arguments=("-c", "{config}"), config="h2o.conf", package="h2o",
            version=("--version",), notes=("answers from small files", STATIC_JSON)),
     Server("haproxy", _FIXED, "haproxy", arguments=("-db", "-q", "-f", "{config}"), config="haproxy.cfg",
            package="haproxy", version=("-v",), notes=("a proxy that answers by itself", STATIC_JSON), big=False),
@@ -100,12 +106,21 @@ class Ready:
     server: Server
     binary: Path
     version: str
+    file_binary: Path | None = None
+    """The command that takes the binary's place where files are served."""
+
+    def command(self, scenario: Scenario) -> tuple[Path, tuple[str, ...]]:
+        """What is started for a scenario, and the templates of its arguments."""
+        if self.file_binary and scenario.needs is Ability.FILES:
+            return self.file_binary, self.server.file_arguments
+        return self.binary, self.server.arguments
 
 
 def prepare(server: Server) -> Ready:
     """Builds a program, or finds the binary of a package."""
     if server.crate:
-        return Ready(server, _build(server), _crate_version(server.crate))
+        file_binary = build_command() if server.file_arguments else None
+        return Ready(server, _build(server), _crate_version(server.crate), file_binary)
     found = shutil.which(server.program, path=SEARCH_PATH)
     if not found:
         raise Unavailable(f"{server.program} is not installed (Debian: apt install {server.package})")
@@ -115,10 +130,19 @@ def prepare(server: Server) -> Ready:
 
 def _build(server: Server) -> Path:
     """Each program on its own, with its own feature, so that one that does not build takes no other with it."""
-    command = ["cargo", "build", "--release", "--locked", "--quiet", "--bin", server.program,
-               "--features", server.program, "--target-dir", str(TARGET)]
+    return _cargo_build(CRATE, TARGET, server.program, "--features", server.program)
+
+
+def build_command() -> Path:
+    """monoloop's command, as anyone builds it."""
+    return _cargo_build(ROOT, TARGET.parent, "monoloop")
+
+
+def _cargo_build(crate: Path, target: Path, program: str, *arguments: str) -> Path:
+    command = ["cargo", "build", "--release", "--locked", "--quiet", "--bin", program, "--target-dir", str(target),
+               *arguments]
     try:
-        build = subprocess.run(command, cwd=CRATE, capture_output=True, text=True, timeout=1800, check=False)
+        build = subprocess.run(command, cwd=crate, capture_output=True, text=True, timeout=1800, check=False)
     except OSError as error:
         raise Unavailable(f"cargo cannot be run: {error}") from error
     except subprocess.TimeoutExpired as error:
@@ -126,7 +150,7 @@ def _build(server: Server) -> Path:
     if build.returncode != 0:
         errors = [line for line in build.stderr.splitlines() if line.startswith("error")]
         raise Unavailable("does not build: " + (errors[0] if errors else f"cargo ended with {build.returncode}"))
-    return TARGET / "release" / server.program
+    return target / "release" / program
 
 
 def _crate_version(crate: str) -> str:
@@ -153,10 +177,11 @@ class Running:
         """strace is a process of its own above the server; valgrind becomes the server."""
         values = {"directory": str(directory), "port": str(self.port), "mode": scenario.mode,
                   "config": str(_render(ready, directory, self.port))}
-        arguments = [argument.format_map(values) for argument in ready.server.arguments]
+        binary, templates = ready.command(scenario)
+        arguments = [template.format_map(values) for template in templates]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*wrapper, str(ready.binary), *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [*wrapper, str(binary), *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=lambda: os.sched_setaffinity(0, {core}), start_new_session=True)
         try:
             self._wait(patience)
@@ -258,3 +283,11 @@ def write_files(directory: Path) -> None:
     (files / "plaintext").write_bytes(scenarios.PLAINTEXT)
     (files / "json").write_bytes(scenarios.JSON)
     (files / "big").write_bytes(scenarios.BIG)
+    for scenario in scenarios.SCENARIOS:
+        if scenario.needs is Ability.FILES:
+            for exchange in scenario.exchanges:
+                path = files / exchange.target.removeprefix("/")
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(exchange.answer)
+    with (files / scenarios.SPARSE_TARGET.removeprefix("/")).open("wb") as sparse:
+        sparse.truncate(scenarios.SPARSE_SIZE)
