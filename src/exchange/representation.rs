@@ -75,18 +75,13 @@ impl Representation {
         self
     }
 
-    /// Whether it is still what these validators are of.
-    pub(crate) fn has(&self, validators: &Validators<'_>) -> bool {
-        self.tag == validators.tag && self.weak == validators.weak
-    }
-
     /// Bytes that it takes in memory, about.
     pub(crate) fn footprint(&self) -> usize {
         let stored = match &self.stored {
             Stored::Memory(bytes) => bytes.len(),
             Stored::File(_) => 0,
         };
-        size_of::<Self>() + 3 * self.rendered.len() + stored
+        3 * self.rendered.len() + stored
     }
 
     /// The open file, if it is not in memory.

@@ -3,20 +3,20 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::exchange::Representation;
+use super::stored::Item;
 use crate::http::coding::{Coding, Wishes};
 use crate::http::conditional::Conditions;
 
 /// What stands at a path: a file, and the same in other codings.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) plain: Rc<Representation>,
-    pub(super) coded: Vec<(Coding, Rc<Representation>)>,
+    pub(super) plain: Rc<Item>,
+    pub(super) coded: Vec<(Coding, Rc<Item>)>,
 }
 
 impl Entry {
-    /// The representation that the client wants most.
-    pub(super) fn choose(&self, conditions: &Conditions<'_>) -> &Representation {
+    /// The one that the client wants most.
+    pub(super) fn choose(&self, conditions: &Conditions<'_>) -> &Item {
         if self.coded.is_empty() || conditions.accept_encoding.is_none() {
             return &self.plain;
         }
@@ -25,8 +25,8 @@ impl Entry {
         wanted.in_order().find_map(find).unwrap_or(&self.plain)
     }
 
-    /// The representation of the same file in a coding, or the plain one.
-    pub(super) fn coded(&self, coding: Option<Coding>) -> Option<&Rc<Representation>> {
+    /// The one in a coding, or the plain one.
+    pub(super) fn coded(&self, coding: Option<Coding>) -> Option<&Rc<Item>> {
         match coding {
             None => Some(&self.plain),
             Some(coding) => self.coded.iter().find(|(known, _)| *known == coding).map(|(_, coded)| coded),
@@ -34,7 +34,8 @@ impl Entry {
     }
 
     fn footprint(&self) -> usize {
-        self.plain.footprint() + self.coded.iter().map(|(_, coded)| coded.footprint()).sum::<usize>()
+        let all = self.coded.iter().map(|(_, coded)| coded).chain([&self.plain]);
+        all.map(|item| size_of::<Item>() + item.representation.footprint()).sum()
     }
 }
 
@@ -106,7 +107,7 @@ impl Cache {
 
     /// Forgets everything, which closes what nobody is being sent; tells whether there was anything open.
     pub(super) fn clear(&mut self) -> bool {
-        let is_open = |representation: &Rc<Representation>| representation.file().is_some();
+        let is_open = |item: &Rc<Item>| item.representation.file().is_some();
         let mut entries = self.slots.iter().map(|slot| &slot.entry);
         let any = entries.any(|entry| is_open(&entry.plain) || entry.coded.iter().any(|(_, coded)| is_open(coded)));
         *self = Self::new(self.max_entries, self.max_bytes);

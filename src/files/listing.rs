@@ -75,7 +75,7 @@ impl Listing {
                 FileType::RegularFile => false,
                 _ => continue,
             };
-            let (size, modified) = (metadata.size, metadata.modified);
+            let (size, modified) = (metadata.size, metadata.modified());
             listing.entries.push(Entry { name: name.to_owned(), is_directory, size, modified });
         }
         listing

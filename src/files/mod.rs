@@ -45,7 +45,7 @@ use listing::{Listing, SEGMENT};
 use root::Root;
 pub use root::Symlinks;
 use rules::Rules;
-use stored::{Metadata, Opened};
+use stored::{Item, Metadata, Opened};
 
 /// A directory whose files are served, to be [mounted](Routes::mount) anywhere.
 ///
@@ -232,7 +232,7 @@ impl Files {
         let path = self.resolve(req, raw);
         let found = path.and_then(|path| self.look_up(&path, &conditions, second).map(|found| (path, found)));
         match found {
-            Ok((_, Found::File(entry))) => res.represent(&conditions, entry.choose(&conditions)),
+            Ok((_, Found::File(entry))) => res.represent(&conditions, &entry.choose(&conditions).representation),
             Ok((path, Found::Directory)) => redirect(req, raw, &path, res),
             Ok((path, Found::Listing(listing))) => send_listing(req, raw, &path, &listing, res),
             Err(Missing::NotFound) => self.not_found(req, raw, &conditions, res),
@@ -270,7 +270,7 @@ impl Files {
         let mut cache = self.cache.borrow_mut();
         let known = cache.get(path, second);
         if let Some((entry, true)) = &known
-            && is_unchanged(entry.choose(conditions), second)
+            && entry.choose(conditions).is_unchanged()
         {
             return Ok(Found::File(Rc::clone(entry)));
         }
@@ -349,7 +349,7 @@ impl Files {
         second: u64,
         kept: bool,
     ) -> Result<Rc<Entry>, Missing> {
-        let modified = plain.metadata.modified;
+        let modified = plain.metadata.modified();
         let wanted: Vec<Coding> = match self.precompressed {
             false => Vec::new(),
             true if kept => Coding::ALL.to_vec(),
@@ -358,7 +358,7 @@ impl Files {
         let mut coded = Vec::new();
         for coding in wanted {
             match self.open(&format!("{path}{}", coding.suffix()), second) {
-                Ok((file, metadata)) if metadata.kind == FileType::RegularFile && metadata.modified >= modified => {
+                Ok((file, metadata)) if metadata.kind == FileType::RegularFile && metadata.modified() >= modified => {
                     coded.push((coding, Opened::new(file, metadata)));
                 }
                 Err(missing @ Missing::Exhausted(_)) => return Err(missing),
@@ -366,17 +366,16 @@ impl Files {
             }
         }
         let varies = !coded.is_empty();
-        let represent = |opened: Opened, coding: Option<Coding>| -> Result<Rc<Representation>, Missing> {
+        let item = |opened: Opened, coding: Option<Coding>| -> Result<Rc<Item>, Missing> {
             let same = known.filter(|known| known.coded.is_empty() != varies).and_then(|known| known.coded(coding));
-            if let Some(same) = same.filter(|same| same.has(&opened.validators(second))) {
+            if let Some(same) = same.filter(|same| opened.is(same, second)) {
                 return Ok(Rc::clone(same));
             }
-            let stored = opened.represent(second, kept);
-            let stored = stored.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-            Ok(Rc::new(self.describe(path, stored, coding, varies)))
+            let item = opened.into_item(second, kept, |stored| self.describe(path, stored, coding, varies));
+            item.map(Rc::new).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO).into())
         };
-        let plain = represent(plain, None)?;
-        let coded = coded.into_iter().map(|(coding, opened)| Ok((coding, represent(opened, Some(coding))?)));
+        let plain = item(plain, None)?;
+        let coded = coded.into_iter().map(|(coding, opened)| Ok((coding, item(opened, Some(coding))?)));
         Ok(Rc::new(Entry { plain, coded: coded.collect::<Result<_, Missing>>()? }))
     }
 
@@ -393,7 +392,7 @@ impl Files {
         if let Some(value) = self.rules.cache_control(path) {
             described = described.with_kept("Cache-Control", value.to_owned());
         }
-        described.render()
+        described
     }
 
     /// Answers for what is not there.
@@ -405,14 +404,14 @@ impl Files {
             && (!is_missing_file || names_html(req.headers()))
             && let Ok(Found::File(entry)) = self.look_up("", conditions, second)
         {
-            return res.represent(conditions, entry.choose(conditions));
+            return res.represent(conditions, &entry.choose(conditions).representation);
         }
         if let Some(page) = &self.not_found
             && let Ok(Found::File(entry)) = self.look_up(page, conditions, second)
         {
             // How long the page may be kept says nothing of what is not there.
             let res = res.status(404).header("Cache-Control", "no-cache");
-            return res.represent(conditions, entry.choose(conditions));
+            return res.represent(conditions, &entry.choose(conditions).representation);
         }
         Err(Missing::NotFound.into())
     }
@@ -422,15 +421,6 @@ impl Files {
         let root = self.root.close();
         self.cache.try_borrow_mut().is_ok_and(|mut cache| cache.clear()) || root
     }
-}
-
-/// Whether an open file is still as it was when it was looked at. What is in memory is: it does not change.
-fn is_unchanged(selected: &Representation, second: u64) -> bool {
-    let Some(file) = selected.file() else { return true };
-    Metadata::of(file).is_ok_and(|metadata| {
-        let tag = metadata.tag();
-        selected.has(&metadata.validators(&tag, second))
-    })
 }
 
 /// Whether a client asks for HTML by name, as browsers do when they go to a page.

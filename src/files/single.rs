@@ -36,9 +36,10 @@ impl Response<'_> {
         if metadata.kind != FileType::RegularFile {
             return Err(Missing::NotFound.into());
         }
-        let stored = Opened::new(file, metadata).represent(self.unix_second(), false).map_err(Error::internal)?;
         let media_type = Rules::default().media_type(&path.to_string_lossy());
-        let selected = stored.with("Content-Type", media_type).with("X-Content-Type-Options", "nosniff".to_owned());
-        self.leave_file(selected.render())
+        let item = Opened::new(file, metadata).into_item(self.unix_second(), false, |stored| {
+            stored.with("Content-Type", media_type).with("X-Content-Type-Options", "nosniff".to_owned())
+        });
+        self.leave_file(item.map_err(Error::internal)?.representation)
     }
 }

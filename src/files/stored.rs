@@ -18,17 +18,20 @@ use crate::limits::CACHED_FILE_BYTES;
 /// §8.8.1). Two, and one more because the time is known to the second only.
 const YOUNG: u64 = 3;
 
-/// What fstat(2) says of a file, as far as it matters.
-#[derive(Clone, Copy, Debug)]
+/// What fstat(2) says of a file, as far as it matters. If it is the same, so is the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Metadata {
     pub(super) kind: FileType,
     pub(super) size: u64,
-    /// Seconds of Unix time.
-    pub(super) modified: u64,
+    modified: Time,
     /// When it, or what is known of it, was changed; the kernel sets this one, nobody else can.
-    changed: u64,
-    digest: u64,
+    changed: Time,
+    device: u64,
+    inode: u64,
 }
+
+/// Seconds of Unix time, and nanoseconds.
+type Time = (i64, i64);
 
 impl Metadata {
     pub(super) fn of(file: impl AsFd) -> Result<Self, Errno> {
@@ -37,30 +40,32 @@ impl Metadata {
 
     #[allow(clippy::unnecessary_cast, reason = "the types of the fields differ from system to system")]
     pub(super) fn from_stat(stat: &Stat) -> Self {
-        let times = (stat.st_mtime, stat.st_mtime_nsec, stat.st_ctime, stat.st_ctime_nsec);
-        let mut hasher = DefaultHasher::new();
-        (stat.st_dev, stat.st_ino, stat.st_size, times).hash(&mut hasher);
         Self {
             kind: FileType::from_raw_mode(stat.st_mode),
             size: u64::try_from(stat.st_size).unwrap_or(0),
-            modified: u64::try_from(stat.st_mtime as i64).unwrap_or(0),
-            changed: u64::try_from(stat.st_ctime as i64).unwrap_or(0),
-            digest: hasher.finish(),
+            modified: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+            device: stat.st_dev as u64,
+            inode: stat.st_ino as u64,
         }
+    }
+
+    /// When it was last modified, in seconds of Unix time.
+    pub(super) fn modified(&self) -> u64 {
+        u64::try_from(self.modified.0).unwrap_or(0)
+    }
+
+    /// Whether its validators are weak.
+    fn is_young(&self, second: u64) -> bool {
+        second < u64::try_from(self.changed.0).unwrap_or(0).saturating_add(YOUNG)
     }
 
     /// Its tag: device, inode, size, and the times of the last modification and the last change in nanoseconds, in 16
     /// digits that do not tell them.
-    pub(super) fn tag(&self) -> String {
-        format!("\"{:016x}\"", self.digest)
-    }
-
-    /// Its validators at a time in seconds of Unix time; `tag` is its own.
-    pub(super) fn validators<'a>(&self, tag: &'a str, second: u64) -> Validators<'a> {
-        let weak = second < self.changed.saturating_add(YOUNG);
-        // "An origin server MUST NOT generate a Last-Modified date that is later than the time of message origination"
-        // (RFC 9110 §8.8.2.1).
-        Validators { tag, weak, modified: self.modified.min(second) }
+    fn tag(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        (self.device, self.inode, self.size, self.modified, self.changed).hash(&mut hasher);
+        format!("\"{:016x}\"", hasher.finish())
     }
 }
 
@@ -69,24 +74,39 @@ impl Metadata {
 pub(super) struct Opened {
     file: OwnedFd,
     pub(super) metadata: Metadata,
-    tag: String,
+}
+
+/// A file that can be sent, as it was at some time.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) representation: Representation,
+    metadata: Metadata,
+    weak: bool,
 }
 
 impl Opened {
-    pub(super) fn new(file: OwnedFd, metadata: Metadata) -> Self {
-        Self { file, metadata, tag: metadata.tag() }
+    pub(super) const fn new(file: OwnedFd, metadata: Metadata) -> Self {
+        Self { file, metadata }
     }
 
-    pub(super) fn validators(&self, second: u64) -> Validators<'_> {
-        self.metadata.validators(&self.tag, second)
+    /// Whether an item of an earlier time is the same still, and may say the same of itself.
+    pub(super) fn is(&self, item: &Item, second: u64) -> bool {
+        self.metadata == item.metadata && self.metadata.is_young(second) == item.weak
     }
 
-    /// What can be sent of it; a small file is read if it is to be `kept` in memory. The caller adds what else there is to
-    /// say, and renders it.
-    pub(super) fn represent(self, second: u64, kept: bool) -> io::Result<Representation> {
-        let size = self.metadata.size;
-        let tag = self.tag.clone();
-        let validators = self.metadata.validators(&tag, second);
+    /// What can be sent of it; a small file is read if it is to be `kept` in memory. `describe` adds what else there is to
+    /// say of it.
+    pub(super) fn into_item(
+        self,
+        second: u64,
+        kept: bool,
+        describe: impl FnOnce(Representation) -> Representation,
+    ) -> io::Result<Item> {
+        let metadata = self.metadata;
+        let (size, weak) = (metadata.size, metadata.is_young(second));
+        // "An origin server MUST NOT generate a Last-Modified date that is later than the time of message origination"
+        // (RFC 9110 §8.8.2.1).
+        let modified = metadata.modified().min(second);
         let file = File::from(self.file);
         let stored = match kept && size <= CACHED_FILE_BYTES {
             true => read(&file, size)?,
@@ -98,7 +118,15 @@ impl Opened {
             }
             Stored::File(Arc::new(file))
         });
-        Ok(Representation::new(stored, size, &validators))
+        let representation = Representation::new(stored, size, &Validators { tag: &metadata.tag(), weak, modified });
+        Ok(Item { representation: describe(representation).render(), metadata, weak })
+    }
+}
+
+impl Item {
+    /// Whether the file, if it is open, is still as it was. What is in memory is: it does not change.
+    pub(super) fn is_unchanged(&self) -> bool {
+        self.representation.file().is_none_or(|file| Metadata::of(file).is_ok_and(|now| now == self.metadata))
     }
 }
 
