@@ -107,8 +107,11 @@ pub const MAX_LINKS: usize = 40;
 
 // ---- the access log ---------------------------------------------------------------------------------------------
 
-/// Lines that wait to be written; what comes beyond them is dropped. At 200 bytes a line, 1.6 MB at the most.
+/// Lines that wait to be written; what comes beyond them is dropped.
 pub const ACCESS_LOG_LINES: usize = 8 * 1024;
+
+/// Bytes of lines that wait to be written; likewise. A line has some 200, but a client can make it longer than a head.
+pub const ACCESS_LOG_BYTES: usize = 2 * MIB;
 
 /// How long the end of a server waits for lines to be written.
 pub const ACCESS_LOG_PATIENCE: Duration = Duration::from_secs(1);

@@ -22,6 +22,12 @@ const CLIENTS: usize = 64;
 const ROUNDS: [usize; 2] = [2, 12];
 
 const KEEP_ALIVE: &str = "GET /plaintext HTTP/1.1\r\nHost: test\r\n\r\n";
+/// What is asked, and how the reply ends.
+const HELLO: (&str, &[u8]) = (KEEP_ALIVE, b"Hello, World!");
+const FILE: (&str, &[u8]) = ("GET /file.bin HTTP/1.1\r\nHost: test\r\n\r\n", b"the end");
+
+const DEMO: &[&str] = &["demo"];
+
 const CLOSE: &str = "GET /plaintext HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
 
 // ---- the limits -----------------------------------------------------------------------------------------------------
@@ -29,20 +35,20 @@ const CLOSE: &str = "GET /plaintext HTTP/1.1\r\nHost: test\r\nConnection: close\
 /// One read, one write, and a share of a poll.
 #[test]
 fn a_request_on_a_kept_connection_costs_two_calls() {
-    hold("a request on a kept connection", 2.2, 1, |server, rounds| kept(server, rounds, 1));
+    hold(DEMO, "a request on a kept connection", 2.2, 1, |server, rounds| kept(server, rounds, 1, HELLO));
 }
 
 /// One read and one write for all of them.
 #[test]
 fn requests_that_are_pipelined_share_their_calls() {
-    hold("a request of 16 that are pipelined", 0.15, 16, |server, rounds| kept(server, rounds, 16));
+    hold(DEMO, "a request of 16 that are pipelined", 0.15, 16, |server, rounds| kept(server, rounds, 16, HELLO));
 }
 
 /// Accept, register, read, write, shutdown, close, and shares of a poll and of the accept that finds nothing. The shutdown
 /// lets data and end leave in one segment, which saves more than the call costs.
 #[test]
 fn a_connection_for_each_request_costs_few_calls() {
-    hold("a connection with one request", 6.1, 1, |server, rounds| {
+    hold(DEMO, "a connection with one request", 6.1, 1, |server, rounds| {
         for _ in 0..rounds {
             // The kernel takes them into the backlog.
             let mut clients = server.held(|| {
@@ -60,17 +66,31 @@ fn a_connection_for_each_request_costs_few_calls() {
     });
 }
 
+/// As any other request: what is asked for often is in memory.
+#[test]
+fn a_small_file_costs_two_calls() {
+    let site = Site::new("small", 1000);
+    hold(&site.command(), "a small file", 2.2, 1, |server, rounds| kept(server, rounds, 1, FILE));
+}
+
+/// One read, a look whether it has changed, the head, and the content from the page cache.
+#[test]
+fn a_file_of_100_kib_costs_four_calls() {
+    let site = Site::new("middling", 100 << 10);
+    hold(&site.command(), "a file of 100 KiB", 4.3, 1, |server, rounds| kept(server, rounds, 1, FILE));
+}
+
 /// The same clients ask round after round, so many requests at a time.
-fn kept(server: &Server, rounds: usize, depth: usize) {
+fn kept(server: &Server, rounds: usize, depth: usize, (request, end): (&str, &[u8])) {
     let mut clients = server.held(|| server.connect_all());
-    let length = reply_length(&mut clients[0]);
-    let batch = KEEP_ALIVE.repeat(depth);
+    let length = reply_length(&mut clients[0], request, end);
+    let batch = request.repeat(depth);
     let mut replies = vec![0; depth * length];
     for _ in 0..rounds {
         server.held(|| clients.iter_mut().for_each(|client| send(client, &batch)));
         for client in &mut clients {
             client.read_exact(&mut replies).expect("the server answers");
-            assert!(replies.starts_with(b"HTTP/1.1 200 OK\r\n") && replies.ends_with(b"Hello, World!"));
+            assert!(replies.starts_with(b"HTTP/1.1 200 OK\r\n") && replies.ends_with(end));
         }
     }
     server.held(|| drop(clients));
@@ -82,10 +102,10 @@ fn send(client: &mut TcpStream, requests: &str) {
 }
 
 /// Asks once, to learn it.
-fn reply_length(client: &mut TcpStream) -> usize {
-    send(client, KEEP_ALIVE);
+fn reply_length(client: &mut TcpStream, request: &str, end: &[u8]) -> usize {
+    send(client, request);
     let mut reply = Vec::new();
-    while !reply.ends_with(b"Hello, World!") {
+    while !reply.ends_with(end) {
         let mut room = [0; 1024];
         let count = client.read(&mut room).expect("the server answers");
         assert!(count > 0, "EOF");
@@ -96,12 +116,12 @@ fn reply_length(client: &mut TcpStream) -> usize {
 
 /// Fails if what is done in a round by each of the clients, `depth` times, costs more calls than `limit` each time.
 #[track_caller]
-fn hold(what: &str, limit: f64, depth: usize, drive: impl Fn(&Server, usize)) {
+fn hold(command: &[&str], what: &str, limit: f64, depth: usize, drive: impl Fn(&Server, usize)) {
     if !strace_works() {
         return;
     }
     let [short, long] = ROUNDS.map(|rounds| {
-        let server = Server::start();
+        let server = Server::start(command);
         drive(&server, rounds);
         server.end()
     });
@@ -135,7 +155,32 @@ fn strace_works() -> bool {
 
 // ---- the server -----------------------------------------------------------------------------------------------------
 
-/// `monoloop demo` under strace. It is killed when the test is over, however that ends.
+/// A directory with a file; removed at the end.
+struct Site(PathBuf);
+
+impl Site {
+    #[track_caller]
+    fn new(name: &str, length: usize) -> Self {
+        let site = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("site.{name}.{}", std::process::id())));
+        std::fs::create_dir_all(&site.0).expect("a folder can be made");
+        let content = [vec![b'x'; length - FILE.1.len()], FILE.1.to_vec()].concat();
+        let file = std::fs::File::create(site.0.join("file.bin")).expect("a file can be made");
+        (&file).write_all(&content).expect("there is room");
+        site
+    }
+
+    fn command(&self) -> [&str; 2] {
+        ["serve", self.0.to_str().expect("the path is text")]
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A command of `monoloop` under strace. It is killed when the test is over, however that ends.
 struct Server {
     strace: Child,
     /// The server itself.
@@ -148,13 +193,15 @@ struct Server {
 
 impl Server {
     #[track_caller]
-    fn start() -> Self {
+    fn start(command: &[&str]) -> Self {
         let name = format!("syscalls.{}.{:?}", std::process::id(), std::thread::current().id());
         let counts = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let mut strace = Command::new("strace")
             .args(["-f", "-c", "-o"])
             .arg(&counts)
-            .args([env!("CARGO_BIN_EXE_monoloop"), "demo", "--port=0", "--host=127.0.0.1"])
+            .arg(env!("CARGO_BIN_EXE_monoloop"))
+            .args(command)
+            .args(["--port=0", "--host=127.0.0.1"])
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

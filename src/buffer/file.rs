@@ -27,9 +27,16 @@ pub struct FileRange {
     len: u64,
 }
 
+/// What `off_t` can count.
+const LONGEST: u64 = i64::MAX as u64;
+
 impl FileRange {
     /// `len` bytes from `offset` on. If they are not there when it is their turn, the connection is closed.
+    ///
+    /// # Panics
+    /// If they end behind what a file can have: 2^63 bytes.
     pub const fn new(file: Arc<File>, offset: u64, len: u64) -> Self {
+        assert!(matches!(offset.checked_add(len), Some(0..=LONGEST)), "no file is so long");
         Self { file, offset, len }
     }
 
@@ -72,5 +79,61 @@ impl FileRange {
 impl fmt::Debug for FileRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FileRange({} bytes from {})", self.len, self.offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(offset: u64, len: u64) -> FileRange {
+        FileRange::new(Arc::new(File::open("Cargo.toml").expect("it is there")), offset, len)
+    }
+
+    #[test]
+    fn it_reads_no_more_than_is_left_of_it_and_moves_only_when_told() {
+        let whole = std::fs::read("Cargo.toml").expect("it is there");
+        let mut range = range(10, 20);
+        let mut room = [0; 64];
+        for _ in 0..2 {
+            assert_eq!(range.read(&mut room).expect("a file that can be read"), 20);
+            assert_eq!(room[..20], whole[10..30]);
+        }
+        range.advance(19);
+        assert_eq!((range.offset(), range.len(), range.is_empty()), (29, 1, false));
+        assert_eq!(range.read(&mut room).expect("a file that can be read"), 1);
+        assert_eq!(room[0], whole[29]);
+        range.advance(1);
+        assert!(range.is_empty());
+        assert_eq!(range.read(&mut room).expect("a file that can be read"), 0);
+    }
+
+    #[test]
+    fn a_short_room_is_filled() {
+        let mut room = [0; 3];
+        assert_eq!(range(0, LONGEST).read(&mut room).expect("a file that can be read"), 3);
+        assert_eq!(range(0, LONGEST).read(&mut []).expect("a file that can be read"), 0);
+    }
+
+    #[test]
+    fn a_file_that_ends_before_it_gives_what_is_there_and_then_nothing() {
+        let length = std::fs::metadata("Cargo.toml").expect("it is there").len();
+        let mut range = range(length - 2, 1 << 40);
+        let mut room = [0; 64];
+        assert_eq!(range.read(&mut room).expect("a file that can be read"), 2);
+        range.advance(2);
+        assert_eq!(range.read(&mut room).expect("a file that can be read"), 0);
+        assert_eq!(range.len(), (1 << 40) - 2);
+    }
+
+    #[test]
+    fn two_that_share_a_file_do_not_move_each_other() {
+        let (mut one, mut room) = (range(0, 100), [0; 4]);
+        let other = one.clone();
+        one.read(&mut room).expect("a file that can be read");
+        one.advance(4);
+        assert_eq!((one.offset(), other.offset(), other.len()), (4, 0, 100));
+        assert_eq!(format!("{one:?}"), "FileRange(96 bytes from 4)");
+        assert!(std::ptr::eq(one.file(), other.file()));
     }
 }

@@ -371,6 +371,12 @@ impl OutputQueue {
         self.records.push_back(record);
     }
 
+    /// The reply that is being sent, with as much of its content as has left.
+    pub(crate) fn unfinished(&self) -> Option<ReplyRecord> {
+        let record = *self.records.front()?;
+        Some(ReplyRecord { content: record.content.saturating_sub(record.end.saturating_sub(self.left)), ..record })
+    }
+
     /// The next reply whose last byte has left.
     pub(crate) fn next_finished(&mut self) -> Option<ReplyRecord> {
         self.records.front().filter(|record| record.end <= self.left)?;
@@ -407,6 +413,15 @@ impl fmt::Debug for OutputQueue {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::io::Write;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config as Cases, RngSeed};
+
     use super::*;
 
     fn gathered(queue: &OutputQueue) -> Vec<u8> {
@@ -493,6 +508,316 @@ mod tests {
             sent.extend_from_slice(&bytes);
         }
         assert!(sent == expected);
+    }
+
+    // ---- with bytes of files ------------------------------------------------------------------------------------
+
+    /// A file without a name, and what stands in it.
+    fn file() -> (Arc<File>, Vec<u8>) {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("monoloop-output-{}-{number}", std::process::id()));
+        let file = File::options().read(true).write(true).create_new(true).open(&path);
+        let mut file = file.expect("a temporary file can be made");
+        std::fs::remove_file(&path).expect("it was just made");
+        let bytes: Vec<u8> = (0..100_000_u32).map(|i| (i * 31 / 7) as u8).collect();
+        file.write_all(&bytes).expect("a temporary file can be written");
+        (Arc::new(file), bytes)
+    }
+
+    /// So much of no file in particular, for a test that does not read it.
+    fn no_file(offset: u64, len: u64) -> FileRange {
+        FileRange::new(Arc::new(File::open("Cargo.toml").expect("it is there")), offset, len)
+    }
+
+    /// Sends at most `most` bytes, as a session does.
+    fn send(queue: &mut OutputQueue, sent: &mut Vec<u8>, most: usize) {
+        let before = sent.len();
+        let mut slices = [IoSlice::new(b""); MAX_SLICES];
+        match queue.front(&mut slices) {
+            Front::Memory { slices: count, .. } => {
+                assert!(count > 0, "something is owed, and nothing stands first");
+                for slice in &slices[..count] {
+                    assert!(!slice.is_empty());
+                    let left = most - (sent.len() - before);
+                    sent.extend_from_slice(&slice[..left.min(slice.len())]);
+                }
+            }
+            Front::File(range) => {
+                let mut room = vec![0; most.min(1 << 20)];
+                let count = range.read(&mut room).expect("a file that can be read");
+                assert!(count > 0, "the file ends too early");
+                sent.extend_from_slice(&room[..count]);
+            }
+        }
+        queue.advance(sent.len() - before);
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Piece {
+        Inline(usize),
+        Memory(usize),
+        File(usize, usize),
+    }
+
+    fn push(queue: &mut OutputQueue, piece: Piece, file: &(Arc<File>, Vec<u8>)) -> Vec<u8> {
+        let letters = |length, first: u8| (0..length).map(|i| first + (i % 23) as u8).collect::<Vec<u8>>();
+        match piece {
+            Piece::Inline(length) => {
+                queue.inline().extend_from_slice(&letters(length, b'a'));
+                letters(length, b'a')
+            }
+            Piece::Memory(length) => {
+                queue.push(letters(SHARE_FROM + length, b'A').into());
+                letters(SHARE_FROM + length, b'A')
+            }
+            Piece::File(offset, length) => {
+                queue.push_file(FileRange::new(Arc::clone(&file.0), offset as u64, length as u64));
+                file.1[offset..offset + length].to_vec()
+            }
+        }
+    }
+
+    /// Files first, last, side by side, behind memory and before it, and one of a single byte.
+    const PIECES: [Piece; 12] = [
+        Piece::File(0, 70_000),
+        Piece::Inline(5),
+        Piece::File(99_999, 1),
+        Piece::File(17, 3),
+        Piece::Inline(200),
+        Piece::Memory(1),
+        Piece::File(5_000, 1_001),
+        Piece::Memory(0),
+        Piece::Memory(3),
+        Piece::Inline(1),
+        Piece::File(0, 0),
+        Piece::File(1, 99_999),
+    ];
+
+    #[test]
+    fn any_sequence_of_short_writes_sends_the_same_bytes_of_memory_and_of_files() {
+        let file = file();
+        for step in [1, 2, 3, 1000, SHARE_FROM + 3, 1 << 20] {
+            let mut queue = OutputQueue::default();
+            let expected: Vec<u8> = PIECES.iter().flat_map(|piece| push(&mut queue, *piece, &file)).collect();
+            let mut sent = Vec::with_capacity(expected.len());
+            while !queue.is_empty() {
+                assert_eq!(queue.len(), expected.len() - sent.len(), "in steps of {step}");
+                send(&mut queue, &mut sent, step);
+                if sent.len() % 3 == 0 {
+                    queue.compact();
+                }
+            }
+            assert!(sent == expected, "in steps of {step}");
+            assert!(queue.inline.is_empty() && queue.splices.is_empty() && queue.spliced == 0);
+        }
+    }
+
+    #[test]
+    fn a_write_may_end_anywhere_even_behind_several_files_at_once() {
+        let file = file();
+        let mut whole = OutputQueue::default();
+        let expected: Vec<u8> = PIECES[1..6].iter().flat_map(|piece| push(&mut whole, *piece, &file)).collect();
+        for first in 0..=expected.len() {
+            let mut queue = OutputQueue::default();
+            PIECES[1..6].iter().for_each(|piece| drop(push(&mut queue, *piece, &file)));
+            queue.advance(first);
+            queue.compact();
+            let mut sent = expected[..first].to_vec();
+            while !queue.is_empty() {
+                send(&mut queue, &mut sent, usize::MAX);
+            }
+            assert!(sent == expected, "behind {first} bytes");
+        }
+    }
+
+    #[test]
+    fn what_stands_first_says_whether_a_file_follows() {
+        let first = |queue: &OutputQueue| format!("{:?}", queue.front(&mut [IoSlice::new(b""); MAX_SLICES]));
+        let mut queue = OutputQueue::default();
+        assert_eq!(first(&queue), "Memory { slices: 0, more: false }");
+        queue.inline().extend_from_slice(b"head");
+        assert_eq!(first(&queue), "Memory { slices: 1, more: false }");
+        queue.push_file(no_file(3, 10));
+        queue.inline().extend_from_slice(b"next head");
+        assert_eq!(first(&queue), "Memory { slices: 1, more: true }");
+        assert_eq!(gathered(&queue), b"head", "up to the file");
+        queue.advance(4);
+        assert_eq!(first(&queue), "File(FileRange(10 bytes from 3))");
+        assert_eq!(gathered(&queue), b"", "what stands first is a file");
+        assert_eq!(queue.as_slice(), None);
+        queue.advance(9);
+        assert_eq!(first(&queue), "File(FileRange(1 bytes from 12))");
+        queue.advance(1);
+        assert_eq!(first(&queue), "Memory { slices: 1, more: false }");
+        assert_eq!(queue.as_slice(), Some(&b"next head"[..]));
+    }
+
+    #[test]
+    fn a_file_behind_more_memory_than_there_are_slices_waits_for_its_turn() {
+        let file = file();
+        let mut queue = OutputQueue::default();
+        let pieces = (0..2 * MAX_SLICES).map(Piece::Memory).chain([Piece::File(7, 9), Piece::Inline(1)]);
+        let expected: Vec<u8> = pieces.flat_map(|piece| push(&mut queue, piece, &file)).collect();
+        let mut few = [IoSlice::new(b""); 3];
+        assert!(matches!(queue.front(&mut few), Front::Memory { slices: 3, .. }));
+        let mut sent = Vec::new();
+        while !queue.is_empty() {
+            send(&mut queue, &mut sent, usize::MAX);
+        }
+        assert!(sent == expected);
+    }
+
+    #[test]
+    fn a_roll_back_takes_files_away_and_leaves_those_that_were_there_before() {
+        let file = file();
+        for kept in 0..=PIECES.len() {
+            for sent_before in [0, 3, 70_001] {
+                let mut queue = OutputQueue::default();
+                let mut expected: Vec<u8> =
+                    PIECES[..kept].iter().flat_map(|piece| push(&mut queue, *piece, &file)).collect();
+                let first = sent_before.min(expected.len());
+                queue.advance(first);
+                queue.compact();
+                let (mark, owed) = (queue.mark(), queue.len());
+                PIECES[kept..].iter().for_each(|piece| drop(push(&mut queue, *piece, &file)));
+                queue.roll_back(mark);
+                assert_eq!(queue.len(), owed, "{kept} are kept");
+                expected.extend(push(&mut queue, Piece::Inline(4), &file));
+                let mut sent = expected[..first].to_vec();
+                while !queue.is_empty() {
+                    send(&mut queue, &mut sent, 1000);
+                }
+                assert!(sent == expected, "{kept} are kept");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_put_in_before_a_file_is_sent_before_it() {
+        let file = file();
+        let record = ReplyRecord { end: 0, method: None, status: 200, content: 3, began: Moment::ZERO };
+        for kept in 0..=PIECES.len() {
+            let mut queue = OutputQueue::default();
+            let mut expected: Vec<u8> =
+                PIECES[..kept].iter().flat_map(|piece| push(&mut queue, *piece, &file)).collect();
+            queue.record(record);
+            let first = 11.min(expected.len());
+            queue.advance(first);
+            queue.compact();
+            let (mark, ends) = (queue.mark(), expected.len());
+            let behind: Vec<u8> = PIECES[kept..].iter().flat_map(|piece| push(&mut queue, *piece, &file)).collect();
+            queue.record(record);
+            queue.insert(mark, b"a head");
+            expected.extend(b"a head");
+            expected.extend(behind);
+            assert_eq!(queue.records[0].end, ends as u64, "what ended before does not move");
+            if expected.len() > ends + 6 {
+                assert_eq!(queue.records[1].end, expected.len() as u64);
+            }
+            let mut sent = expected[..first].to_vec();
+            while !queue.is_empty() {
+                send(&mut queue, &mut sent, 777);
+            }
+            assert!(sent == expected, "behind {kept}");
+        }
+    }
+
+    #[test]
+    fn files_that_are_larger_than_any_memory_are_counted() {
+        const LONG: u64 = 1 << 40;
+        let mut queue = OutputQueue::default();
+        let record = ReplyRecord { end: 0, method: None, status: 200, content: LONG, began: Moment::ZERO };
+        queue.inline().extend_from_slice(b"head");
+        queue.push_file(no_file(5, LONG));
+        queue.record(record);
+        let mark = queue.mark();
+        queue.push_file(no_file(0, u64::MAX / 4));
+        queue.insert(mark, b"between");
+        queue.record(record);
+        assert_eq!(queue.total(), 4 + LONG + 7 + u64::MAX / 4);
+        assert_eq!(queue.len(), usize::try_from(queue.total()).unwrap_or(usize::MAX));
+        queue.advance(4);
+        let step = 1_usize << 30;
+        for round in 0..LONG / step as u64 {
+            assert!(queue.next_finished().is_none(), "in round {round}");
+            let mut slices = [IoSlice::new(b""); MAX_SLICES];
+            let Front::File(range) = queue.front(&mut slices) else { panic!("the file is not over") };
+            assert_eq!((range.offset(), range.len()), (5 + round * step as u64, LONG - round * step as u64));
+            queue.advance(step);
+        }
+        assert!(queue.next_finished().is_some_and(|record| record.end == 4 + LONG));
+        assert!(queue.next_finished().is_none());
+        assert_eq!(gathered(&queue), b"between");
+        queue.advance(7);
+        assert_eq!((queue.total(), queue.left), (u64::MAX / 4, 4 + LONG + 7));
+    }
+
+    #[test]
+    fn a_queue_that_is_given_back_keeps_no_file() {
+        let file = file();
+        let mut queue = OutputQueue::default();
+        PIECES.iter().for_each(|piece| drop(push(&mut queue, *piece, &file)));
+        queue.advance(70_003);
+        assert!(Arc::strong_count(&file.0) > 1);
+        queue.reset();
+        assert_eq!((Arc::strong_count(&file.0), queue.total()), (1, 0));
+        push(&mut queue, Piece::File(0, 5), &file);
+        queue.advance(5);
+        assert_eq!(Arc::strong_count(&file.0), 1, "what was sent is let go");
+    }
+
+    #[test]
+    #[should_panic(expected = "no more can be sent than is owed")]
+    fn no_more_of_a_file_is_sent_than_is_owed() {
+        let mut queue = OutputQueue::default();
+        queue.push_file(no_file(0, 5));
+        queue.advance(6);
+    }
+
+    fn piece() -> impl Strategy<Value = Piece> {
+        prop_oneof![
+            (0..300_usize).prop_map(Piece::Inline),
+            (0..9_usize).prop_map(Piece::Memory),
+            (0..100_000_usize, 0..3_000_usize).prop_map(|(at, len)| Piece::File(at, len.min(100_000 - at))),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(Cases { failure_persistence: None, cases: 60, rng_seed: RngSeed::Fixed(0x6d6f_6e6f), ..Cases::default() })]
+
+        /// Replies are queued and sent in turn; some of them are taken back, and others stand in their place.
+        #[test]
+        fn whatever_is_queued_between_two_writes_is_sent_in_order(
+            rounds in vec((vec(piece(), 0..5), option::of(vec(piece(), 0..4)), 0..40_000_usize), 1..12),
+        ) {
+            let file = file();
+            let (mut queue, mut sent, mut expected, mut ends) =
+                (OutputQueue::default(), Vec::new(), Vec::new(), VecDeque::new());
+            for (kept, undone, most) in rounds {
+                queue.compact();
+                let mark = queue.mark();
+                if let Some(undone) = undone {
+                    undone.iter().for_each(|piece| drop(push(&mut queue, *piece, &file)));
+                    queue.roll_back(mark);
+                }
+                kept.iter().for_each(|piece| expected.extend(push(&mut queue, *piece, &file)));
+                queue.record(ReplyRecord { end: 0, method: None, status: 200, content: 0, began: Moment::ZERO });
+                ends.push_back(expected.len());
+                if most > 0 && !queue.is_empty() {
+                    send(&mut queue, &mut sent, most);
+                }
+                while let Some(record) = queue.next_finished() {
+                    prop_assert_eq!(Some(record.end as usize), ends.pop_front());
+                }
+                prop_assert!(ends.front().is_none_or(|end| *end > sent.len()));
+                prop_assert_eq!(queue.len(), expected.len() - sent.len());
+            }
+            while !queue.is_empty() {
+                send(&mut queue, &mut sent, 5_000);
+            }
+            prop_assert!(sent == expected);
+        }
     }
 
     #[test]

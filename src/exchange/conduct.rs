@@ -69,7 +69,9 @@ fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply:
         reply.status = if attempt == 0 { error.status() } else { internal.status() };
         let written = match attempt {
             0 => {
-                error.headers().for_each(|(name, value)| reply.set_field(name, value, true));
+                // On what the reply depends is a list, of the middleware's and of the error's (RFC 9110 §12.5.5).
+                let is_list = |name: &str| name.eq_ignore_ascii_case("vary");
+                error.headers().for_each(|(name, value)| reply.set_field(name, value, !is_list(name)));
                 guard(|| service.render(error, Response::new(reply, output)))
             }
             _ => {

@@ -22,7 +22,7 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// A reply whose last byte was given to the kernel.
+/// A reply whose last byte was given to the kernel; or, in [`Observer::reply_cut`], as much of it as was.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct FinishedReply {
@@ -104,6 +104,10 @@ pub trait Observer {
 
     /// The last byte of a reply was given to the kernel (Node's `finish`).
     fn reply_finished(&mut self, id: ConnectionId, reply: &FinishedReply) {}
+
+    /// The connection ends in the middle of a reply, or before anything of it was sent: `content` is what was given to the
+    /// kernel of it. Whatever was to come behind it is not told of. [`connection_closed`](Self::connection_closed) says why.
+    fn reply_cut(&mut self, id: ConnectionId, reply: &FinishedReply) {}
 
     /// Another protocol has taken over the connection (Node's `upgrade`). Its 101 is a finished reply too.
     fn upgraded(&mut self, id: ConnectionId) {}

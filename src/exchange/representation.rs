@@ -12,7 +12,7 @@ use super::{Reply, Response, Sent};
 use crate::buffer::{Content, FileRange, OutputQueue};
 use crate::http::conditional::{Conditions, Validators, Verdict};
 use crate::http::range::{self, Part, Wanted};
-use crate::http::{Error, Method, Result, http_date};
+use crate::http::{Error, Method, Result, http_date, parse_http_date};
 
 /// What a request selects.
 pub(crate) struct Representation {
@@ -92,6 +92,12 @@ impl Representation {
         }
     }
 
+    /// Adds to an error what the choice of this representation depended on.
+    fn refuse(&self, error: Error) -> Error {
+        let vary = self.lines.iter().filter(|line| line.name == "Vary");
+        vary.fold(error, |error, line| error.with_header(line.name, &*line.value))
+    }
+
     fn validators(&self) -> Validators<'_> {
         Validators { tag: &self.tag, weak: self.weak, modified: self.modified }
     }
@@ -134,13 +140,16 @@ impl Response<'_> {
     fn represent_in_part(self, conditions: &Conditions<'_>, selected: &Representation) -> Result<Sent> {
         let Self { reply, output } = self;
         reply.seal()?;
-        let validators = selected.validators();
-        // Conditions are for a request that would succeed without them (§13.2.1), and parts are of a 200.
-        let method = reply.request.method.filter(|_| reply.status == 200);
+        let own = reply.own_validators();
+        let validators = own.as_ref().map_or(selected.validators(), |own| own.over(selected.validators()));
+        // Conditions are for a request that would succeed without them (§13.2.1), and parts are of a 200. What another
+        // method does is done by now, and was not done to this representation.
+        let method =
+            reply.request.method.filter(|method| reply.status == 200 && matches!(method, Method::Get | Method::Head));
         match method.map_or(Verdict::Perform, |method| conditions.evaluate(method, &validators)) {
             Verdict::Perform => {}
             Verdict::NotModified => return Ok(reply.not_modified(selected, output)),
-            Verdict::Failed => return Err(Error::new(412, "Precondition failed")),
+            Verdict::Failed => return Err(selected.refuse(Error::new(412, "Precondition failed"))),
         }
         let wanted = match method {
             Some(Method::Get) if conditions.allow_range(&validators) => {
@@ -151,7 +160,7 @@ impl Response<'_> {
         match wanted {
             Wanted::Whole => reply.send_parts(selected, &[(String::new(), selected.whole())], "", output),
             Wanted::Nothing => {
-                let error = Error::new(416, "Range not satisfiable");
+                let error = selected.refuse(Error::new(416, "Range not satisfiable"));
                 Err(error.with_header("Content-Range", format!("bytes */{}", selected.length)))
             }
             Wanted::Parts(parts) => {
@@ -183,7 +192,30 @@ impl Response<'_> {
     }
 }
 
+/// Validators that the handler has set in place of those of the file: what is sent is what counts.
+struct OwnValidators {
+    /// And whether it is weak.
+    tag: Option<(String, bool)>,
+    modified: Option<u64>,
+}
+
+impl OwnValidators {
+    fn over<'a>(&'a self, file: Validators<'a>) -> Validators<'a> {
+        let (tag, weak) = self.tag.as_ref().map_or((file.tag, file.weak), |(tag, weak)| (tag, *weak));
+        Validators { tag, weak, modified: self.modified.unwrap_or(file.modified) }
+    }
+}
+
 impl Reply {
+    fn own_validators(&self) -> Option<OwnValidators> {
+        let find = |wanted: &str| {
+            self.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
+        };
+        let (tag, modified) = (find("etag"), find("last-modified").and_then(parse_http_date));
+        let tag = tag.map(|tag| tag.strip_prefix("W/").map_or((tag.to_owned(), false), |tag| (tag.to_owned(), true)));
+        (tag.is_some() || modified.is_some()).then_some(OwnValidators { tag, modified })
+    }
+
     /// Whether a line with one of these names was set.
     #[inline]
     fn names_any(&self, lines: &[Line]) -> bool {

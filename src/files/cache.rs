@@ -33,6 +33,11 @@ impl Entry {
         }
     }
 
+    fn has_open_file(&self) -> bool {
+        let mut all = self.coded.iter().map(|(_, coded)| coded).chain([&self.plain]);
+        all.any(|item| item.representation.file().is_some())
+    }
+
     fn footprint(&self) -> usize {
         let all = self.coded.iter().map(|(_, coded)| coded).chain([&self.plain]);
         all.map(|item| size_of::<Item>() + item.representation.footprint()).sum()
@@ -105,13 +110,15 @@ impl Cache {
         }
     }
 
-    /// Forgets everything, which closes what nobody is being sent; tells whether there was anything open.
-    pub(super) fn clear(&mut self) -> bool {
-        let is_open = |item: &Rc<Item>| item.representation.file().is_some();
-        let mut entries = self.slots.iter().map(|slot| &slot.entry);
-        let any = entries.any(|entry| is_open(&entry.plain) || entry.coded.iter().any(|(_, coded)| is_open(coded)));
-        *self = Self::new(self.max_entries, self.max_bytes);
-        any
+    /// Forgets what has a file open, which closes those that nobody is being sent; tells whether there was any.
+    pub(super) fn close_files(&mut self) -> bool {
+        let before = self.slots.len();
+        for at in (0..before).rev() {
+            if self.slots[at].entry.has_open_file() {
+                self.remove_at(at);
+            }
+        }
+        self.slots.len() < before
     }
 
     /// Removes one entry.

@@ -29,6 +29,9 @@ pub(super) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'=')
     .remove(b'@');
 
+/// Names that are read of a directory, those that are not shown included.
+const MAX_READ: usize = 10 * MAX_LISTED;
+
 /// What stands in a directory.
 #[derive(Debug)]
 pub(super) struct Listing {
@@ -53,15 +56,15 @@ impl Listing {
         look_behind: impl Fn(&str) -> Option<Metadata>,
     ) -> Result<Self, Errno> {
         let mut listing = Self { entries: Vec::new(), truncated: false };
-        for entry in Dir::read_from(&directory)? {
+        for (read, entry) in Dir::read_from(&directory)?.enumerate() {
+            if read == MAX_READ || listing.entries.len() == MAX_LISTED {
+                listing.truncated = true;
+                break;
+            }
             let entry = entry?;
             let Ok(name) = entry.file_name().to_str() else { continue };
             if matches!(name, "." | "..") || !is_shown(name) {
                 continue;
-            }
-            if listing.entries.len() == MAX_LISTED {
-                listing.truncated = true;
-                break;
             }
             // Whatever is gone by now, or leads nowhere, is not there.
             let Ok(stat) = statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };

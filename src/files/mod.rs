@@ -35,9 +35,9 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use crate::exchange::{Representation, Request, Response, Sent};
-use crate::http::coding::{Coding, Wishes};
+use crate::http::coding::{Coding, weighted};
 use crate::http::conditional::Conditions;
-use crate::http::{Error, Fields, ResolvedPath, Result, may_resolve};
+use crate::http::{Error, Fields, ResolvedPath, Result, decode_segment, may_resolve};
 use crate::limits::{CACHE_BYTES, CACHED_FILES};
 use crate::router::{Mount, Routes};
 use cache::{Cache, Entry};
@@ -86,6 +86,17 @@ enum Found {
     /// A directory, and the path does not end in a slash.
     Directory,
     Listing(Listing),
+}
+
+/// What there is to work with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Means {
+    /// What is found will be kept.
+    Ample,
+    /// It is for one request alone.
+    Uncached,
+    /// As `Ample`, but descriptors have run out: what is not to be had is done without, and nothing is kept.
+    Scarce,
 }
 
 /// Why nothing can be sent.
@@ -275,13 +286,14 @@ impl Files {
             return Ok(Found::File(Rc::clone(entry)));
         }
         let known = known.map(|(entry, _)| entry);
-        let found = match self.find(path, known.as_deref(), conditions, second, cache.is_on()) {
+        let means = if cache.is_on() { Means::Ample } else { Means::Uncached };
+        let found = self.find(path, known.as_deref(), second, means);
+        if let Err(Missing::Exhausted(_)) = found {
             // Descriptors that nobody needs at the moment are the first to go.
-            Err(Missing::Exhausted(_)) if cache.clear() | self.root.close() => {
-                self.find(path, None, conditions, second, cache.is_on())
-            }
-            found => found,
-        };
+            self.root.close();
+            cache.close_files();
+            return self.find(path, None, second, Means::Scarce);
+        }
         match &found {
             Ok(Found::File(entry)) => cache.put(path, entry, second),
             _ => cache.remove(path),
@@ -290,20 +302,13 @@ impl Files {
     }
 
     /// Looks for what stands at a path; what is the same as in `known` is taken from there.
-    fn find(
-        &self,
-        path: &str,
-        known: Option<&Entry>,
-        conditions: &Conditions<'_>,
-        second: u64,
-        kept: bool,
-    ) -> Result<Found, Missing> {
+    fn find(&self, path: &str, known: Option<&Entry>, second: u64, means: Means) -> Result<Found, Missing> {
         if !path.is_empty() && !path.ends_with('/') {
             let (file, metadata) = self.open(path, second)?;
             return match metadata.kind {
                 FileType::RegularFile => {
                     let opened = Opened::new(file, metadata);
-                    self.entry(path, opened, known, conditions, second, kept).map(Found::File)
+                    self.entry(path, opened, known, second, means).map(Found::File)
                 }
                 FileType::Directory => Ok(Found::Directory),
                 _ => Err(Missing::NotFound),
@@ -314,7 +319,7 @@ impl Files {
             match self.open(&path, second) {
                 Ok((file, metadata)) if metadata.kind == FileType::RegularFile => {
                     let opened = Opened::new(file, metadata);
-                    return self.entry(&path, opened, known, conditions, second, kept).map(Found::File);
+                    return self.entry(&path, opened, known, second, means).map(Found::File);
                 }
                 Ok(_) | Err(Missing::NotFound) => {}
                 Err(missing) => return Err(missing),
@@ -338,33 +343,27 @@ impl Files {
         Ok((file, metadata))
     }
 
-    /// What can be sent of a file that was just opened: it, and the same in other codings. If none of it is `kept` for
-    /// others, only in those that this client takes.
+    /// What can be sent of a file that was just opened: it, and the same in other codings.
     fn entry(
         &self,
         path: &str,
         plain: Opened,
         known: Option<&Entry>,
-        conditions: &Conditions<'_>,
         second: u64,
-        kept: bool,
+        means: Means,
     ) -> Result<Rc<Entry>, Missing> {
         let modified = plain.metadata.modified();
-        let wanted: Vec<Coding> = match self.precompressed {
-            false => Vec::new(),
-            true if kept => Coding::ALL.to_vec(),
-            true => Wishes::read(&conditions.accept_encoding).in_order().collect(),
-        };
         let mut coded = Vec::new();
-        for coding in wanted {
+        for coding in Coding::ALL.into_iter().filter(|_| self.precompressed) {
             match self.open(&format!("{path}{}", coding.suffix()), second) {
                 Ok((file, metadata)) if metadata.kind == FileType::RegularFile && metadata.modified() >= modified => {
                     coded.push((coding, Opened::new(file, metadata)));
                 }
-                Err(missing @ Missing::Exhausted(_)) => return Err(missing),
+                Err(missing @ Missing::Exhausted(_)) if means != Means::Scarce => return Err(missing),
                 _ => {}
             }
         }
+        let kept = means != Means::Uncached;
         let varies = !coded.is_empty();
         let item = |opened: Opened, coding: Option<Coding>| -> Result<Rc<Item>, Missing> {
             let same = known.filter(|known| known.coded.is_empty() != varies).and_then(|known| known.coded(coding));
@@ -397,14 +396,25 @@ impl Files {
 
     /// Answers for what is not there.
     #[cold]
-    fn not_found(&self, req: &Request<'_>, raw: &[u8], conditions: &Conditions<'_>, res: Response<'_>) -> Result<Sent> {
+    fn not_found(
+        &self,
+        req: &Request<'_>,
+        raw: &[u8],
+        conditions: &Conditions<'_>,
+        mut res: Response<'_>,
+    ) -> Result<Sent> {
         let second = res.unix_second();
-        let is_missing_file = raw.rsplit(|&byte| byte == b'/').next().is_some_and(|name| name.contains(&b'.'));
-        if self.single_page
-            && (!is_missing_file || names_html(req.headers()))
-            && let Ok(Found::File(entry)) = self.look_up("", conditions, second)
-        {
-            return res.represent(conditions, &entry.choose(conditions).representation);
+        if self.single_page {
+            let name = decode_segment(raw.rsplit(|&byte| byte == b'/').next().unwrap_or_default());
+            let is_file = name.contains('.');
+            if is_file {
+                res = res.append_header("Vary", "Accept");
+            }
+            if (!is_file || names_html(req.headers()))
+                && let Ok(Found::File(entry)) = self.look_up("", conditions, second)
+            {
+                return res.represent(conditions, &entry.choose(conditions).representation);
+            }
         }
         if let Some(page) = &self.not_found
             && let Ok(Found::File(entry)) = self.look_up(page, conditions, second)
@@ -413,19 +423,27 @@ impl Files {
             let res = res.status(404).header("Cache-Control", "no-cache");
             return res.represent(conditions, &entry.choose(conditions).representation);
         }
-        Err(Missing::NotFound.into())
+        let error = Error::from(Missing::NotFound);
+        Err(match res.get_header("vary") {
+            Some(_) if self.single_page => error.with_header("Vary", "Accept"),
+            _ => error,
+        })
     }
 
     /// Closes what nobody is being sent; tells whether there was anything.
     fn free_descriptors(&self) -> bool {
         let root = self.root.close();
-        self.cache.try_borrow_mut().is_ok_and(|mut cache| cache.clear()) || root
+        self.cache.try_borrow_mut().is_ok_and(|mut cache| cache.close_files()) || root
     }
 }
 
 /// Whether a client asks for HTML by name, as browsers do when they go to a page.
 fn names_html(fields: Fields<'_>) -> bool {
-    fields.all("accept").any(|value| memchr::memmem::find(value, b"text/html").is_some())
+    let mut ranges = fields.all("accept").flat_map(|value| value.split(|&byte| byte == b','));
+    ranges.any(|range| {
+        let range = std::str::from_utf8(range).ok().and_then(weighted);
+        range.is_some_and(|(name, weight)| name.eq_ignore_ascii_case("text/html") && weight > 0)
+    })
 }
 
 /// The path of the directory in which the files are mounted, as it came, with a slash at its end.
@@ -452,7 +470,7 @@ fn send_listing(req: &Request<'_>, raw: &[u8], path: &str, listing: &Listing, re
     if listing::prefers_json(req.headers()) {
         return res.header("Content-Type", "application/json").send(listing.to_json());
     }
-    let shown = format!("{}{path}", crate::http::decode_segment(mount_point(req, raw).as_bytes()));
+    let shown = format!("{}{path}", decode_segment(mount_point(req, raw).as_bytes()));
     let res = res.header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
     res.html(listing.to_html(&shown, path.is_empty()))
 }

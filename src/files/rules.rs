@@ -31,10 +31,15 @@ impl Rules {
         if let Some((_, media_type)) = self.types.iter().rev().find(|(known, _)| *known == extension) {
             return media_type.clone();
         }
+        let text = |kind: &str| format!("{kind}; charset=utf-8");
         match mime_guess::from_ext(&extension).first_raw() {
             None => "application/octet-stream".to_owned(),
+            // RFC 9239 §6 has retired all others.
+            Some("application/javascript" | "text/javascript") => text("text/javascript"),
+            // It says itself how it is encoded, and what is said here would count for more (RFC 7303 §3.2).
+            Some(xml @ "text/xml") => xml.to_owned(),
             // A browser would guess otherwise, and mostly wrong.
-            Some(text) if text.starts_with("text/") => format!("{text}; charset=utf-8"),
+            Some(kind) if kind.starts_with("text/") => text(kind),
             Some(other) => other.to_owned(),
         }
     }
@@ -80,6 +85,9 @@ mod tests {
         check(&rules, "x.tar.gz", "application/gzip");
         check(&rules, "picture.svg", "image/svg+xml");
         check(&rules, "data.json", "application/json");
+        check(&rules, "a.js", "text/javascript; charset=utf-8");
+        check(&rules, "a.mjs", "text/javascript; charset=utf-8");
+        check(&rules, "feed.xml", "text/xml");
         check(&rules, "page.html/Makefile", "application/octet-stream");
         check(&rules, "what.is-this", "application/octet-stream");
         rules.add_type(".HTML", "application/xhtml+xml");

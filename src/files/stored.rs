@@ -50,7 +50,7 @@ impl Metadata {
         }
     }
 
-    /// When it was last modified, in seconds of Unix time.
+    /// When it was last modified, in seconds of Unix time: many tools copy times no more precisely.
     pub(super) fn modified(&self) -> u64 {
         u64::try_from(self.modified.0).unwrap_or(0)
     }
@@ -89,9 +89,9 @@ impl Opened {
         Self { file, metadata }
     }
 
-    /// Whether an item of an earlier time is the same still, and may say the same of itself.
+    /// Whether an item of an earlier time is certainly the same still.
     pub(super) fn is(&self, item: &Item, second: u64) -> bool {
-        self.metadata == item.metadata && self.metadata.is_young(second) == item.weak
+        self.metadata == item.metadata && !item.weak && !self.metadata.is_young(second)
     }
 
     /// What can be sent of it; a small file is read if it is to be `kept` in memory. `describe` adds what else there is to
@@ -127,6 +127,16 @@ impl Item {
     /// Whether the file, if it is open, is still as it was. What is in memory is: it does not change.
     pub(super) fn is_unchanged(&self) -> bool {
         self.representation.file().is_none_or(|file| Metadata::of(file).is_ok_and(|now| now == self.metadata))
+    }
+
+    /// An item in memory, of no file.
+    #[cfg(test)]
+    pub(super) fn of_bytes(bytes: usize) -> Self {
+        let stored = Stored::Memory(vec![0; bytes].into());
+        let representation =
+            Representation::new(stored, bytes as u64, &Validators { tag: "", weak: false, modified: 0 });
+        let root = std::fs::File::open("/").expect("there is a root");
+        Self { representation, metadata: Metadata::of(&root).expect("it is there"), weak: false }
     }
 }
 

@@ -1,7 +1,7 @@
 use std::ops::{Deref, DerefMut};
 
-use crate::buffer::{OutputQueue, Pooled};
-use crate::exchange::{Address, CloseReason, Draft, Stream, Waited};
+use crate::buffer::{OutputQueue, Pooled, ReplyRecord};
+use crate::exchange::{Address, CloseReason, Draft, FinishedReply, Stream, Waited};
 use crate::http::{Method, Moment};
 
 /// What a connection owes: the bytes in the queue, and what an exchange that is not finished will put behind them.
@@ -68,6 +68,13 @@ impl Outgoing {
 }
 
 impl OpenExchange {
+    /// What has left of a stream, if `owed` bytes have not.
+    pub(super) fn cut(&self, owed: u64, now: Moment) -> Option<FinishedReply> {
+        let OpenReply::Streamed { stream, status } = &self.reply else { return None };
+        let content = stream.written().saturating_sub(owed);
+        Some(ReplyRecord { end: 0, method: self.method, status: *status, content, began: self.began }.finished(now))
+    }
+
     /// The source of the reply, if it has one.
     pub(super) fn stream(&self) -> Option<&Stream> {
         match &self.reply {

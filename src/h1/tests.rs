@@ -28,6 +28,8 @@ mod bodies;
 mod deferred;
 #[cfg(test)]
 mod duplex;
+#[cfg(all(test, feature = "files"))]
+mod files;
 #[cfg(test)]
 mod heads;
 #[cfg(test)]

@@ -1,9 +1,7 @@
 //! Conditional requests (RFC 9110 §13): whether a client has what it asks for already, or asks about something else than
 //! what is there.
 
-use std::time::UNIX_EPOCH;
-
-use super::{Fields, Method};
+use super::{Fields, Method, parse_http_date};
 
 /// What tells one state of a representation from another (RFC 9110 §8.8).
 #[derive(Clone, Copy, Debug)]
@@ -108,20 +106,26 @@ impl<'a> Conditions<'a> {
     pub(crate) fn evaluate(&self, method: Method, current: &Validators<'_>) -> Verdict {
         let safe = matches!(method, Method::Get | Method::Head);
         if !self.if_match.is_none() {
-            if !names(&self.if_match, |tag, weak| !weak && !current.weak && tag == current.tag) {
+            if !names(&self.if_match, |tag, weak| !weak && !current.weak && tag == current.tag.as_bytes()) {
                 return Verdict::Failed;
             }
-        } else if self.if_unmodified_since.single().and_then(seconds).is_some_and(|date| current.modified > date) {
+        } else if self
+            .if_unmodified_since
+            .single()
+            .and_then(parse_http_date)
+            .is_some_and(|date| current.modified > date)
+        {
             return Verdict::Failed;
         }
         if !self.if_none_match.is_none() {
-            return match names(&self.if_none_match, |tag, _| tag == current.tag) {
+            return match names(&self.if_none_match, |tag, _| tag == current.tag.as_bytes()) {
                 true if safe => Verdict::NotModified,
                 true => Verdict::Failed,
                 false => Verdict::Perform,
             };
         }
-        let unmodified = self.if_modified_since.single().and_then(seconds).is_some_and(|date| current.modified <= date);
+        let unmodified =
+            self.if_modified_since.single().and_then(parse_http_date).is_some_and(|date| current.modified <= date);
         if safe && unmodified { Verdict::NotModified } else { Verdict::Perform }
     }
 
@@ -135,7 +139,7 @@ impl<'a> Conditions<'a> {
         let same = if value.starts_with('"') {
             value == current.tag
         } else {
-            seconds(value).is_some_and(|date| date == current.modified)
+            parse_http_date(value).is_some_and(|date| date == current.modified)
         };
         same && !current.weak
     }
@@ -143,22 +147,25 @@ impl<'a> Conditions<'a> {
 
 /// Whether a list of tags is `*`, or has one that `is_same` (given without `W/`, and whether it was there). What does not
 /// parse matches nothing, from there on.
-fn names(lines: &Lines<'_>, is_same: impl Fn(&str, bool) -> bool) -> bool {
-    lines.all().filter_map(|line| std::str::from_utf8(line).ok()).any(|line| line == "*" || tag_in(line, &is_same))
+fn names(lines: &Lines<'_>, is_same: impl Fn(&[u8], bool) -> bool) -> bool {
+    lines.all().any(|line| line == b"*" || tag_in(line, &is_same))
 }
 
-fn tag_in(mut list: &str, is_same: &impl Fn(&str, bool) -> bool) -> bool {
+fn tag_in(mut list: &[u8], is_same: &impl Fn(&[u8], bool) -> bool) -> bool {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
     loop {
-        list = list.trim_start_matches([' ', '\t', ',']);
-        let (weak, rest) = list.strip_prefix("W/").map_or((false, list), |rest| (true, rest));
-        // entity-tag = [ weak ] DQUOTE *etagc DQUOTE (RFC 9110 §8.8.3): anything printable but a quote.
-        let Some(length) = rest.strip_prefix('"').and_then(|rest| rest.find('"')) else { return false };
+        let start = list.iter().position(|byte| !is_space(byte) && *byte != b',').unwrap_or(list.len());
+        list = &list[start..];
+        let (weak, rest) = list.strip_prefix(b"W/").map_or((false, list), |rest| (true, rest));
+        // entity-tag = [ weak ] DQUOTE *etagc DQUOTE (RFC 9110 §8.8.3): anything printable but a quote, in any character set.
+        let Some(length) = rest.strip_prefix(b"\"").and_then(|rest| memchr::memchr(b'"', rest)) else { return false };
         let (tag, behind) = rest.split_at(length + 2);
-        if tag.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
+        if tag.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
             return false;
         }
-        list = behind.trim_start_matches([' ', '\t']);
-        if !(list.is_empty() || list.starts_with(',')) {
+        let next = behind.iter().position(|byte| !is_space(byte)).unwrap_or(behind.len());
+        list = &behind[next..];
+        if !matches!(list, [] | [b',', ..]) {
             return false;
         }
         if is_same(tag, weak) {
@@ -170,8 +177,110 @@ fn tag_in(mut list: &str, is_same: &impl Fn(&str, bool) -> bool) -> bool {
     }
 }
 
-/// An HTTP date in any of its three forms (RFC 9110 §5.6.7), as seconds of Unix time.
-fn seconds(date: &str) -> Option<u64> {
-    let time = httpdate::parse_http_date(date).ok()?;
-    Some(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const SECOND: u64 = 784_111_777;
+
+    fn current(weak: bool) -> Validators<'static> {
+        Validators { tag: "\"a\"", weak, modified: SECOND }
+    }
+
+    #[track_caller]
+    fn with<T>(lines: &[(&str, &[u8])], judge: impl Fn(&Conditions<'_>) -> T) -> T {
+        let lines: Vec<_> = lines.iter().map(|&(name, value)| httparse::Header { name, value }).collect();
+        judge(&Conditions::of(Fields::new(&lines)))
+    }
+
+    #[test]
+    fn what_changes_something_fails_where_what_reads_is_not_modified() {
+        use Verdict::{Failed, NotModified, Perform};
+        let rows: [(&str, &str, Verdict, Verdict); 9] = [
+            ("If-None-Match", "\"a\"", NotModified, Failed),
+            ("If-None-Match", "W/\"a\"", NotModified, Failed),
+            ("If-None-Match", "*", NotModified, Failed),
+            ("If-None-Match", "\"b\"", Perform, Perform),
+            ("If-Modified-Since", DATE, NotModified, Perform),
+            ("If-Match", "\"a\"", Perform, Perform),
+            ("If-Match", "\"b\"", Failed, Failed),
+            ("If-Unmodified-Since", DATE, Perform, Perform),
+            ("If-Unmodified-Since", "Sun, 06 Nov 1994 08:49:36 GMT", Failed, Failed),
+        ];
+        for (name, value, read, change) in rows {
+            for (method, expected) in
+                [(Method::Get, read), (Method::Head, read), (Method::Put, change), (Method::Delete, change)]
+            {
+                let verdict = with(&[(name, value.as_bytes())], |it| it.evaluate(method, &current(false)));
+                assert_eq!(verdict, expected, "{method} with {name}: {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_weak_tag_is_the_same_only_for_who_has_it_already() {
+        let verdict =
+            |name, value: &str| with(&[(name, value.as_bytes())], |it| it.evaluate(Method::Get, &current(true)));
+        for value in ["\"a\"", "W/\"a\""] {
+            assert_eq!(verdict("If-None-Match", value), Verdict::NotModified, "{value}");
+            assert_eq!(verdict("If-Match", value), Verdict::Failed, "{value}");
+        }
+        assert_eq!(verdict("If-Match", "*"), Verdict::Perform);
+    }
+
+    #[test]
+    fn nothing_is_found_where_nothing_is_asked() {
+        for name in ["Ranges", "If-Matches", "If-None-March", "Accept", "X-If-Match", "Xange", "If-Rangf", "If-Mbtch"] {
+            with(&[(name, b"\"a\"")], |it| {
+                assert!(it.is_plain() && it.accept_encoding.is_none(), "{name}");
+                assert_eq!(it.evaluate(Method::Get, &current(false)), Verdict::Perform, "{name}");
+                assert!(it.allow_range(&current(false)), "{name}");
+            });
+        }
+        for name in ["range", "IF-MATCH", "if-none-match", "If-Modified-Since", "IF-UNMODIFIED-SINCE"] {
+            with(&[(name, b"x")], |it| assert!(!it.is_plain(), "{name}"));
+        }
+        // By itself it asks for nothing.
+        with(&[("If-Range", b"\"a\"")], |it| assert!(it.is_plain()));
+    }
+
+    #[test]
+    fn a_part_continues_only_what_is_surely_the_same() {
+        let rows: [(&[&[u8]], bool); 13] = [
+            (&[], true),
+            (&[b"\"a\""], true),
+            (&[b"W/\"a\""], false),
+            (&[b"\"b\""], false),
+            (&[b"\"a\", \"b\""], false),
+            (&[b"\"a\"", b"\"a\""], false),
+            (&[b"*"], false),
+            (&[b"a"], false),
+            (&[b""], false),
+            (&[b"\xff"], false),
+            (&[DATE.as_bytes()], true),
+            (&[b"Sunday, 06-Nov-94 08:49:37 GMT"], true),
+            (&[b"Sun, 06 Nov 1994 08:49:38 GMT"], false),
+        ];
+        for (values, expected) in rows {
+            let lines: Vec<_> = values.iter().map(|value| ("If-Range", *value)).collect();
+            with(&lines, |it| {
+                assert_eq!(it.allow_range(&current(false)), expected, "{lines:?}");
+                assert_eq!(it.allow_range(&current(true)), values.is_empty(), "{lines:?}, and what is there is weak");
+            });
+        }
+    }
+
+    #[test]
+    fn lines_of_one_name_are_one_list() {
+        let lines: [(&str, &[u8]); 4] = [
+            ("if-none-match", b"\"x\""),
+            ("Accept", b"\"a\""),
+            ("If-None-Match", b"\xff"),
+            ("IF-NONE-MATCH", b"\"a\""),
+        ];
+        let verdict = |count| with(&lines[..count], |it| it.evaluate(Method::Get, &current(false)));
+        assert_eq!(verdict(3), Verdict::Perform);
+        assert_eq!(verdict(4), Verdict::NotModified);
+    }
 }

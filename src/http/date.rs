@@ -45,6 +45,12 @@ pub(crate) fn http_date(second: u64) -> String {
     httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second.min(YEAR_9999)))
 }
 
+/// An HTTP date in any of its three forms (RFC 9110 §5.6.7), as seconds of Unix time.
+#[cfg(feature = "files")]
+pub(crate) fn parse_http_date(date: &str) -> Option<u64> {
+    httpdate::parse_http_date(date).ok().map(unix_second)
+}
+
 /// Day and time of a second of Unix time, as `1994-11-06` and `08:49:37` (ISO 8601): cut out of the HTTP date.
 pub(crate) fn iso_date(second: u64) -> (String, String) {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

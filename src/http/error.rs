@@ -115,7 +115,8 @@ impl Error {
     }
 }
 
-/// Appends `text` as a string of JSON (RFC 8259 §7).
+/// Appends `text` as a string of JSON (RFC 8259 §7). Of the control characters also those are escaped that need not be: a
+/// terminal would obey them.
 pub(crate) fn push_json_string(json: &mut String, text: &str) {
     json.push('"');
     for c in text.chars() {
@@ -125,7 +126,7 @@ pub(crate) fn push_json_string(json: &mut String, text: &str) {
             '\n' => json.push_str("\\n"),
             '\r' => json.push_str("\\r"),
             '\t' => json.push_str("\\t"),
-            c if c < ' ' => json.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if c.is_control() => json.push_str(&format!("\\u{:04x}", u32::from(c))),
             c => json.push(c),
         }
     }

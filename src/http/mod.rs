@@ -16,6 +16,8 @@ mod status;
 mod token;
 mod version;
 
+#[cfg(feature = "files")]
+pub(crate) use date::parse_http_date;
 pub(crate) use date::{DateText, http_date, iso_date};
 pub(crate) use error::push_json_string;
 pub use error::{Error, OptionExt, Result};

@@ -45,8 +45,9 @@ fn parse(value: &str, length: u64) -> Option<Wanted> {
     if !unit.eq_ignore_ascii_case("bytes") {
         return None;
     }
-    let mut parts = Vec::new();
-    let mut count = 0;
+    let (mut parts, mut count) = (Vec::new(), 0);
+    // Of an empty representation any suffix is the whole, which cannot be named as a part.
+    let mut all_of_nothing = false;
     for spec in set.split(',').map(|spec| spec.trim_matches([' ', '\t'])).filter(|spec| !spec.is_empty()) {
         count += 1;
         if count > MAX_RANGES {
@@ -55,11 +56,12 @@ fn parse(value: &str, length: u64) -> Option<Wanted> {
         if let Some(part) = parse_one(spec, length)? {
             add(&mut parts, part);
         }
+        let suffix = spec.strip_prefix('-').and_then(number);
+        all_of_nothing |= length == 0 && suffix.is_some_and(|suffix| suffix > 0);
     }
     match (count, parts.is_empty()) {
         (0, _) => None,
-        // A part of nothing cannot be named; nothing as a whole can.
-        (_, true) if length == 0 && set.trim_start_matches([' ', '\t', ',']).starts_with('-') => Some(Wanted::Whole),
+        (_, true) if all_of_nothing => Some(Wanted::Whole),
         (_, true) => Some(Wanted::Nothing),
         (_, false) => Some(Wanted::Parts(parts)),
     }
@@ -142,6 +144,9 @@ mod tests {
         check("bytes=99999999999999999999999-", 1000, Some(&[]));
         check("bytes=0-", 0, Some(&[]));
         check("bytes=-5", 0, None);
+        check("bytes=0-,-5", 0, None);
+        check("bytes=-0", 0, Some(&[]));
+        check("bytes=-0,-0", 0, Some(&[]));
         check("bytes=2000-, 0-1", 1000, Some(&[(0, 2)]));
     }
 

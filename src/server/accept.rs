@@ -142,15 +142,19 @@ impl<L: Accept> Acceptor<L> {
                 Err(error) => {
                     waiting.queue = Queue::Troubled;
                     self.paused_until.get_or_insert(now + ACCEPT_PAUSE);
-                    if !std::mem::replace(&mut self.logged, true) {
-                        log::error!("accept: {error}; pausing");
-                    }
                     return Accepted::Trouble(error);
                 }
             }
         }
         self.any_ready = false;
         Accepted::Nothing
+    }
+
+    /// Says once that accepting pauses.
+    pub(super) fn log_trouble(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.logged, true) {
+            log::error!("accept: {error}; pausing");
+        }
     }
 
     /// Closes the listening sockets.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt::{self, Write as _};
 use std::io::{BufWriter, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::clock::{Clock, SystemClock};
 use crate::exchange::{CloseReason, ConnectionId, Endpoint, FinishedReply, Observer, Request};
 use crate::http::{Version, http_date, iso_date, push_json_string};
-use crate::limits::{ACCESS_LOG_LINES, ACCESS_LOG_PATIENCE};
+use crate::limits::{ACCESS_LOG_BYTES, ACCESS_LOG_LINES, ACCESS_LOG_PATIENCE};
 
 /// How a line of an [`AccessLog`] looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +25,9 @@ pub enum LogFormat {
     Json,
 }
 
-/// An access log, as an [`Observer`]: a line for each reply whose last byte was given to the kernel, and one with status 499
-/// for each that the client did not wait for.
+/// An access log, as an [`Observer`]: a line for each reply whose last byte was given to the kernel, or in the middle of
+/// which the connection has ended (then the bytes are those that were sent). Where nothing was answered, the status is 499
+/// if it was the client who left, and 000 if it was not.
 ///
 /// It never blocks the loop: lines go through a bounded queue to a thread that writes them. While it does not come after,
 /// lines are dropped, and it says how many. A clone writes to the same place, for [`Workers`](super::Workers); when the last
@@ -70,8 +71,17 @@ struct Asked {
 struct Writer {
     /// Taken at the end: that is how the thread learns of it.
     lines: Option<SyncSender<String>>,
-    dropped: Arc<AtomicU64>,
+    counts: Arc<Counts>,
     done: Mutex<mpsc::Receiver<()>>,
+}
+
+/// What the loops and the thread both count.
+#[derive(Default)]
+struct Counts {
+    /// Bytes of lines that are not written.
+    queued: AtomicUsize,
+    /// Lines that never will be.
+    dropped: AtomicU64,
 }
 
 impl AccessLog {
@@ -82,26 +92,19 @@ impl AccessLog {
     pub fn new(format: LogFormat, out: impl Write + Send + 'static) -> std::io::Result<Self> {
         let (lines, queue) = sync_channel(ACCESS_LOG_LINES);
         let (tell_done, done) = sync_channel(1);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&dropped);
+        let counts = Arc::new(Counts::default());
+        let counted = Arc::clone(&counts);
         thread::Builder::new().name("access log".to_owned()).spawn(move || {
-            write_lines(&queue, &counter, out);
+            write_lines(&queue, &counted, out);
             let _ = tell_done.send(());
         })?;
-        let writer = Arc::new(Writer { lines: Some(lines), dropped, done: Mutex::new(done) });
+        let writer = Arc::new(Writer { lines: Some(lines), counts, done: Mutex::new(done) });
         Ok(Self { format, writer, clock: SystemClock::new(), connections: HashMap::new() })
     }
 
-    fn log(
-        &mut self,
-        id: ConnectionId,
-        peer: Endpoint,
-        asked: Option<&Asked>,
-        status: u16,
-        reply: Option<&FinishedReply>,
-    ) {
+    fn log(&mut self, id: ConnectionId, peer: Endpoint, asked: Option<&Asked>, outcome: Outcome<'_>) {
         let now = self.clock.wall_clock();
-        let entry = Entry { now, id, peer, asked, status, reply };
+        let entry = Entry { now, id, peer, asked, outcome };
         let line = match self.format {
             LogFormat::Common => entry.common(),
             LogFormat::Combined => entry.combined(),
@@ -134,19 +137,24 @@ impl Observer for AccessLog {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         // Replies come in the order of their requests; one that was not understood is the last.
         let (peer, asked) = (connection.peer, connection.requests.pop_front());
-        self.log(id, peer, asked.as_ref(), reply.status, Some(reply));
+        self.log(id, peer, asked.as_ref(), Outcome::Whole(reply));
     }
 
-    fn connection_closed(&mut self, id: ConnectionId, _: CloseReason) {
+    fn reply_cut(&mut self, id: ConnectionId, reply: &FinishedReply) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let (peer, asked) = (connection.peer, connection.requests.pop_front());
+        self.log(id, peer, asked.as_ref(), Outcome::Cut(reply));
+    }
+
+    fn connection_closed(&mut self, id: ConnectionId, reason: CloseReason) {
+        use CloseReason::{ClientClosed, ClientClosedEarly, SocketError};
         let Some(Connection { peer, requests }) = self.connections.remove(&id) else { return };
+        let by_client = matches!(reason, ClientClosed | ClientClosedEarly | SocketError);
         for asked in requests {
-            self.log(id, peer, Some(&asked), CLIENT_GONE, None);
+            self.log(id, peer, Some(&asked), Outcome::Unanswered { by_client });
         }
     }
 }
-
-/// What nginx logs for a client that is gone before its reply is; no status code of HTTP.
-const CLIENT_GONE: u16 = 499;
 
 impl Clone for AccessLog {
     /// A log for another loop, which numbers its connections itself.
@@ -162,8 +170,12 @@ impl Clone for AccessLog {
 
 impl Writer {
     fn push(&self, line: String) {
-        if self.lines.as_ref().is_none_or(|lines| lines.try_send(line).is_err()) {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+        let bytes = line.len();
+        let fits = self.counts.queued.fetch_add(bytes, Ordering::Relaxed) + bytes <= ACCESS_LOG_BYTES;
+        let is_queued = fits && self.lines.as_ref().is_some_and(|lines| lines.try_send(line).is_ok());
+        if !is_queued {
+            self.counts.queued.fetch_sub(bytes, Ordering::Relaxed);
+            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -178,24 +190,31 @@ impl Drop for Writer {
 }
 
 /// Writes what comes, until nothing will.
-fn write_lines(queue: &Receiver<String>, dropped: &AtomicU64, out: impl Write) {
+fn write_lines(queue: &Receiver<String>, counts: &Counts, out: impl Write) {
     let mut out = BufWriter::new(out);
     let mut failed = false;
     while let Ok(first) = queue.recv() {
         // All that has come by now is written at once.
-        let lines = std::iter::once(first).chain(queue.try_iter());
-        let mut result = lines.map(|line| out.write_all(line.as_bytes())).fold(Ok(()), Result::and);
-        result = result.and(out.flush());
-        if let Err(error) = &result
-            && !std::mem::replace(&mut failed, true)
-        {
-            log::error!("the access log: {error}");
+        let mut result = Ok(());
+        for line in std::iter::once(first).chain(queue.try_iter()) {
+            let written = out.write_all(line.as_bytes());
+            counts.queued.fetch_sub(line.len(), Ordering::Relaxed);
+            counts.dropped.fetch_add(u64::from(written.is_err()), Ordering::Relaxed);
+            result = result.and(written);
         }
-        failed = result.is_err();
-        match dropped.swap(0, Ordering::Relaxed) {
-            0 => {}
-            count => {
-                log::warn!("the access log has dropped {count} lines: they came faster than they could be written")
+        // What cannot be flushed is tried again with the next lines.
+        match result.and(out.flush()) {
+            Ok(()) => {
+                failed = false;
+                let dropped = counts.dropped.swap(0, Ordering::Relaxed);
+                if dropped > 0 {
+                    log::warn!("the access log has lost {dropped} lines that could not be written, or not in time");
+                }
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut failed, true) {
+                    log::error!("the access log cannot be written: {error}");
+                }
             }
         }
     }
@@ -207,8 +226,33 @@ struct Entry<'a> {
     id: ConnectionId,
     peer: Endpoint,
     asked: Option<&'a Asked>,
-    status: u16,
-    reply: Option<&'a FinishedReply>,
+    outcome: Outcome<'a>,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug)]
+enum Outcome<'a> {
+    Whole(&'a FinishedReply),
+    Cut(&'a FinishedReply),
+    Unanswered { by_client: bool },
+}
+
+impl<'a> Outcome<'a> {
+    const fn reply(self) -> Option<&'a FinishedReply> {
+        match self {
+            Self::Whole(reply) | Self::Cut(reply) => Some(reply),
+            Self::Unanswered { .. } => None,
+        }
+    }
+
+    /// 499 is what nginx writes for a client that does not wait, 000 for what has no reply.
+    const fn status(self) -> u16 {
+        match self {
+            Self::Whole(reply) | Self::Cut(reply) => reply.status,
+            Self::Unanswered { by_client: true } => 499,
+            Self::Unanswered { by_client: false } => 0,
+        }
+    }
 }
 
 impl Entry<'_> {
@@ -246,7 +290,7 @@ impl Entry<'_> {
             }
             None => line.push('-'),
         }
-        let _ = write!(line, "\" {} ", self.status);
+        let _ = write!(line, "\" {:03} ", self.outcome.status());
         match self.bytes() {
             0 => line.push('-'),
             bytes => {
@@ -276,9 +320,11 @@ impl Entry<'_> {
         push("version", self.asked.map(|asked| asked.version.to_string()).as_deref());
         push("referer", self.asked.and_then(|asked| asked.referer.as_deref()));
         push("user_agent", self.user_agent());
-        let micros = self.reply.map_or(Duration::ZERO, |reply| reply.duration).as_micros();
-        let (status, bytes) = (self.status, self.bytes());
-        let _ = writeln!(json, ",\"status\":{status},\"bytes\":{bytes},\"duration_us\":{micros}}}");
+        let micros = self.outcome.reply().map_or(Duration::ZERO, |reply| reply.duration).as_micros();
+        let (status, bytes) = (self.outcome.status(), self.bytes());
+        let complete = matches!(self.outcome, Outcome::Whole(_));
+        let _ = write!(json, ",\"status\":{status},\"bytes\":{bytes},\"complete\":{complete}");
+        let _ = writeln!(json, ",\"duration_us\":{micros}}}");
         json
     }
 
@@ -298,7 +344,7 @@ impl Entry<'_> {
     }
 
     fn bytes(&self) -> u64 {
-        self.reply.map_or(0, |reply| reply.content)
+        self.outcome.reply().map_or(0, |reply| reply.content)
     }
 }
 
@@ -317,5 +363,429 @@ fn push_escaped(line: &mut String, text: &str) {
 impl fmt::Debug for AccessLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AccessLog({:?})", self.format)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, ErrorKind};
+    use std::sync::mpsc::Sender;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::http::Method;
+    use crate::{Router, TestClient};
+
+    /// A file in memory.
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Paper {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).expect("lines are UTF-8")
+        }
+
+        /// The lines, without their times.
+        #[track_caller]
+        fn lines(&self) -> Vec<String> {
+            let text = self.text();
+            assert!(text.is_empty() || text.ends_with('\n'), "the last line has no end: {text:?}");
+            let timeless = |line: &str| {
+                let (host, rest) = line.split_once(" - - [").expect("a host");
+                let (time, rest) = rest.split_once("] ").expect("a time");
+                assert_eq!((time.len(), &time[20..]), (26, " +0000"), "{line:?}");
+                format!("{host} {rest}")
+            };
+            text.lines().map(timeless).collect()
+        }
+    }
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Writes only while the gate is open, and tells when it stands before it.
+    struct Gated {
+        paper: Paper,
+        stands: Sender<()>,
+        opens: Receiver<()>,
+    }
+
+    impl Write for Gated {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.stands.send(());
+            // Nobody closes an open gate.
+            let _ = self.opens.recv();
+            self.paper.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A log whose writer stands before a closed gate, with a line in its hands. Whoever drops the sender opens it.
+    fn blocked() -> (AccessLog, Paper, Sender<()>) {
+        let (stands, has_come) = mpsc::channel();
+        let (gate, opens) = mpsc::channel();
+        let paper = Paper::default();
+        let log = AccessLog::new(LogFormat::Common, Gated { paper: paper.clone(), stands, opens }).unwrap();
+        log.writer.push("first\n".to_owned());
+        has_come.recv_timeout(Duration::from_secs(10)).expect("the line comes to the writer");
+        (log, paper, gate)
+    }
+
+    fn peer(host: u8) -> Endpoint {
+        std::net::SocketAddr::from(([192, 0, 2, host], 4711)).into()
+    }
+
+    fn asked(target: &str) -> Asked {
+        let (referer, user_agent) = (None, None);
+        Asked { method: "GET", target: target.into(), version: Version::Http11, referer, user_agent }
+    }
+
+    fn finished(status: u16, content: u64) -> FinishedReply {
+        FinishedReply { method: Some(Method::Get), status, content, duration: Duration::from_micros(1_234) }
+    }
+
+    /// An entry at a certain time, 10 October 2000.
+    fn entry<'a>(asked: Option<&'a Asked>, reply: Option<&'a FinishedReply>) -> Entry<'a> {
+        let now = UNIX_EPOCH + Duration::from_millis(971_186_136_078);
+        let outcome = reply.map_or(Outcome::Unanswered { by_client: true }, Outcome::Whole);
+        Entry { now, id: ConnectionId(7), peer: peer(1), asked, outcome }
+    }
+
+    // ---- lines ------------------------------------------------------------------------------------------------------
+
+    #[test]
+    fn a_line_of_each_format() {
+        let from_somewhere = Asked {
+            referer: Some("http://a/b".into()),
+            user_agent: Some("curl/8 (\u{fc}ber)".into()),
+            ..asked("/c?d=e")
+        };
+        let reply = finished(200, 2326);
+        let entry = entry(Some(&from_somewhere), Some(&reply));
+        let common = "192.0.2.1 - - [10/Oct/2000:13:55:36 +0000] \"GET /c?d=e HTTP/1.1\" 200 2326";
+        assert_eq!(entry.common(), format!("{common}\n"));
+        assert_eq!(entry.combined(), format!("{common} \"http://a/b\" \"curl/8 (\u{fc}ber)\"\n"));
+        assert_eq!(
+            entry.json(),
+            concat!(
+                r#"{"time":"2000-10-10T13:55:36.078Z","connection":7,"remote":"192.0.2.1","method":"GET","#,
+                r#""target":"/c?d=e","version":"HTTP/1.1","referer":"http://a/b","user_agent":"curl/8 (über)","#,
+                r#""status":200,"bytes":2326,"complete":true,"duration_us":1234}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_a_dash_or_null() {
+        let reply = finished(400, 0);
+        let entry = Entry { peer: Endpoint::Unix, ..entry(None, Some(&reply)) };
+        let common = "unix - - [10/Oct/2000:13:55:36 +0000] \"-\" 400 -";
+        assert_eq!(entry.common(), format!("{common}\n"));
+        assert_eq!(entry.combined(), format!("{common} \"-\" \"-\"\n"));
+        assert_eq!(
+            entry.json(),
+            concat!(
+                r#"{"time":"2000-10-10T13:55:36.078Z","connection":7,"remote":"unix","method":null,"target":null,"#,
+                r#""version":null,"referer":null,"user_agent":null,"status":400,"bytes":0,"complete":true,"duration_us":1234}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn an_address_of_six_and_a_file_of_many_bytes() {
+        let reply = finished(206, 1 << 40);
+        let address: std::net::SocketAddr = "[2001:db8::1]:80".parse().unwrap();
+        let asked = Asked { version: Version::Http10, ..asked("*") };
+        let entry = Entry { peer: address.into(), ..entry(Some(&asked), Some(&reply)) };
+        let line = "2001:db8::1 - - [10/Oct/2000:13:55:36 +0000] \"GET * HTTP/1.0\" 206 1099511627776\n";
+        assert_eq!(entry.common(), line);
+    }
+
+    #[test]
+    fn a_time_before_1970_is_its_beginning() {
+        let entry = Entry { now: UNIX_EPOCH - Duration::from_secs(5), ..entry(None, None) };
+        assert!(entry.common().contains("[01/Jan/1970:00:00:00 +0000]"), "{}", entry.common());
+        assert!(entry.json().starts_with(r#"{"time":"1970-01-01T00:00:00.000Z","#), "{}", entry.json());
+    }
+
+    #[test]
+    fn nothing_that_a_client_says_ends_a_line_or_a_quotation() {
+        let every: String = (0..0x180).filter_map(char::from_u32).collect();
+        let hostile = Asked {
+            target: every.as_str().into(),
+            referer: Some("\" 200 1\nforged - - \\".into()),
+            user_agent: Some(every.as_str().into()),
+            ..asked("/")
+        };
+        let reply = finished(200, 1);
+        let entry = entry(Some(&hostile), Some(&reply));
+        for line in [entry.common(), entry.combined(), entry.json()] {
+            let within = line.strip_suffix('\n').expect("an end");
+            assert!(!within.chars().any(|c| c < ' '), "a control character: {within:?}");
+        }
+        let combined = entry.combined();
+        assert!(!combined[..combined.len() - 1].chars().any(char::is_control), "{combined:?}");
+        assert_eq!(combined.matches('"').count(), 6, "{combined:?}");
+        assert!(combined.contains(r#""\x22 200 1\x0aforged - - \x5c""#), "{combined:?}");
+        assert!(combined.contains(r"\x00\x01") && combined.contains(r"~\x7f\x80") && combined.contains("\\x9f\u{a0}"));
+    }
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn json_can_be_read_back_whatever_a_client_says() {
+        let every: String = (0..0x3000).filter_map(char::from_u32).collect();
+        let hostile = Asked { user_agent: Some(every.as_str().into()), ..asked("/") };
+        let json: serde_json::Value = serde_json::from_str(&entry(Some(&hostile), None).json()).expect("JSON");
+        assert_eq!(json["user_agent"], every.as_str());
+        assert_eq!((&json["status"], &json["bytes"]), (&499.into(), &0.into()));
+    }
+
+    // ---- what is told -----------------------------------------------------------------------------------------------
+
+    /// A client of a small application, and what is written of it when it is gone.
+    fn client(format: LogFormat) -> (TestClient<Router<()>>, Paper) {
+        let mut app = Router::new(());
+        app.get("/", |_, _, res| res.text("hello"));
+        app.get("/fail", |_, _, _| Err(crate::Error::new(409, "As asked")));
+        app.get("/never", |_, _, res| {
+            let (sent, responder) = res.defer();
+            std::mem::forget(responder);
+            Ok(sent)
+        });
+        let paper = Paper::default();
+        let mut client = TestClient::new(app).observer(AccessLog::new(format, paper.clone()).unwrap());
+        // Its first connection was there before the log.
+        client.reconnect();
+        (client, paper)
+    }
+
+    #[test]
+    fn the_lines_of_a_pipeline_come_in_its_order() {
+        let (mut client, paper) = client(LogFormat::Combined);
+        client.write("GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: one\r\n\r\nHEAD /?2 HTTP/1.1\r\nHost: a\r\n\r\n");
+        client.write(b"GET /fail HTTP/1.1\r\nHost: a\r\nReferer: /\xff\"\r\n\r\nGET /none HTTP/1.0\r\n\r\n");
+        drop(client);
+        let not_found = "{\"error\":\"Not found\"}".len();
+        let lines = paper.lines();
+        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert_eq!(lines[0], "127.0.0.1 \"GET / HTTP/1.1\" 200 5 \"-\" \"one\"");
+        assert_eq!(lines[1], "127.0.0.1 \"HEAD /?2 HTTP/1.1\" 200 - \"-\" \"-\"");
+        assert_eq!(lines[2], "127.0.0.1 \"GET /fail HTTP/1.1\" 409 20 \"/\u{fffd}\\x22\" \"-\"");
+        assert_eq!(lines[3], format!("127.0.0.1 \"GET /none HTTP/1.0\" 404 {not_found} \"-\" \"-\""));
+    }
+
+    #[test]
+    fn what_was_not_understood_has_a_line_behind_the_others() {
+        let (mut client, paper) = client(LogFormat::Common);
+        client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\n\r\n");
+        drop(client);
+        let lines = paper.lines();
+        assert_eq!(lines[0], "127.0.0.1 \"GET / HTTP/1.1\" 200 5");
+        assert!(lines[1].starts_with("127.0.0.1 \"-\" 400 "), "{lines:?}");
+    }
+
+    #[test]
+    fn who_does_not_wait_for_a_reply_has_a_line_with_499() {
+        let (mut log, paper) = (None, Paper::default());
+        let log = log.insert(AccessLog::new(LogFormat::Common, paper.clone()).unwrap());
+        let id = ConnectionId(3);
+        log.connection_opened(id, &peer(9));
+        let connection = log.connections.get_mut(&id).unwrap();
+        connection.requests.extend(["/1", "/2", "/3"].map(asked));
+        log.reply_finished(id, &finished(200, 4));
+        log.connection_closed(id, CloseReason::SocketError);
+        log.connection_closed(id, CloseReason::SocketError);
+        log.reply_finished(id, &finished(200, 4));
+        assert!(log.connections.is_empty(), "nothing of it is kept");
+        let Writer { lines, .. } = Arc::get_mut(&mut log.writer).expect("there is one log");
+        drop(lines.take());
+        let done = log.writer.done.lock().unwrap();
+        done.recv_timeout(Duration::from_secs(10)).expect("the writer comes to an end");
+        let gone = ["/2", "/3"].map(|target| format!("192.0.2.9 \"GET {target} HTTP/1.1\" 499 -"));
+        assert_eq!(paper.lines(), [&["192.0.2.9 \"GET /1 HTTP/1.1\" 200 4".to_owned()][..], &gone].concat());
+    }
+
+    #[test]
+    fn a_request_that_was_begun_when_the_client_left_has_its_line() {
+        let (mut client, paper) = client(LogFormat::Common);
+        client
+            .write("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /never HTTP/1.1\r\nHost: a\r\n\r\nGET /unheard HTTP/1.1\r\n");
+        client.reset();
+        drop(client);
+        assert_eq!(
+            paper.lines(),
+            ["127.0.0.1 \"GET / HTTP/1.1\" 200 5", "127.0.0.1 \"GET /never HTTP/1.1\" 499 -"],
+            "what was not read was not asked"
+        );
+    }
+
+    #[test]
+    fn a_clone_numbers_its_connections_itself_and_writes_to_the_same_place() {
+        let paper = Paper::default();
+        let mut one = AccessLog::new(LogFormat::Common, paper.clone()).unwrap();
+        one.connection_opened(ConnectionId(1), &peer(1));
+        let mut other = one.clone();
+        assert!(other.connections.is_empty());
+        other.connection_opened(ConnectionId(1), &peer(2));
+        for (log, target) in [(&mut one, "/one"), (&mut other, "/other")] {
+            log.connections.get_mut(&ConnectionId(1)).unwrap().requests.push_back(asked(target));
+        }
+        other.connection_closed(ConnectionId(1), CloseReason::SocketError);
+        one.reply_finished(ConnectionId(1), &finished(200, 1));
+        drop(one);
+        // The last one waits for what is queued, not the first.
+        drop(other);
+        let lines = ["192.0.2.2 \"GET /other HTTP/1.1\" 499 -", "192.0.2.1 \"GET /one HTTP/1.1\" 200 1"];
+        assert_eq!(paper.lines(), lines);
+    }
+
+    // ---- the writer -------------------------------------------------------------------------------------------------
+
+    #[test]
+    fn lines_that_come_faster_than_they_are_written_are_dropped_and_counted() {
+        let (log, paper, gate) = blocked();
+        let counts = Arc::clone(&log.writer.counts);
+        for number in 0..ACCESS_LOG_LINES + 5 {
+            log.writer.push(format!("{number}\n"));
+        }
+        assert_eq!(counts.dropped.load(Ordering::Relaxed), 5);
+        drop(gate);
+        drop(log);
+        let expected: String = (0..ACCESS_LOG_LINES).map(|number| format!("{number}\n")).collect();
+        assert!(paper.text() == format!("first\n{expected}"), "all that was queued is written");
+        assert_eq!(counts.dropped.load(Ordering::Relaxed), 0, "it was told");
+    }
+
+    #[test]
+    fn lines_that_are_long_are_dropped_before_they_take_much_memory() {
+        let (log, paper, gate) = blocked();
+        let counts = Arc::clone(&log.writer.counts);
+        let long = "x".repeat(ACCESS_LOG_BYTES / 10);
+        (0..20).for_each(|_| log.writer.push(long.clone()));
+        // What the writer has in its hands is not queued any more.
+        assert_eq!(counts.dropped.load(Ordering::Relaxed), 10);
+        drop(gate);
+        drop(log);
+        assert_eq!(paper.text().len(), "first\n".len() + 10 * long.len());
+        assert_eq!(counts.queued.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_became_of_a_request_that_was_not_answered_whole() {
+        let paper = Paper::default();
+        let mut log = AccessLog::new(LogFormat::Common, paper.clone()).unwrap();
+        let closings = [CloseReason::SocketError, CloseReason::FileShrank, CloseReason::Cut];
+        for (number, reason) in closings.into_iter().enumerate() {
+            let id = ConnectionId(number as u64);
+            log.connection_opened(id, &peer(1));
+            let requests = &mut log.connections.get_mut(&id).unwrap().requests;
+            requests.extend([asked("/cut"), asked("/behind")]);
+            log.reply_cut(id, &finished(206, 77));
+            log.connection_closed(id, reason);
+        }
+        drop(log);
+        let cut = "192.0.2.1 \"GET /cut HTTP/1.1\" 206 77";
+        let behind = |status| format!("192.0.2.1 \"GET /behind HTTP/1.1\" {status} -");
+        let expected = ["499", "000", "000"].map(|status| [cut.to_owned(), behind(status)]);
+        assert_eq!(paper.lines(), expected.concat());
+    }
+
+    #[test]
+    fn the_end_waits_for_what_is_queued() {
+        let (log, paper, gate) = blocked();
+        log.writer.push("last\n".to_owned());
+        let (clone, (begun, begins)) = (log.clone(), mpsc::channel::<()>());
+        let opener = thread::spawn(move || {
+            let _ = begins.recv();
+            drop(gate);
+        });
+        drop(log);
+        assert_eq!(paper.text(), "", "a clone is left");
+        drop(begun);
+        drop(clone);
+        assert_eq!(paper.text(), "first\nlast\n");
+        opener.join().unwrap();
+    }
+
+    #[test]
+    fn the_end_does_not_wait_for_ever() {
+        let (log, paper, gate) = blocked();
+        let before = Instant::now();
+        drop(log);
+        let waited = before.elapsed();
+        assert!(waited >= ACCESS_LOG_PATIENCE, "{waited:?}");
+        assert!(waited < 20 * ACCESS_LOG_PATIENCE, "{waited:?}");
+        assert_eq!(paper.text(), "");
+        drop(gate);
+    }
+
+    /// A disk that is full for so many writes.
+    struct Full(usize, Paper);
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0 == 0 {
+                return self.1.write(bytes);
+            }
+            self.0 -= 1;
+            Err(ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_stops_nothing_and_what_comes_later_is_written_in_whole_lines() {
+        for failures in [1, 3, usize::MAX] {
+            let paper = Paper::default();
+            let log = AccessLog::new(LogFormat::Common, Full(failures, paper.clone())).unwrap();
+            for number in 0..1000 {
+                log.writer.push(format!("line {number}\n"));
+            }
+            drop(log);
+            let text = paper.text();
+            assert_eq!(text.is_empty(), failures == usize::MAX, "{failures} failures");
+            assert!(text.is_empty() || text.ends_with("line 999\n"), "{failures} failures");
+            assert!(text.lines().all(|line| line.starts_with("line ") && line[5..].parse::<u32>().is_ok()), "{text}");
+        }
+    }
+
+    /// A writer that is broken.
+    struct Broken;
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            std::panic::resume_unwind(Box::new("as asked"))
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_writer_that_panics_costs_lines_and_nothing_else() {
+        let log = AccessLog::new(LogFormat::Common, Broken).unwrap();
+        let before = Instant::now();
+        log.writer.push("first\n".to_owned());
+        log.writer.done.lock().unwrap().recv().expect_err("the thread is gone");
+        log.writer.push("second\n".to_owned());
+        assert_eq!(log.writer.counts.dropped.load(Ordering::Relaxed), 1);
+        drop(log);
+        assert!(before.elapsed() < Duration::from_secs(10), "nobody is waited for");
     }
 }

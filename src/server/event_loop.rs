@@ -337,6 +337,7 @@ impl EventLoop {
                 self.acceptor.resume();
             }
             Accepted::Trouble(error) => {
+                self.acceptor.log_trouble(&error);
                 self.sessions.watch.tell(|observer| observer.server_error(&error));
             }
         }

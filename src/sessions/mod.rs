@@ -160,6 +160,13 @@ impl<T> Sessions<T> {
         self.wheel.next()
     }
 
+    /// Tells a new observer of the connections that are there already.
+    pub(crate) fn introduce(&mut self) {
+        for (_, session) in &self.slab {
+            self.watch.tell(|observer| observer.connection_opened(session.id, &session.peer));
+        }
+    }
+
     /// The number of the next connection.
     pub(crate) const fn next_id(&mut self) -> ConnectionId {
         let id = ConnectionId(self.next_id);
@@ -331,6 +338,7 @@ impl<T: Transport> Sessions<T> {
             self.mailbox.take(&mut self.letters);
             self.letters.reverse();
         }
+        self.crowded |= self.letters.len() > 1;
         for _ in 0..POSTED_BUDGET {
             let Some((ticket, letter)) = self.letters.pop() else { return };
             let key = ticket.slot as usize;
@@ -382,6 +390,9 @@ impl<T: Transport> Sessions<T> {
             let reason = session.connection.close_reason().unwrap_or(CloseReason::ClientClosed);
             if session.connection.is_cut_short() {
                 session.transport.reset();
+            }
+            if self.watch.is_some() {
+                session.connection.tell_cut(&mut self.watch, session.id, self.now);
             }
             session.connection.release(&mut self.pools, service);
             session.transport.ended(reason);

@@ -161,10 +161,12 @@ impl<T: Transport> Session<T> {
     pub(super) fn expire(&mut self, cx: &mut Context<'_>) {
         if self.connection.output().is_some() {
             self.readiness.writable = true;
-            // What it leaves of a file has an event or a turn to come.
-            self.flush(cx, &mut Turn::default().file_bytes());
+            // What it leaves of a file has its turn behind this.
+            let mut file_bytes = FILE_TURN_AMONG_OTHERS;
+            self.flush(cx, &mut file_bytes);
             let deadline = self.connection.deadline(cx.config, *cx.idle_timeout, self.activity);
-            let failed = self.connection.close_reason() == Some(CloseReason::SocketError);
+            let reason = self.connection.close_reason();
+            let failed = matches!(reason, Some(CloseReason::SocketError | CloseReason::FileShrank));
             if failed || deadline > cx.now {
                 return;
             }

@@ -11,7 +11,7 @@ mod tests;
 mod virtual_loop;
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 pub use reply::TestReply;
 pub use request::TestRequest;
@@ -112,6 +112,24 @@ impl<A: Service> TestClient<A> {
     #[must_use]
     pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
         self.virtual_loop.watch(Box::new(observer));
+        self
+    }
+
+    /// Sets the time of day, which is that of an example of RFC 9110 otherwise: 1994. It goes on from there as virtual time
+    /// does. Files that the test has just made are then not of the future, and have strong validators.
+    ///
+    /// ```
+    /// # use monoloop::{Router, TestClient};
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// # let mut app = Router::new(());
+    /// # app.get("/", |_, _, res| res.empty());
+    /// let mut client = TestClient::new(app);
+    /// client.set_date(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000));
+    /// assert_eq!(client.get("/").send().header("date"), Some("Sun, 09 Sep 2001 01:46:40 GMT"));
+    /// ```
+    pub fn set_date(&mut self, date: SystemTime) -> &mut Self {
+        self.virtual_loop.set_date(date);
         self
     }
 

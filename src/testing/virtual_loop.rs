@@ -1,5 +1,5 @@
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::pipe::{Link, Pipe, Wire};
 use crate::config::Config;
@@ -27,6 +27,8 @@ pub(crate) struct VirtualLoop {
     next_port: u16,
     /// When the application wants to do something on its own accord.
     next_timer: Moment,
+    /// What the time of day was at the start.
+    began: SystemTime,
 }
 
 /// A connection of a [`VirtualLoop`].
@@ -39,8 +41,9 @@ pub(crate) struct Connected {
 impl VirtualLoop {
     pub(crate) fn new(config: Config) -> Self {
         let mailbox = Mailbox::new(|| {});
-        let sessions = Sessions::new(config, None, START, UNIX_EPOCH + BEGIN, mailbox);
-        Self { sessions, next_port: 49_152, next_timer: Moment::ZERO }
+        let began = UNIX_EPOCH + BEGIN;
+        let sessions = Sessions::new(config, None, START, began, mailbox);
+        Self { sessions, next_port: 49_152, next_timer: Moment::ZERO, began }
     }
 
     #[cfg(all(any(test, fuzzing), feature = "json"))]
@@ -151,8 +154,14 @@ impl VirtualLoop {
 
     fn set_now(&mut self, now: Moment) {
         self.sessions.set_now(now);
-        self.sessions.set_date(UNIX_EPOCH + BEGIN + now.since(START));
+        self.sessions.set_date(self.began + now.since(START));
         self.sessions.trim();
+    }
+
+    /// Sets the time of day; it goes on from there as virtual time does.
+    pub(crate) fn set_date(&mut self, date: SystemTime) {
+        self.began = date.checked_sub(self.now().since(START)).unwrap_or(UNIX_EPOCH);
+        self.set_now(self.now());
     }
 
     pub(crate) const fn is_draining(&self) -> bool {
@@ -162,6 +171,7 @@ impl VirtualLoop {
     /// Sets who watches.
     pub(crate) fn watch(&mut self, observer: Box<dyn Observer>) {
         self.sessions.watch = Watch::new(Some(observer));
+        self.sessions.introduce();
     }
 
     /// Begins to drain.

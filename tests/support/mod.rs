@@ -3,6 +3,9 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
+#[cfg(all(feature = "cli", target_os = "linux"))]
+pub(crate) mod serve;
+
 use std::fmt::Debug;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -701,6 +704,11 @@ impl Client {
 
     fn rest(&self) -> &[u8] {
         &self.received[self.consumed..]
+    }
+
+    /// Bytes that came with what was looked at.
+    pub(crate) fn unlooked(&self) -> usize {
+        self.rest().len()
     }
 
     /// Reads a head; what stands behind it is left.

@@ -9,11 +9,10 @@ mod cli;
 mod demo;
 mod options;
 mod serve;
-mod style;
+mod speech;
 mod values;
 
 use std::env;
-use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
@@ -26,6 +25,7 @@ use monoloop::limits::MAX_WORKERS;
 use monoloop::server::{self, AccessLog, DrainCause, Running, RunningWorkers};
 use monoloop::{Endpoint, Router, Server, Workers};
 use options::Settings;
+use speech::{Speaker, complain, say, strong};
 
 /// The exit code after a usage error; a failure while running is 1.
 const USAGE: u8 = 2;
@@ -90,9 +90,10 @@ struct Application<S> {
 }
 
 fn run<S: 'static>(settings: &Settings, app: Application<S>) -> ExitCode {
-    match serve_app(settings, app) {
+    let mut speaker = Speaker::default();
+    match serve_app(settings, app, &mut speaker) {
         Ok(()) => {
-            say("All connections closed. Goodbye.");
+            speaker.say("All connections closed. Goodbye.");
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -102,7 +103,7 @@ fn run<S: 'static>(settings: &Settings, app: Application<S>) -> ExitCode {
     }
 }
 
-fn serve_app<S: 'static>(settings: &Settings, app: Application<S>) -> server::Result<()> {
+fn serve_app<S: 'static>(settings: &Settings, app: Application<S>, speaker: &mut Speaker) -> server::Result<()> {
     let access_log = settings.access_log.map(|format| AccessLog::new(format, io::stdout())).transpose()?;
     let Application { make, connect, about } = app;
     let start = move |server: Server| -> server::Result<Running<S>> {
@@ -115,8 +116,8 @@ fn serve_app<S: 'static>(settings: &Settings, app: Application<S>) -> server::Re
         Ok(running)
     };
     match settings.workers.unwrap_or_else(cores) {
-        1 => serve_alone(settings, &about, start),
-        count => serve_with_workers(settings, count, &about, start),
+        1 => serve_alone(settings, &about, start, speaker),
+        count => serve_with_workers(settings, count, &about, start, speaker),
     }
 }
 
@@ -125,6 +126,7 @@ fn serve_alone<S>(
     settings: &Settings,
     about: &[String],
     start: impl Fn(Server) -> server::Result<Running<S>>,
+    speaker: &mut Speaker,
 ) -> server::Result<()> {
     let server =
         listen(settings, |addresses| Server::bind(addresses), |server, addresses| server.also_bind(addresses))?;
@@ -135,7 +137,7 @@ fn serve_alone<S>(
     drop(start);
 
     announce(about, &addresses);
-    run_and_announce(running, Running::turn, Running::draining)
+    run_and_announce(running, Running::turn, Running::draining, speaker)
 }
 
 /// Several loops, each in a thread of its own and with an application of its own.
@@ -144,6 +146,7 @@ fn serve_with_workers<S: 'static>(
     count: usize,
     about: &[String],
     start: impl Fn(Server) -> server::Result<Running<S>> + Send + Sync + 'static,
+    speaker: &mut Speaker,
 ) -> server::Result<()> {
     let bind = |addresses: &[SocketAddr]| Workers::bind(addresses, count);
     let workers = listen(settings, bind, |workers, addresses| workers.also_bind(addresses))?;
@@ -155,7 +158,7 @@ fn serve_with_workers<S: 'static>(
         "{count} workers, each with a state of its own: what one connection changes, another may not see."
     ));
     announce(about, &addresses);
-    run_and_announce(running, RunningWorkers::turn, RunningWorkers::draining)
+    run_and_announce(running, RunningWorkers::turn, RunningWorkers::draining, speaker)
 }
 
 /// One worker per core that this process may use.
@@ -172,7 +175,7 @@ fn addresses(settings: &Settings, local: impl Iterator<Item = Endpoint>) -> Vec<
 fn announce(about: &[String], addresses: &[String]) {
     about.iter().for_each(say);
     for address in addresses {
-        say(format_args!("listening on {}", style::strong(address)));
+        say(format_args!("listening on {}", strong(address)));
     }
 }
 
@@ -181,13 +184,14 @@ fn run_and_announce<R>(
     mut running: R,
     turn: impl Fn(&mut R, Option<Duration>) -> server::Result<bool>,
     draining: impl Fn(&R) -> Option<DrainCause>,
+    speaker: &mut Speaker,
 ) -> server::Result<()> {
     let mut goes_on = true;
     while goes_on && draining(&running).is_none() {
         goes_on = turn(&mut running, None)?;
     }
     if let Some(DrainCause::Signal(name)) = draining(&running) {
-        say(format_args!("{name} received. Shutting down gracefully..."));
+        speaker.say(format_args!("{name} received. Shutting down gracefully..."));
     }
     while goes_on {
         goes_on = turn(&mut running, None)?;
@@ -225,15 +229,4 @@ fn explain(error: &server::Error) -> String {
         }
         other => other.to_string(),
     }
-}
-
-/// Writes a line to standard output. Whoever read it may be gone: that is no reason to stop serving.
-fn say(line: impl Display) {
-    let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
-}
-
-/// Writes a line to standard error, likewise.
-fn complain(line: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
 }

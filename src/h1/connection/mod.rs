@@ -32,7 +32,7 @@ use super::outgoing::Outgoing;
 use super::state::{Joint, ReadingKind, WritingKind};
 use crate::buffer::{OutputQueue, Pace, Pooled, Receive};
 use crate::config::Config;
-use crate::exchange::{CloseReason, ConnectionId, Endpoints, Service};
+use crate::exchange::{CloseReason, ConnectionId, Endpoints, Service, Watch};
 use crate::http::Moment;
 use crate::limits::{HIGH_WATER, LOW_WATER, POOL_MAX_BUFFER, RECEIVE_BUFFER};
 use upgraded::Upgraded;
@@ -300,6 +300,8 @@ impl Connection {
         }
         if self.held && owed < LOW_WATER {
             self.held = false;
+            // Until now nobody listened to what the client has to send.
+            self.restart_input(cx);
             log::trace!("conn {}: no longer held", cx.id);
             self.tell_of_room();
             cx.watch.tell(|observer| observer.backpressure(cx.id, false));
@@ -312,6 +314,19 @@ impl Connection {
         while let Some(record) = output.next_finished() {
             let reply = record.finished(cx.now);
             cx.watch.tell(|observer| observer.reply_finished(cx.id, &reply));
+        }
+    }
+
+    /// Tells the observer of the reply in the middle of which the connection ends, if there is one.
+    pub(crate) fn tell_cut(&self, watch: &mut Watch, id: ConnectionId, now: Moment) {
+        let Some(output) = &self.output else { return };
+        let cut = match (output.unfinished(), &output.open) {
+            (Some(record), _) => Some(record.finished(now)),
+            (None, Some(open)) => open.cut(output.len() as u64, now),
+            (None, None) => None,
+        };
+        if let Some(reply) = cut {
+            watch.tell(|observer| observer.reply_cut(id, &reply));
         }
     }
 

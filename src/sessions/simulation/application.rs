@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::affairs::{Shared, lock};
 use super::errands::{How, begin_answer, begin_push};
+#[cfg(feature = "files")]
+use super::files;
 use super::live::Live;
 use super::random::Random;
 use super::sources::{Plan, Pull};
@@ -17,6 +19,9 @@ use crate::http::{Error, Result};
 
 /// Largest content that anybody sends.
 pub(super) const LARGEST: usize = 600 * 1024;
+
+/// Different contents of that size begin at so many places.
+pub(super) const SLACK: usize = 4096;
 
 /// The field with the number of the request.
 pub(super) const NUMBER: &str = "X-Number";
@@ -32,12 +37,17 @@ pub(super) fn content(connection: usize, number: usize, length: usize) -> &'stat
     static NOISE: OnceLock<Vec<u8>> = OnceLock::new();
     let noise = NOISE.get_or_init(|| {
         let mut random = Random::new(0);
-        let bytes = (0..(LARGEST + 4096) / 8).flat_map(|_| random.next().to_le_bytes());
+        let bytes = (0..(LARGEST + SLACK) / 8).flat_map(|_| random.next().to_le_bytes());
         // Letters, so that a story can be read.
         bytes.map(|byte| b'a' + byte % 26).collect()
     });
-    let from = (connection * 1013 + number * 17) % 4096;
+    let from = offset(connection, number);
     &noise[from..from + length]
+}
+
+/// Where it stands in all that can be said.
+pub(super) const fn offset(connection: usize, number: usize) -> usize {
+    (connection * 1013 + number * 17) % SLACK
 }
 
 /// A target, understood.
@@ -111,6 +121,8 @@ impl Application {
             "defererror" => How::Error,
             "deferpanic" => How::Panic,
             "deferpull" | "deferpullfail" => How::Pull,
+            #[cfg(feature = "files")]
+            "deferfile" => How::File,
             "deferpush" | "deferpushfail" => How::Push,
             "never" => How::Never,
             _ => return Err(Error::not_found("Nothing is here")),
@@ -163,11 +175,24 @@ impl Service for Application {
             "fail" => Err(Error::new(409, "Failed as asked")),
             "panic" => panic_quietly(),
             "missing" => Err(Error::not_found("Nothing is here")),
+            #[cfg(feature = "files")]
+            deed if deed.starts_with("file") => {
+                let whose = (asked.connection, asked.number);
+                files::answer(&self.affairs, whose, (deed, asked.length), &request, response)
+            }
             "nowpull" => {
                 let plan = Plan::new((asked.connection, asked.number), asked.length);
                 response.stream(Pull::new(&self.affairs, plan))
             }
             _ => self.go_on(&asked, response),
+        }
+    }
+
+    #[cfg(feature = "files")]
+    fn render(&mut self, error: &Error, response: Response<'_>) -> Result<Sent> {
+        match error.status() {
+            files::GONE => files::leave(files::GONE_LENGTH, response),
+            _ => crate::exchange::render_json(error, response),
         }
     }
 

@@ -70,6 +70,7 @@ fn sleeper(world: &World, outside: &Outside, session: &Session<SimulatedSocket>)
         "connection {number} sleeps and owes {} bytes, and nobody will tell of room",
         connection.owed()
     );
+    assert_eq!(socket.corked, 0, "connection {number} sleeps, and nobody will send what is held back");
     let ended = socket.fin && world.application.live.protocol_of(number).is_some();
     let waits = connection.waits_for_application() || ended;
     // Who lingers and has heard enough is closed by the deadline: closing over what is unread would be a reset.

@@ -286,9 +286,13 @@ impl Client {
                 if let Some(reply) = self.reader.last() {
                     self.take(reply);
                 }
+                self.check_partial();
                 self.ending = Some(Ending::Clean);
             }
-            Received::Reset => self.ending = Some(Ending::Reset),
+            Received::Reset => {
+                self.check_partial();
+                self.ending = Some(Ending::Reset);
+            }
         }
         self.receive_at = self.pause(kernel);
     }
@@ -361,15 +365,30 @@ impl Client {
         assert!(!traits.fails, "client {number}: this must never be whole: {message:?}, {reply}");
         assert_eq!(reply.status, message.status, "client {number}: {message:?}, {reply}");
         let without_beats = || reply.content.iter().copied().filter(|byte| *byte != b'!').collect::<Vec<_>>();
-        let right = message.reply.is_none_or(|content| match traits.beats {
-            true => without_beats() == content,
-            false => reply.content == content,
-        });
-        assert!(right || message.is_head, "client {number}: another content: {message:?}, {reply}");
+        let right = message.is_head
+            || message.expected(reply).is_none_or(|content| match traits.beats {
+                true => without_beats() == *content,
+                false => reply.content == *content,
+            });
+        assert!(right, "client {number}: another content: {message:?}, {reply}");
         let trailer = traits.trailers && reply.framing == Framing::Chunked && !message.is_head;
         assert_eq!(reply.trailer, trailer, "client {number}: {message:?}, {reply}");
         let may_go_on = message.ends.is_none() || traits.unannounced;
         assert!(reply.closes || may_go_on, "client {number}: this must be the last: {message:?}, {reply}");
+    }
+
+    /// Of a reply that was cut short, only its beginning has come, and it is the right one.
+    fn check_partial(&self) {
+        let Some((reply, came)) = self.reader.partial().filter(|(reply, _)| reply.number == Some(self.answered)) else {
+            return;
+        };
+        let message = &self.script.messages[self.answered];
+        if reply.status == message.status
+            && let Some(expected) = message.expected(reply)
+        {
+            let right = came.len() < expected.len() && expected.starts_with(came);
+            assert!(right, "client {}: of a reply came another beginning: {message:?}, {reply}", self.number);
+        }
     }
 
     /// Whether the stream of replies ended behind a whole one.

@@ -23,6 +23,8 @@ pub(super) struct Traits {
     pub(super) trailers: bool,
     /// The protocol changes; the end of the message is that of the conversation.
     pub(super) upgrades: bool,
+    /// It is a file that loses its end while it is sent, or before, or behind that.
+    pub(super) shrinks: bool,
     /// It does not say that it is the last one, if it is.
     pub(super) unannounced: bool,
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::affairs::{Shared, Whose, lock, watch_responder, watch_sender};
 use super::application::{TRAILER, content, panic_quietly};
+#[cfg(feature = "files")]
+use super::files;
 use super::random::Random;
 use super::sources::{Plan, Pull};
 use crate::buffer::Content;
@@ -27,6 +29,9 @@ pub(super) enum What {
     Resume(Resumer),
     Push(Push),
     Answer(Answer),
+    /// A file loses its end.
+    #[cfg(feature = "files")]
+    Shrink(std::fs::File, usize),
 }
 
 /// Content that is pushed.
@@ -56,6 +61,8 @@ pub(super) enum How {
     Panic,
     Pull,
     Push,
+    #[cfg(feature = "files")]
+    File,
     Drop,
     Never,
 }
@@ -94,6 +101,8 @@ pub(super) fn act(shared: &Shared) {
             drop(affairs);
             answer.go_on(shared, whose, &mut random);
         }
+        #[cfg(feature = "files")]
+        What::Shrink(file, length) => files::shrink(&file, length),
     }
 }
 
@@ -104,6 +113,8 @@ impl What {
             Self::Resume(_) => "resume",
             Self::Push(_) => "push",
             Self::Answer(_) => "answer",
+            #[cfg(feature = "files")]
+            Self::Shrink(..) => "shrink",
         }
     }
 }
@@ -243,6 +254,8 @@ fn answer(shared: &Shared, plan: Plan, how: How, res: Response<'_>) -> Result<Se
         How::Error => Err(Error::new(409, "Failed as asked")),
         How::Panic => panic_quietly(),
         How::Pull => res.stream(Pull::new(shared, plan)),
+        #[cfg(feature = "files")]
+        How::File => files::leave(plan.length, res),
         How::Push => {
             let (sent, sender) = res.channel()?;
             begin_push(shared, plan, sender);

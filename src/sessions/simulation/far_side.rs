@@ -80,7 +80,8 @@ impl Kernel {
     /// What was sent travels, as far as the client has room for it.
     pub(super) fn transfer(&mut self, number: usize) {
         let socket = &mut self.sockets[number];
-        let count = socket.sending.len().min(socket.sizes.arrived.saturating_sub(socket.arrived.len()));
+        let free = socket.sending.len().saturating_sub(socket.corked);
+        let count = free.min(socket.sizes.arrived.saturating_sub(socket.arrived.len()));
         if count > 0 {
             socket.arrived.extend(socket.sending.drain(..count));
             self.trace.note(|| format!("kernel: connection {number}: {count} bytes reach the client"));

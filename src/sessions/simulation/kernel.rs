@@ -10,6 +10,8 @@
 //! (`SOCK_NOSPACE`), once a third of it is free; and at registration. `epoll_wait` takes entries off and reports what is
 //! the case *then*; an entry of which nothing is the case falls silently. Reading a part makes no edge. Closing over
 //! unread bytes, and bytes that arrive after the close, make a reset; otherwise a FIN follows what was sent.
+//! `sendfile` looks at the file first, then at the room, and stops where it likes; `MSG_MORE` holds bytes back until more
+//! is sent.
 //!
 //! **Where it is simpler, or worse.** Bytes of the client are in our queue at once, those of the server travel when the
 //! client looks or chance has it. A reset takes from the client what it has not read yet: Linux spares the client's
@@ -24,6 +26,7 @@ use std::time::Duration;
 
 use super::random::Random;
 use super::trace::Trace;
+use crate::buffer::FileRange;
 use crate::exchange::CloseReason;
 use crate::http::Moment;
 use crate::sessions::Readiness;
@@ -72,6 +75,8 @@ pub(super) struct Facts {
     pub(super) tried_to_write: Moment,
     pub(super) events: usize,
     pub(super) moving_calls: usize,
+    /// Bytes of files that were sent.
+    pub(super) file_bytes: usize,
     pub(super) blocked_reads: usize,
     pub(super) blocked_writes: usize,
 }
@@ -95,6 +100,8 @@ pub(super) struct Socket {
 
     pub(super) sending: VecDeque<u8>,
     pub(super) arrived: VecDeque<u8>,
+    /// So many bytes at the end of `sending` are held back until more is sent (`MSG_MORE`).
+    pub(super) corked: usize,
     pub(super) nospace: bool,
     pub(super) fin_sent: bool,
     pub(super) fin_acknowledged: bool,
@@ -198,6 +205,7 @@ impl Kernel {
             cut: false,
             sending: VecDeque::new(),
             arrived: VecDeque::new(),
+            corked: 0,
             nospace: false,
             fin_sent: false,
             fin_acknowledged: false,
@@ -322,6 +330,7 @@ impl Kernel {
         if self.random.percent(self.interruptions) {
             return Err(ErrorKind::Interrupted.into());
         }
+        socket.corked = 0;
         socket.facts.tried_to_write = self.now;
         if socket.reset {
             let first = std::mem::take(&mut socket.error);
@@ -348,8 +357,65 @@ impl Kernel {
         Ok(count)
     }
 
+    /// As `write`, but what is taken stays here until more is sent.
+    pub(super) fn write_ahead(&mut self, number: usize, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.write(number, &[IoSlice::new(bytes)]);
+        let socket = &mut self.sockets[number];
+        if let Ok(count) = result
+            && count == bytes.len()
+            && socket.flavour == Flavour::Tcp
+        {
+            socket.corked = count;
+        }
+        result
+    }
+
+    /// As sendfile(2): the file is looked at first, so its end is told even where there is no room; and it may stop for
+    /// reasons of its own, which say nothing of the socket.
+    pub(super) fn send_file(&mut self, number: usize, range: &FileRange, most: usize) -> io::Result<usize> {
+        assert!(most > 0 && most as u64 <= range.len(), "connection {number}: {most} bytes of {range:?}");
+        let result = self.try_send_file(number, range, most);
+        self.trace.note(|| format!("server: connection {number}: {most} bytes of {range:?} give {result:?}"));
+        result
+    }
+
+    fn try_send_file(&mut self, number: usize, range: &FileRange, most: usize) -> io::Result<usize> {
+        let socket = &mut self.sockets[number];
+        assert!(!socket.fin_sent, "connection {number}: a file behind our FIN");
+        if self.random.percent(self.interruptions) {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        socket.facts.tried_to_write = self.now;
+        let room = socket.room();
+        let mut piece = vec![0; most.min(room.max(1))];
+        let mut count = range.read(&mut piece)?;
+        if count == 0 {
+            return Ok(0);
+        }
+        socket.corked = 0;
+        if socket.reset {
+            let first = std::mem::take(&mut socket.error);
+            return Err(if first { ErrorKind::ConnectionReset } else { ErrorKind::BrokenPipe }.into());
+        }
+        if self.random.percent(20) {
+            count = self.random.within(1..=count);
+        }
+        let is_full = count >= room && most > room;
+        socket.nospace |= is_full;
+        socket.facts.write_was_short = is_full;
+        if room == 0 {
+            socket.facts.blocked_writes += 1;
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let queue = if socket.flavour == Flavour::Tcp { &mut socket.sending } else { &mut socket.arrived };
+        queue.extend(&piece[..count]);
+        socket.has_moved(self.now);
+        Ok(count)
+    }
+
     pub(super) fn half_close(&mut self, number: usize) -> io::Result<()> {
         let socket = &mut self.sockets[number];
+        socket.corked = 0;
         assert!(!socket.fin_sent, "connection {number}: our side is closed twice");
         self.trace.note(|| format!("server: connection {number}: half-close"));
         socket.fin_sent = true;
@@ -371,6 +437,7 @@ impl Kernel {
         let unread = socket.received.len();
         self.trace.note(|| format!("server: connection {number}: closed, {unread} bytes unread"));
         socket.key = None;
+        socket.corked = 0;
         socket.fin_sent = true;
         if std::mem::take(&mut socket.listed) {
             self.ready.retain(|listed| *listed != number);

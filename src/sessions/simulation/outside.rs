@@ -9,9 +9,10 @@ use super::affairs::{Shared, lock};
 use super::client::Client;
 use super::errands;
 use super::kernel::{Flavour, Kernel};
+use crate::buffer::FileRange;
 use crate::exchange::{CloseReason, Endpoint};
 use crate::http::Moment;
-use crate::sessions::Transport;
+use crate::sessions::{Transport, send_by_reading};
 
 pub(super) struct Outside {
     pub(super) kernel: Kernel,
@@ -103,6 +104,21 @@ impl Transport for SimulatedSocket {
             self.half_close()?;
         }
         Ok(count)
+    }
+
+    fn write_ahead(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.call(|kernel, number| kernel.write_ahead(number, bytes))
+    }
+
+    /// Now and then the file is one that sendfile(2) does not know how to send.
+    fn send_file(&mut self, range: &FileRange, most: usize) -> io::Result<usize> {
+        let refused = self.outside.borrow_mut().kernel.random.percent(15);
+        let sent = match refused {
+            true => send_by_reading(self, range, most)?,
+            false => self.call(|kernel, number| kernel.send_file(number, range, most))?,
+        };
+        self.outside.borrow_mut().kernel.sockets[self.number].facts.file_bytes += sent;
+        Ok(sent)
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -151,6 +151,7 @@ impl Profile {
             messages: 8,
             content: 20_000,
             reply: self.reply(crowd),
+            files: 10,
             odd: 30,
             lasting: 30,
             ending: 20,
@@ -160,14 +161,14 @@ impl Profile {
         };
         match crowd {
             Crowd::Mixed => plain,
-            Crowd::Pipelines => Taste { messages: 300, content: 50, reply: 300, odd: 1, ending: 10, ..plain },
-            Crowd::Large => Taste { messages: 5, content: 500_000, odd: 40, lasting: 70, full: 30, ..plain },
+            Crowd::Pipelines => Taste { messages: 300, content: 50, reply: 300, files: 3, odd: 1, ending: 10, ..plain },
+            Crowd::Large => Taste { messages: 5, content: 500_000, files: 40, odd: 40, lasting: 70, full: 30, ..plain },
             Crowd::Hostile => {
                 let junk = random.pick(&[300, 10_000, 150_000]);
                 Taste { messages: 4, odd: 50, ending: 50, broken: 60, junk, ..plain }
             }
             Crowd::Slow => Taste { messages: 5, ..plain },
-            Crowd::Lazy => Taste { messages: 10, content: 3_000, odd: 40, lasting: 70, ..plain },
+            Crowd::Lazy => Taste { messages: 10, content: 3_000, files: 25, odd: 40, lasting: 70, ..plain },
             Crowd::Lasting => {
                 let content = random.pick(&[500, 20_000, 200_000]);
                 Taste { odd: 90, lasting: 95, content, ending: 15, ..plain }
@@ -192,7 +193,9 @@ impl Profile {
         let tiny = self.crowd != Crowd::Large && random.percent(20);
         let mut size = || match tiny {
             true => random.within(100..=3_000),
-            false if self.crowd == Crowd::Large => random.pick(&[16 << 10, 64 << 10, 512 << 10]),
+            false if self.crowd == Crowd::Large => {
+                random.pick(&[16 << 10, 64 << 10, 64 << 10, 512 << 10, 512 << 10, 4 << 20])
+            }
             false => random.pick(&[2 << 10, 8 << 10, 64 << 10]),
         };
         let (received, sending, arrived) = (size(), size(), size());

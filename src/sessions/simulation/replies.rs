@@ -14,6 +14,8 @@ pub(super) struct Reply {
     pub(super) closes: bool,
     pub(super) framing: Framing,
     pub(super) content: Vec<u8>,
+    /// What separates its parts, if it has parts.
+    pub(super) boundary: Option<String>,
     /// A trailer came behind its content.
     pub(super) trailer: bool,
 }
@@ -135,6 +137,13 @@ impl ReplyReader {
         true
     }
 
+    /// A reply of known length that has not come whole, and what has come of its content.
+    pub(super) fn partial(&self) -> Option<(&Reply, &[u8])> {
+        let (reply, shape) = self.begun.as_ref()?;
+        let is_counted = matches!(reply.framing, Framing::Length(_)) && *shape == Shape::Whole;
+        is_counted.then(|| (reply, &self.bytes[self.at..]))
+    }
+
     /// All that has come and is not understood: of another protocol.
     pub(super) fn take_rest(&mut self) -> Vec<u8> {
         let rest = self.bytes.split_off(self.at);
@@ -184,7 +193,12 @@ fn read_head(head: &[u8]) -> Reply {
     };
     let status = code.parse().unwrap_or_else(|_| panic!("no status code: {text:?}"));
     let closes = only("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
-    let reply = |number, framing| Reply { status, number, closes, framing, content: Vec::new(), trailer: false };
+    let parts = only("Content-Type").and_then(|value| value.strip_prefix("multipart/byteranges; boundary="));
+    let boundary = parts.map(str::to_owned);
+    let reply = |number, framing| {
+        let (content, boundary, trailer) = (Vec::new(), boundary.clone(), false);
+        Reply { status, number, closes, framing, content, boundary, trailer }
+    };
     let number = only(NUMBER).map(|number| number.parse().expect("a number of ours"));
     match status {
         100 => assert!(fields.is_empty(), "a 100 has no fields here: {text:?}"),

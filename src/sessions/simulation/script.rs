@@ -1,10 +1,12 @@
 //! What a client says: requests of all kinds, one behind the other, and what the answer to each must be.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use super::application::content;
+use super::application::{LARGEST, SLACK, content};
 use super::deeds::{Traits, lasting};
 use super::random::Random;
+use super::replies::Reply;
 use crate::config::Config;
 use crate::exchange::CloseReason;
 use crate::limits::MAX_DISCARD;
@@ -25,6 +27,8 @@ pub(super) struct Message {
     pub(super) is_request: bool,
     /// The content of its reply, if that is known exactly.
     pub(super) reply: Option<&'static [u8]>,
+    /// Its reply has these parts of what can be said, each with a head of its own: where they begin and end.
+    pub(super) parts: Vec<(usize, usize)>,
     /// Why the reply is the last one, if it is.
     pub(super) ends: Option<CloseReason>,
     /// The idle timeout that it sets.
@@ -47,7 +51,10 @@ pub(super) struct Taste {
     /// Largest content of a request and of a reply.
     pub(super) content: usize,
     pub(super) reply: usize,
-    /// How many of a hundred are unusual.
+    /// How many of a hundred ask for files.
+    #[cfg_attr(not(feature = "files"), expect(dead_code, reason = "nobody has files"))]
+    pub(super) files: usize,
+    /// How many of the others are unusual.
     pub(super) odd: usize,
     /// Of these, how many take time.
     pub(super) lasting: usize,
@@ -72,6 +79,7 @@ pub(super) struct Draft {
     pub(super) body: Body,
     pub(super) status: u16,
     pub(super) reply: Option<&'static [u8]>,
+    pub(super) parts: Vec<(usize, usize)>,
     pub(super) ends: Option<CloseReason>,
     pub(super) idle: Option<Duration>,
     pub(super) traits: Traits,
@@ -86,6 +94,25 @@ pub(super) enum Body {
     Announced(u64, usize),
     /// As one chunk.
     AnnouncedChunk(u64, usize),
+}
+
+impl Message {
+    /// The content of a reply to it, if that is known exactly.
+    pub(super) fn expected(&self, reply: &Reply) -> Option<Cow<'static, [u8]>> {
+        if self.parts.is_empty() {
+            return self.reply.map(Cow::Borrowed);
+        }
+        let boundary = reply.boundary.as_deref().unwrap_or_else(|| panic!("parts without a boundary: {reply}"));
+        let all = content(0, 0, LARGEST + SLACK);
+        let mut expected = Vec::new();
+        for &(start, end) in &self.parts {
+            let range = format!("Content-Range: bytes {start}-{}/{}", end - 1, all.len());
+            expected.extend_from_slice(format!("\r\n--{boundary}\r\n{range}\r\n\r\n").as_bytes());
+            expected.extend_from_slice(&all[start..end]);
+        }
+        expected.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+        Some(Cow::Owned(expected))
+    }
 }
 
 impl Script {
@@ -119,7 +146,9 @@ impl Script {
 
     fn add(&mut self, random: &mut Random, connection: usize, number: usize, taste: &Taste, config: &Config) {
         let content_of = |length| content(connection, number, length);
-        let mut draft = if random.percent(taste.odd) {
+        let mut draft = if let Some(draft) = file(random, taste, connection, number) {
+            draft
+        } else if random.percent(taste.odd) {
             if random.percent(taste.lasting) { lasting(random, taste, config) } else { odd(random, taste, config) }
         } else if random.percent(60) {
             let length = if random.percent(20) { random.size(taste.reply) } else { random.size(200) };
@@ -132,7 +161,7 @@ impl Script {
             Draft { body, reply: Some(b"taken"), ..draft("POST", "take", length) }
         };
         let streams = draft.reply.is_none() && draft.traits.streams;
-        if (draft.method == "GET" || streams) && draft.status == 200 && draft.deed != "idle" {
+        if (draft.method == "GET" || streams) && draft.status == 200 && draft.reply.is_none() {
             draft.reply = Some(content_of(draft.length));
         }
         if draft.ends.is_none() && random.percent(taste.ending / 4) {
@@ -155,7 +184,8 @@ impl Script {
     }
 
     fn write(&mut self, random: &mut Random, connection: usize, number: usize, draft: Draft) {
-        let Draft { method, deed, length, version, mut fields, body, status, reply, ends, idle, mut traits } = draft;
+        let Draft { method, deed, length, version, mut fields, body, status, reply, parts, ends, idle, mut traits } =
+            draft;
         let mut expects_continue = fields.iter().any(|field| field == "Expect: 100-continue");
         if version == "HTTP/1.0" {
             (expects_continue, traits.hints, traits.trailers) = (false, false, false);
@@ -196,6 +226,7 @@ impl Script {
             status,
             is_request: true,
             reply,
+            parts,
             ends,
             idle,
             traits,
@@ -254,6 +285,7 @@ impl Script {
             status,
             is_request: false,
             reply: None,
+            parts: Vec::new(),
             ends: Some(CloseReason::BadRequest),
             idle: None,
             traits: Traits::default(),
@@ -272,9 +304,21 @@ pub(super) fn draft(method: &'static str, deed: &'static str, length: usize) -> 
         body: Body::None,
         status: 200,
         reply: None,
+        parts: Vec::new(),
         ends: None,
         idle: None,
         traits: Traits::default(),
+    }
+}
+
+/// A request for a file, or for some of one.
+fn file(random: &mut Random, taste: &Taste, connection: usize, number: usize) -> Option<Draft> {
+    #[cfg(feature = "files")]
+    return random.percent(taste.files).then(|| super::files::draft(random, taste, connection, number));
+    #[cfg(not(feature = "files"))]
+    {
+        let _ = (random, taste, connection, number);
+        None
     }
 }
 

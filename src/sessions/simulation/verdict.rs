@@ -9,7 +9,9 @@ use super::kernel::Facts;
 use super::world::World;
 use crate::exchange::{Abort, CloseReason};
 use crate::http::Moment;
-use crate::limits::{DRAIN_LINGER, MIN_READ, SHARE_FROM, TURN_BYTES, TURN_REQUESTS, WHEEL_SLOT};
+use crate::limits::{
+    DRAIN_LINGER, FILE_TURN_AMONG_OTHERS, MIN_READ, SHARE_FROM, TURN_BYTES, TURN_REQUESTS, WHEEL_SLOT,
+};
 
 pub(super) fn pass(world: &World) {
     let pools = &world.sessions.pools;
@@ -45,7 +47,8 @@ fn work(world: &World, number: usize) -> usize {
     let pulled: usize = sources.map(|source| source.given + source.asked * MIN_READ).sum();
     let senders = affairs.senders.iter().filter(|sender| sender.whose.0 == number);
     let pushed: usize = senders.map(|sender| (2 * sender.pushes + 10) * MIN_READ).sum();
-    (pulled + 2 * pushed) / TURN_BYTES + world.outside.borrow().kernel.sockets[number].facts.sent / TURN_BYTES
+    let facts = &world.outside.borrow().kernel.sockets[number].facts;
+    (pulled + 2 * pushed) / TURN_BYTES + facts.sent / TURN_BYTES + facts.file_bytes / FILE_TURN_AMONG_OTHERS
 }
 
 /// Everyone whom the application has let go on was told of the end; nobody was told twice.
@@ -61,6 +64,8 @@ fn everyone_was_told(world: &World) {
                 assert!(told, "{whose:?}: the responder does not know that it is over");
             }
             What::Wake(..) | What::Resume(_) => {}
+            #[cfg(feature = "files")]
+            What::Shrink(..) => {}
         }
     }
     for sender in &affairs.senders {
@@ -158,6 +163,11 @@ impl Case<'_> {
                 let early = client.fin_sent || self.world.draining_since.is_some();
                 last.traits.upgrades && (last.ends == Some(reason) || early)
             }),
+            // Its reply was the next that the client would have had; what was asked behind it may be answered, too.
+            CloseReason::FileShrank => {
+                let unsent = messages[..answered].iter().skip(client.answered);
+                unsent.into_iter().any(|message| message.traits.shrinks)
+            }
             CloseReason::ReplyTimeout => {
                 let waited = self.closed.since(client.connects_at) >= self.world.profile.config.reply_timeout;
                 last.is_some_and(|last| last.traits.late) && waited
@@ -246,7 +256,7 @@ impl Case<'_> {
         // What is cut short must not look whole.
         let whole = matches!(reason, CloseReason::NotPersistent | CloseReason::HandlerClosed | CloseReason::Drained);
         let cut_short = last.is_some_and(|last| last.traits.streams) && !whole;
-        let failed = reason == CloseReason::ProtocolFailed;
+        let failed = matches!(reason, CloseReason::ProtocolFailed | CloseReason::FileShrank);
         // It lingered when the rest was cut.
         let cut = self.world.cut_at == Some(self.closed);
         assert!(
@@ -275,6 +285,12 @@ impl Case<'_> {
         }
         if self.broken || self.was_given_up() || reason == CloseReason::ProtocolFailed {
             return;
+        }
+        if reason == CloseReason::FileShrank {
+            // What came before it is there, and it is not: the client has looked at how much of it is.
+            let message = &client.script.messages[client.answered];
+            let within = message.traits.shrinks && !client.is_between_replies() && client.last.is_none();
+            return assert!(within, "connection {number}: cut short behind {message:?}");
         }
         let drained = self.world.draining_since.is_some();
         let cut_off = reason != CloseReason::ProtocolEnded || client.fin_sent || drained;

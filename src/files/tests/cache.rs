@@ -1,0 +1,264 @@
+//! What is kept of files, and that what is served is at most a second old.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::rc::Rc;
+
+use super::site::{Site, now};
+use super::{Folder, app};
+use crate::files::Files;
+use crate::files::cache::{Cache, Entry};
+use crate::files::stored::Item;
+use crate::limits::CACHED_FILE_BYTES;
+
+/// Sizes of files that stay in memory and that are kept open, and those at the border.
+const SIZES: [usize; 4] = [10, CACHED_FILE_BYTES as usize, CACHED_FILE_BYTES as usize + 1, 300_000];
+
+/// What a file holds; two of them differ in each byte.
+fn content(byte: u8, length: usize) -> String {
+    String::from_utf8(vec![byte; length]).unwrap()
+}
+
+/// Something that is done to the file `name`, whose size is given, and what stands there then, if anything does.
+type Change = (&'static str, fn(&Folder, usize) -> (u16, Option<String>));
+
+/// The changes. A file's times are set where its size stays the same: two changes in one tick of the kernel look the same.
+const CHANGES: [Change; 12] = [
+    ("edited", |folder, size| {
+        folder.write("name", content(b'b', size));
+        folder.set_modified("name", 1_100_000_000);
+        (200, Some(content(b'b', size)))
+    }),
+    ("replaced by another", |folder, size| {
+        folder.write("new", content(b'c', size));
+        fs::rename(folder.path("new"), folder.path("name")).unwrap();
+        (200, Some(content(b'c', size)))
+    }),
+    ("cut short", |folder, _| {
+        fs::File::options().write(true).open(folder.path("name")).unwrap().set_len(5).unwrap();
+        (200, Some(content(b'a', 5)))
+    }),
+    ("emptied", |folder, _| {
+        folder.write("name", "");
+        (200, Some(String::new()))
+    }),
+    ("grown", |folder, size| {
+        folder.write("name", content(b'd', size + 1));
+        (200, Some(content(b'd', size + 1)))
+    }),
+    ("grown beyond what is kept in memory", |folder, _| {
+        folder.write("name", content(b'e', 200_000));
+        (200, Some(content(b'e', 200_000)))
+    }),
+    ("deleted", |folder, _| {
+        fs::remove_file(folder.path("name")).unwrap();
+        (404, None)
+    }),
+    ("made a directory", |folder, _| {
+        fs::remove_file(folder.path("name")).unwrap();
+        fs::create_dir(folder.path("name")).unwrap();
+        (301, None)
+    }),
+    ("made a FIFO", |folder, _| {
+        fs::remove_file(folder.path("name")).unwrap();
+        folder.fifo("name");
+        (404, None)
+    }),
+    ("made a link that leads out", |folder, _| {
+        fs::remove_file(folder.path("name")).unwrap();
+        symlink("/etc/passwd", folder.path("name")).unwrap();
+        (404, None)
+    }),
+    ("made unreadable", |folder, size| {
+        fs::set_permissions(folder.path("name"), fs::Permissions::from_mode(0o000)).unwrap();
+        // Nothing is unreadable for root.
+        let is_readable = fs::File::open(folder.path("name")).is_ok();
+        if is_readable { (200, Some(content(b'a', size))) } else { (403, None) }
+    }),
+    ("moved away with its directory", |folder, _| {
+        fs::rename(folder.path(""), folder.path("").with_extension("moved")).unwrap();
+        fs::create_dir(folder.path("")).unwrap();
+        fs::remove_dir_all(folder.path("").with_extension("moved")).unwrap();
+        (404, None)
+    }),
+];
+
+#[test]
+fn what_is_served_is_at_most_a_second_old() {
+    for size in SIZES {
+        for kept in [true, false] {
+            for (name, change) in CHANGES {
+                let folder = Folder::new("cache");
+                folder.write("name", content(b'a', size));
+                let files = Files::new(folder.path(""));
+                let mut site = Site::of(if kept { files } else { files.cache(0, 0) });
+                let second = now() + 60;
+                // Twice: once it is opened, and once it is known.
+                for _ in 0..2 {
+                    assert_eq!(site.set_date(second).get("/name"), (200, content(b'a', size)));
+                }
+                let (status, now_there) = change(&folder, size);
+                // In the same second one or the other, but nothing of both.
+                let (same_second, text) = site.get("/name");
+                let is_old = (same_second, &text) == (200, &content(b'a', size));
+                let is_new = same_second == status && now_there.as_ref().is_none_or(|there| *there == text);
+                assert!(is_old || is_new, "{name}, {size} bytes, kept: {kept}: {same_second}, {} bytes", text.len());
+                for later in [1, 2] {
+                    let (found, text) = site.set_date(second + later).get("/name");
+                    assert_eq!(found, status, "{name}, {size} bytes, kept: {kept}");
+                    assert!(
+                        now_there.as_ref().is_none_or(|there| *there == text),
+                        "{name}, {size} bytes, kept: {kept}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_not_there_is_there_as_soon_as_it_is_made() {
+    for cache in [512, 0] {
+        let folder = Folder::new("made");
+        let mut site = Site::of(Files::new(folder.path("")).cache(cache, 1 << 20).listing(true));
+        assert_eq!(site.get("/name").0, 404);
+        folder.write("name", "new");
+        assert_eq!(site.get("/name"), (200, "new".to_owned()), "in the same second");
+        assert_eq!(site.get("/").0, 200);
+        folder.write("index.html", "index");
+        assert_eq!(site.get("/"), (200, "index".to_owned()), "in the same second");
+        fs::create_dir(folder.path("dir")).unwrap();
+        assert_eq!(site.get("/dir").0, 301);
+        fs::remove_dir(folder.path("dir")).unwrap();
+        assert_eq!(site.get("/dir").0, 404);
+        folder.write("404.html", "not here");
+        assert_eq!(site.get("/dir"), (404, "not here".to_owned()));
+    }
+}
+
+#[test]
+fn an_index_that_comes_before_another_is_noticed() {
+    let folder = Folder::new("indexes");
+    folder.write("b.html", "b");
+    let mut site = Site::of(Files::new(folder.path("")).index(["a.html", "b.html"]));
+    let second = now() + 60;
+    assert_eq!(site.set_date(second).get("/"), (200, "b".to_owned()));
+    folder.write("a.html", "a");
+    assert_eq!(site.set_date(second + 1).get("/"), (200, "a".to_owned()));
+    fs::remove_file(folder.path("a.html")).unwrap();
+    assert_eq!(site.set_date(second + 2).get("/"), (200, "b".to_owned()));
+    // A path that was a directory's is now a file's.
+    fs::remove_file(folder.path("b.html")).unwrap();
+    assert_eq!(site.set_date(second + 3).get("/").0, 404);
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_keep_what_is_old() {
+    let folder = Folder::new("back");
+    folder.write("name", "old");
+    let mut site = Site::of(Files::new(folder.path("")));
+    assert_eq!(site.set_date(now() + 1000).get("/name").1, "old");
+    folder.write("name", "newer");
+    assert_eq!(site.set_date(now() + 10).get("/name").1, "newer");
+}
+
+#[test]
+fn more_files_than_are_kept_are_served_all_the_same() {
+    let folder = Folder::new("many");
+    let names: Vec<String> = (0..20).map(|i| format!("{i}.txt")).collect();
+    for (i, name) in names.iter().enumerate() {
+        folder.write(name, content(b'a' + i as u8, if i % 2 == 0 { 100 } else { 20_000 }));
+    }
+    for (entries, bytes) in [(1, 1 << 20), (3, 1 << 20), (512, 3000), (512, 0), (0, 1 << 20), (512, usize::MAX)] {
+        let mut site = Site::of(Files::new(folder.path("")).cache(entries, bytes));
+        for round in 0..3 {
+            site.set_date(now() + 60 + round / 2);
+            for (i, name) in names.iter().enumerate() {
+                let expected = content(b'a' + i as u8, if i % 2 == 0 { 100 } else { 20_000 });
+                assert_eq!(site.get(&format!("/{name}")), (200, expected), "{name} with {entries} and {bytes}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_server_without_descriptors_closes_what_it_keeps_and_goes_on() {
+    let folder = Folder::new("freed");
+    folder.write("small", "small");
+    folder.write("large", content(b'a', 100_000));
+    let mut second_mount = app("/", Files::new(folder.path("")));
+    second_mount.mount("/other", Files::new(folder.path("")));
+    let mut site = Site::new(second_mount);
+    assert!(!site.free_descriptors(), "there is nothing yet");
+    for _ in 0..3 {
+        for prefix in ["", "/other"] {
+            assert_eq!(site.get(&format!("{prefix}/small")), (200, "small".to_owned()));
+            assert_eq!(site.get(&format!("{prefix}/large")), (200, content(b'a', 100_000)));
+        }
+        assert!(site.free_descriptors(), "there was something");
+        assert!(!site.free_descriptors(), "and now there is nothing");
+    }
+    let mut without = Site::of(Files::new(folder.path("")).cache(0, 0));
+    assert_eq!(without.get("/large").0, 200);
+    without.free_descriptors();
+    assert_eq!(without.get("/large").0, 200);
+}
+
+// ---- the bounds of the cache itself -----------------------------------------------------------------------------
+
+fn entry(bytes: usize) -> Rc<Entry> {
+    Rc::new(Entry { plain: Rc::new(Item::of_bytes(bytes)), coded: Vec::new() })
+}
+
+/// How many of these paths are kept; a path that is looked up is used.
+fn kept(cache: &mut Cache, paths: usize) -> Vec<usize> {
+    (0..paths).filter(|i| cache.get(&i.to_string(), 0).is_some()).collect()
+}
+
+#[test]
+fn no_more_entries_than_allowed_are_kept() {
+    let mut cache = Cache::new(3, 1 << 20);
+    for i in 0..100 {
+        cache.put(&i.to_string(), &entry(10), 0);
+        assert!(cache.get(&i.to_string(), 0).is_some_and(|(_, fresh)| fresh), "the newest is there");
+    }
+    assert_eq!(kept(&mut cache, 100).len(), 3);
+    // The same path is one entry.
+    (0..10).for_each(|second| cache.put("99", &entry(10), second));
+    assert_eq!(kept(&mut cache, 100).len(), 3);
+    assert!(cache.get("99", 9).is_some_and(|(_, fresh)| fresh) && cache.get("99", 10).is_some_and(|(_, fresh)| !fresh));
+    cache.remove("99");
+    cache.remove("99");
+    assert_eq!(kept(&mut cache, 100).len(), 2);
+    assert!(!cache.close_files(), "what is in memory has no descriptor to give back");
+    assert_eq!(kept(&mut cache, 100).len(), 2);
+}
+
+#[test]
+fn no_more_bytes_than_allowed_are_kept() {
+    let mut cache = Cache::new(1000, 100_000);
+    for i in 0..100 {
+        cache.put(&i.to_string(), &entry(10_000), 0);
+    }
+    let there = kept(&mut cache, 100).len();
+    assert!((5..10).contains(&there), "{there} times 10,000 bytes");
+    cache.put("0", &entry(99_999), 0);
+    assert_eq!(kept(&mut cache, 100).len(), there, "what does not fit at all pushes nothing out");
+    cache.put("0", &entry(90_000), 0);
+    assert_eq!(kept(&mut cache, 100), [0], "what just fits pushes out all others");
+    // One that grows too large for it is forgotten, not kept as it was.
+    cache.put("0", &entry(200_000), 0);
+    assert!(kept(&mut cache, 100).is_empty());
+    (0..5).for_each(|i| cache.put(&i.to_string(), &entry(1_000), 0));
+    assert_eq!(kept(&mut cache, 100).len(), 5, "the bytes of what went are free again");
+}
+
+#[test]
+fn what_is_used_stays_and_what_is_asked_for_once_goes() {
+    let mut cache = Cache::new(4, 1 << 20);
+    cache.put("used", &entry(10), 0);
+    for i in 0..100 {
+        assert!(cache.get("used", 0).is_some(), "after {i} others");
+        cache.put(&i.to_string(), &entry(10), 0);
+    }
+}

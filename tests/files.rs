@@ -1,0 +1,313 @@
+//! Files that are large, that are read slowly, and that change while they are sent, by `monoloop serve` and over real
+//! sockets. What a request selects is tested in `src/files/`; here it is what a kernel and a file system have to do with it.
+#![cfg(all(feature = "cli", target_os = "linux"))]
+
+mod support;
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use support::serve::{Folder, Serve, can_do_without, without};
+use support::{Client, SocketPath, assert_same, get, pattern};
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// A request with one more field line.
+fn get_with(target: &str, field: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: test\r\n{field}\r\n\r\n")
+}
+
+// ---- more than 32 bits ----------------------------------------------------------------------------------------------
+
+#[test]
+fn a_file_of_5_gib_is_served_from_any_place() {
+    const LENGTH: u64 = 5 << 30;
+    let folder = Folder::new();
+    let file = folder.sparse("large.bin", LENGTH);
+    // At both sides of what 31 and 32 bits can count, too.
+    let marks: [(u64, &[u8]); 5] = [
+        (0, b"beginning!"),
+        ((1 << 31) - 5, b"at 2 GiB.."),
+        ((1 << 32) - 5, b"at 4 GiB.."),
+        (5_000_000_000, b"0123456789"),
+        (LENGTH - 10, b"theend...!"),
+    ];
+    for (at, mark) in marks {
+        file.write_all_at(mark, at).expect("there is room for a page");
+    }
+    let server = Serve::start(&folder, &[]);
+    let mut client = server.connect();
+
+    client.send("HEAD /large.bin HTTP/1.1\r\nHost: test\r\n\r\n");
+    let (status, head) = client.try_head().expect("a head");
+    assert!(status == 200 && head.contains("\r\nContent-Length: 5368709120\r\n"), "{head}");
+    assert!(head.contains("\r\nAccept-Ranges: bytes\r\n"), "{head}");
+
+    for (at, mark) in marks {
+        client.send(get_with("/large.bin", &format!("Range: bytes={at}-{}", at + 9)));
+        let reply = client.reply();
+        assert_eq!((reply.status, reply.content.as_slice()), (206, mark), "at {at}");
+        assert_eq!(reply.header("content-range"), Some(&*format!("bytes {at}-{}/{LENGTH}", at + 9)));
+    }
+    let table: [(&str, u16, Option<&str>, &str); 6] = [
+        ("bytes=-10", 206, Some("bytes 5368709110-5368709119/5368709120"), "theend...!"),
+        ("bytes=5368709116-", 206, Some("bytes 5368709116-5368709119/5368709120"), "...!"),
+        ("bytes=5368709116-99999999999999999999999", 206, Some("bytes 5368709116-5368709119/5368709120"), "...!"),
+        ("bytes=5000000005-5000000005", 206, Some("bytes 5000000005-5000000005/5368709120"), "5"),
+        ("bytes=5368709120-", 416, Some("bytes */5368709120"), "{\"error\":\"Range not satisfiable\"}"),
+        ("bytes=18446744073709551615-", 416, Some("bytes */5368709120"), "{\"error\":\"Range not satisfiable\"}"),
+    ];
+    for (range, status, content_range, content) in table {
+        client.send(get_with("/large.bin", &format!("Range: {range}")));
+        let reply = client.reply();
+        assert_eq!((reply.status, reply.header("content-range"), reply.text()), (status, content_range, content));
+    }
+
+    client.send(get_with("/large.bin", "Range: bytes=5000000000-5000000009,0-9,-10"));
+    let reply = client.reply();
+    assert_eq!(reply.status, 206);
+    let at = |text: &str| reply.text().find(text).unwrap_or_else(|| panic!("no {text} in {}", reply.text()));
+    assert!(at("bytes 5000000000-5000000009/5368709120\r\n\r\n0123456789") < at("bytes 0-9/5368709120\r\n\r\nbegin"));
+    assert!(at("\r\n\r\nbeginning!") < at("bytes 5368709110-5368709119/5368709120\r\n\r\ntheend...!"));
+
+    // The rest of a download that was broken off behind 4 GiB: zeroes but for the marks.
+    let from: u64 = 4_990_000_000;
+    client.send(get_with("/large.bin", &format!("Range: bytes={from}-5010000000")));
+    let (status, head) = client.try_head().expect("a head");
+    assert!(status == 206 && head.contains("\r\nContent-Length: 20000001\r\n"), "{head}");
+    let mut others = Vec::new();
+    client.read_content(20_000_001, 256 * KIB, |at, bytes| {
+        others.extend(bytes.iter().enumerate().filter(|(_, byte)| **byte != 0).map(|(i, byte)| (at + i, *byte)));
+    });
+    let expected: Vec<(usize, u8)> = (0..10).map(|i| (10_000_000 + i, b'0' + i as u8)).collect();
+    assert_eq!(others, expected);
+
+    // Nobody reads all of it. Whoever begins and leaves is no trouble.
+    client.get("/large.bin");
+    assert!(client.try_head().expect("a head").1.contains("\r\nContent-Length: 5368709120\r\n"));
+    client.read_content(MIB, 64 * KIB, |_, _| {});
+    drop(client);
+    assert_eq!(server.connect().ask("/nothing").status, 404);
+    server.end();
+}
+
+// ---- slow readers ---------------------------------------------------------------------------------------------------
+
+#[test]
+fn clients_that_read_late_get_all_of_a_file_and_hold_up_nobody() {
+    let folder = Folder::new();
+    let content = pattern(6 * MIB);
+    folder.write("large.bin", &content);
+    folder.write("small.txt", "small");
+    let server = Serve::start(&folder, &[]);
+    let mut slow: Vec<Client> = (0..50)
+        .map(|_| {
+            let mut client = server.connect();
+            client.get("/large.bin");
+            client
+        })
+        .collect();
+    // Each has its head, so each has as much of the file as the kernel takes.
+    for client in &slow {
+        client.wait_readable();
+    }
+    let mut other = server.connect();
+    for _ in 0..20 {
+        assert_eq!(other.ask("/small.txt").text(), "small");
+    }
+    // A part of them read now, and the others are not forgotten meanwhile.
+    for round in 0..2 {
+        for client in slow.iter_mut().skip(round).step_by(2) {
+            let (status, head) = client.try_head().expect("a head");
+            assert!(status == 200 && head.contains("\r\nContent-Length: 6291456\r\n"), "{head}");
+            client.read_content(content.len(), 256 * KIB, |at, bytes| {
+                assert_same(bytes, &content[at..at + bytes.len()], at);
+            });
+        }
+        assert_eq!(other.ask("/small.txt").text(), "small");
+    }
+    for client in &mut slow {
+        assert_eq!(client.ask("/small.txt").text(), "small", "the connection is still of use");
+    }
+    drop(slow);
+    drop(other);
+    server.end();
+}
+
+/// What they do not read stays in the page cache, not in the memory of the server.
+#[test]
+fn slow_clients_of_a_large_file_cost_little_memory() {
+    const CLIENTS: usize = 200;
+    /// Bytes, 20 KiB for each client.
+    const GROWTH: u64 = 4 << 20;
+    let folder = Folder::new();
+    folder.sparse("large.bin", 1 << 30);
+    let server = Serve::start(&folder, &[]);
+    let mut first = server.connect();
+    first.send(get_with("/large.bin", "Range: bytes=0-9"));
+    assert_eq!(first.reply().content, [0; 10]);
+
+    let before = server.memory("VmRSS");
+    let mut slow: Vec<Client> = (0..CLIENTS)
+        .map(|_| {
+            let mut client = server.connect();
+            client.get("/large.bin");
+            client
+        })
+        .collect();
+    for client in &mut slow {
+        assert_eq!(client.try_head().expect("a head").0, 200);
+    }
+    for _ in 0..5 {
+        for client in &mut slow {
+            client.read_content(64 * KIB, 16 * KIB, |_, bytes| assert!(bytes.iter().all(|byte| *byte == 0)));
+        }
+    }
+    let peak = server.memory("VmHWM");
+    assert!(peak <= before + GROWTH, "{before} bytes before, and {peak} at the highest");
+    // One open file for all of them.
+    assert!(server.descriptors(usize::MAX) < CLIENTS + 30, "{} descriptors", server.descriptors(usize::MAX));
+    drop(slow);
+    drop(first);
+    server.end();
+}
+
+// ---- files that change ----------------------------------------------------------------------------------------------
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Change {
+    Shrinks,
+    IsEmptied,
+    Grows,
+    IsReplaced,
+    IsDeleted,
+}
+
+const LENGTH: usize = 8 * MIB;
+
+/// What is left of a file that shrinks: more than the kernel takes from the server at once, and whole pages, because the
+/// kernel puts zeroes behind the new end in the last page, also where that is on its way already.
+const SHRUNK: usize = 6 * MIB;
+
+#[test]
+fn a_file_that_changes_while_it_is_sent_is_sent_as_it_was_or_not_to_its_end() {
+    change_files(&[]);
+}
+
+/// The same by reading and writing, where the kernel does not send files.
+#[test]
+fn a_file_that_changes_while_it_is_read_and_written_is_sent_as_it_was_or_not_to_its_end() {
+    if can_do_without() {
+        change_files(&without("sendfile"));
+    }
+}
+
+#[track_caller]
+fn change_files(words: &[String]) {
+    let (folder, path) = (Folder::new(), SocketPath::new());
+    let content = pattern(LENGTH);
+    folder.write("small.txt", "small");
+    let unix = format!("--unix={}", path.path().display());
+    let server = Serve::start_by(words, Path::new(env!("CARGO_BIN_EXE_monoloop")), &folder, &[&unix]);
+    for is_unix in [false, true] {
+        for change in [Change::Shrinks, Change::IsEmptied, Change::Grows, Change::IsReplaced, Change::IsDeleted] {
+            let what = format!("{change:?}, unix socket: {is_unix}");
+            let name = format!("{change:?}-{is_unix}.bin");
+            folder.write(&name, &content);
+            let mut client = match is_unix {
+                true => Client::unix(path.path()),
+                false => {
+                    let client = server.connect();
+                    client.set_receive_buffer(64 * KIB);
+                    client
+                }
+            };
+            client.get(&format!("/{name}"));
+            let (status, head) = client.try_head().expect("a head");
+            assert!(status == 200 && head.contains("\r\nContent-Length: 8388608\r\n"), "{what}: {head}");
+            client.read_content(100 * KIB, 16 * KIB, |at, bytes| assert_same(bytes, &content[at..][..bytes.len()], at));
+            make(change, &folder, &name);
+            let rest = &content[100 * KIB..];
+            match change {
+                Change::Shrinks | Change::IsEmptied => {
+                    let got = read_until_it_ends(&mut client, rest, &what);
+                    // After a reset the kernel may throw away what was not read.
+                    let most = if change == Change::Shrinks { SHRUNK } else { LENGTH };
+                    assert!(100 * KIB + got <= most && got < rest.len(), "{what}: {got} bytes");
+                }
+                _ => {
+                    client.read_content(rest.len(), 256 * KIB, |at, bytes| {
+                        assert_same(bytes, &rest[at..][..bytes.len()], (&what, at));
+                    });
+                    assert_eq!(client.ask("/small.txt").text(), "small", "{what}");
+                }
+            }
+            assert_eq!(server.connect().ask("/small.txt").text(), "small", "{what}");
+        }
+    }
+    server.end();
+}
+
+#[track_caller]
+fn make(change: Change, folder: &Folder, name: &str) {
+    let path = folder.path(name);
+    let open = |options: &mut OpenOptions| options.open(&path).expect("it may be written");
+    match change {
+        Change::Shrinks => open(OpenOptions::new().write(true)).set_len(SHRUNK as u64).expect("it can be cut"),
+        Change::IsEmptied => open(OpenOptions::new().write(true)).set_len(0).expect("it can be cut"),
+        Change::Grows => open(OpenOptions::new().append(true)).write_all(&[b'x'; MIB]).expect("there is room"),
+        Change::IsReplaced => {
+            let new = folder.write("new", vec![b'n'; LENGTH]);
+            fs::rename(new, path).expect("it can be renamed");
+        }
+        Change::IsDeleted => fs::remove_file(path).expect("it can be removed"),
+    }
+}
+
+/// Reads what is `expected` and no other byte, until the server ends the connection; gives how many came.
+#[track_caller]
+fn read_until_it_ends(client: &mut Client, expected: &[u8], what: &str) -> usize {
+    let mut room = vec![0; 256 * KIB];
+    let mut at = 0;
+    // What was read with the head is in the client already.
+    client.read_content(client.unlooked().min(expected.len()), 256 * KIB, |from, bytes| {
+        assert_same(bytes, &expected[from..][..bytes.len()], (what, from));
+        at += bytes.len();
+    });
+    loop {
+        match client.read_some(&mut room) {
+            Ok(0) => return at,
+            Ok(count) => {
+                assert!(at + count <= expected.len(), "{what}: more than was announced");
+                assert_same(&room[..count], &expected[at..][..count], (what, at));
+                at += count;
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return at,
+            Err(error) => panic!("{what}: no end after {at} bytes: {error}"),
+        }
+    }
+}
+
+/// A reply says how long it is when it begins; the next one is of what the file is then.
+#[test]
+fn a_file_that_is_written_again_and_again_is_never_sent_as_a_mixture() {
+    let folder = Folder::new();
+    let server = Serve::start(&folder, &["--cached-files", "0"]);
+    let mut client = server.connect();
+    for (i, length) in [10, 100 * KIB, 0, MIB, 16 * KIB, 16 * KIB + 1].into_iter().enumerate() {
+        let content = vec![b'a' + i as u8; length];
+        let new = folder.write("new", &content);
+        fs::rename(new, folder.path("file.bin")).expect("it can be renamed");
+        client.send(get("/file.bin").repeat(3));
+        for _ in 0..3 {
+            let reply = client.reply();
+            assert_eq!(reply.status, 200);
+            assert_same(&reply.content, &content, length);
+        }
+    }
+    drop(client);
+    server.end();
+}

@@ -1,0 +1,371 @@
+//! Files and directories that are moved by somebody who wants more than he may have, that may not be read, or that are no
+//! files; and a server that is out of descriptors. By `monoloop serve` and over real sockets.
+#![cfg(all(feature = "cli", target_os = "linux"))]
+
+mod support;
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{CWD, FileType, Mode, RenameFlags, makedev, mknodat, renameat, renameat_with};
+use support::serve::{Folder, Serve, can_do_without, without, works};
+use support::{Client, LIMIT};
+
+const SECRET: &str = "the secret";
+
+// ---- a race ---------------------------------------------------------------------------------------------------------
+
+/// How long somebody moves things about.
+const RACE: Duration = Duration::from_millis(1500);
+
+#[test]
+fn no_rename_lets_a_client_out_of_the_directory() {
+    race(&[], &["--symlinks=inside", "--cached-files=0"]);
+}
+
+#[test]
+fn no_rename_lets_a_client_out_of_the_directory_if_no_link_is_followed() {
+    race(&[], &["--symlinks=never", "--cached-files=0"]);
+}
+
+/// Where the kernel has no openat2(2), the server walks by itself.
+#[test]
+fn no_rename_lets_a_client_out_of_the_directory_on_an_old_kernel() {
+    if can_do_without() {
+        race(&without("openat2"), &["--symlinks=inside", "--cached-files=0"]);
+        race(&without("openat2"), &["--symlinks=never", "--cached-files=0"]);
+    }
+}
+
+/// Somebody swaps directories, links and files as fast as the kernel does it, while clients ask for what is behind them.
+/// The secret must not come; what comes is there, or it is not.
+#[track_caller]
+fn race(words: &[String], options: &[&str]) {
+    let world = Folder::new();
+    for (path, content) in [
+        ("outside/file", SECRET),
+        ("outside/b/file", SECRET),
+        ("outside/a/b/file", SECRET),
+        ("served/a/b/file", "public"),
+        ("served/a/b/other", "public"),
+        ("served/other/file", "public"),
+    ] {
+        world.write(path, content);
+    }
+    // Each of these is swapped with the link beside it. Directories are named by what is open, since their paths change.
+    let open = |path: &str| File::open(world.path(path)).expect("it is there");
+    let (served, a, b, outside) = (open("served"), open("served/a"), open("served/a/b"), open("outside"));
+    let absolute = world.path("outside").display().to_string();
+    let swaps = [
+        (&a, "b", "to-outside-b", "../outside/b"),
+        (&served, "a", "to-outside-a", "../outside/a"),
+        (&b, "file", "to-secret", "../outside/file"),
+        (&served, "other", "to-absolute", &absolute),
+        (&b, "other", "to-proc", "/proc/self/cwd"),
+    ];
+    for (_, _, link, target) in swaps {
+        symlink(target, world.path("served").join(link)).expect("a link can be made");
+    }
+    // Links that climb while the directories they climb from are moved.
+    for (name, target) in [("a/b/up", "../../other/file"), ("a/up", "../a/b/../b/file"), ("round", "a/b/../../a/b")] {
+        symlink(target, world.path("served").join(name)).expect("a link can be made");
+    }
+    // A directory that is moved outside while somebody is on his way through it, and `..` behind it.
+    fs::create_dir_all(world.path("served/deep/x")).expect("a folder can be made");
+    symlink("deep/x/../../a/b/file", world.path("served/climb")).expect("a link can be made");
+    symlink("deep/x/../file", world.path("served/climb-little")).expect("a link can be made");
+    world.write("served/deep/file", "public");
+    symlink("../../outside/file", world.path("served/deep/climb")).expect("a link can be made");
+    let deep = open("served/deep");
+
+    let program = Path::new(env!("CARGO_BIN_EXE_monoloop"));
+    let server = Serve::start_in(words, program, &world.path("served"), options);
+    let targets = [
+        "/a/b/file",
+        "/a/b/other",
+        "/a/file",
+        "/a/b/up",
+        "/a/up",
+        "/round/file",
+        "/other/file",
+        "/to-outside-b/file",
+        "/to-outside-a/b/file",
+        "/to-secret",
+        "/to-absolute/file",
+        "/climb",
+        "/climb-little",
+        "/deep/climb",
+    ];
+    let over = AtomicBool::new(false);
+    let renames = AtomicUsize::new(0);
+    let [found, missing] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    thread::scope(|scope| {
+        // Whatever panics, the others end.
+        struct AtEnd<'a>(&'a AtomicBool);
+        impl Drop for AtEnd<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        scope.spawn(|| {
+            let _end = AtEnd(&over);
+            while !over.load(Ordering::Relaxed) {
+                for (directory, name, link, _) in swaps {
+                    renameat_with(directory, name, &served, link, RenameFlags::EXCHANGE).expect("both are there");
+                    let _ = renameat(&deep, "x", &outside, "x").and_then(|()| renameat(&outside, "x", &deep, "x"));
+                    renames.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        for i in 0..3 {
+            let mut client = server.connect();
+            let (over, found, missing) = (&over, &found, &missing);
+            scope.spawn(move || {
+                let _end = AtEnd(over);
+                let until = Instant::now() + RACE;
+                while Instant::now() < until && !over.load(Ordering::Relaxed) {
+                    for target in targets.iter().cycle().skip(i).take(targets.len()) {
+                        let reply = client.ask(target);
+                        match (reply.status, reply.text()) {
+                            (200, "public") => found.fetch_add(1, Ordering::Relaxed),
+                            (404, text) if !text.contains(SECRET) => missing.fetch_add(1, Ordering::Relaxed),
+                            (status, text) => panic!("{target}: {status} {text}"),
+                        };
+                    }
+                }
+            });
+        }
+    });
+    let [renames, found, missing] = [renames, found, missing].map(AtomicUsize::into_inner);
+    println!("{options:?}: {renames} renames, {found} found, {missing} missing");
+    assert!(renames > 100 && found > 10 && missing > 10, "{renames} renames, {found} found, {missing} missing");
+    server.end();
+}
+
+// ---- what may not be read, and what is no file ------------------------------------------------------------------------
+
+/// Who tests as root may read everything, so the server is somebody else then.
+#[test]
+fn what_may_not_be_read_is_forbidden() {
+    let folder = Folder::new();
+    fs::set_permissions(folder.path(""), Permissions::from_mode(0o755)).expect("it is ours");
+    for (path, mode) in [
+        ("readable.txt", 0o644),
+        ("closed.txt", 0o000),
+        ("closed/index.html", 0o644),
+        ("dark/index.html", 0o644),
+        ("dark/file.txt", 0o644),
+        ("index-closed/index.html", 0o000),
+        ("coded.txt", 0o644),
+        ("coded.txt.gz", 0o000),
+    ] {
+        let path = folder.write(path, "content");
+        fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
+    }
+    symlink("closed.txt", folder.path("link")).expect("a link can be made");
+    // One that cannot be entered, and one that can, but not read.
+    for (name, mode) in [("closed", 0o600), ("dark", 0o711), ("index-closed", 0o755)] {
+        fs::set_permissions(folder.path(name), Permissions::from_mode(mode)).expect("it is ours");
+    }
+
+    let mut words = Vec::new();
+    let mut program = PathBuf::from(env!("CARGO_BIN_EXE_monoloop"));
+    let elsewhere = Folder::new();
+    if rustix::process::geteuid().is_root() {
+        let user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+        if !works(&[&user[..], &["true"]].concat()) {
+            return;
+        }
+        words = user.map(str::to_owned).to_vec();
+        // Where it was built nobody else may be let in.
+        fs::set_permissions(elsewhere.path(""), Permissions::from_mode(0o755)).expect("it is ours");
+        fs::copy(&program, elsewhere.path("monoloop")).expect("there is room for it");
+        program = elsewhere.path("monoloop");
+    }
+    let server = Serve::start_by(&words, &program, &folder, &["--listing"]);
+    let mut client = server.connect();
+    for (target, status) in [
+        ("/readable.txt", 200),
+        ("/closed.txt", 403),
+        ("/link", 403),
+        ("/closed/", 403),
+        ("/closed/index.html", 403),
+        ("/closed/nothing", 403),
+        ("/dark/", 200),
+        ("/dark/file.txt", 200),
+        ("/dark/nothing", 404),
+        ("/index-closed/", 403),
+        ("/nothing", 404),
+        ("/readable.txt/x", 404),
+    ] {
+        let reply = client.ask(target);
+        assert_eq!(reply.status, status, "{target}: {}", reply.text());
+        let tells = reply.text().contains("ermission") || reply.text().contains("/tmp");
+        assert!(!tells, "{target}: {}", reply.text());
+    }
+    // That there is a coded one nobody may read is no reason not to send the other.
+    client.send("GET /coded.txt HTTP/1.1\r\nHost: test\r\nAccept-Encoding: gzip\r\n\r\n");
+    let reply = client.reply();
+    assert_eq!((reply.status, reply.header("content-encoding"), reply.text()), (200, None, "content"));
+    drop(client);
+    server.end();
+}
+
+#[test]
+fn what_is_no_file_is_not_there_and_blocks_nobody() {
+    let folder = Folder::new();
+    folder.write("file.txt", "file");
+    folder.write("folder/file.txt", "file");
+    for (name, target) in [("self", "self"), ("ping", "pong"), ("pong", "ping"), ("dir-loop", "."), ("to-fifo", "fifo")]
+    {
+        symlink(target, folder.path(name)).expect("a link can be made");
+    }
+    mknodat(CWD, folder.path("fifo"), FileType::Fifo, Mode::from_raw_mode(0o666), 0).expect("a FIFO can be made");
+    mknodat(CWD, folder.path("index.fifo"), FileType::Fifo, Mode::from_raw_mode(0o666), 0).expect("so can another");
+    let _listener = UnixListener::bind(folder.path("socket")).expect("a socket can be made");
+    let mut targets =
+        vec!["/self", "/self/x", "/ping", "/ping/x", "/fifo", "/fifo/", "/to-fifo", "/socket", "/socket/"];
+    // What /dev/zero and /dev/tty are; only root may make one, and not everywhere.
+    let mut device = |target: &'static str, major, minor| {
+        let path = folder.path(&target[1..]);
+        match mknodat(CWD, path, FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(major, minor)) {
+            Ok(()) => targets.push(target),
+            Err(error) => eprintln!("skipped: {target} cannot be made: {error}"),
+        }
+    };
+    device("/zero", 1, 5);
+    device("/tty", 5, 0);
+    device("/nobody-drives-it", 250, 99);
+    for options in [&["--listing"][..], &["--symlinks=follow", "--index=index.fifo"], &["--symlinks=never"]] {
+        let server = Serve::start(&folder, options);
+        let mut client = server.connect();
+        for target in &targets {
+            let reply = client.ask(target);
+            assert_eq!(reply.status, 404, "{target}, {options:?}: {}", reply.text());
+            assert_eq!(client.ask("/folder/file.txt").text(), "file", "{target}, {options:?}");
+        }
+        let reply = client.ask("/");
+        match options {
+            ["--listing"] => {
+                let is_listed = |name: &str| reply.text().contains(&format!(">{name}<"));
+                assert!(is_listed("file.txt") && is_listed("folder/"), "{}", reply.text());
+                assert!(!["fifo", "socket", "zero", "self", "ping"].into_iter().any(is_listed), "{}", reply.text());
+            }
+            _ => assert_eq!(reply.status, 404, "{options:?}"),
+        }
+        drop(client);
+        server.end();
+    }
+}
+
+// ---- no descriptor is free --------------------------------------------------------------------------------------------
+
+/// The most that the server may have open.
+const DESCRIPTORS: usize = 40;
+
+#[track_caller]
+fn with_few_descriptors(folder: &Folder, options: &[&str]) -> Serve {
+    let limit = format!("ulimit -n {DESCRIPTORS} && exec \"$@\"");
+    let words = ["sh", "-c", &limit, "sh"].map(str::to_owned);
+    Serve::start_by(&words, Path::new(env!("CARGO_BIN_EXE_monoloop")), folder, options)
+}
+
+/// A folder with many files that are too large to be kept in memory, so that they are kept open.
+fn many_files() -> Folder {
+    let folder = Folder::new();
+    for i in 0..2 * DESCRIPTORS {
+        folder.write(&format!("{i}.bin"), [i as u8; 20_000]);
+    }
+    folder.write("small.txt", "small");
+    folder
+}
+
+/// Asks for files until as many are open as there may be.
+#[track_caller]
+fn fill_with_files(server: &Serve, client: &mut Client) {
+    for i in 0..2 * DESCRIPTORS {
+        if server.descriptors(DESCRIPTORS) >= DESCRIPTORS {
+            return;
+        }
+        let reply = client.ask(&format!("/{i}.bin"));
+        assert_eq!((reply.status, reply.content.len(), reply.content[0]), (200, 20_000, i as u8));
+    }
+    panic!("{} descriptors are open", server.descriptors(DESCRIPTORS));
+}
+
+#[test]
+fn files_that_are_kept_open_give_way_to_clients() {
+    let folder = many_files();
+    // Otherwise one that is free would not be enough for a file, and none would ever be taken.
+    let server = with_few_descriptors(&folder, &["--precompressed=off"]);
+    let mut first = server.connect();
+    for _ in 0..3 {
+        fill_with_files(&server, &mut first);
+        let mut other = server.connect();
+        let reply = other.ask("/1.bin");
+        assert_eq!((reply.status, reply.content.len()), (200, 20_000));
+        assert!(server.descriptors(DESCRIPTORS) < DESCRIPTORS / 2, "{} descriptors", server.descriptors(DESCRIPTORS));
+    }
+}
+
+#[test]
+fn files_that_are_kept_open_give_way_to_others() {
+    let folder = many_files();
+    let server = with_few_descriptors(&folder, &[]);
+    let mut client = server.connect();
+    for _ in 0..2 {
+        for i in 0..2 * DESCRIPTORS {
+            let reply = client.ask(&format!("/{i}.bin"));
+            assert_eq!((reply.status, reply.content.len()), (200, 20_000), "{i}.bin");
+            assert_eq!(reply.content[0], i as u8);
+        }
+    }
+    drop(client);
+    server.end();
+}
+
+#[test]
+fn without_a_free_descriptor_a_file_is_a_503_for_now() {
+    let folder = many_files();
+    let server = with_few_descriptors(&folder, &[]);
+    let mut client = server.connect();
+    assert_eq!(client.ask("/small.txt").text(), "small");
+    let mut others = Vec::new();
+    let end = Instant::now() + LIMIT;
+    // What is open while a request is answered does not count. This one needs nothing, so in between there is no other.
+    let mut is_full = || {
+        (0..3).all(|_| {
+            client.send("DELETE / HTTP/1.1\r\nHost: test\r\n\r\n");
+            assert_eq!(client.reply().status, 405);
+            server.descriptors(DESCRIPTORS) >= DESCRIPTORS
+        })
+    };
+    while !is_full() {
+        assert!(Instant::now() < end, "{} descriptors are open", server.descriptors(DESCRIPTORS));
+        // For the last one there may be no place, so nobody waits for him.
+        let mut other = server.connect();
+        other.get("/small.txt");
+        others.push(other);
+    }
+    for target in ["/1.bin", "/folder/", "/2.bin"] {
+        let reply = client.ask(target);
+        assert_eq!(reply.status, 503, "{target}: {}", reply.text());
+    }
+    // When clients leave, it works again; that they have left is seen when it works.
+    others.truncate(2);
+    let end = Instant::now() + LIMIT;
+    let reply = loop {
+        let reply = client.ask("/1.bin");
+        if reply.status != 503 {
+            break reply;
+        }
+        assert!(Instant::now() < end, "still {}", reply.text());
+    };
+    assert_eq!((reply.status, reply.content.len()), (200, 20_000));
+    assert_eq!(server.connect().ask("/2.bin").status, 200);
+}

@@ -1,0 +1,321 @@
+//! `monoloop serve` as a process of its own, and the tools around it. Every wait has an end, and no child outlives its test.
+
+use std::fmt::Write as _;
+use std::fs::{self, File, Permissions};
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Client, LIMIT};
+
+/// The longest that a tool may take for all that it does.
+pub(crate) const RUN: Duration = Duration::from_secs(30);
+
+// ---- tools ----------------------------------------------------------------------------------------------------------
+
+/// Whether a command ends well, which shows that a tool is there and may do what it is for. A run of CI must have them all.
+pub(crate) fn works(command: &[&str]) -> bool {
+    let mut tool = Command::new(command[0]);
+    tool.args(&command[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let works = tool.status().is_ok_and(|status| status.success());
+    if !works {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{} is not installed, or may not do it", command[0]);
+        eprintln!("skipped: {} is not installed, or may not do what it is for", command[0]);
+    }
+    works
+}
+
+/// What has the kernel refuse a system call to a server, so that it falls back to something else.
+pub(crate) fn without(call: &str) -> Vec<String> {
+    let words = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e"];
+    let mut words: Vec<String> = words.map(str::to_owned).to_vec();
+    words.extend([format!("trace={call}"), "-e".to_owned(), format!("inject={call}:error=ENOSYS")]);
+    words
+}
+
+/// Whether [`without`] can be had.
+pub(crate) fn can_do_without() -> bool {
+    works(&["strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "true"])
+}
+
+// ---- files ----------------------------------------------------------------------------------------------------------
+
+/// A directory for a test, which is removed at its end.
+#[derive(Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    #[track_caller]
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("monoloop-serve-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).expect("the folder for temporary files can be written");
+        Self(path.canonicalize().expect("it was just made"))
+    }
+
+    /// The path of something in it; "" is its own.
+    pub(crate) fn path(&self, inner: impl AsRef<Path>) -> PathBuf {
+        self.0.join(inner)
+    }
+
+    /// Writes a file, and the directories on the way to it.
+    #[track_caller]
+    pub(crate) fn write(&self, inner: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(inner);
+        fs::create_dir_all(path.parent().expect("it is in a folder")).expect("a folder can be made");
+        fs::write(&path, content).expect("there is room for a file");
+        path
+    }
+
+    /// Makes a file of zeroes that takes no room.
+    #[track_caller]
+    pub(crate) fn sparse(&self, inner: &str, length: u64) -> File {
+        let file = File::create(self.path(inner)).expect("a file can be made");
+        file.set_len(length).expect("it may be so long");
+        file
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if fs::remove_dir_all(&self.0).is_ok() {
+            return;
+        }
+        // A test may have closed what stands in it, to itself, too.
+        for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                let _ = fs::set_permissions(entry.path(), Permissions::from_mode(0o700));
+            }
+        }
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+// ---- processes ------------------------------------------------------------------------------------------------------
+
+/// A child with its output, line by line. It is killed when the test is over, however that ends.
+pub(crate) struct Process {
+    child: Child,
+    output: Receiver<Vec<u8>>,
+    errors: Receiver<Vec<u8>>,
+}
+
+/// How a process ended, and what it had printed that was not read before.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) code: Option<i32>,
+    pub(crate) output: Vec<u8>,
+    pub(crate) errors: String,
+}
+
+impl End {
+    /// What it printed, if it ended well.
+    #[track_caller]
+    pub(crate) fn success(&self) -> &str {
+        let text = std::str::from_utf8(&self.output).expect("the output is text");
+        assert_eq!(self.code, Some(0), "{text}{}", self.errors);
+        text
+    }
+}
+
+impl Process {
+    #[track_caller]
+    pub(crate) fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+        let output = lines_of(child.stdout.take().expect("it is piped"));
+        let errors = lines_of(child.stderr.take().expect("it is piped"));
+        Self { child, output, errors }
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// The next line of its standard output.
+    #[track_caller]
+    pub(crate) fn line(&mut self) -> String {
+        match self.output.recv_timeout(LIMIT) {
+            Ok(line) => String::from_utf8(line).expect("the output is text").trim_end().to_owned(),
+            Err(error) => {
+                let errors: Vec<u8> = self.errors.try_iter().flatten().collect();
+                panic!("no line of output: {error}; {}", String::from_utf8_lossy(&errors))
+            }
+        }
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn end(&mut self) -> End {
+        let until = Instant::now() + RUN;
+        let (output, errors) = (rest_of(&self.output, until), rest_of(&self.errors, until));
+        // Both ends of its pipes are closed, so it has ended or is about to.
+        let status = self.child.wait().expect("it is ours");
+        End { code: status.code(), output, errors: String::from_utf8_lossy(&errors).into_owned() }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The lines, each with its end.
+fn lines_of(stream: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, lines) = mpsc::channel();
+    let mut stream = BufReader::new(stream);
+    thread::spawn(move || {
+        loop {
+            let mut line = Vec::new();
+            match stream.read_until(b'\n', &mut line) {
+                Ok(1..) if sender.send(line).is_ok() => {}
+                _ => return,
+            }
+        }
+    });
+    lines
+}
+
+/// All lines until the stream ends.
+#[track_caller]
+fn rest_of(lines: &Receiver<Vec<u8>>, until: Instant) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        match lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(line) => bytes.extend_from_slice(&line),
+            Err(RecvTimeoutError::Disconnected) => return bytes,
+            Err(RecvTimeoutError::Timeout) => {
+                let start = String::from_utf8_lossy(&bytes[..bytes.len().min(1000)]);
+                panic!("it does not end; so far {} bytes: {start}", bytes.len());
+            }
+        }
+    }
+}
+
+// ---- the server -----------------------------------------------------------------------------------------------------
+
+/// `monoloop serve`, on a free port, without anything that the environment of the tests would tell it.
+pub(crate) struct Serve {
+    process: Process,
+    /// The server itself, which may be a child of what was started.
+    pid: Pid,
+    pub(crate) address: SocketAddr,
+    /// What it printed before it listened, and where.
+    pub(crate) banner: String,
+}
+
+impl Serve {
+    #[track_caller]
+    pub(crate) fn start(folder: &Folder, options: &[&str]) -> Self {
+        Self::start_by(&[], Path::new(env!("CARGO_BIN_EXE_monoloop")), folder, options)
+    }
+
+    /// Has another command start the program: the words before it.
+    #[track_caller]
+    pub(crate) fn start_by(words: &[String], program: &Path, folder: &Folder, options: &[&str]) -> Self {
+        Self::start_in(words, program, &folder.path(""), options)
+    }
+
+    #[track_caller]
+    pub(crate) fn start_in(words: &[String], program: &Path, directory: &Path, options: &[&str]) -> Self {
+        let (first, rest) =
+            words.split_first().map_or((program.as_os_str(), &[][..]), |(first, rest)| (first.as_ref(), rest));
+        let mut command = Command::new(first);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).args(rest);
+        if !words.is_empty() {
+            command.arg(program);
+        }
+        command.arg("serve").arg(directory).args(["--port", "0"]).args(options);
+        let mut process = Process::start(command);
+        let mut banner = String::new();
+        let address = loop {
+            let line = process.line();
+            let _ = writeln!(banner, "{line}");
+            if let Some(address) = line.strip_prefix("listening on http://") {
+                break address.parse().expect("an address");
+            }
+        };
+        // It prints where it listens in other ways, too, before it serves.
+        let others = options.iter().filter(|option| option.starts_with("--unix")).count();
+        for _ in 0..others {
+            let _ = writeln!(banner, "{}", process.line());
+        }
+        let pid = process.pid();
+        let pid = if first == "strace" { child_of(pid) } else { pid };
+        Self { process, pid, address, banner }
+    }
+
+    #[track_caller]
+    pub(crate) fn connect(&self) -> Client {
+        Client::tcp(self.address)
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The next line of its log.
+    #[track_caller]
+    pub(crate) fn line(&mut self) -> String {
+        self.process.line()
+    }
+
+    /// As [`memory`].
+    #[track_caller]
+    pub(crate) fn memory(&self, name: &str) -> u64 {
+        memory(self.pid.as_raw_nonzero().get().unsigned_abs(), name)
+    }
+
+    /// Open descriptors with a number below a limit; what it was given by its parent may have a higher one.
+    #[track_caller]
+    pub(crate) fn descriptors(&self, limit: usize) -> usize {
+        let entries = fs::read_dir(format!("/proc/{}/fd", self.pid.as_raw_nonzero())).expect("Linux has it");
+        let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<usize>().ok());
+        numbers.filter(|number| *number < limit).count()
+    }
+
+    /// Ends it by SIGTERM: it is still alive, drains, and has complained about nothing. Gives what else it printed.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> String {
+        kill_process(self.pid, Signal::TERM).expect("it is alive");
+        let end = self.process.end();
+        assert_eq!((end.code, end.errors.as_str()), (Some(0), ""), "{}", String::from_utf8_lossy(&end.output));
+        String::from_utf8(end.output).expect("the output is text")
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        // If strace ended first, the server would go on. While strace is not waited for, the number is not used again.
+        if self.pid != self.process.pid() && matches!(self.process.child.try_wait(), Ok(None)) {
+            let _ = kill_process(self.pid, Signal::KILL);
+        }
+    }
+}
+
+/// A field of `/proc/PID/status`, in bytes.
+#[track_caller]
+pub(crate) fn memory(pid: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux has it");
+    let value = status.lines().find_map(|line| line.strip_prefix(name)).expect("it is told");
+    1024 * value.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+}
+
+#[track_caller]
+fn child_of(parent: Pid) -> Pid {
+    let path = format!("/proc/{0}/task/{0}/children", parent.as_raw_nonzero());
+    let children = fs::read_to_string(path).expect("Linux has it");
+    let child = children.split_whitespace().next().and_then(|pid| Pid::from_raw(pid.parse().ok()?));
+    child.expect("it has started the server")
+}
