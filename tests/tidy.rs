@@ -391,7 +391,10 @@ fn test_exists(path: &str) -> bool {
             let module = module.replace("::", "/");
             vec![format!("src/{module}.rs"), format!("src/{module}/mod.rs"), format!("src/{module}/tests.rs")]
         }
-        None => vec![format!("src/h1/tests/{file}.rs"), format!("tests/{file}.rs")],
+        None => {
+            let module = file.replace("::", "/");
+            vec![format!("src/h1/tests/{file}.rs"), format!("tests/{file}.rs"), format!("src/{module}.rs")]
+        }
     };
     homes.iter().filter_map(|home| fs::read_to_string(root().join(home)).ok()).any(|text| has_test(&text, name))
 }
