@@ -55,7 +55,7 @@
 //! 4. `h1/head.rs`, `h1/framing.rs`, `h1/body.rs`: the parsers.
 //! 5. `exchange/service.rs` and `exchange/conduct.rs`: the call into the application; `exchange/response.rs`: its reply.
 //! 6. `router/routes.rs`, `router/service.rs` and `router/trie.rs`: from a path to a handler.
-//! 7. `files/mod.rs`: from a path to a file, and `exchange/representation.rs`: what of it is sent.
+//! 7. `files/answer.rs` and `files/find.rs`: from a path to a file, and `exchange/representation.rs`: what of it is sent.
 //! 8. `sessions/deadlines.rs`, `server/accept.rs`, `server/drain.rs`: time, overload and the end.
 //!
 //! `docs/ARCHITECTURE.md` in the repository is the guided tour.

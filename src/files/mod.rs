@@ -11,10 +11,13 @@
 //!                                                            exchange::Representation: 200, 206, 304, 412, 416
 //! ```
 //!
-//! Reading order: this file, `root` (opening), `stored`, `cache`, `rules`, `listing`. Conditions, ranges and codings are
-//! in `http/`, because they are no matter of files; what is sent when stands as a table in `docs/FILES.md`.
+//! Reading order: `answer` (the request), `find` (what stands at a path), `root` (opening), `stored`, `cache`, `rules`,
+//! `listing`; this file has the settings. Conditions, ranges and codings are in `http/`, because they are no matter of
+//! files; what is sent when stands as a table in `docs/FILES.md`.
 
+mod answer;
 mod cache;
+mod find;
 mod listing;
 mod root;
 mod rules;
@@ -23,29 +26,17 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt;
-use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use percent_encoding::utf8_percent_encode;
-use rustix::fs::FileType;
-use rustix::io::Errno;
-
-use crate::exchange::{Representation, Request, Response, Sent};
-use crate::http::coding::{Coding, weighted};
-use crate::http::conditional::Conditions;
-use crate::http::{Error, Fields, ResolvedPath, Result, decode_segment, may_resolve};
 use crate::limits::{CACHE_BYTES, CACHED_FILES};
 use crate::router::{Mount, Routes};
-use cache::{Cache, Entry};
-use listing::{Listing, SEGMENT};
+use cache::Cache;
 use root::Root;
 pub use root::Symlinks;
 use rules::Rules;
-use stored::{Item, Metadata, Opened};
 
 /// A directory whose files are served, to be [mounted](Routes::mount) anywhere.
 ///
@@ -78,59 +69,6 @@ pub struct Files {
     not_found: Option<String>,
     rules: Rules,
     cache: RefCell<Cache>,
-}
-
-/// What stands at a path.
-enum Found {
-    File(Rc<Entry>),
-    /// A directory, and the path does not end in a slash.
-    Directory,
-    Listing(Listing),
-}
-
-/// What there is to work with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Means {
-    /// What is found will be kept.
-    Ample,
-    /// It is for one request alone.
-    Uncached,
-    /// As `Ample`, but descriptors have run out: what is not to be had is done without, and nothing is kept.
-    Scarce,
-}
-
-/// Why nothing can be sent.
-enum Missing {
-    /// There is nothing; or nothing that may be served.
-    NotFound,
-    Denied,
-    /// The system is out of something.
-    Exhausted(Errno),
-    Failed(Errno),
-}
-
-impl From<Errno> for Missing {
-    fn from(errno: Errno) -> Self {
-        match errno {
-            Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::INVAL => Self::NotFound,
-            // Links that lead outside, that go round, or that are not followed; a socket; a device without a driver.
-            Errno::XDEV | Errno::LOOP | Errno::NXIO | Errno::NODEV => Self::NotFound,
-            Errno::ACCESS | Errno::PERM => Self::Denied,
-            Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN => Self::Exhausted(errno),
-            errno => Self::Failed(errno),
-        }
-    }
-}
-
-impl From<Missing> for Error {
-    fn from(missing: Missing) -> Self {
-        match missing {
-            Missing::NotFound => Self::not_found("Not found"),
-            Missing::Denied => Self::new(403, "Forbidden"),
-            Missing::Exhausted(errno) => Self::new(503, "Try again later").with_source(errno),
-            Missing::Failed(errno) => Self::internal(errno),
-        }
-    }
 }
 
 impl Files {
@@ -230,204 +168,8 @@ impl Files {
     }
 
     /// The directory.
-    pub fn directory(&self) -> &std::path::Path {
+    pub fn directory(&self) -> &Path {
         self.root.path()
-    }
-
-    // ---- the request ------------------------------------------------------------------------------------------------
-
-    /// Answers a request for what stands at `raw`, the part of its path below the directory.
-    fn answer(&self, req: &Request<'_>, raw: &[u8], res: Response<'_>) -> Result<Sent> {
-        let second = res.unix_second();
-        let conditions = Conditions::of(req.headers());
-        let path = self.resolve(req, raw);
-        let found = path.and_then(|path| self.look_up(&path, &conditions, second).map(|found| (path, found)));
-        match found {
-            Ok((_, Found::File(entry))) => res.represent(&conditions, &entry.choose(&conditions).representation),
-            Ok((path, Found::Directory)) => redirect(req, raw, &path, res),
-            Ok((path, Found::Listing(listing))) => send_listing(req, raw, &path, &listing, res),
-            Err(Missing::NotFound) => self.not_found(req, raw, &conditions, res),
-            Err(missing) => Err(missing.into()),
-        }
-    }
-
-    /// The path below the directory as it is looked up: decoded, without dot segments, without a slash in front.
-    fn resolve<'a>(&self, req: &Request<'a>, raw: &'a [u8]) -> Result<Cow<'a, str>, Missing> {
-        if !may_resolve(raw) {
-            let plain = std::str::from_utf8(raw).map_err(|_| Missing::NotFound)?;
-            return Ok(Cow::Borrowed(plain));
-        }
-        let ResolvedPath { segments, is_directory, climbed } = ResolvedPath::of(raw);
-        // Above "/" there is nothing, so it is "/" again (RFC 3986 §5.2.4); above any other place there is something else.
-        let is_top = req.raw_path().len() == raw.len() + 1;
-        if (climbed && !is_top) || !segments.iter().enumerate().all(|(i, segment)| self.is_served(segment, i == 0)) {
-            return Err(Missing::NotFound);
-        }
-        let mut path = segments.join("/");
-        if is_directory && !path.is_empty() {
-            path.push('/');
-        }
-        Ok(Cow::Owned(path))
-    }
-
-    /// Whether there can be something of this name.
-    fn is_served(&self, name: &str, is_first: bool) -> bool {
-        let is_hidden = name.starts_with('.') && !(is_first && name == ".well-known");
-        !name.contains(['/', '\\', '\0']) && (self.hidden || !is_hidden)
-    }
-
-    /// What stands at a path: as it was in this second, or as it is now.
-    fn look_up(&self, path: &str, conditions: &Conditions<'_>, second: u64) -> Result<Found, Missing> {
-        let mut cache = self.cache.borrow_mut();
-        let known = cache.get(path, second);
-        if let Some((entry, true)) = &known
-            && entry.choose(conditions).is_unchanged()
-        {
-            return Ok(Found::File(Rc::clone(entry)));
-        }
-        let known = known.map(|(entry, _)| entry);
-        let means = if cache.is_on() { Means::Ample } else { Means::Uncached };
-        let found = self.find(path, known.as_deref(), second, means);
-        if let Err(Missing::Exhausted(_)) = found {
-            // Descriptors that nobody needs at the moment are the first to go.
-            self.root.close();
-            cache.close_files();
-            return self.find(path, None, second, Means::Scarce);
-        }
-        match &found {
-            Ok(Found::File(entry)) => cache.put(path, entry, second),
-            _ => cache.remove(path),
-        }
-        found
-    }
-
-    /// Looks for what stands at a path; what is the same as in `known` is taken from there.
-    fn find(&self, path: &str, known: Option<&Entry>, second: u64, means: Means) -> Result<Found, Missing> {
-        if !path.is_empty() && !path.ends_with('/') {
-            let (file, metadata) = self.open(path, second)?;
-            return match metadata.kind {
-                FileType::RegularFile => {
-                    let opened = Opened::new(file, metadata);
-                    self.entry(path, opened, known, second, means).map(Found::File)
-                }
-                FileType::Directory => Ok(Found::Directory),
-                _ => Err(Missing::NotFound),
-            };
-        }
-        for index in &self.indexes {
-            let path = format!("{path}{index}");
-            match self.open(&path, second) {
-                Ok((file, metadata)) if metadata.kind == FileType::RegularFile => {
-                    let opened = Opened::new(file, metadata);
-                    return self.entry(&path, opened, known, second, means).map(Found::File);
-                }
-                Ok(_) | Err(Missing::NotFound) => {}
-                Err(missing) => return Err(missing),
-            }
-        }
-        if !self.listing {
-            return Err(Missing::NotFound);
-        }
-        let (directory, metadata) = self.open(path, second)?;
-        if metadata.kind != FileType::Directory {
-            return Err(Missing::NotFound);
-        }
-        let is_shown = |name: &str| self.is_served(name, path.is_empty());
-        let look_behind = |name: &str| self.open(&format!("{path}{name}"), second).ok().map(|(_, metadata)| metadata);
-        Ok(Found::Listing(Listing::read(directory, is_shown, look_behind)?))
-    }
-
-    fn open(&self, path: &str, second: u64) -> Result<(OwnedFd, Metadata), Missing> {
-        let file = self.root.open(path, second)?;
-        let metadata = Metadata::of(&file)?;
-        Ok((file, metadata))
-    }
-
-    /// What can be sent of a file that was just opened: it, and the same in other codings.
-    fn entry(
-        &self,
-        path: &str,
-        plain: Opened,
-        known: Option<&Entry>,
-        second: u64,
-        means: Means,
-    ) -> Result<Rc<Entry>, Missing> {
-        let modified = plain.metadata.modified();
-        let mut coded = Vec::new();
-        for coding in Coding::ALL.into_iter().filter(|_| self.precompressed) {
-            match self.open(&format!("{path}{}", coding.suffix()), second) {
-                Ok((file, metadata)) if metadata.kind == FileType::RegularFile && metadata.modified() >= modified => {
-                    coded.push((coding, Opened::new(file, metadata)));
-                }
-                Err(missing @ Missing::Exhausted(_)) if means != Means::Scarce => return Err(missing),
-                _ => {}
-            }
-        }
-        let kept = means != Means::Uncached;
-        let varies = !coded.is_empty();
-        let item = |opened: Opened, coding: Option<Coding>| -> Result<Rc<Item>, Missing> {
-            let same = known.filter(|known| known.coded.is_empty() != varies).and_then(|known| known.coded(coding));
-            if let Some(same) = same.filter(|same| opened.is(same, second)) {
-                return Ok(Rc::clone(same));
-            }
-            let item = opened.into_item(second, kept, |stored| self.describe(path, stored, coding, varies));
-            item.map(Rc::new).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO).into())
-        };
-        let plain = item(plain, None)?;
-        let coded = coded.into_iter().map(|(coding, opened)| Ok((coding, item(opened, Some(coding))?)));
-        Ok(Rc::new(Entry { plain, coded: coded.collect::<Result<_, Missing>>()? }))
-    }
-
-    /// Adds what the rules say of a file.
-    fn describe(&self, path: &str, stored: Representation, coding: Option<Coding>, varies: bool) -> Representation {
-        let mut described = stored.with("Content-Type", self.rules.media_type(path));
-        described = described.with("X-Content-Type-Options", "nosniff".to_owned());
-        if let Some(coding) = coding {
-            described = described.with("Content-Encoding", coding.name().to_owned());
-        }
-        if varies {
-            described = described.with_kept("Vary", "Accept-Encoding".to_owned());
-        }
-        if let Some(value) = self.rules.cache_control(path) {
-            described = described.with_kept("Cache-Control", value.to_owned());
-        }
-        described
-    }
-
-    /// Answers for what is not there.
-    #[cold]
-    fn not_found(
-        &self,
-        req: &Request<'_>,
-        raw: &[u8],
-        conditions: &Conditions<'_>,
-        mut res: Response<'_>,
-    ) -> Result<Sent> {
-        let second = res.unix_second();
-        if self.single_page {
-            let name = decode_segment(raw.rsplit(|&byte| byte == b'/').next().unwrap_or_default());
-            let is_file = name.contains('.');
-            if is_file {
-                res = res.append_header("Vary", "Accept");
-            }
-            if (!is_file || names_html(req.headers()))
-                && let Ok(Found::File(entry)) = self.look_up("", conditions, second)
-            {
-                return res.represent(conditions, &entry.choose(conditions).representation);
-            }
-        }
-        if let Some(page) = &self.not_found
-            && let Ok(Found::File(entry)) = self.look_up(page, conditions, second)
-        {
-            // How long the page may be kept says nothing of what is not there.
-            let res = res.status(404).header("Cache-Control", "no-cache");
-            return res.represent(conditions, &entry.choose(conditions).representation);
-        }
-        let error = Error::from(Missing::NotFound);
-        Err(match res.get_header("vary") {
-            Some(_) if self.single_page => error.with_header("Vary", "Accept"),
-            _ => error,
-        })
     }
 
     /// Closes what nobody is being sent; tells whether there was anything.
@@ -435,44 +177,6 @@ impl Files {
         let root = self.root.close();
         self.cache.try_borrow_mut().is_ok_and(|mut cache| cache.close_files()) || root
     }
-}
-
-/// Whether a client asks for HTML by name, as browsers do when they go to a page.
-fn names_html(fields: Fields<'_>) -> bool {
-    let mut ranges = fields.all("accept").flat_map(|value| value.split(|&byte| byte == b','));
-    ranges.any(|range| {
-        let range = std::str::from_utf8(range).ok().and_then(weighted);
-        range.is_some_and(|(name, weight)| name.eq_ignore_ascii_case("text/html") && weight > 0)
-    })
-}
-
-/// The path of the directory in which the files are mounted, as it came, with a slash at its end.
-fn mount_point<'a>(req: &Request<'a>, raw: &[u8]) -> &'a str {
-    let path = req.raw_path();
-    std::str::from_utf8(&path[..path.len() - raw.len()]).unwrap_or("/")
-}
-
-/// Sends the client to the directory, by its one name: resolved, with a slash at its end. It never begins with two, which
-/// would be another host.
-fn redirect(req: &Request<'_>, raw: &[u8], path: &str, res: Response<'_>) -> Result<Sent> {
-    let segments: Vec<String> = path.split('/').map(|name| utf8_percent_encode(name, SEGMENT).to_string()).collect();
-    let mut location = format!("{}{}/", mount_point(req, raw), segments.join("/"));
-    if let Some(query) = req.query_string() {
-        location.push('?');
-        location.push_str(query);
-    }
-    res.status(301).redirect(&location)
-}
-
-fn send_listing(req: &Request<'_>, raw: &[u8], path: &str, listing: &Listing, res: Response<'_>) -> Result<Sent> {
-    let res = res.append_header("Vary", "Accept").header("Cache-Control", "no-cache");
-    let res = res.header("X-Content-Type-Options", "nosniff");
-    if listing::prefers_json(req.headers()) {
-        return res.header("Content-Type", "application/json").send(listing.to_json());
-    }
-    let shown = format!("{}{path}", decode_segment(mount_point(req, raw).as_bytes()));
-    let res = res.header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
-    res.html(listing.to_html(&shown, path.is_empty()))
 }
 
 /// The prefix itself leads to the directory, and everything below it into it.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
 
-use super::Missing;
+use super::find::Missing;
 use super::rules::Rules;
 use super::stored::{Metadata, Opened};
 use crate::exchange::{Response, Sent};

@@ -1,0 +1,195 @@
+//! What stands at a path: from the cache, or from the disk.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use rustix::fs::FileType;
+use rustix::io::Errno;
+
+use super::Files;
+use super::cache::Entry;
+use super::listing::Listing;
+use super::stored::{Item, Metadata, Opened};
+use crate::exchange::Representation;
+use crate::http::Error;
+use crate::http::coding::Coding;
+use crate::http::conditional::Conditions;
+
+/// What stands at a path.
+pub(super) enum Found {
+    File(Rc<Entry>),
+    /// A directory, and the path does not end in a slash.
+    Directory,
+    Listing(Listing),
+}
+
+/// What there is to work with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Means {
+    /// What is found will be kept.
+    Ample,
+    /// It is for one request alone.
+    Uncached,
+    /// As `Ample`, but descriptors have run out: what is not to be had is done without, and nothing is kept.
+    Scarce,
+}
+
+/// Why nothing can be sent.
+pub(super) enum Missing {
+    /// There is nothing; or nothing that may be served.
+    NotFound,
+    Denied,
+    /// The system is out of something.
+    Exhausted(Errno),
+    Failed(Errno),
+}
+
+impl From<Errno> for Missing {
+    fn from(errno: Errno) -> Self {
+        match errno {
+            Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::INVAL => Self::NotFound,
+            // Links that lead outside, that go round, or that are not followed; a socket; a device without a driver.
+            Errno::XDEV | Errno::LOOP | Errno::NXIO | Errno::NODEV => Self::NotFound,
+            Errno::ACCESS | Errno::PERM => Self::Denied,
+            Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN => Self::Exhausted(errno),
+            errno => Self::Failed(errno),
+        }
+    }
+}
+
+impl From<Missing> for Error {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::NotFound => Self::not_found("Not found"),
+            Missing::Denied => Self::new(403, "Forbidden"),
+            Missing::Exhausted(errno) => Self::new(503, "Try again later").with_source(errno),
+            Missing::Failed(errno) => Self::internal(errno),
+        }
+    }
+}
+
+impl Files {
+    /// What stands at a path: as it was in this second, or as it is now.
+    pub(super) fn look_up(&self, path: &str, conditions: &Conditions<'_>, second: u64) -> Result<Found, Missing> {
+        let mut cache = self.cache.borrow_mut();
+        let known = cache.get(path, second);
+        if let Some((entry, true)) = &known
+            && entry.choose(conditions).is_unchanged()
+        {
+            return Ok(Found::File(Rc::clone(entry)));
+        }
+        let known = known.map(|(entry, _)| entry);
+        let means = if cache.is_on() { Means::Ample } else { Means::Uncached };
+        let found = self.find(path, known.as_deref(), second, means);
+        if let Err(Missing::Exhausted(_)) = found {
+            // Descriptors that nobody needs at the moment are the first to go.
+            self.root.close();
+            cache.close_files();
+            return self.find(path, None, second, Means::Scarce);
+        }
+        match &found {
+            Ok(Found::File(entry)) => cache.put(path, entry, second),
+            _ => cache.remove(path),
+        }
+        found
+    }
+
+    /// Looks for what stands at a path; what is the same as in `known` is taken from there.
+    fn find(&self, path: &str, known: Option<&Entry>, second: u64, means: Means) -> Result<Found, Missing> {
+        if !path.is_empty() && !path.ends_with('/') {
+            let (file, metadata) = self.open(path, second)?;
+            return match metadata.kind {
+                FileType::RegularFile => {
+                    let opened = Opened::new(file, metadata);
+                    self.entry(path, opened, known, second, means).map(Found::File)
+                }
+                FileType::Directory => Ok(Found::Directory),
+                _ => Err(Missing::NotFound),
+            };
+        }
+        for index in &self.indexes {
+            let path = format!("{path}{index}");
+            match self.open(&path, second) {
+                Ok((file, metadata)) if metadata.kind == FileType::RegularFile => {
+                    let opened = Opened::new(file, metadata);
+                    return self.entry(&path, opened, known, second, means).map(Found::File);
+                }
+                Ok(_) | Err(Missing::NotFound) => {}
+                Err(missing) => return Err(missing),
+            }
+        }
+        if !self.listing {
+            return Err(Missing::NotFound);
+        }
+        let (directory, metadata) = self.open(path, second)?;
+        if metadata.kind != FileType::Directory {
+            return Err(Missing::NotFound);
+        }
+        let is_shown = |name: &str| self.is_served(name, path.is_empty());
+        let look_behind = |name: &str| self.open(&format!("{path}{name}"), second).ok().map(|(_, metadata)| metadata);
+        Ok(Found::Listing(Listing::read(directory, is_shown, look_behind)?))
+    }
+
+    fn open(&self, path: &str, second: u64) -> Result<(OwnedFd, Metadata), Missing> {
+        let file = self.root.open(path, second)?;
+        let metadata = Metadata::of(&file)?;
+        Ok((file, metadata))
+    }
+
+    /// What can be sent of a file that was just opened: it, and the same in other codings.
+    fn entry(
+        &self,
+        path: &str,
+        plain: Opened,
+        known: Option<&Entry>,
+        second: u64,
+        means: Means,
+    ) -> Result<Rc<Entry>, Missing> {
+        let modified = plain.metadata.modified();
+        let mut coded = Vec::new();
+        for coding in Coding::ALL.into_iter().filter(|_| self.precompressed) {
+            match self.open(&format!("{path}{}", coding.suffix()), second) {
+                Ok((file, metadata)) if metadata.kind == FileType::RegularFile && metadata.modified() >= modified => {
+                    coded.push((coding, Opened::new(file, metadata)));
+                }
+                Err(missing @ Missing::Exhausted(_)) if means != Means::Scarce => return Err(missing),
+                _ => {}
+            }
+        }
+        let kept = means != Means::Uncached;
+        let varies = !coded.is_empty();
+        let item = |opened: Opened, coding: Option<Coding>| -> Result<Rc<Item>, Missing> {
+            let same = known.filter(|known| known.coded.is_empty() != varies).and_then(|known| known.coded(coding));
+            if let Some(same) = same.filter(|same| opened.is(same, second)) {
+                return Ok(Rc::clone(same));
+            }
+            let item = opened.into_item(second, kept, |stored| self.describe(path, stored, coding, varies));
+            item.map(Rc::new).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO).into())
+        };
+        let plain = item(plain, None)?;
+        let coded = coded.into_iter().map(|(coding, opened)| Ok((coding, item(opened, Some(coding))?)));
+        Ok(Rc::new(Entry { plain, coded: coded.collect::<Result<_, Missing>>()? }))
+    }
+
+    /// Adds what the rules say of a file.
+    fn describe(&self, path: &str, stored: Representation, coding: Option<Coding>, varies: bool) -> Representation {
+        let mut described = stored.with("Content-Type", self.rules.media_type(path));
+        described = described.with("X-Content-Type-Options", "nosniff".to_owned());
+        if let Some(coding) = coding {
+            described = described.with("Content-Encoding", coding.name().to_owned());
+        }
+        if varies {
+            described = described.with_kept("Vary", "Accept-Encoding".to_owned());
+        }
+        if let Some(value) = self.rules.cache_control(path) {
+            described = described.with_kept("Cache-Control", value.to_owned());
+        }
+        described
+    }
+
+    /// Whether there can be something of this name.
+    pub(super) fn is_served(&self, name: &str, is_first: bool) -> bool {
+        let is_hidden = name.starts_with('.') && !(is_first && name == ".well-known");
+        !name.contains(['/', '\\', '\0']) && (self.hidden || !is_hidden)
+    }
+}
