@@ -57,11 +57,13 @@ impl Files {
         mut res: Response<'_>,
     ) -> Result<Sent> {
         let second = res.unix_second();
+        let mut error = Error::from(Missing::NotFound);
         if self.single_page {
             let name = decode_segment(raw.rsplit(|&byte| byte == b'/').next().unwrap_or_default());
             let is_file = name.contains('.');
             if is_file {
                 res = res.append_header("Vary", "Accept");
+                error = error.with_header("Vary", "Accept");
             }
             if (!is_file || names_html(req.headers()))
                 && let Ok(Found::File(entry)) = self.look_up("", conditions, second)
@@ -76,11 +78,7 @@ impl Files {
             let res = res.status(404).header("Cache-Control", "no-cache");
             return res.represent(conditions, &entry.choose(conditions).representation);
         }
-        let error = Error::from(Missing::NotFound);
-        Err(match res.get_header("vary") {
-            Some(_) if self.single_page => error.with_header("Vary", "Accept"),
-            _ => error,
-        })
+        Err(error)
     }
 }
 
