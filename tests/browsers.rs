@@ -9,7 +9,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::serve::{End, Folder, Process, RUN, Serve, works};
+use support::process::{End, Process, RUN};
+use support::serve::{Folder, Serve, works};
 use support::{Client, assert_same, pattern};
 
 // ---- curl -------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use support::serve::{Folder, Process, Serve, memory, works};
+use support::process::Process;
+use support::serve::{Folder, Serve, memory, works};
 use support::{Client, get};
 
 /// The program, without anything that the environment of the tests would tell it.

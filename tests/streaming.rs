@@ -6,19 +6,16 @@
 mod support;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
+use support::process::{End, Process};
 use support::{Client, LIMIT, assert_same, get, pattern};
-
-/// The longest that a client may take for all that it does.
-const RUN: Duration = Duration::from_secs(30);
 
 /// As the option of curl for the same, a little shorter, since curl says more about what it waited for.
 const CURL: [&str; 3] = ["-sS", "-m", "25"];
@@ -47,7 +44,7 @@ fn curl_uploads_slowly() {
     chunked.args(STATUS).args(["-T", "-"]).arg(demo.url("/upload"));
     let running = [("a file", Process::start(known)), ("a pipe", Process::start_with(chunked, file.open()))];
     for (name, mut process) in running {
-        assert_eq!(process.end().success(), expected, "{name}");
+        assert_eq!(process.end().clean(), expected, "{name}");
     }
     demo.end();
 }
@@ -203,7 +200,7 @@ fn curl_waits_for_several_late_answers_at_once() {
     curl.args((0..20).map(|i| demo.url(&format!("/slow?ms={}", 500 + i))));
     let end = Process::start(curl).end();
     // They come as they are ready, one behind the other.
-    let mut replies: Vec<&str> = end.success().split_inclusive('}').collect();
+    let mut replies: Vec<&str> = end.clean().split_inclusive('}').collect();
     replies.sort_unstable();
     let expected: Vec<_> = (0..20).map(|i| format!(r#"{{"slept_ms":{}}}"#, 500 + i)).collect();
     assert_eq!(replies, expected);
@@ -252,7 +249,7 @@ fn node_fetch_streams_its_request() {
     let echo = "200 application/octet-stream true";
     let upload = format!("200 {}", uploaded(&content));
     let expected = ["generator", "stream"].map(|name| format!("{name} {upload}\n{name} {echo}\n")).concat();
-    assert_eq!(end.success(), expected);
+    assert_eq!(end.clean(), expected);
     demo.end();
 }
 
@@ -304,7 +301,7 @@ fn node_speaks_and_hears_at_once() {
         "200 text/x-talk undefined chunked 0 true\non a used connection: false\n\
          200 text/x-talk {sum} undefined 0 true\non a used connection: true\n"
     );
-    assert_eq!(end.success(), expected);
+    assert_eq!(end.clean(), expected);
     demo.end();
 }
 
@@ -368,7 +365,7 @@ fn node_stops_reading_and_breaks_off() {
         64 * MIB,
         8 * MIB
     );
-    assert_eq!(end.success(), expected);
+    assert_eq!(end.clean(), expected);
     demo.end();
 }
 
@@ -417,7 +414,7 @@ fn node_hears_events_and_comes_back() {
         "#,
         &[],
     );
-    assert_eq!(end.success(), "200 text/event-stream\n200 text/event-stream\ntrue\ntrue\n");
+    assert_eq!(end.clean(), "200 text/event-stream\n200 text/event-stream\ntrue\ntrue\n");
     demo.assert_serves();
 }
 
@@ -451,7 +448,7 @@ fn node_waits_for_many_late_answers_on_an_agent() {
         "#,
         &[],
     );
-    assert_eq!(end.success(), "true\ntrue\n40\n");
+    assert_eq!(end.clean(), "true\ntrue\n40\n");
     demo.end();
 }
 
@@ -507,7 +504,7 @@ show(conn.getresponse())
         &[file.path()],
     );
     let lines = [&content[..], &content, b""].map(|content| format!("200 application/json {}\n", uploaded(content)));
-    assert_eq!(end.success(), lines.concat());
+    assert_eq!(end.clean(), lines.concat());
     demo.end();
 }
 
@@ -548,7 +545,7 @@ print(conn.getresponse().read().decode())
         &[],
     );
     let sum = 1 + 5 + 1000 + 65_536 + 1 + 200_000 + 17;
-    assert_eq!(end.success(), format!("200 text/x-talk None chunked\n200 text/x-talk {sum} None\nHello, World!\n"));
+    assert_eq!(end.clean(), format!("200 text/x-talk None chunked\n200 text/x-talk {sum} None\nHello, World!\n"));
     demo.end();
 }
 
@@ -577,7 +574,7 @@ print(reply.status, reply.getheader('Content-Length'), len(reply.read()))
 "#,
         &[],
     );
-    assert_eq!(end.success(), format!("200 {0} {0}\n200 {1} 0\n", 4 * MIB, 50 * MIB));
+    assert_eq!(end.clean(), format!("200 {0} {0}\n200 {1} 0\n", 4 * MIB, 50 * MIB));
     demo.end();
 }
 
@@ -615,7 +612,7 @@ print(reply.getheader('Content-Length'), count)
 "#,
             &[],
         );
-        assert_eq!(end.success(), format!("{0} {0}\n", 256 * MIB));
+        assert_eq!(end.clean(), format!("{0} {0}\n", 256 * MIB));
     });
     demo.end();
 }
@@ -671,7 +668,7 @@ print(reply.status, reply.getheader('Content-Length'), count, crc == sent_crc)
             );
             let total = 128 * MIB;
             let told = if framing.contains("Length") { total.to_string() } else { "None".to_owned() };
-            assert_eq!(end.success(), format!("200 {told} {total} True\n"), "{framing}");
+            assert_eq!(end.clean(), format!("200 {told} {total} True\n"), "{framing}");
         }
     });
     demo.end();
@@ -697,7 +694,7 @@ print(reply == {'bytes': total // len(block) * len(block), 'crc32': f'{crc:08x}'
 "#,
             &[],
         );
-        assert_eq!(end.success(), "True\n");
+        assert_eq!(end.clean(), "True\n");
     });
     demo.end();
 }
@@ -964,123 +961,6 @@ fn curl(options: &[&str]) -> Command {
     curl
 }
 
-/// A child with its output, line by line. It is killed when the test is over, however that ends.
-struct Process {
-    child: Child,
-    output: Receiver<Vec<u8>>,
-    errors: Receiver<Vec<u8>>,
-}
-
-/// How a process ended, and what it had printed that was not read before.
-#[derive(Debug)]
-struct End {
-    code: Option<i32>,
-    output: Vec<u8>,
-    errors: String,
-}
-
-impl End {
-    #[track_caller]
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.output).expect("the output is text")
-    }
-
-    /// What a process printed that ended well and complained about nothing.
-    #[track_caller]
-    fn success(&self) -> &str {
-        assert!(self.code == Some(0) && self.errors.is_empty(), "{:?}: {}{}", self.code, self.text(), self.errors);
-        self.text()
-    }
-
-    /// The output of a client that prints the head first.
-    #[track_caller]
-    fn head_and_content(&self) -> (&str, &[u8]) {
-        let end = self.output.windows(4).position(|window| window == b"\r\n\r\n");
-        let end = end.unwrap_or_else(|| panic!("no head: {}", self.errors)) + 4;
-        (std::str::from_utf8(&self.output[..end]).expect("the head is text"), &self.output[end..])
-    }
-}
-
-impl Process {
-    #[track_caller]
-    fn start(command: Command) -> Self {
-        Self::start_with(command, Stdio::null())
-    }
-
-    #[track_caller]
-    fn start_with(mut command: Command, input: impl Into<Stdio>) -> Self {
-        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the command starts");
-        let output = lines_of(child.stdout.take().expect("it is piped"));
-        let errors = lines_of(child.stderr.take().expect("it is piped"));
-        Self { child, output, errors }
-    }
-
-    /// The next line of its standard output.
-    #[track_caller]
-    fn line(&mut self) -> String {
-        match self.output.recv_timeout(LIMIT) {
-            Ok(line) => String::from_utf8(line).expect("the output is text").trim_end().to_owned(),
-            Err(error) => {
-                let errors: Vec<u8> = self.errors.try_iter().flatten().collect();
-                panic!("no line of output: {error}; {}", String::from_utf8_lossy(&errors))
-            }
-        }
-    }
-
-    /// Waits for its end.
-    #[track_caller]
-    fn end(&mut self) -> End {
-        let until = Instant::now() + RUN;
-        let output = rest_of(&self.output, until);
-        let errors = rest_of(&self.errors, until);
-        let errors_so_far = String::from_utf8_lossy(errors.as_ref().unwrap_or_else(|so_far| so_far)).into_owned();
-        let (Ok(output), Ok(_)) = (&output, &errors) else {
-            let so_far = output.unwrap_or_else(|so_far| so_far);
-            let start = String::from_utf8_lossy(&so_far[..so_far.len().min(1000)]);
-            panic!("it does not end; so far {} bytes: {start}; {errors_so_far}", so_far.len());
-        };
-        // Both ends of its pipes are closed, so it has ended or is about to.
-        let status = self.child.wait().expect("it is ours");
-        End { code: status.code(), output: output.clone(), errors: errors_so_far }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The lines, each with its end.
-fn lines_of(stream: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
-    let (sender, lines) = mpsc::channel();
-    let mut stream = BufReader::new(stream);
-    thread::spawn(move || {
-        loop {
-            let mut line = Vec::new();
-            match stream.read_until(b'\n', &mut line) {
-                Ok(1..) if sender.send(line).is_ok() => {}
-                _ => return,
-            }
-        }
-    });
-    lines
-}
-
-/// All lines until the stream ends; or those that came, if it does not.
-fn rest_of(lines: &Receiver<Vec<u8>>, until: Instant) -> Result<Vec<u8>, Vec<u8>> {
-    let mut bytes = Vec::new();
-    loop {
-        match lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(line) => bytes.extend_from_slice(&line),
-            Err(RecvTimeoutError::Disconnected) => return Ok(bytes),
-            Err(RecvTimeoutError::Timeout) => return Err(bytes),
-        }
-    }
-}
-
 /// A file for a client; removed at the end.
 struct TempFile(PathBuf);
 
@@ -1173,7 +1053,7 @@ impl Demo {
     #[cfg(target_os = "linux")]
     #[track_caller]
     fn memory(&self, name: &str) -> usize {
-        let path = format!("/proc/{}/status", self.process.child.id());
+        let path = format!("/proc/{}/status", self.process.pid().as_raw_nonzero());
         let status = std::fs::read_to_string(path).expect("Linux has it");
         let value = status.lines().find_map(|line| line.strip_prefix(name)).expect("it is told");
         1024 * value.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<usize>().expect("a number")
@@ -1192,14 +1072,14 @@ impl Demo {
     #[cfg(target_os = "linux")]
     #[track_caller]
     fn descriptors(&self) -> usize {
-        let folder = format!("/proc/{}/fd", self.process.child.id());
+        let folder = format!("/proc/{}/fd", self.process.pid().as_raw_nonzero());
         std::fs::read_dir(folder).expect("Linux has it").count()
     }
 
     /// Ends it by SIGTERM: it is still alive, drains, and has complained about nothing.
     #[track_caller]
     fn end(mut self) {
-        kill_process(Pid::from_child(&self.process.child), Signal::TERM).expect("it is alive");
+        kill_process(self.process.pid(), Signal::TERM).expect("it is alive");
         let end = self.process.end();
         assert_eq!((end.code, end.errors.as_str()), (Some(0), ""), "{}", end.text());
     }

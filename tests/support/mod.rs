@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
 #[cfg(all(feature = "cli", target_os = "linux"))]
+pub(crate) mod process;
 pub(crate) mod serve;
 
 use std::fmt::Debug;

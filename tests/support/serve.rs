@@ -2,22 +2,16 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File, Permissions};
-use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Client, LIMIT};
-
-/// The longest that a tool may take for all that it does.
-pub(crate) const RUN: Duration = Duration::from_secs(30);
+use super::Client;
+use super::process::Process;
 
 // ---- tools ----------------------------------------------------------------------------------------------------------
 
@@ -97,109 +91,6 @@ impl Drop for Folder {
             }
         }
         let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-// ---- processes ------------------------------------------------------------------------------------------------------
-
-/// A child with its output, line by line. It is killed when the test is over, however that ends.
-pub(crate) struct Process {
-    child: Child,
-    output: Receiver<Vec<u8>>,
-    errors: Receiver<Vec<u8>>,
-}
-
-/// How a process ended, and what it had printed that was not read before.
-#[derive(Debug)]
-pub(crate) struct End {
-    pub(crate) code: Option<i32>,
-    pub(crate) output: Vec<u8>,
-    pub(crate) errors: String,
-}
-
-impl End {
-    /// What it printed, if it ended well.
-    #[track_caller]
-    pub(crate) fn success(&self) -> &str {
-        let text = std::str::from_utf8(&self.output).expect("the output is text");
-        assert_eq!(self.code, Some(0), "{text}{}", self.errors);
-        text
-    }
-}
-
-impl Process {
-    #[track_caller]
-    pub(crate) fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
-        let output = lines_of(child.stdout.take().expect("it is piped"));
-        let errors = lines_of(child.stderr.take().expect("it is piped"));
-        Self { child, output, errors }
-    }
-
-    pub(crate) fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
-    }
-
-    /// The next line of its standard output.
-    #[track_caller]
-    pub(crate) fn line(&mut self) -> String {
-        match self.output.recv_timeout(LIMIT) {
-            Ok(line) => String::from_utf8(line).expect("the output is text").trim_end().to_owned(),
-            Err(error) => {
-                let errors: Vec<u8> = self.errors.try_iter().flatten().collect();
-                panic!("no line of output: {error}; {}", String::from_utf8_lossy(&errors))
-            }
-        }
-    }
-
-    /// Waits for its end.
-    #[track_caller]
-    pub(crate) fn end(&mut self) -> End {
-        let until = Instant::now() + RUN;
-        let (output, errors) = (rest_of(&self.output, until), rest_of(&self.errors, until));
-        // Both ends of its pipes are closed, so it has ended or is about to.
-        let status = self.child.wait().expect("it is ours");
-        End { code: status.code(), output, errors: String::from_utf8_lossy(&errors).into_owned() }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The lines, each with its end.
-fn lines_of(stream: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
-    let (sender, lines) = mpsc::channel();
-    let mut stream = BufReader::new(stream);
-    thread::spawn(move || {
-        loop {
-            let mut line = Vec::new();
-            match stream.read_until(b'\n', &mut line) {
-                Ok(1..) if sender.send(line).is_ok() => {}
-                _ => return,
-            }
-        }
-    });
-    lines
-}
-
-/// All lines until the stream ends.
-#[track_caller]
-fn rest_of(lines: &Receiver<Vec<u8>>, until: Instant) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    loop {
-        match lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok(line) => bytes.extend_from_slice(&line),
-            Err(RecvTimeoutError::Disconnected) => return bytes,
-            Err(RecvTimeoutError::Timeout) => {
-                let start = String::from_utf8_lossy(&bytes[..bytes.len().min(1000)]);
-                panic!("it does not end; so far {} bytes: {start}", bytes.len());
-            }
-        }
     }
 }
 
@@ -298,7 +189,7 @@ impl Serve {
 impl Drop for Serve {
     fn drop(&mut self) {
         // If strace ended first, the server would go on. While strace is not waited for, the number is not used again.
-        if self.pid != self.process.pid() && matches!(self.process.child.try_wait(), Ok(None)) {
+        if self.pid != self.process.pid() && self.process.is_alive() {
             let _ = kill_process(self.pid, Signal::KILL);
         }
     }
