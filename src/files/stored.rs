@@ -130,7 +130,7 @@ impl Item {
     }
 
     /// An item in memory, of no file.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "json"))]
     pub(super) fn of_bytes(bytes: usize) -> Self {
         let stored = Stored::Memory(vec![0; bytes].into());
         let representation =

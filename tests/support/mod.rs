@@ -5,6 +5,7 @@
 
 #[cfg(all(feature = "cli", target_os = "linux"))]
 pub(crate) mod process;
+#[cfg(feature = "cli")]
 pub(crate) mod serve;
 
 use std::fmt::Debug;
