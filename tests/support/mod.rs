@@ -3,9 +3,9 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
-#[cfg(all(feature = "cli", target_os = "linux"))]
-pub(crate) mod process;
 #[cfg(feature = "cli")]
+pub(crate) mod process;
+#[cfg(all(feature = "cli", target_os = "linux"))]
 pub(crate) mod serve;
 
 use std::fmt::Debug;
