@@ -44,14 +44,15 @@ fn main() -> ExitCode {
             start_logger(&settings);
             let routes = demo::app().routes().map(|route| format!("  {route}")).collect();
             let about = [vec!["Available routes:".to_owned()], routes].concat();
-            run(&settings, Application { make: Arc::new(demo::app), connect: demo::connect, about })
+            run(&settings, Application { make: Arc::new(demo::app), connect: demo::connect, about, has_state: true })
         }
         Ok(Command::Serve(directory, settings)) => {
             start_logger(&settings);
             match serve::Site::new(directory, &settings.files) {
                 Ok(site) => {
                     let about = site.describe();
-                    run(&settings, Application { make: Arc::new(move || site.app()), connect: |_| {}, about })
+                    let make = Arc::new(move || site.app());
+                    run(&settings, Application { make, connect: |_| {}, about, has_state: false })
                 }
                 Err(problem) => {
                     complain(problem);
@@ -87,7 +88,12 @@ struct Application<S> {
     connect: fn(&mut Running<S>),
     /// What is said of it at the start.
     about: Vec<String>,
+    /// Requests change it.
+    has_state: bool,
 }
+
+/// What has to be said of workers whose application has a state.
+const OWN_STATE: &str = ", each with a state of its own: what one connection changes, another may not see.";
 
 fn run<S: 'static>(settings: &Settings, app: Application<S>) -> ExitCode {
     let mut speaker = Speaker::default();
@@ -105,7 +111,7 @@ fn run<S: 'static>(settings: &Settings, app: Application<S>) -> ExitCode {
 
 fn serve_app<S: 'static>(settings: &Settings, app: Application<S>, speaker: &mut Speaker) -> server::Result<()> {
     let access_log = settings.access_log.map(|format| AccessLog::new(format, io::stdout())).transpose()?;
-    let Application { make, connect, about } = app;
+    let Application { make, connect, about, has_state } = app;
     let start = move |server: Server| -> server::Result<Running<S>> {
         let server = match &access_log {
             Some(log) => server.observer(log.clone()),
@@ -117,7 +123,11 @@ fn serve_app<S: 'static>(settings: &Settings, app: Application<S>, speaker: &mut
     };
     match settings.workers.unwrap_or_else(cores) {
         1 => serve_alone(settings, &about, start, speaker),
-        count => serve_with_workers(settings, count, &about, start, speaker),
+        count => {
+            let state = if has_state { OWN_STATE } else { "" };
+            let about = [vec![format!("{count} workers{state}")], about].concat();
+            serve_with_workers(settings, count, &about, start, speaker)
+        }
     }
 }
 
@@ -154,9 +164,6 @@ fn serve_with_workers<S: 'static>(
     let addresses = addresses(settings, workers.local_addrs());
     let running = workers.serve(move |_, server| start(server))?;
 
-    say(format_args!(
-        "{count} workers, each with a state of its own: what one connection changes, another may not see."
-    ));
     announce(about, &addresses);
     run_and_announce(running, RunningWorkers::turn, RunningWorkers::draining, speaker)
 }
