@@ -302,7 +302,12 @@ fn write_pieces<T: Transport>(
     match output.front(&mut slices) {
         Front::File(_) if *file_bytes == 0 => None,
         Front::File(range) => {
-            let most = usize::try_from(range.len()).map_or(*file_bytes, |len| len.min(*file_bytes));
+            let mut most = usize::try_from(range.len()).map_or(*file_bytes, |len| len.min(*file_bytes));
+            // Whoever waits for a disk has all others wait: so not for long at a time.
+            if most > FILE_TURN_AMONG_OTHERS && !transport.has_at_hand(range, most) {
+                most = FILE_TURN_AMONG_OTHERS;
+                *file_bytes = most;
+            }
             let result = transport.send_file(range, most);
             *file_bytes -= *result.as_ref().unwrap_or(&0);
             // However much it was, the kernel may take more: sendfile(2) stops for reasons of its own.

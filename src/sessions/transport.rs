@@ -30,6 +30,13 @@ pub(crate) trait Transport {
     /// As writev(2).
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
+    /// Whether the next `most` bytes of a file can be sent without waiting for a disk, as far as one can tell; if not, they are
+    /// fetched from now on.
+    fn has_at_hand(&self, range: &FileRange, most: usize) -> bool {
+        let _ = (range, most);
+        true
+    }
+
     /// Writes at most `most` bytes of a file, from the front of the range; as sendfile(2): 0 if the file has ended before it,
     /// and whoever asks again may find that there is room for more.
     fn send_file(&mut self, range: &FileRange, most: usize) -> io::Result<usize> {

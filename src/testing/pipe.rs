@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read};
 use std::rc::Rc;
 
+use crate::buffer::FileRange;
 use crate::exchange::{CloseReason, Endpoint};
 use crate::sessions::Transport;
 
@@ -27,6 +28,8 @@ pub(crate) struct Wire {
     pub(crate) was_reset: bool,
     /// The session is gone, and why.
     pub(crate) closed: Option<CloseReason>,
+    /// Files lie on a slow disk.
+    pub(crate) is_cold: bool,
     /// Bytes that the session has read.
     pub(crate) taken: usize,
     /// Most bytes that the session offered at once.
@@ -45,6 +48,7 @@ impl Wire {
             half_closed: false,
             was_reset: false,
             closed: None,
+            is_cold: false,
             taken: 0,
             most_offered: 0,
             local,
@@ -126,6 +130,10 @@ impl Transport for Pipe {
             left -= take;
         }
         Ok(count)
+    }
+
+    fn has_at_hand(&self, _: &FileRange, _: usize) -> bool {
+        !self.0.wire().is_cold
     }
 
     fn half_close(&mut self) -> io::Result<()> {

@@ -219,6 +219,24 @@ fn among_others_a_turn_is_shorter_and_the_neighbour_has_its_own() {
     assert_eq!((taken(&one), virtual_loop.sessions().runnable()), (LENGTH, 0));
 }
 
+/// It may have to wait for the disk, and so may everybody.
+#[test]
+fn a_turn_is_shorter_where_a_file_comes_from_the_disk() {
+    const LENGTH: usize = FILE_TURN;
+    let (mut virtual_loop, mut app, [one, _], _file) = two(LENGTH);
+    virtual_loop.deliver(&one, |wire| {
+        wire.is_cold = true;
+        wire.inbound.extend(GET.bytes());
+    });
+    for turn in 1..=3 {
+        virtual_loop.sessions_mut().pump_runnable(&mut app);
+        assert_eq!((taken(&one), virtual_loop.sessions().runnable()), (turn * FILE_TURN_AMONG_OTHERS, 1));
+    }
+    one.link.wire_mut().is_cold = false;
+    virtual_loop.sessions_mut().pump_runnable(&mut app);
+    assert_eq!((taken(&one), virtual_loop.sessions().runnable()), (LENGTH, 0));
+}
+
 #[test]
 fn several_files_share_a_turn() {
     let (mut virtual_loop, mut app, [one, _], _file) = two(FILE_TURN / 4);
