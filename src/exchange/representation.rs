@@ -165,6 +165,9 @@ impl Response<'_> {
             }
             Wanted::Parts(parts) => {
                 reply.status = 206;
+                // What was said of the whole does not hold for a part.
+                reply.fields.remove("content-length");
+                reply.fields.remove("content-range");
                 match parts[..] {
                     [part] => {
                         reply.set_field("Content-Range", &content_range(part, selected.length), true);

@@ -377,8 +377,8 @@ impl<'a> Response<'a> {
     }
 
     /// Sets a field line unless there is one of this name.
-    #[cfg(feature = "json")]
-    pub(super) fn header_if_none(self, name: &str, value: &str) -> Self {
+    #[cfg(any(feature = "json", feature = "files"))]
+    pub(crate) fn header_if_none(self, name: &str, value: &str) -> Self {
         if self.has_header(name) { self } else { self.header(name, value) }
     }
 

@@ -59,8 +59,8 @@ impl Files {
         let second = res.unix_second();
         let mut error = Error::from(Missing::NotFound);
         if self.single_page {
-            let name = decode_segment(raw.rsplit(|&byte| byte == b'/').next().unwrap_or_default());
-            let is_file = name.contains('.');
+            let ResolvedPath { segments, is_directory, .. } = ResolvedPath::of(raw);
+            let is_file = !is_directory && segments.last().is_some_and(|name| name.contains('.'));
             if is_file {
                 res = res.append_header("Vary", "Accept");
                 error = error.with_header("Vary", "Accept");
@@ -75,7 +75,7 @@ impl Files {
             && let Ok(Found::File(entry)) = self.look_up(page, conditions, second)
         {
             // How long the page may be kept says nothing of what is not there.
-            let res = res.status(404).header("Cache-Control", "no-cache");
+            let res = res.status(404).header_if_none("Cache-Control", "no-cache");
             return res.represent(conditions, &entry.choose(conditions).representation);
         }
         Err(error)
@@ -110,12 +110,12 @@ fn redirect(req: &Request<'_>, raw: &[u8], path: &str, res: Response<'_>) -> Res
 }
 
 fn send_listing(req: &Request<'_>, raw: &[u8], path: &str, listing: &Listing, res: Response<'_>) -> Result<Sent> {
-    let res = res.append_header("Vary", "Accept").header("Cache-Control", "no-cache");
-    let res = res.header("X-Content-Type-Options", "nosniff");
+    let res = res.append_header("Vary", "Accept").header_if_none("Cache-Control", "no-cache");
+    let res = res.header_if_none("X-Content-Type-Options", "nosniff");
     if listing::prefers_json(req.headers()) {
         return res.header("Content-Type", "application/json").send(listing.to_json());
     }
     let shown = format!("{}{path}", decode_segment(mount_point(req, raw).as_bytes()));
-    let res = res.header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
+    let res = res.header_if_none("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
     res.html(listing.to_html(&shown, path.is_empty()))
 }

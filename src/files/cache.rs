@@ -10,6 +10,8 @@ use crate::http::conditional::Conditions;
 /// What stands at a path: a file, and the same in other codings.
 #[derive(Debug)]
 pub(super) struct Entry {
+    /// Where the file lies: of a directory, the path of its index.
+    pub(super) path: Box<str>,
     pub(super) plain: Rc<Item>,
     pub(super) coded: Vec<(Coding, Rc<Item>)>,
 }

@@ -85,7 +85,14 @@ impl Files {
             // Descriptors that nobody needs at the moment are the first to go.
             self.root.close();
             cache.close_files();
-            return self.find(path, None, second, Means::Scarce);
+            let found = self.find(path, None, second, Means::Scarce);
+            return match (found, known) {
+                // It cannot be looked at, so it is sent as it was: better than nothing.
+                (Err(Missing::Exhausted(_)), Some(known)) if known.choose(conditions).is_unchanged() => {
+                    Ok(Found::File(known))
+                }
+                (found, _) => found,
+            };
         }
         match &found {
             Ok(Found::File(entry)) => cache.put(path, entry, second),
@@ -159,7 +166,8 @@ impl Files {
         let kept = means != Means::Uncached;
         let varies = !coded.is_empty();
         let item = |opened: Opened, coding: Option<Coding>| -> Result<Rc<Item>, Missing> {
-            let same = known.filter(|known| known.coded.is_empty() != varies).and_then(|known| known.coded(coding));
+            let same = known.filter(|known| known.coded.is_empty() != varies && *known.path == *path);
+            let same = same.and_then(|known| known.coded(coding));
             if let Some(same) = same.filter(|same| opened.is(same, second)) {
                 return Ok(Rc::clone(same));
             }
@@ -168,7 +176,7 @@ impl Files {
         };
         let plain = item(plain, None)?;
         let coded = coded.into_iter().map(|(coding, opened)| Ok((coding, item(opened, Some(coding))?)));
-        Ok(Rc::new(Entry { plain, coded: coded.collect::<Result<_, Missing>>()? }))
+        Ok(Rc::new(Entry { path: path.into(), plain, coded: coded.collect::<Result<_, Missing>>()? }))
     }
 
     /// Adds what the rules say of a file.

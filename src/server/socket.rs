@@ -129,6 +129,11 @@ impl Transport for Socket {
         };
         match sent {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => send_by_reading(self, range, most),
+            // No socket says so: it is the disk.
+            Err(error @ Errno::IO) => {
+                log::error!("a file cannot be read: {error}");
+                Err(error.into())
+            }
             sent => Ok(sent?),
         }
     }

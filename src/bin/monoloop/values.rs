@@ -166,7 +166,7 @@ pub(crate) fn cache_rule(text: &str) -> Result<(String, String)> {
 
 /// A field line, as name and value.
 pub(crate) fn header(text: &str) -> Result<(String, String)> {
-    const OURS: [&str; 4] = ["connection", "content-length", "transfer-encoding", "upgrade"];
+    const OURS: [&str; 5] = ["connection", "content-length", "content-range", "transfer-encoding", "upgrade"];
     let (name, value) = text.split_once(':').unwrap_or_default();
     let value = value.trim();
     if !is_field_line(name, value) {

@@ -204,10 +204,30 @@ fn a_server_without_descriptors_closes_what_it_keeps_and_goes_on() {
     assert_eq!(without.get("/large").0, 200);
 }
 
+/// The same file by another name may be of another type.
+#[test]
+fn an_index_that_leads_to_the_same_file_by_another_name_is_described_anew() {
+    let folder = Folder::new("same");
+    folder.write("page", "page");
+    symlink("page", folder.path("a.html")).unwrap();
+    symlink("page", folder.path("b.txt")).unwrap();
+    let files = Files::new(folder.path("")).index(["a.html", "b.txt"]).cache_control("*.html", "max-age=9");
+    let mut site = Site::of(files);
+    let second = now() + 60;
+    let reply = site.set_date(second).ask::<&str>("GET /", &[]);
+    assert_eq!(
+        (reply.field("Content-Type"), reply.field("Cache-Control")),
+        (Some("text/html; charset=utf-8"), Some("max-age=9"))
+    );
+    fs::remove_file(folder.path("a.html")).unwrap();
+    let reply = site.set_date(second + 1).ask::<&str>("GET /", &[]);
+    assert_eq!((reply.field("Content-Type"), reply.field("Cache-Control")), (Some("text/plain; charset=utf-8"), None));
+}
+
 // ---- the bounds of the cache itself -----------------------------------------------------------------------------
 
 fn entry(bytes: usize) -> Rc<Entry> {
-    Rc::new(Entry { plain: Rc::new(Item::of_bytes(bytes)), coded: Vec::new() })
+    Rc::new(Entry { path: "".into(), plain: Rc::new(Item::of_bytes(bytes)), coded: Vec::new() })
 }
 
 /// How many of these paths are kept; a path that is looked up is used.

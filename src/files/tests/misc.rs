@@ -161,7 +161,7 @@ fn an_application_in_the_browser_has_its_routes_there() {
     for (prefix, at) in [("/", ""), ("/assets", "/assets")] {
         let mut app = app(prefix, Files::new(folder.path("")).single_page(true));
         let html = "Accept: text/html,application/xhtml+xml,*/*;q=0.8";
-        let rows: [(&str, &[&str], &str); 16] = [
+        let rows: [(&str, &[&str], &str); 18] = [
             ("/users/7", &[], "200 index.html"),
             ("/users/7/", &[], "200 index.html"),
             ("/users?x=a.b", &[], "200 index.html"),
@@ -174,6 +174,8 @@ fn an_application_in_the_browser_has_its_routes_there() {
             ("/dir", &[], "301"),
             ("/dir/", &[], "200 index.html"),
             ("/dir.d/", &[], "200 dir.d/index.html"),
+            ("/dir/.", &[], "200 index.html"),
+            ("/dir/f.txt/..", &[], "200 index.html"),
             ("/gone%2ejs", &[], "404"),
             ("/gone.js", &["Accept: text/html;q=0"], "404"),
             ("/gone.js", &["Accept: text/htmlx"], "404"),

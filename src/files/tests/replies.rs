@@ -184,6 +184,20 @@ fn another_method_gets_the_whole_file() {
     }
 }
 
+#[test]
+fn what_a_handler_says_of_the_whole_is_not_said_of_a_part() {
+    let folder = folder();
+    let path = folder.path("small.txt");
+    let mut app = answering(move |res| res.header("Content-Length", "10").header("Content-Range", "x").file(&path));
+    assert_eq!(ask(&mut app, "GET /", &[]).status(), 200);
+    let part = ask(&mut app, "GET /", &["Range: bytes=2-3"]);
+    assert_eq!((part.status(), part.text(), field(&part, "Content-Range")), (206, "23", vec!["bytes 2-3/10"]));
+    let path = folder.path("large.bin");
+    let mut app = answering(move |res| res.header("Content-Range", "x").file(&path));
+    let parts = ask(&mut app, "GET /", &["Range: bytes=0-0,9000-9000"]);
+    assert_eq!((parts.status(), field(&parts, "Content-Range").len()), (206, 0));
+}
+
 /// What is sent is what counts.
 #[test]
 fn conditions_are_held_against_the_validators_that_the_handler_has_set() {
