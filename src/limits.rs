@@ -73,8 +73,8 @@ pub const MAX_SLICES: usize = 16;
 /// millisecond, so whoever comes meanwhile does not wait long. nginx 2 MiB (`sendfile_max_chunk`), Apache 16 MiB.
 pub const FILE_TURN: usize = 2 * MIB;
 
-/// Bytes of a file that are sent in a turn while others wait for theirs, or while the disk may have to be waited for. h2o sends 64 KiB at a time, and pays for it in
-/// system calls.
+/// Bytes of a file that are sent in a turn while others wait for theirs, or while the disk may have to be waited for. h2o
+/// sends 64 KiB at a time, and pays for it in system calls.
 pub const FILE_TURN_AMONG_OTHERS: usize = 256 * KIB;
 
 /// Bytes of a file that are read and written at a time where the kernel does not send files by itself.

@@ -98,6 +98,11 @@ impl Representation {
         vary.fold(error, |error, line| error.with_header(line.name, &*line.value))
     }
 
+    /// Whether a descriptor is closed when this goes.
+    pub(crate) fn holds_alone(&self) -> bool {
+        matches!(&self.stored, Stored::File(file) if Arc::strong_count(file) == 1)
+    }
+
     fn validators(&self) -> Validators<'_> {
         Validators { tag: &self.tag, weak: self.weak, modified: self.modified }
     }

@@ -35,9 +35,9 @@ impl Entry {
         }
     }
 
-    fn has_open_file(&self) -> bool {
+    fn has_idle_file(&self) -> bool {
         let mut all = self.coded.iter().map(|(_, coded)| coded).chain([&self.plain]);
-        all.any(|item| item.representation.file().is_some())
+        all.any(|item| item.representation.holds_alone())
     }
 
     fn footprint(&self) -> usize {
@@ -91,6 +91,7 @@ impl Cache {
     /// Keeps an entry that was found at a path in this second, in place of what was known.
     pub(super) fn put(&mut self, path: &str, entry: &Rc<Entry>, second: u64) {
         let bytes = entry.footprint() + 2 * path.len() + size_of::<Slot>();
+        let used = self.places.get(path).is_some_and(|&at| self.slots[at].used);
         self.remove(path);
         if !self.is_on() || bytes > self.max_bytes {
             return;
@@ -101,8 +102,8 @@ impl Cache {
         let path: Rc<str> = path.into();
         self.places.insert(Rc::clone(&path), self.slots.len());
         self.bytes += bytes;
-        // Not used yet: what is asked for once is the first to go.
-        self.slots.push(Slot { path, entry: Rc::clone(entry), bytes, checked: second, used: false });
+        // What is asked for once is the first to go.
+        self.slots.push(Slot { path, entry: Rc::clone(entry), bytes, checked: second, used });
     }
 
     /// Forgets a path.
@@ -112,11 +113,11 @@ impl Cache {
         }
     }
 
-    /// Forgets what has a file open, which closes those that nobody is being sent; tells whether there was any.
+    /// Forgets what has a file open that nobody is being sent, which closes it; tells whether there was any.
     pub(super) fn close_files(&mut self) -> bool {
         let before = self.slots.len();
         for at in (0..before).rev() {
-            if self.slots[at].entry.has_open_file() {
+            if self.slots[at].entry.has_idle_file() {
                 self.remove_at(at);
             }
         }

@@ -30,7 +30,7 @@ pub(super) enum Means {
     Ample,
     /// It is for one request alone.
     Uncached,
-    /// As `Ample`, but descriptors have run out: what is not to be had is done without, and nothing is kept.
+    /// Descriptors have run out: what is not to be had is done without, and the cache keeps nothing of it.
     Scarce,
 }
 
@@ -51,7 +51,7 @@ impl From<Errno> for Missing {
             // Links that lead outside, that go round, or that are not followed; a socket; a device without a driver.
             Errno::XDEV | Errno::LOOP | Errno::NXIO | Errno::NODEV => Self::NotFound,
             Errno::ACCESS | Errno::PERM => Self::Denied,
-            Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN => Self::Exhausted(errno),
+            Errno::MFILE | Errno::NFILE | Errno::NOMEM => Self::Exhausted(errno),
             errno => Self::Failed(errno),
         }
     }
@@ -89,6 +89,7 @@ impl Files {
             return match (found, known) {
                 // It cannot be looked at, so it is sent as it was: better than nothing.
                 (Err(Missing::Exhausted(_)), Some(known)) if known.choose(conditions).is_unchanged() => {
+                    cache.put(path, &known, second);
                     Ok(Found::File(known))
                 }
                 (found, _) => found,
@@ -163,7 +164,8 @@ impl Files {
                 _ => {}
             }
         }
-        let kept = means != Means::Uncached;
+        // Also where they are scarce: a small file that was read gives its descriptor back at once.
+        let in_memory = means != Means::Uncached;
         let varies = !coded.is_empty();
         let item = |opened: Opened, coding: Option<Coding>| -> Result<Rc<Item>, Missing> {
             let same = known.filter(|known| known.coded.is_empty() != varies && *known.path == *path);
@@ -171,7 +173,7 @@ impl Files {
             if let Some(same) = same.filter(|same| opened.is(same, second)) {
                 return Ok(Rc::clone(same));
             }
-            let item = opened.into_item(second, kept, |stored| self.describe(path, stored, coding, varies));
+            let item = opened.into_item(second, in_memory, |stored| self.describe(path, stored, coding, varies));
             item.map(Rc::new).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO).into())
         };
         let plain = item(plain, None)?;

@@ -118,7 +118,8 @@ fn open_beneath(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks) -> Result<
             opened => return opened,
         }
     }
-    Err(Errno::AGAIN)
+    // It stays unsure; step by step one is certain.
+    walk(root, path, symlinks)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]

@@ -94,12 +94,12 @@ impl Opened {
         self.metadata == item.metadata && !item.weak && !self.metadata.is_young(second)
     }
 
-    /// What can be sent of it; a small file is read if it is to be `kept` in memory. `describe` adds what else there is to
+    /// What can be sent of it; a small file is read if it shall lie `in_memory`. `describe` adds what else there is to
     /// say of it.
     pub(super) fn into_item(
         self,
         second: u64,
-        kept: bool,
+        in_memory: bool,
         describe: impl FnOnce(Representation) -> Representation,
     ) -> io::Result<Item> {
         let metadata = self.metadata;
@@ -108,7 +108,7 @@ impl Opened {
         // (RFC 9110 §8.8.2.1).
         let modified = metadata.modified().min(second);
         let file = File::from(self.file);
-        let stored = match kept && size <= CACHED_FILE_BYTES {
+        let stored = match in_memory && size <= CACHED_FILE_BYTES {
             true => read(&file, size)?,
             false => None,
         };

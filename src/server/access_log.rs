@@ -194,9 +194,9 @@ fn write_lines(queue: &Receiver<String>, counts: &Counts, out: impl Write) {
     let mut out = BufWriter::new(out);
     let mut failed = false;
     while let Ok(first) = queue.recv() {
-        // All that has come by now is written at once.
+        // What has come by now is written at once.
         let mut result = Ok(());
-        for line in std::iter::once(first).chain(queue.try_iter()) {
+        for line in std::iter::once(first).chain(queue.try_iter().take(ACCESS_LOG_LINES)) {
             let written = out.write_all(line.as_bytes());
             counts.queued.fetch_sub(line.len(), Ordering::Relaxed);
             counts.dropped.fetch_add(u64::from(written.is_err()), Ordering::Relaxed);

@@ -130,7 +130,7 @@ impl Transport for Socket {
         match sent {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => send_by_reading(self, range, most),
             // No socket says so: it is the disk.
-            Err(error @ Errno::IO) => {
+            Err(error @ (Errno::IO | Errno::STALE | Errno::BADMSG | Errno::UCLEAN)) => {
                 log::error!("a file cannot be read: {error}");
                 Err(error.into())
             }

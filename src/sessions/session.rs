@@ -303,9 +303,15 @@ fn write_pieces<T: Transport>(
         Front::File(_) if *file_bytes == 0 => None,
         Front::File(range) => {
             let mut most = usize::try_from(range.len()).map_or(*file_bytes, |len| len.min(*file_bytes));
-            // Whoever waits for a disk has all others wait: so not for long at a time.
-            if most > FILE_TURN_AMONG_OTHERS && !transport.has_at_hand(range, most) {
-                most = FILE_TURN_AMONG_OTHERS;
+            // Whoever waits for a disk has all others wait: so not for long at a time, and what comes next is fetched. Asked
+            // before much is sent, and else once for each stretch of that length.
+            let ahead = usize::try_from(range.len()).map_or(FILE_TURN, |len| len.min(FILE_TURN));
+            let begins = range.offset() % (FILE_TURN as u64) < FILE_TURN_AMONG_OTHERS as u64;
+            if ahead > FILE_TURN_AMONG_OTHERS
+                && (most > FILE_TURN_AMONG_OTHERS || begins)
+                && !transport.has_at_hand(range, ahead)
+            {
+                most = most.min(FILE_TURN_AMONG_OTHERS);
                 *file_bytes = most;
             }
             let result = transport.send_file(range, most);

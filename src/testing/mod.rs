@@ -88,7 +88,7 @@ impl<A: Service> TestClient<A> {
         Self { app, virtual_loop, connection }
     }
 
-    /// Sets who watches: an observer hears of each error that a handler returned, also of the text that is never sent.
+    /// Sets who watches, best before the first request: an observer hears of each error that a handler returned, also of the text that is never sent.
     ///
     /// ```
     /// # use monoloop::{Error, Router, TestClient, server::{ConnectionId, Observer}};

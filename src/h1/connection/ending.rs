@@ -228,7 +228,7 @@ impl Connection {
         }
     }
 
-    /// All that was owed has left: what the client sends has its time from now on.
+    /// What the client sends has its time from now on: all that was owed has left, or little enough is for it to be heard.
     #[inline]
     pub(super) fn restart_input(&mut self, cx: &Context<'_>) {
         match &mut self.reading {

@@ -294,7 +294,9 @@ impl Connection {
         let Some(output) = &mut self.output else { return };
         if owed == 0 {
             output.pace = Pace::default();
-            self.restart_input(cx);
+            if !self.held {
+                self.restart_input(cx);
+            }
         } else if output.pace.is_running() {
             output.pace.progress(count, cx.now, cx.config.min_send_rate, cx.config.send_timeout);
         }
