@@ -307,10 +307,8 @@ fn write_pieces<T: Transport>(
             // before much is sent, and else once for each stretch of that length.
             let ahead = usize::try_from(range.len()).map_or(FILE_TURN, |len| len.min(FILE_TURN));
             let begins = range.offset() % (FILE_TURN as u64) < FILE_TURN_AMONG_OTHERS as u64;
-            if ahead > FILE_TURN_AMONG_OTHERS
-                && (most > FILE_TURN_AMONG_OTHERS || begins)
-                && !transport.has_at_hand(range, ahead)
-            {
+            let asks = most > FILE_TURN_AMONG_OTHERS || (begins && *file_bytes == FILE_TURN_AMONG_OTHERS);
+            if ahead > FILE_TURN_AMONG_OTHERS && asks && !transport.has_at_hand(range, ahead) {
                 most = most.min(FILE_TURN_AMONG_OTHERS);
                 *file_bytes = most;
             }

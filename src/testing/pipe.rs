@@ -30,6 +30,8 @@ pub(crate) struct Wire {
     pub(crate) closed: Option<CloseReason>,
     /// Files lie on a slow disk.
     pub(crate) is_cold: bool,
+    /// Bytes of files that were asked for ahead, each time.
+    pub(crate) fetched: RefCell<Vec<usize>>,
     /// Bytes that the session has read.
     pub(crate) taken: usize,
     /// Most bytes that the session offered at once.
@@ -49,6 +51,7 @@ impl Wire {
             was_reset: false,
             closed: None,
             is_cold: false,
+            fetched: RefCell::new(Vec::new()),
             taken: 0,
             most_offered: 0,
             local,
@@ -132,8 +135,10 @@ impl Transport for Pipe {
         Ok(count)
     }
 
-    fn has_at_hand(&self, _: &FileRange, _: usize) -> bool {
-        !self.0.wire().is_cold
+    fn has_at_hand(&self, _: &FileRange, most: usize) -> bool {
+        let wire = self.0.wire();
+        wire.fetched.borrow_mut().push(most);
+        !wire.is_cold
     }
 
     fn half_close(&mut self) -> io::Result<()> {

@@ -282,3 +282,14 @@ fn what_is_used_stays_and_what_is_asked_for_once_goes() {
         cache.put(&i.to_string(), &entry(10), 0);
     }
 }
+
+#[test]
+fn what_is_asked_for_once_a_second_is_used() {
+    let mut cache = Cache::new(4, 1 << 20);
+    for second in 0..100 {
+        // As a request does: what is known is of an earlier second, so it is looked at again.
+        assert!(cache.get("used", second).is_some() || second == 0, "in second {second}");
+        cache.put("used", &entry(10), second);
+        (0..3).for_each(|i| cache.put(&format!("{second} {i}"), &entry(10), second));
+    }
+}

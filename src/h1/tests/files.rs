@@ -237,6 +237,27 @@ fn a_turn_is_shorter_where_a_file_comes_from_the_disk() {
     assert_eq!((taken(&one), virtual_loop.sessions().runnable()), (LENGTH, 0));
 }
 
+/// Also then what comes next has to be fetched: once for each stretch of it.
+#[test]
+fn among_others_a_file_is_fetched_ahead_in_larger_pieces_than_it_is_sent() {
+    const LENGTH: usize = 2 * FILE_TURN;
+    let (mut virtual_loop, mut app, [one, other], _file) = two(LENGTH);
+    for turn in 1..=16 {
+        for client in [&one, &other] {
+            virtual_loop.deliver(client, |wire| {
+                wire.is_cold = true;
+                if turn == 1 {
+                    wire.inbound.extend(GET.bytes());
+                }
+            });
+        }
+        virtual_loop.sessions_mut().pump_runnable(&mut app);
+        assert_eq!((taken(&one), taken(&other)), (turn * FILE_TURN_AMONG_OTHERS, turn * FILE_TURN_AMONG_OTHERS));
+    }
+    assert_eq!(*one.link.wire().fetched.borrow(), [FILE_TURN, FILE_TURN]);
+    assert_eq!(*other.link.wire().fetched.borrow(), [FILE_TURN, FILE_TURN]);
+}
+
 #[test]
 fn several_files_share_a_turn() {
     let (mut virtual_loop, mut app, [one, _], _file) = two(FILE_TURN / 4);
