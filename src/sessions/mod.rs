@@ -34,7 +34,7 @@ use crate::exchange::{
 };
 use crate::h1::{Context, KnownAuthority, Pools};
 use crate::http::{Millis, Moment};
-use crate::limits::{EXPIRE_BUDGET, POSTED_BUDGET};
+use crate::limits::{EXPIRE_BUDGET, FILE_TICK, FILE_TURN, FILE_TURN_AMONG_OTHERS, POSTED_BUDGET};
 use deadlines::Wheel;
 use session::{After, Turn};
 
@@ -64,8 +64,8 @@ pub(crate) struct Sessions<T> {
     pub(crate) draining: bool,
     /// A signal came in this tick and may have cut a read short.
     pub(crate) interrupted: bool,
-    /// More than one session has a turn in this tick.
-    crowded: bool,
+    /// Bytes of files that each session may send in its turn of this tick.
+    file_bytes: usize,
 }
 
 impl<T> Sessions<T> {
@@ -97,7 +97,7 @@ impl<T> Sessions<T> {
             now,
             draining: false,
             interrupted: false,
-            crowded: false,
+            file_bytes: FILE_TURN,
             config,
         }
     }
@@ -269,7 +269,7 @@ impl<T: Transport> Sessions<T> {
     /// Gives a turn to everyone who is runnable now; who becomes so meanwhile has it in the next tick.
     pub(crate) fn pump_runnable(&mut self, service: &mut dyn Service) {
         std::mem::swap(&mut self.runnable, &mut self.turns);
-        self.crowded = self.turns.len() > 1;
+        self.file_bytes = self.share_of_files();
         for turn in 0..self.turns.len() {
             let key = self.turns[turn] as usize;
             let session = &mut self.slab[key];
@@ -279,6 +279,23 @@ impl<T: Transport> Sessions<T> {
             }
         }
         self.turns.clear();
+    }
+
+    /// Bytes of files that each of those who have turns may send. Who wants something else than the next bytes of what it is
+    /// being sent shall not wait long behind the others.
+    #[inline]
+    fn share_of_files(&self) -> usize {
+        match self.turns.len() {
+            0 | 1 => FILE_TURN,
+            count => self.share_of_files_among(count),
+        }
+    }
+
+    fn share_of_files_among(&self, count: usize) -> usize {
+        match self.turns.iter().all(|&key| self.slab[key as usize].connection.is_held()) {
+            true => (FILE_TICK / count).clamp(FILE_TURN_AMONG_OTHERS, FILE_TURN),
+            false => FILE_TURN_AMONG_OTHERS,
+        }
     }
 
     /// A session's turn: `first` is done to it, then it is pumped, and then its deadline is armed.
@@ -300,7 +317,7 @@ impl<T: Transport> Sessions<T> {
             draining: self.draining,
         };
         first(session, &mut cx);
-        let after = session.pump(&mut cx, Turn { partial_reads: self.interrupted, others: self.crowded });
+        let after = session.pump(&mut cx, Turn { partial_reads: self.interrupted, file_bytes: self.file_bytes });
         session.connection.settle(&mut cx);
         session.idle_timeout = idle_timeout;
         let deadline = session.deadline(&self.config);
@@ -338,7 +355,9 @@ impl<T: Transport> Sessions<T> {
             self.mailbox.take(&mut self.letters);
             self.letters.reverse();
         }
-        self.crowded |= self.letters.len() > 1;
+        if self.letters.len() > 1 {
+            self.file_bytes = FILE_TURN_AMONG_OTHERS;
+        }
         for _ in 0..POSTED_BUDGET {
             let Some((ticket, letter)) = self.letters.pop() else { return };
             let key = ticket.slot as usize;

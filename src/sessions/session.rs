@@ -36,15 +36,8 @@ pub(crate) struct Session<T> {
 pub(super) struct Turn {
     /// A signal came in this tick and may have cut a read short, so a short one exhausts nothing.
     pub(super) partial_reads: bool,
-    /// Others wait for their turns.
-    pub(super) others: bool,
-}
-
-impl Turn {
     /// Bytes of files that may be sent in it.
-    const fn file_bytes(self) -> usize {
-        if self.others { FILE_TURN_AMONG_OTHERS } else { FILE_TURN }
-    }
+    pub(super) file_bytes: usize,
 }
 
 /// What becomes of a session after its turn.
@@ -109,7 +102,7 @@ impl<T: Transport> Session<T> {
     ///
     /// **Invariant**: when it returns `Exhausted`, the kernel owes an event for everything that is still wanted.
     pub(super) fn pump(&mut self, cx: &mut Context<'_>, turn: Turn) -> After {
-        let mut file_bytes = turn.file_bytes();
+        let mut file_bytes = turn.file_bytes;
         let mut budget = Budget { requests: TURN_REQUESTS, bytes: TURN_BYTES };
         self.look_after_client(cx);
         // What came before and is not understood yet comes first.

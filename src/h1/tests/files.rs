@@ -242,20 +242,38 @@ fn a_turn_is_shorter_where_a_file_comes_from_the_disk() {
 fn among_others_a_file_is_fetched_ahead_in_larger_pieces_than_it_is_sent() {
     const LENGTH: usize = 2 * FILE_TURN;
     let (mut virtual_loop, mut app, [one, other], _file) = two(LENGTH);
+    virtual_loop.deliver(&one, |wire| {
+        wire.is_cold = true;
+        wire.inbound.extend(GET.bytes());
+    });
     for turn in 1..=16 {
-        for client in [&one, &other] {
-            virtual_loop.deliver(client, |wire| {
-                wire.is_cold = true;
-                if turn == 1 {
-                    wire.inbound.extend(GET.bytes());
-                }
-            });
-        }
+        virtual_loop.deliver(&other, |wire| wire.inbound.extend("GET /text HTTP/1.1\r\nHost: a\r\n\r\n".bytes()));
         virtual_loop.sessions_mut().pump_runnable(&mut app);
-        assert_eq!((taken(&one), taken(&other)), (turn * FILE_TURN_AMONG_OTHERS, turn * FILE_TURN_AMONG_OTHERS));
+        assert_eq!(taken(&one), turn * FILE_TURN_AMONG_OTHERS);
     }
     assert_eq!(*one.link.wire().fetched.borrow(), [FILE_TURN, FILE_TURN]);
-    assert_eq!(*other.link.wire().fetched.borrow(), [FILE_TURN, FILE_TURN]);
+}
+
+/// Nobody else waits then.
+#[test]
+fn downloads_among_themselves_have_longer_turns() {
+    const LENGTH: usize = 4 * FILE_TURN;
+    let (mut virtual_loop, mut app, [one, other], _file) = two(LENGTH);
+    for client in [&one, &other] {
+        virtual_loop.deliver(client, |wire| wire.inbound.extend(GET.bytes()));
+    }
+    let mut expected = FILE_TURN_AMONG_OTHERS;
+    for _ in 0..3 {
+        virtual_loop.sessions_mut().pump_runnable(&mut app);
+        assert_eq!((taken(&one), taken(&other)), (expected, expected));
+        expected += FILE_TURN;
+    }
+    // A third client shows up: from here on its request waits for no more than it has to.
+    let third = virtual_loop.connect();
+    virtual_loop.deliver(&third, |wire| wire.inbound.extend("GET /text HTTP/1.1\r\nHost: a\r\n\r\n".bytes()));
+    virtual_loop.sessions_mut().pump_runnable(&mut app);
+    let expected = expected - FILE_TURN + FILE_TURN_AMONG_OTHERS;
+    assert_eq!((taken(&one), taken(&other), taken(&third)), (expected, expected, 5));
 }
 
 #[test]
