@@ -106,6 +106,11 @@ impl FieldLines {
         })
     }
 
+    /// The value of the first line of this name, in any case.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(line, _)| line.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
     pub(super) fn push(&mut self, name: &str, value: &str) {
         self.text.push_str(name);
         self.text.push_str(": ");

@@ -216,10 +216,7 @@ impl OwnValidators {
 
 impl Reply {
     fn own_validators(&self) -> Option<OwnValidators> {
-        let find = |wanted: &str| {
-            self.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
-        };
-        let (tag, modified) = (find("etag"), find("last-modified").and_then(parse_http_date));
+        let (tag, modified) = (self.fields.get("etag"), self.fields.get("last-modified").and_then(parse_http_date));
         let tag = tag.map(|tag| tag.strip_prefix("W/").map_or((tag.to_owned(), false), |tag| (tag.to_owned(), true)));
         (tag.is_some() || modified.is_some()).then_some(OwnValidators { tag, modified })
     }
@@ -227,16 +224,14 @@ impl Reply {
     /// Whether a line with one of these names was set.
     #[inline]
     fn names_any(&self, lines: &[Line]) -> bool {
-        !self.fields.text.is_empty()
-            && self.fields.iter().any(|(name, _)| lines.iter().any(|line| line.name.eq_ignore_ascii_case(name)))
+        !self.fields.text.is_empty() && lines.iter().any(|line| self.fields.get(line.name).is_some())
     }
 
     /// Takes over the lines of a representation, but for those that the handler has set itself.
     fn take_lines(&mut self, selected: &Representation, only_kept: bool) {
         for Line { name, value, kept } in &selected.lines {
             let is_list = *name == "Vary";
-            let is_set = self.fields.iter().any(|(set, _)| set.eq_ignore_ascii_case(name));
-            if (*kept || !only_kept) && (is_list || !is_set) {
+            if (*kept || !only_kept) && (is_list || self.fields.get(name).is_none()) {
                 self.fields.push(name, value);
             }
         }
@@ -286,10 +281,12 @@ impl Reply {
         // Nobody can know it before, so nobody can have put it into the file.
         let random = RandomState::new();
         let boundary = format!("{:016x}{:016x}", random.hash_one(1), random.hash_one(2));
-        let own = self.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-        let own = own.map(|(_, value)| value);
         let stored = selected.lines.iter().find(|line| line.name == "Content-Type").map(|line| line.value.as_str());
-        let content_type = own.or(stored).map_or(String::new(), |value| format!("Content-Type: {value}\r\n"));
+        let content_type = self
+            .fields
+            .get("content-type")
+            .or(stored)
+            .map_or(String::new(), |value| format!("Content-Type: {value}\r\n"));
         let head = |part: Part| {
             let range = content_range(part, selected.length);
             (format!("\r\n--{boundary}\r\n{content_type}Content-Range: {range}\r\n\r\n"), part)

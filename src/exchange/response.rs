@@ -123,8 +123,7 @@ impl<'a> Response<'a> {
 
     /// The value of the first field line of this name that was set so far, in any case.
     pub fn get_header(&self, name: &str) -> Option<&str> {
-        let mut lines = self.reply.fields.iter();
-        lines.find(|(line, _)| line.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.reply.fields.get(name)
     }
 
     /// Whether a field line of this name was set.

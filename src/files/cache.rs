@@ -23,8 +23,7 @@ impl Entry {
             return &self.plain;
         }
         let wanted = Wishes::read(&conditions.accept_encoding);
-        let find = |wanted| self.coded.iter().find(|(coding, _)| *coding == wanted).map(|(_, coded)| &**coded);
-        wanted.in_order().find_map(find).unwrap_or(&self.plain)
+        wanted.in_order().find_map(|coding| self.coded(Some(coding))).unwrap_or(&self.plain)
     }
 
     /// The one in a coding, or the plain one.
@@ -35,14 +34,16 @@ impl Entry {
         }
     }
 
+    fn items(&self) -> impl Iterator<Item = &Rc<Item>> {
+        self.coded.iter().map(|(_, coded)| coded).chain([&self.plain])
+    }
+
     fn has_idle_file(&self) -> bool {
-        let mut all = self.coded.iter().map(|(_, coded)| coded).chain([&self.plain]);
-        all.any(|item| item.representation.holds_alone())
+        self.items().any(|item| item.representation.holds_alone())
     }
 
     fn footprint(&self) -> usize {
-        let all = self.coded.iter().map(|(_, coded)| coded).chain([&self.plain]);
-        all.map(|item| size_of::<Item>() + item.representation.footprint()).sum()
+        self.items().map(|item| size_of::<Item>() + item.representation.footprint()).sum()
     }
 }
 

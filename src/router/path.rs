@@ -1,5 +1,7 @@
 //! Paths of routes, and how the segments of a request compare with them.
 
+use std::borrow::Cow;
+
 use crate::exchange::MAX_PARAMS;
 use crate::http::{ResolvedPath, decode_segment, may_resolve};
 
@@ -93,22 +95,19 @@ impl Pattern {
     #[cold]
     fn covers_resolved(&self, path: &[u8]) -> bool {
         let ResolvedPath { segments, is_directory, .. } = ResolvedPath::of(path);
-        let directory = is_directory.then_some("");
-        let mut parts = segments.iter().map(|part| &**part).chain(directory);
-        self.segments.iter().all(|segment| match (segment, parts.next()) {
-            (Segment::Rest, _) => true,
-            (Segment::Param, Some(part)) => !part.is_empty(),
-            (Segment::Literal(literal), Some(part)) => part == &**literal,
-            (_, None) => false,
-        })
+        self.fits(segments.into_iter().chain(is_directory.then_some(Cow::Borrowed(""))))
     }
 
     fn covers_as_written(&self, path: &[u8]) -> bool {
-        let mut parts = path.split(|&byte| byte == b'/').skip(1);
+        self.fits(path.split(|&byte| byte == b'/').skip(1).map(decode_segment))
+    }
+
+    /// Whether a path with these segments, decoded, is this pattern or lies below it.
+    fn fits<'p>(&self, mut parts: impl Iterator<Item = Cow<'p, str>>) -> bool {
         self.segments.iter().all(|segment| match (segment, parts.next()) {
             (Segment::Rest, _) => true,
             (Segment::Param, Some(part)) => !part.is_empty(),
-            (Segment::Literal(literal), Some(part)) => decode_segment(part) == **literal,
+            (Segment::Literal(literal), Some(part)) => *part == **literal,
             (_, None) => false,
         })
     }
