@@ -29,10 +29,10 @@ impl Default for TimerLink {
 }
 
 impl TimerLink {
-    /// Whether it comes up by then anyway.
+    /// Whether it comes up in time anyway: less than a slot after `deadline`, as if it were armed now.
     #[inline]
-    pub(super) fn is_before(&self, deadline: Moment) -> bool {
-        self.due != 0 && u64::from(self.due) * SLOT_NANOS <= deadline.as_nanos()
+    pub(super) fn is_in_time(&self, deadline: Moment) -> bool {
+        self.due != 0 && u64::from(self.due - 1) * SLOT_NANOS < deadline.as_nanos()
     }
 
     /// When it comes up, if it is armed.
@@ -61,7 +61,7 @@ impl Wheel {
     /// Makes sure that the session comes up at `deadline`, or up to a slot later; earlier is allowed too.
     #[inline]
     pub(super) fn arm<T>(&mut self, sessions: &mut Slab<Session<T>>, key: usize, deadline: Moment) {
-        if !sessions[key].timer.is_before(deadline) {
+        if !sessions[key].timer.is_in_time(deadline) {
             self.link(sessions, key, deadline);
         }
     }
@@ -204,6 +204,20 @@ mod tests {
         wheel.arm(&mut sessions, 0, at(40_000));
         assert_eq!(pop_all(&mut wheel, &mut sessions, at(2_000)), [0]);
         assert_eq!(pop_all(&mut wheel, &mut sessions, at(50_000)), [0; 0]);
+    }
+
+    #[test]
+    fn an_entry_stays_while_it_comes_up_less_than_a_slot_too_late() {
+        let (mut wheel, mut sessions) = (Wheel::new(), sessions(2));
+        wheel.arm(&mut sessions, 0, at(30_100));
+        // It would be linked into the same slot again: then it would come before the other.
+        wheel.arm(&mut sessions, 1, at(30_100));
+        for millis in [30_001, 30_100, 30_249, 30_250] {
+            assert!(sessions[0].timer.is_in_time(at(millis)), "{millis} ms");
+            wheel.arm(&mut sessions, 0, at(millis));
+            assert_eq!(wheel.heads[30_250 / 250], 1, "{millis} ms");
+        }
+        assert!(!sessions[0].timer.is_in_time(at(30_000)), "a slot too late");
     }
 
     #[test]

@@ -321,7 +321,7 @@ impl<T: Transport> Sessions<T> {
         session.connection.settle(&mut cx);
         session.idle_timeout = idle_timeout;
         let deadline = session.deadline(&self.config);
-        let comes_up_too_late = !session.timer.is_before(deadline);
+        let comes_up_too_late = !session.timer.is_in_time(deadline);
         match after {
             After::Exhausted => {}
             After::Runnable => self.make_runnable(key),
