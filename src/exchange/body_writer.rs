@@ -35,7 +35,7 @@ use crate::http::{Error, Result};
 pub struct BodyWriter<'a> {
     reply: &'a mut Reply,
     output: &'a mut OutputQueue,
-    gap: usize,
+    gap: Option<usize>,
     content_from: usize,
 }
 
@@ -79,9 +79,8 @@ impl<'a> BodyWriter<'a> {
         if !reply.has_content() {
             inline.truncate(content_from);
         }
-        // Without a gap, `gap` is where the head ends.
-        if gap < content_from {
-            close_gap(inline, gap, if reply.status == 205 { 0 } else { length });
+        if let Some(gap) = gap {
+            close_gap(inline, gap, if reply.rare.status == 205 { 0 } else { length });
         }
         reply.finished = true;
         Ok(Sent::new())
@@ -123,10 +122,13 @@ impl Reply {
     /// it is dropped.
     #[inline]
     pub(super) fn seal(&mut self) -> Result<()> {
-        if let Some(fault) = self.fault.take() {
+        if self.is_plain() {
+            return Ok(());
+        }
+        if let Some(fault) = self.rare.fault.take() {
             return Err(fault);
         }
-        if self.status == 204 {
+        if self.rare.status == 204 {
             self.fields.remove("content-length");
         }
         Ok(())
@@ -144,7 +146,7 @@ impl Reply {
 
     #[cold]
     fn check_claimed_length(&self, claimed: u64, length: u64) -> Result<()> {
-        match self.status {
+        match self.rare.status {
             205 if claimed != 0 => Err(Error::internal("a 205 has no content")),
             205 => Ok(()),
             _ if claimed == length || (length == 0 && !self.has_content()) => Ok(()),

@@ -65,8 +65,8 @@ fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply:
     for attempt in 0..3 {
         output.roll_back(reply.mark);
         reply.restart();
-        reply.close |= panicked;
-        reply.status = if attempt == 0 { error.status() } else { internal.status() };
+        reply.rare.close |= panicked;
+        reply.rare.status = if attempt == 0 { error.status() } else { internal.status() };
         let written = match attempt {
             0 => {
                 // On what the reply depends is a list, of the middleware's and of the error's (RFC 9110 §12.5.5).

@@ -1,7 +1,6 @@
 //! A reply head as bytes (RFC 9112 §4, RFC 9110 §8.6).
 
 use super::Reply;
-use super::reply::Prefix;
 use super::stream::Framing;
 use crate::http::{Error, Method, Result, is_field_value, is_token, status_line};
 
@@ -42,22 +41,18 @@ impl Reply {
     /// Whether a reply with this status has content on the wire: not to HEAD, not with 204, 205 and 304
     /// (RFC 9110 §6.4.1, §15.3.6).
     pub(super) fn has_content(&self) -> bool {
-        self.request.method != Some(Method::Head) && !matches!(self.status, 204 | 205 | 304)
+        self.request.method != Some(Method::Head) && !matches!(self.rare.status, 204 | 205 | 304)
     }
 
     /// Whether the head is that of nearly every reply: a 200, not to HEAD, and no line of the handler's that stands in
     /// place of one of ours. Such a head is [encoded](Self::encode_ordinary_head) with few questions.
     #[inline]
     pub(super) fn is_ordinary(&self) -> bool {
-        self.status == 200
-            && self.request.method != Some(Method::Head)
-            && self.fault.is_none()
-            && self.reason.is_none()
-            && self.fields.has.is_none()
+        self.is_plain() && self.request.method != Some(Method::Head) && self.fields.has.is_none()
     }
 
     /// [`encode_head`](Self::encode_head) for a reply that is ordinary.
-    #[inline]
+    #[inline(always)]
     pub(super) fn encode_ordinary_head(&self, out: &mut Vec<u8>, content_type: ContentType, length: usize) {
         out.extend_from_slice(&self.prefix.bytes);
         if !self.fields.text.is_empty() {
@@ -71,17 +66,15 @@ impl Reply {
 
     /// Appends the head, blank line included. `content_type` is for a handler that set none.
     ///
-    /// Gives the position of the gap in `out`; it means something for [`Length::Gap`] only.
+    /// Gives the position of the gap in `out`, if `length` is one and the head has it.
     #[inline]
-    pub(super) fn encode_head(&self, out: &mut Vec<u8>, content_type: ContentType, length: Length) -> usize {
+    pub(super) fn encode_head(&self, out: &mut Vec<u8>, content_type: ContentType, length: Length) -> Option<usize> {
         let has = self.fields.has;
-        match self.status {
-            200 if self.reason.is_none() && !has.server && !has.date => out.extend_from_slice(&self.prefix.bytes),
+        match self.rare.status {
+            200 if self.rare.reason.is_none() && !has.server && !has.date => out.extend_from_slice(&self.prefix.bytes),
             _ => self.encode_other_prefix(out),
         }
-        if !self.fields.text.is_empty() {
-            out.extend_from_slice(self.fields.text.as_bytes());
-        }
+        out.extend_from_slice(self.fields.text.as_bytes());
         self.encode_connection(out);
         let content_type = if has.content_type { ContentType::NONE } else { content_type };
         self.encode_length(out, content_type, length)
@@ -90,14 +83,11 @@ impl Reply {
     /// The first lines of a head that does not begin like nearly every other.
     #[cold]
     fn encode_other_prefix(&self, out: &mut Vec<u8>) {
-        match (&self.reason, status_line(self.status)) {
+        match (&self.rare.reason, status_line(self.rare.status)) {
             (None, Some(line)) => out.extend_from_slice(line.as_bytes()),
-            (reason, _) => encode_status_line(out, self.status, reason.as_deref().unwrap_or_default()),
+            (reason, _) => encode_status_line(out, self.rare.status, reason.as_deref().unwrap_or_default()),
         }
-        let Prefix { bytes, status_end, server_end } = &self.prefix;
-        let from = if self.fields.has.server { *server_end } else { *status_end };
-        let to = if self.fields.has.date { *server_end } else { bytes.len() };
-        out.extend_from_slice(&bytes[from..to]);
+        out.extend_from_slice(self.prefix.lines_beside(self.fields.has));
     }
 
     /// The announcement of the connection's fate (RFC 9112 §9.3, §9.6).
@@ -115,47 +105,44 @@ impl Reply {
     /// `Content-Type`, `Content-Length` and the blank line. 204 never has a length; 304 only the one that the handler set,
     /// since the length of what a GET would have brought is not ours to know.
     #[inline]
-    fn encode_length(&self, out: &mut Vec<u8>, content_type: ContentType, length: Length) -> usize {
-        if self.fields.has.content_length.is_some() || matches!(self.status, 204 | 304) {
+    fn encode_length(&self, out: &mut Vec<u8>, content_type: ContentType, length: Length) -> Option<usize> {
+        if self.fields.has.content_length.is_some() || matches!(self.rare.status, 204 | 304) {
             out.extend_from_slice(content_type.alone());
             out.extend_from_slice(b"\r\n");
-            return out.len();
+            return None;
         }
         if let Length::Streamed(framing) = length {
-            return self.encode_framing(out, content_type, framing);
+            self.encode_framing(out, content_type, framing);
+            return None;
         }
         out.extend_from_slice(content_type.with_length());
-        let gap = out.len();
+        let at = out.len();
         match length {
             Length::Known(length) => out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes()),
             Length::Gap | Length::Streamed(_) => out.extend_from_slice(&[b'0'; GAP]),
         }
         out.extend_from_slice(b"\r\n\r\n");
-        gap
+        (length == Length::Gap).then_some(at)
     }
 
     /// `Content-Type`, what announces a stream, and the blank line.
     #[cold]
-    fn encode_framing(&self, out: &mut Vec<u8>, content_type: ContentType, framing: Framing) -> usize {
+    fn encode_framing(&self, out: &mut Vec<u8>, content_type: ContentType, framing: Framing) {
         out.extend_from_slice(content_type.alone());
         match framing {
             // RFC 9110 §15.3.6: a 205 has no content.
-            _ if self.status == 205 => out.extend_from_slice(b"Content-Length: 0\r\n"),
+            _ if self.rare.status == 205 => out.extend_from_slice(b"Content-Length: 0\r\n"),
             Framing::Length { left } => out.extend_from_slice(format!("Content-Length: {left}\r\n").as_bytes()),
             Framing::Chunked { .. } => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
             Framing::Close => {}
         }
         out.extend_from_slice(b"\r\n");
-        out.len()
     }
 
     /// The head of a 101 (RFC 9110 §15.2.2): it has no content, so it says nothing of its length.
     pub(super) fn encode_switch(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n");
-        let Prefix { bytes, status_end, server_end } = &self.prefix;
-        let from = if self.fields.has.server { *server_end } else { *status_end };
-        let to = if self.fields.has.date { *server_end } else { bytes.len() };
-        out.extend_from_slice(&bytes[from..to]);
+        out.extend_from_slice(self.prefix.lines_beside(self.fields.has));
         out.extend_from_slice(self.fields.text.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
@@ -196,7 +183,7 @@ fn encode_status_line(out: &mut Vec<u8>, status: u16, reason: &str) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes `length` into the gap and moves what stands behind it up.
+/// Writes `length` into the gap and moves up what comes after it.
 pub(super) fn close_gap(out: &mut Vec<u8>, gap: usize, length: usize) {
     let mut digits = itoa::Buffer::new();
     let digits = digits.format(length).as_bytes();

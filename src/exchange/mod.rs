@@ -30,6 +30,7 @@ mod service;
 mod sink;
 mod sources;
 mod stream;
+mod touched;
 mod trailers;
 
 pub use body_writer::BodyWriter;

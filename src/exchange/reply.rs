@@ -1,14 +1,15 @@
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use std::{fmt, mem};
 
-use super::field_lines::FieldLines;
+use super::field_lines::{FieldLines, Has};
 use super::mailbox::{Address, Mailbox, Ticket};
 #[cfg(feature = "files")]
 use super::representation::Representation;
 use super::responder::Waited;
 use super::response::Sent;
 use super::stream::Stream;
+use super::touched::Touched;
 use crate::buffer::Mark;
 use crate::http::{DateText, Error, Method, Version, is_field_value, is_name, is_token};
 
@@ -22,28 +23,41 @@ pub struct Reply {
     pub(super) max_content: usize,
 
     pub(super) request: RequestFacts,
-    pub(super) status: u16,
-    pub(super) reason: Option<Box<str>>,
     pub(super) fields: FieldLines,
-    /// The first mistake that was made with this reply; finishing it gives it to the handler.
-    pub(super) fault: Option<Error>,
-    pub(super) close: bool,
-    pub(super) idle_timeout: Option<Duration>,
-    /// `close` and `idle_timeout` as the last middleware left them.
-    kept: (bool, Option<Duration>),
+    /// Apart from the rest, because it is reset for each request and changed for few.
+    pub(super) rare: Touched<Rare>,
+    /// The part of the reply that outlives the handler. A reply that has one is not [plain](Self::is_plain).
+    rest: Option<Rest>,
     pub(super) finished: bool,
     /// Bytes of content that go on the wire.
     pub(super) content_len: u64,
     pub(super) mark: Mark,
 
-    /// What goes on behind this reply's back: it is finished as far as the handler is concerned, and not for the client.
-    pub(super) rest: Option<Rest>,
     /// The slot of the connection whose turn it is.
     pub(crate) slot: u32,
     /// Set once the exchange can be reached from outside.
     ticket: Option<Ticket>,
     next_serial: u64,
     mailbox: Arc<Mailbox>,
+}
+
+/// The state of a reply that nearly all handlers leave as it is.
+#[derive(Debug)]
+pub(super) struct Rare {
+    pub(super) status: u16,
+    pub(super) reason: Option<Box<str>>,
+    /// The first mistake that was made with this reply; finishing it gives it to the handler.
+    pub(super) fault: Option<Error>,
+    pub(super) close: bool,
+    pub(super) idle_timeout: Option<Duration>,
+    /// `close` and `idle_timeout` as the last middleware left them.
+    kept: (bool, Option<Duration>),
+}
+
+impl Default for Rare {
+    fn default() -> Self {
+        Self { status: 200, reason: None, fault: None, close: false, idle_timeout: None, kept: (false, None) }
+    }
 }
 
 /// What is left to do of an exchange when the handler has returned.
@@ -66,13 +80,8 @@ pub(crate) enum Rest {
 #[derive(Debug)]
 pub(crate) struct Draft {
     request: RequestFacts,
-    status: u16,
-    reason: Option<Box<str>>,
     fields: FieldLines,
-    fault: Option<Error>,
-    close: bool,
-    idle_timeout: Option<Duration>,
-    kept: (bool, Option<Duration>),
+    rare: Touched<Rare>,
     ticket: Option<Ticket>,
 }
 
@@ -86,8 +95,8 @@ impl Draft {
 /// The first lines of a head, and where each of them ends.
 pub(super) struct Prefix {
     pub(super) bytes: Vec<u8>,
-    pub(super) status_end: usize,
-    pub(super) server_end: usize,
+    status_end: usize,
+    server_end: usize,
 }
 
 impl Prefix {
@@ -103,6 +112,13 @@ impl Prefix {
     fn set_date(&mut self, date: &str) {
         self.bytes.truncate(self.server_end);
         self.bytes.extend_from_slice(format!("Date: {date}\r\n").as_bytes());
+    }
+
+    /// `Server` and `Date`, as far as the handler has set none of its own.
+    pub(super) fn lines_beside(&self, has: Has) -> &[u8] {
+        let from = if has.server { self.server_end } else { self.status_end };
+        let to = if has.date { self.server_end } else { self.bytes.len() };
+        &self.bytes[from..to]
     }
 }
 
@@ -164,17 +180,12 @@ impl Reply {
             prefix,
             max_content,
             request: RequestFacts::unknown(None),
-            status: 200,
-            reason: None,
             fields: FieldLines::default(),
-            fault: None,
-            close: false,
-            idle_timeout: None,
-            kept: (false, None),
+            rare: Touched::default(),
+            rest: None,
             finished: false,
             content_len: 0,
             mark: Mark::default(),
-            rest: None,
             slot: 0,
             ticket: None,
             next_serial: 1,
@@ -200,38 +211,32 @@ impl Reply {
     pub(crate) fn begin(&mut self, request: RequestFacts, mark: Mark) {
         self.request = request;
         self.mark = mark;
-        self.ticket = None;
-        self.idle_timeout = None;
-        self.close = false;
-        self.kept = (false, None);
         self.fields.clear();
-        self.forget();
+        if !self.is_plain() {
+            self.rare.reset();
+            self.rest = None;
+        }
+        (self.finished, self.content_len, self.ticket) = (false, 0, None);
+    }
+
+    /// Whether the handler left everything [rare](Rare) as it was: a 200, without faults, with nothing left to do.
+    #[inline]
+    pub(crate) const fn is_plain(&self) -> bool {
+        !self.rare.is_touched()
     }
 
     /// Goes on with an exchange whose reply was kept aside and starts at `mark`.
     pub(crate) fn go_on(&mut self, draft: Draft, mark: Mark) {
-        let Draft { request, status, reason, fields, fault, close, idle_timeout, kept, ticket } = draft;
-        self.forget();
-        (self.request, self.mark, self.ticket) = (request, mark, ticket);
+        let Draft { request, fields, rare, ticket } = draft;
         // What becomes of the content was decided before.
-        self.request.stage = Stage::Call;
-        (self.status, self.reason, self.fields, self.fault) = (status, reason, fields, fault);
-        (self.close, self.idle_timeout, self.kept) = (close, idle_timeout, kept);
+        self.begin(RequestFacts { stage: Stage::Call, ..request }, mark);
+        (self.fields, self.rare, self.ticket) = (fields, rare, ticket);
     }
 
     /// Keeps aside what was made of the reply so far.
     pub(crate) fn put_aside(&mut self) -> Draft {
-        Draft {
-            request: self.request,
-            status: self.status,
-            reason: self.reason.take(),
-            fields: std::mem::take(&mut self.fields),
-            fault: self.fault.take(),
-            close: self.close,
-            idle_timeout: self.idle_timeout,
-            kept: self.kept,
-            ticket: self.ticket,
-        }
+        let (fields, rare) = (mem::take(&mut self.fields), mem::take(&mut self.rare));
+        Draft { request: self.request, fields, rare, ticket: self.ticket }
     }
 
     /// The content that is still to come is wanted.
@@ -243,7 +248,7 @@ impl Reply {
 
     /// What is left to do when the handler has returned, if it did not do all.
     #[inline]
-    pub(crate) const fn take_rest(&mut self) -> Option<Rest> {
+    pub(crate) fn take_rest(&mut self) -> Option<Rest> {
         self.rest.take()
     }
 
@@ -261,12 +266,12 @@ impl Reply {
 
     /// Whether something is left to do.
     #[inline]
-    pub(crate) const fn has_rest(&self) -> bool {
+    pub(crate) fn has_rest(&self) -> bool {
         self.rest.is_some()
     }
 
     /// Whether another protocol takes over.
-    pub(crate) const fn has_switched(&self) -> bool {
+    pub(crate) fn has_switched(&self) -> bool {
         matches!(self.rest, Some(Rest::Switched))
     }
 
@@ -287,9 +292,15 @@ impl Reply {
 
     /// Finishes the handler's part of a reply that goes on.
     pub(super) fn leave(&mut self, rest: Rest) -> Sent {
-        self.rest = Some(rest);
+        self.set_rest(rest);
         self.finished = true;
         Sent::new()
+    }
+
+    /// Leaves something to do when the handler has returned.
+    pub(super) fn set_rest(&mut self, rest: Rest) {
+        self.rest = Some(rest);
+        self.rare.touch();
     }
 
     /// Back to the state in which the last middleware passed the reply on.
@@ -299,27 +310,26 @@ impl Reply {
         if let Stage::Open { persistent_if_refused, .. } = self.request.stage {
             self.request.persistent = persistent_if_refused;
         }
-        (self.close, self.idle_timeout) = self.kept;
+        (self.rare.close, self.rare.idle_timeout) = self.rare.kept;
         self.forget();
     }
 
-    #[inline(always)]
     fn forget(&mut self) {
-        self.status = 200;
-        self.reason = None;
-        self.fault = None;
+        self.rare.status = 200;
+        self.rare.reason = None;
+        self.rare.fault = None;
         self.finished = false;
         self.content_len = 0;
-        if self.rest.is_some() {
-            self.rest = None;
-        }
+        self.rest = None;
     }
 
     /// A middleware has passed: what it set survives a roll-back.
     #[inline]
     pub(super) fn keep(&mut self) {
         self.fields.keep();
-        self.kept = (self.close, self.idle_timeout);
+        if !self.is_plain() {
+            self.rare.kept = (self.rare.close, self.rare.idle_timeout);
+        }
     }
 
     /// Gives up all fields, the middleware's too: for the last resort.
@@ -334,8 +344,8 @@ impl Reply {
 
     /// The status code that was sent.
     #[inline]
-    pub(crate) const fn status(&self) -> u16 {
-        self.status
+    pub(crate) fn status(&self) -> u16 {
+        self.rare.status
     }
 
     /// Bytes of content that were queued.
@@ -345,19 +355,19 @@ impl Reply {
 
     /// Whether the connection ends with this reply; it says so on the wire.
     #[inline]
-    pub(crate) const fn closes(&self) -> bool {
-        self.close || !self.request.persistent
+    pub(crate) fn closes(&self) -> bool {
+        self.rare.close || !self.request.persistent
     }
 
     /// The idle timeout that the handler asked for.
     #[inline]
-    pub(crate) const fn idle_timeout(&self) -> Option<Duration> {
-        self.idle_timeout
+    pub(crate) fn idle_timeout(&self) -> Option<Duration> {
+        self.rare.idle_timeout
     }
 
     /// Remembers the first mistake.
     pub(super) fn blame(&mut self, mistake: String) {
-        self.fault.get_or_insert_with(|| Error::internal(mistake));
+        self.rare.fault.get_or_insert_with(|| Error::internal(mistake));
     }
 
     /// Adds a field line, in place of the lines of this name if `replace`.
@@ -395,7 +405,7 @@ impl Reply {
 
     /// Removes all lines of this name.
     pub(super) fn remove_field(&mut self, name: &str) {
-        self.close &= !name.eq_ignore_ascii_case("connection");
+        self.rare.close &= !name.eq_ignore_ascii_case("connection");
         self.fields.remove(name);
     }
 
@@ -409,7 +419,7 @@ impl Reply {
             value.split(',').map(|option| option.trim_matches([' ', '\t'])).filter(|option| !option.is_empty())
         {
             if option.eq_ignore_ascii_case("close") {
-                self.close = true;
+                self.rare.close = true;
             } else if !option.eq_ignore_ascii_case("keep-alive") {
                 others.push(option);
             }
@@ -422,6 +432,6 @@ impl Reply {
 
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Reply({}, finished: {})", self.status, self.finished)
+        write!(f, "Reply({}, finished: {})", self.rare.status, self.finished)
     }
 }

@@ -149,8 +149,10 @@ impl Response<'_> {
         let validators = own.as_ref().map_or(selected.validators(), |own| own.over(selected.validators()));
         // Conditions are for a request that would succeed without them (§13.2.1), and parts are of a 200. What another
         // method does is done by now, and was not done to this representation.
-        let method =
-            reply.request.method.filter(|method| reply.status == 200 && matches!(method, Method::Get | Method::Head));
+        let method = reply
+            .request
+            .method
+            .filter(|method| reply.rare.status == 200 && matches!(method, Method::Get | Method::Head));
         match method.map_or(Verdict::Perform, |method| conditions.evaluate(method, &validators)) {
             Verdict::Perform => {}
             Verdict::NotModified => return Ok(reply.not_modified(selected, output)),
@@ -169,7 +171,7 @@ impl Response<'_> {
                 Err(error.with_header("Content-Range", format!("bytes */{}", selected.length)))
             }
             Wanted::Parts(parts) => {
-                reply.status = 206;
+                reply.rare.status = 206;
                 // What was said of the whole does not hold for a part.
                 reply.fields.remove("content-length");
                 reply.fields.remove("content-range");
@@ -195,7 +197,7 @@ impl Response<'_> {
     /// A mistake that was made with the head.
     pub(crate) fn leave_file(self, selected: Representation) -> Result<Sent> {
         self.reply.seal()?;
-        self.reply.rest = Some(super::Rest::File(Box::new(selected)));
+        self.reply.set_rest(super::Rest::File(Box::new(selected)));
         Ok(Sent::new())
     }
 }
@@ -238,7 +240,7 @@ impl Reply {
     }
 
     fn not_modified(&mut self, selected: &Representation, output: &mut OutputQueue) -> Sent {
-        self.status = 304;
+        self.rare.status = 304;
         self.fields.remove("content-length");
         self.take_lines(selected, true);
         self.encode_head(output.inline(), ContentType::NONE, Length::Known(0));
@@ -257,7 +259,7 @@ impl Reply {
         let length = parts.iter().map(|(head, part)| head.len() as u64 + part.len()).sum::<u64>() + end.len() as u64;
         self.check_length(length)?;
         self.take_lines(selected, false);
-        let announced = if self.status == 205 { 0 } else { length };
+        let announced = if self.rare.status == 205 { 0 } else { length };
         self.encode_head(output.inline(), ContentType::NONE, Length::Known(announced));
         if self.has_content() {
             for (head, part) in parts {

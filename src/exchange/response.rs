@@ -85,7 +85,7 @@ impl<'a> Response<'a> {
     /// Sets the status code, 200..=599; 200 if it is never set.
     pub fn status(self, status: u16) -> Self {
         match status {
-            200..=599 => self.reply.status = status,
+            200..=599 => self.reply.rare.status = status,
             _ => self.reply.blame(format!("not a final status code: {status}")),
         }
         self
@@ -93,13 +93,13 @@ impl<'a> Response<'a> {
 
     /// The status code as it is now.
     pub fn get_status(&self) -> u16 {
-        self.reply.status
+        self.reply.rare.status
     }
 
     /// Sets the reason phrase, in place of the registered one.
     pub fn reason(self, phrase: &str) -> Self {
         if is_field_value(phrase.as_bytes()) {
-            self.reply.reason = Some(phrase.into());
+            self.reply.rare.reason = Some(phrase.into());
         } else {
             self.reply.blame(format!("the reason phrase holds a control character: {phrase:?}"));
         }
@@ -155,7 +155,7 @@ impl<'a> Response<'a> {
 
     /// Sets the idle timeout of this connection, from now on.
     pub fn idle_timeout(self, timeout: Duration) -> Self {
-        self.reply.idle_timeout = Some(timeout);
+        self.reply.rare.idle_timeout = Some(timeout);
         self
     }
 
@@ -211,7 +211,7 @@ impl<'a> Response<'a> {
     /// # Errors
     /// When `location` holds a line break or another control character; or a mistake that was made with the head.
     pub fn redirect(self, location: &str) -> Result<Sent> {
-        let status = if matches!(self.reply.status, 300..=399) { self.reply.status } else { 302 };
+        let status = if matches!(self.reply.rare.status, 300..=399) { self.reply.rare.status } else { 302 };
         if !is_field_value(location.as_bytes()) {
             self.reply.blame(format!("the location holds a control character: {location:?}"));
         }
@@ -248,8 +248,8 @@ impl<'a> Response<'a> {
         let length = content.as_bytes().len();
         reply.check_length(length as u64)?;
         let has_content = reply.has_content();
-        let announced = if reply.status == 205 { 0 } else { length };
-        let content_type = if length == 0 || matches!(reply.status, 204 | 205) { NO_TYPE } else { content_type };
+        let announced = if reply.rare.status == 205 { 0 } else { length };
+        let content_type = if length == 0 || matches!(reply.rare.status, 204 | 205) { NO_TYPE } else { content_type };
         reply.encode_head(output.inline(), content_type, Length::Known(announced as u64));
         if has_content {
             reply.content_len = length as u64;
@@ -282,19 +282,19 @@ impl<'a> Response<'a> {
         if claimed.is_some() && claimed != length {
             return Err(Error::internal(format!("Content-Length says {claimed:?}, but the source {length:?}")));
         }
-        if reply.status == 205 && claimed.is_some_and(|length| length > 0) {
+        if reply.rare.status == 205 && claimed.is_some_and(|length| length > 0) {
             return Err(Error::internal("a 205 has no content"));
         }
         let framing = match length {
             Some(left) => Framing::Length { left },
             None if reply.request.version == Version::Http11 => Framing::Chunked { trailers: false },
             None => {
-                reply.close = true;
+                reply.rare.close = true;
                 Framing::Close
             }
         };
         if !reply.has_content() {
-            let content_type = if matches!(reply.status, 204 | 205 | 304) { NO_TYPE } else { BYTES };
+            let content_type = if matches!(reply.rare.status, 204 | 205 | 304) { NO_TYPE } else { BYTES };
             reply.encode_head(output.inline(), content_type, Length::Streamed(framing));
             reply.finished = true;
             return Ok(Sent::new());
@@ -349,7 +349,7 @@ impl<'a> Response<'a> {
         if self.reply.request.stage != Stage::Upgrade {
             return Err(Error::internal("nobody has offered to go over to another protocol"));
         }
-        self.reply.status = 101;
+        self.reply.rare.status = 101;
         self.reply.fields.remove("content-length");
         self.reply.set_field("Upgrade", protocol, true);
         self.reply.seal()?;
@@ -369,7 +369,7 @@ impl<'a> Response<'a> {
             }
             Ok(_) => {}
             Err(error) => {
-                self.reply.fault.get_or_insert(error);
+                self.reply.rare.fault.get_or_insert(error);
             }
         }
         self

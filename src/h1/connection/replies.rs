@@ -42,6 +42,10 @@ impl Connection {
         call: impl FnOnce(&mut dyn Service, Request<'_>, Response<'_>) -> Result<Sent>,
     ) -> Answered {
         let (close, Outcome { panicked, .. }) = self.offer(cx, message, request, close, Stage::Call, call);
+        // Nearly always it is whole, and the connection goes on.
+        if cx.reply.is_plain() && !cx.reply.closes() {
+            return Answered::Whole;
+        }
         if cx.reply.has_rest() {
             return self.leave_open(cx, close, message.takes_trailers());
         }
@@ -166,6 +170,10 @@ impl Connection {
         call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
     ) -> Outcome {
         let conducted = conduct(cx.service, cx.reply, output, fields, call);
+        // Nearly always there is no more to say of it.
+        if conducted.error.is_none() && cx.reply.is_plain() && !cx.watch.is_some() {
+            return Outcome { failed: false, panicked: false };
+        }
         if let Some(timeout) = cx.reply.idle_timeout() {
             *cx.idle_timeout = timeout.into();
         }
