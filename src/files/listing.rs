@@ -197,6 +197,7 @@ fn human_size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::TestFields;
 
     #[test]
     fn sizes_for_people() {
@@ -216,9 +217,7 @@ mod tests {
     #[test]
     fn who_gets_json() {
         let prefers = |values: &[&str]| {
-            let lines: Vec<_> =
-                values.iter().map(|value| httparse::Header { name: "Accept", value: value.as_bytes() }).collect();
-            prefers_json(Fields::new(&lines))
+            prefers_json(TestFields::new(values.iter().map(|value| ("Accept", value.as_bytes()))).get())
         };
         assert!(prefers(&["application/json"]) && prefers(&["text/html;q=0.5, application/json"]));
         assert!(prefers(&["text/html;q=0, */*"]) && prefers(&["application/*", "text/html;q=0.9"]));

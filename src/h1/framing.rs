@@ -2,7 +2,7 @@
 //! in lenient readings of these few fields, so there is one reading of each, and it is strict.
 
 use super::error::ProtocolError;
-use crate::http::{Version, is_token};
+use crate::http::{Version, is_token, trim};
 
 /// The message body of a request (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,12 +41,27 @@ impl Expectation {
 pub(super) struct FramingFields {
     content_length: Option<u64>,
     codings: Codings,
-    /// `close` was among the options of Connection.
-    pub(super) close: bool,
-    /// `keep-alive` was.
-    pub(super) keep_alive: bool,
-    /// `upgrade` was.
-    pub(super) upgrade: bool,
+    pub(super) options: Options,
+}
+
+/// Options of Connection: those that concern us (RFC 9110 §7.6.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Options(u8);
+
+impl Options {
+    pub(super) const CLOSE: Self = Self(1);
+    pub(super) const KEEP_ALIVE: Self = Self(2);
+    pub(super) const UPGRADE: Self = Self(4);
+
+    fn add(&mut self, option: Self) {
+        self.0 |= option.0;
+    }
+
+    /// Whether this option is among them.
+    #[inline]
+    pub(super) const fn has(self, option: Self) -> bool {
+        self.0 & option.0 != 0
+    }
 }
 
 #[derive(Debug, Default)]
@@ -93,12 +108,12 @@ impl FramingFields {
         Ok(())
     }
 
-    /// The options that concern the connection; others are not ours (RFC 9110 §7.6.1).
+    /// A list of options, over one line or several.
     #[inline]
     pub(super) fn connection(&mut self, value: &[u8]) {
         match value {
             // What browsers send.
-            b"keep-alive" => self.keep_alive = true,
+            b"keep-alive" => self.options.add(Options::KEEP_ALIVE),
             list => self.connection_list(list),
         }
     }
@@ -107,9 +122,9 @@ impl FramingFields {
     fn connection_list(&mut self, value: &[u8]) {
         for option in list(value) {
             match option.len() {
-                5 => self.close |= option.eq_ignore_ascii_case(b"close"),
-                7 => self.upgrade |= option.eq_ignore_ascii_case(b"upgrade"),
-                10 => self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive"),
+                5 if option.eq_ignore_ascii_case(b"close") => self.options.add(Options::CLOSE),
+                7 if option.eq_ignore_ascii_case(b"upgrade") => self.options.add(Options::UPGRADE),
+                10 if option.eq_ignore_ascii_case(b"keep-alive") => self.options.add(Options::KEEP_ALIVE),
                 _ => {}
             }
         }
@@ -137,12 +152,6 @@ impl FramingFields {
         }
         Ok(Framing::Chunked)
     }
-
-    /// Whether the client can go on with another request after this one (RFC 9112 §9.3).
-    #[inline]
-    pub(super) fn persistent(&self, version: Version) -> bool {
-        !self.close && (version == Version::Http11 || self.keep_alive)
-    }
 }
 
 /// Whether a `TE` field says that the client takes trailers (RFC 9110 §10.1.4).
@@ -154,12 +163,4 @@ pub(super) fn takes_trailers(value: &[u8]) -> bool {
 /// The members of a comma-separated list, without white space around them and without empty ones (RFC 9110 §5.6.1).
 fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(trim).filter(|member| !member.is_empty())
-}
-
-/// Without optional white space: space and tab, nothing else (RFC 9110 §5.6.3).
-fn trim(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
-        bytes = rest;
-    }
-    bytes
 }

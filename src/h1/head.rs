@@ -1,38 +1,24 @@
-//! Request heads: found by a search that resumes, parsed in place by httparse, and checked for everything that httparse
-//! lets through. This is the only place that calls it.
+//! Request heads: found by a search that resumes, parsed in place, and checked.
+//!
+//! There are two readings of a head. The *quick* one ([`request_line`], [`field_section`]) takes only what nearly every
+//! client sends, and costs half of what httparse does. The *general* one is httparse, with checks for everything that it
+//! lets through; this file is the only place that calls it. The general reading decides what a head is: the quick one
+//! declines whatever it does not know, and must otherwise come to the same result. The tables run through both, and
+//! `fuzzing::readings` compares them.
 
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
 use super::authority::KnownAuthority;
 use super::error::ProtocolError;
-use super::framing::{self, Expectation, Framing, FramingFields};
+use super::field_section;
+use super::framing::{self, Expectation, Framing, FramingFields, Options};
 use super::request_line::{self, RequestLine};
 use super::target;
 use crate::config::Config;
 use crate::exchange::Head;
-use crate::http::{Fields, Method, Version, is_name};
+use crate::http::{Fields, Line, LineShape, Method, Version, is_name, lines};
 use crate::limits::{MAX_FIELDS, MAX_METHOD};
-
-/// Room for the field lines of nearly every head, on the stack.
-pub(super) type FewSlots<'a> = [httparse::Header<'a>; FEW_FIELDS];
-
-/// Room for those of every head that is taken. It is not initialised.
-pub(super) type ManySlots<'a> = [MaybeUninit<httparse::Header<'a>>; MAX_FIELDS];
-
-/// httparse takes room that is not initialised only together with the request line, and its way with the line costs more
-/// than to write so many.
-const FEW_FIELDS: usize = 24;
-
-#[inline(always)]
-pub(super) const fn few_slots<'a>() -> FewSlots<'a> {
-    [httparse::EMPTY_HEADER; FEW_FIELDS]
-}
-
-#[inline(always)]
-pub(super) const fn many_slots<'a>() -> ManySlots<'a> {
-    [const { MaybeUninit::uninit() }; MAX_FIELDS]
-}
 
 /// A whole, valid head, and what it says of the message behind it.
 #[derive(Debug)]
@@ -41,17 +27,32 @@ pub(super) struct Message<'a> {
     /// Bytes of the head, blank line included.
     pub(super) len: usize,
     pub(super) framing: Framing,
-    pub(super) persistent: bool,
-    /// The client asked for `keep-alive` in so many words.
-    pub(super) asked_keep_alive: bool,
     pub(super) expectation: Expectation,
-    /// The client offers another protocol (RFC 9110 §7.8).
-    pub(super) offers_upgrade: bool,
-    /// Bytes of another request stand behind this one already.
+    options: Options,
+    /// Bytes of another request have come already.
     pub(super) followed: bool,
 }
 
 impl Message<'_> {
+    /// Whether the client can go on with another request after this one (RFC 9112 §9.3).
+    #[inline]
+    pub(super) fn persistent(&self) -> bool {
+        !self.options.has(Options::CLOSE) && (self.head.version == Version::Http11 || self.asked_keep_alive())
+    }
+
+    /// Whether the client asked for `keep-alive` in so many words.
+    #[inline]
+    pub(super) const fn asked_keep_alive(&self) -> bool {
+        self.options.has(Options::KEEP_ALIVE)
+    }
+
+    /// Whether the client offers another protocol (RFC 9110 §7.8).
+    #[inline]
+    pub(super) fn offers_upgrade(&self) -> bool {
+        // "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request."
+        self.options.has(Options::UPGRADE) && self.head.version == Version::Http11
+    }
+
     /// Whether the client takes trailers. Asked only where there may be some.
     pub(super) fn takes_trailers(&self) -> bool {
         self.head.fields.all("te").any(framing::takes_trailers)
@@ -62,45 +63,63 @@ impl Message<'_> {
 thread_local! {
     /// How many times [`parse`] was called, for the test that counts.
     pub(super) static PARSES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    /// Has every head read by the general reading alone.
+    pub(super) static ONLY_GENERAL: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// [`parse`] for the rare second look at a head.
-#[cold]
+/// Parses the head at the front of `bytes`, which is not an empty line; `None` if its end has not come. `shapes` is room
+/// for the shapes of its field lines; `known` saves work and changes nothing.
 #[inline(never)]
-pub(super) fn parse_again<'a>(
-    bytes: &'a [u8],
-    few: &'a mut FewSlots<'a>,
-    many: &'a mut ManySlots<'a>,
-    known: &mut KnownAuthority,
-    config: &Config,
-) -> Result<Option<Message<'a>>, ProtocolError> {
-    parse(bytes, few, many, known, config)
-}
-
-/// Parses the head at the front of `bytes`, which is not an empty line; `None` if its end has not come. `known` saves
-/// work and changes nothing.
-///
-/// Inlined where each request passes, so that its large result is built in place.
-#[inline(always)]
 pub(super) fn parse<'a>(
     bytes: &'a [u8],
-    few: &'a mut FewSlots<'a>,
-    many: &'a mut ManySlots<'a>,
+    shapes: &'a mut [LineShape],
     known: &mut KnownAuthority,
     config: &Config,
 ) -> Result<Option<Message<'a>>, ProtocolError> {
     #[cfg(test)]
-    PARSES.with(|parses| parses.set(parses.get() + 1));
-    let (mut head, len) = match ordinary(bytes, few) {
-        Some(found) => found,
-        None => match unusual(bytes, many, config)? {
-            Some(found) => found,
-            None => return Ok(None),
-        },
-    };
-    check_size(head.target.len(), len, config)?;
+    {
+        PARSES.set(PARSES.get() + 1);
+        if ONLY_GENERAL.get() {
+            return parse_general(bytes, shapes, known, config);
+        }
+    }
     let mut read = FieldsRead::default();
-    read.look_through(bytes, len, head.fields)?;
+    match read_quickly(bytes, shapes, &mut read) {
+        // Apart from the general reading, so that the compiler sees which values are nearly always the same.
+        Some(parts) => check(parts, &read, bytes, shapes, known, config),
+        None => parse_general(bytes, shapes, known, config),
+    }
+}
+
+/// [`parse`] by the general reading alone.
+#[cold]
+#[inline(never)]
+pub(super) fn parse_general<'a>(
+    bytes: &'a [u8],
+    shapes: &'a mut [LineShape],
+    known: &mut KnownAuthority,
+    config: &Config,
+) -> Result<Option<Message<'a>>, ProtocolError> {
+    let mut read = FieldsRead::default();
+    match read_any(bytes, shapes, &mut read, config)? {
+        Some(parts) => check(parts, &read, bytes, shapes, known, config),
+        None => Ok(None),
+    }
+}
+
+/// Checks what the fields of a head say together, and what that means for the message.
+#[inline(always)]
+fn check<'a>(
+    (mut head, section): Parts<'a>,
+    read: &FieldsRead<'a>,
+    bytes: &'a [u8],
+    shapes: &'a [LineShape],
+    known: &mut KnownAuthority,
+    config: &Config,
+) -> Result<Option<Message<'a>>, ProtocolError> {
+    head.fields = Fields::new(section.text, &shapes[..section.lines]);
+    let len = section.head_len;
+    check_size(head.target.len(), len, config)?;
     match (read.host, head.version) {
         (Some(host), _) => known.check(host)?,
         (None, Version::Http10) => {}
@@ -116,10 +135,7 @@ pub(super) fn parse<'a>(
             Framing::Length(length) => (bytes.len() - len) as u64 > length,
             Framing::Chunked => false,
         },
-        persistent: read.framing.persistent(head.version),
-        asked_keep_alive: read.framing.keep_alive,
-        // "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request."
-        offers_upgrade: read.framing.upgrade && head.version == Version::Http11,
+        options: read.framing.options,
         expectation: match read.expectation {
             // "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore it."
             Expectation::Continue if head.version == Version::Http10 => Expectation::None,
@@ -129,29 +145,31 @@ pub(super) fn parse<'a>(
     }))
 }
 
-/// Reads a head whose request line is ordinary; gives its length too. `None` if it is not, or if anything else is wrong
-/// or missing: then [`unusual`] says what.
+/// A head without its fields, and where the lines of those are.
+type Parts<'a> = (Head<'a>, Section<'a>);
+
+/// The quick reading. It writes the shapes of the field lines to `shapes`, and what they say to `read`. It gives `None` if
+/// anything is unusual, wrong or missing: then [`read_any`] says what.
 #[inline(always)]
-pub(super) fn ordinary<'a>(bytes: &'a [u8], slots: &'a mut FewSlots<'a>) -> Option<(Head<'a>, usize)> {
+fn read_quickly<'a>(bytes: &'a [u8], shapes: &mut [LineShape], read: &mut FieldsRead<'a>) -> Option<Parts<'a>> {
     let RequestLine { method, target, path, query, rest } = request_line::recognise(bytes)?;
-    let Ok(httparse::Status::Complete((fields_len, fields))) = httparse::parse_headers(rest, slots) else {
-        return None;
-    };
-    let len = bytes.len() - rest.len() + fields_len;
-    let (version, fields) = (Version::Http11, Fields::new(fields));
-    Some((Head { method, version, target, raw_path: path, decoded_path: None, query, authority: None, fields }, len))
+    let (lines, after_head) = field_section::recognise(rest, shapes, read)?;
+    let section = Section { text: rest, lines, head_len: bytes.len() - after_head.len() };
+    let (version, fields) = (Version::Http11, Fields::default());
+    let head = Head { method, version, target, raw_path: path, decoded_path: None, query, authority: None, fields };
+    Some((head, section))
 }
 
-/// Reads any head; `None` if its end has not come.
-#[cold]
-#[inline(never)]
-pub(super) fn unusual<'a>(
+/// The general reading. It gives `None` if the end of the head has not come.
+fn read_any<'a>(
     bytes: &'a [u8],
-    slots: &'a mut ManySlots<'a>,
+    shapes: &mut [LineShape],
+    read: &mut FieldsRead<'a>,
     config: &Config,
-) -> Result<Option<(Head<'a>, usize)>, ProtocolError> {
+) -> Result<Option<Parts<'a>>, ProtocolError> {
+    let mut slots = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
-    let len = match parsed.parse_with_uninit_headers(bytes, slots) {
+    let len = match parsed.parse_with_uninit_headers(bytes, &mut slots) {
         Ok(httparse::Status::Complete(len)) => len,
         Ok(httparse::Status::Partial) => return check_partial(bytes, config).map(|_| None),
         Err(error) => return explain(error, bytes, config).map(|()| None),
@@ -162,9 +180,9 @@ pub(super) fn unusual<'a>(
     check_size(target.len(), len, config)?;
     let method = Method::from_token(method).ok_or(ProtocolError::UnknownMethod)?;
     let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
-    let fields = Fields::new(parsed.headers);
-    // The errors of the fields come before those of the target.
-    FieldsRead::default().look_through(bytes, len, fields)?;
+    let section = section(bytes, len, parsed.headers, shapes)?;
+    // An error in a field counts before one in the target.
+    lines(section.text, &shapes[..section.lines]).try_for_each(|line| read.line(line))?;
     let parts = target::parse(method, target)?;
     let head = Head {
         method,
@@ -177,46 +195,75 @@ pub(super) fn unusual<'a>(
         },
         query: parts.query.map(str::as_bytes),
         authority: parts.authority,
-        fields,
+        fields: Fields::default(),
     };
-    Ok(Some((head, len)))
+    Ok(Some((head, section)))
 }
 
-/// What the one pass over the field lines finds.
-#[derive(Default)]
-struct FieldsRead<'a> {
+/// Where the field lines are that httparse found, and their shapes.
+///
+/// httparse takes a bare LF for the end of a line (RFC 9112 §2.2 allows it, and we do not). Every line is followed by a
+/// field name or by the blank line, so two looks are enough: at the byte two before each name, and at the last four bytes
+/// of the head.
+fn section<'a>(
+    bytes: &'a [u8],
+    len: usize,
+    fields: &[httparse::Header<'_>],
+    shapes: &mut [LineShape],
+) -> Result<Section<'a>, ProtocolError> {
+    if !bytes[..len].ends_with(b"\r\n\r\n") {
+        return Err(ProtocolError::BareLf);
+    }
+    let mut end = len - 2;
+    for (shape, field) in shapes.iter_mut().zip(fields).rev() {
+        let at = field.name.as_ptr() as usize - bytes.as_ptr() as usize;
+        if bytes[at - 2] != b'\r' {
+            return Err(ProtocolError::BareLf);
+        }
+        *shape = LineShape { name_len: field.name.len() as u32, len: (end - at) as u32 };
+        end = at;
+    }
+    Ok(Section { text: &bytes[end..], lines: fields.len(), head_len: len })
+}
+
+/// Where the field lines of a head are.
+#[derive(Debug)]
+struct Section<'a> {
+    /// The bytes from the first line on; the lines are at the front.
+    text: &'a [u8],
+    /// How many there are.
+    lines: usize,
+    /// Bytes of the whole head, blank line included.
+    head_len: usize,
+}
+
+/// Room for the shapes of the field lines of any head that is accepted.
+pub(crate) fn shapes() -> Box<[LineShape]> {
+    vec![LineShape::default(); MAX_FIELDS].into()
+}
+
+/// What the field lines say of the message.
+#[derive(Debug, Default)]
+pub(super) struct FieldsRead<'a> {
     host: Option<&'a [u8]>,
     expectation: Expectation,
     framing: FramingFields,
 }
 
 impl<'a> FieldsRead<'a> {
-    /// Looks once at each line: does the line before it end in CRLF, and is it one of the few that concern us?
-    ///
-    /// httparse takes a bare LF for the end of a line. But every line is followed by a field name or by the blank line;
-    /// so it is enough to look at the byte two before each name, and at the last four bytes of the head
-    /// (RFC 9112 §2.2).
+    /// Reads one more line, if it is one of the few that concern the server itself.
     #[inline(always)]
-    fn look_through(&mut self, bytes: &[u8], len: usize, fields: Fields<'a>) -> Result<(), ProtocolError> {
-        if !bytes[..len].ends_with(b"\r\n\r\n") {
-            return Err(ProtocolError::BareLf);
-        }
-        for (name, value) in fields.iter() {
-            let at = name.as_ptr() as usize - bytes.as_ptr() as usize;
-            if bytes[at - 2] != b'\r' {
-                return Err(ProtocolError::BareLf);
+    pub(super) fn line(&mut self, line: Line<'a>) -> Result<(), ProtocolError> {
+        // The length tells nearly all names apart from ours.
+        match line.name_len() {
+            4 if is_name(line.name(), b"host") && self.host.replace(line.value()).is_some() => {
+                return Err(ProtocolError::Host);
             }
-            // The length tells nearly all names apart from ours.
-            match name.len() {
-                4 if is_name(name, b"host") && self.host.replace(value).is_some() => {
-                    return Err(ProtocolError::Host);
-                }
-                6 if is_name(name, b"expect") => self.expectation = self.expectation.and(value),
-                10 if is_name(name, b"connection") => self.framing.connection(value),
-                14 if is_name(name, b"content-length") => self.framing.content_length(value)?,
-                17 if is_name(name, b"transfer-encoding") => self.framing.transfer_encoding(value)?,
-                _ => {}
-            }
+            6 if is_name(line.name(), b"expect") => self.expectation = self.expectation.and(line.value()),
+            10 if is_name(line.name(), b"connection") => self.framing.connection(line.value()),
+            14 if is_name(line.name(), b"content-length") => self.framing.content_length(line.value())?,
+            17 if is_name(line.name(), b"transfer-encoding") => self.framing.transfer_encoding(line.value())?,
+            _ => {}
         }
         Ok(())
     }
@@ -289,4 +336,37 @@ pub(super) fn search_end(bytes: &[u8], searched: usize) -> Result<bool, Protocol
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn reads_quickly(head: &str) -> bool {
+        read_quickly(head.as_bytes(), &mut shapes(), &mut FieldsRead::default()).is_some()
+    }
+
+    #[test]
+    fn the_quick_reading_takes_what_browsers_and_programs_send() {
+        let browser = include_str!("../../benches/browser-fields.txt").replace('\n', "\r\n");
+        assert!(reads_quickly(&format!("GET / HTTP/1.1\r\nHost: a\r\n{browser}\r\n")));
+        assert!(reads_quickly("POST /a?b=%20 HTTP/1.1\r\nhost:a\r\nContent-Length:  2 \r\n\r\n{}"));
+        let full = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "a:\r\n".repeat(MAX_FIELDS - 1));
+        assert!(reads_quickly(&full));
+    }
+
+    #[test]
+    fn the_quick_reading_declines_what_is_unusual() {
+        let too_many = "a:\r\n".repeat(MAX_FIELDS);
+        for lines in
+            ["a:\tb\r\n", "a: \u{e9}\r\n", "a: \u{7f}\r\n", "a : b\r\n", " a: b\r\n", "a\r\n", ": b\r\n", "a: b\n"]
+        {
+            assert!(!reads_quickly(&format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n")), "{lines:?}");
+        }
+        for lines in ["Host: b\r\n", "Content-Length: 1\r\nContent-Length: 2\r\n", &too_many] {
+            assert!(!reads_quickly(&format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n")), "{lines:?}");
+        }
+        assert!(!reads_quickly("GET / HTTP/1.1\r\nHost: a\r\n"), "the blank line is missing");
+    }
 }

@@ -7,10 +7,17 @@ use super::body::BodyDecoder;
 use super::framing::Framing;
 use super::head;
 use crate::config::Config;
+use crate::http::LineShape;
 
 /// Parses and checks heads.
-#[derive(Debug, Default)]
-pub struct HeadParser(KnownAuthority);
+#[derive(Debug)]
+pub struct HeadParser(KnownAuthority, Box<[LineShape]>);
+
+impl Default for HeadParser {
+    fn default() -> Self {
+        Self(KnownAuthority::default(), head::shapes())
+    }
+}
 
 impl HeadParser {
     /// Parses and checks a whole head; gives its length.
@@ -19,10 +26,8 @@ impl HeadParser {
     /// If it is none.
     #[inline(never)]
     pub fn parse(&mut self, bytes: &[u8], config: &Config) -> usize {
-        let mut few = head::few_slots();
-        let mut many = head::many_slots();
         // Looked at as a whole, so that the compiler leaves out no part of it as unused.
-        match black_box(&head::parse(bytes, &mut few, &mut many, &mut self.0, config)) {
+        match black_box(&head::parse(bytes, &mut self.1, &mut self.0, config)) {
             Ok(Some(message)) => message.len,
             invalid => panic!("not a head: {invalid:?}"),
         }

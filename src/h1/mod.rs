@@ -8,6 +8,7 @@ mod authority;
 mod body;
 mod connection;
 mod error;
+mod field_section;
 mod framing;
 mod head;
 mod incoming;
@@ -23,5 +24,6 @@ mod tests;
 
 pub(crate) use authority::KnownAuthority;
 pub(crate) use connection::{Budget, Connection, Context, End, Pools, Stall};
+pub(crate) use head::shapes;
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 pub use tests::fuzzing;

@@ -94,15 +94,14 @@ fn thousandths(text: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Fields;
+    use crate::http::TestFields;
     use crate::http::conditional::Conditions;
     use Coding::{Brotli, Gzip, Zstandard};
 
     #[track_caller]
     fn check(values: &[&str], expected: &[Coding]) {
-        let lines: Vec<_> =
-            values.iter().map(|value| httparse::Header { name: "Accept-Encoding", value: value.as_bytes() }).collect();
-        let wishes = Wishes::read(&Conditions::of(Fields::new(&lines)).accept_encoding);
+        let fields = TestFields::new(values.iter().map(|value| ("Accept-Encoding", value.as_bytes())));
+        let wishes = Wishes::read(&Conditions::of(fields.get()).accept_encoding);
         assert_eq!(wishes.in_order().collect::<Vec<_>>(), expected, "{values:?}");
     }
 

@@ -180,6 +180,7 @@ fn tag_in(mut list: &[u8], is_same: &impl Fn(&[u8], bool) -> bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::TestFields;
 
     const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const SECOND: u64 = 784_111_777;
@@ -190,8 +191,7 @@ mod tests {
 
     #[track_caller]
     fn with<T>(lines: &[(&str, &[u8])], judge: impl Fn(&Conditions<'_>) -> T) -> T {
-        let lines: Vec<_> = lines.iter().map(|&(name, value)| httparse::Header { name, value }).collect();
-        judge(&Conditions::of(Fields::new(&lines)))
+        judge(&Conditions::of(TestFields::new(lines.iter().copied()).get()))
     }
 
     #[test]

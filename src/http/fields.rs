@@ -15,12 +15,80 @@ use std::fmt;
 ///     res.text(text)
 /// });
 /// ```
+#[derive(Clone, Copy, Default)]
+pub struct Fields<'a> {
+    /// The lines one after the other, each with its CRLF, at the front of these bytes.
+    text: &'a [u8],
+    /// One for each line.
+    shapes: &'a [LineShape],
+}
+
+/// Where a field line has its colon, and where it ends. Eight bytes, so that room for the lines of the largest head is
+/// small enough to stay in the cache.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LineShape {
+    pub(crate) name_len: u32,
+    /// CRLF included.
+    pub(crate) len: u32,
+}
+
+/// A valid field line, as it came.
 #[derive(Clone, Copy)]
-pub struct Fields<'a>(&'a [httparse::Header<'a>]);
+pub(crate) struct Line<'a> {
+    /// The line at the front of these bytes.
+    pub(crate) text: &'a [u8],
+    pub(crate) shape: LineShape,
+}
+
+impl<'a> Line<'a> {
+    #[inline(always)]
+    pub(crate) const fn name_len(self) -> usize {
+        self.shape.name_len as usize
+    }
+
+    #[inline(always)]
+    pub(crate) fn name(self) -> &'a [u8] {
+        &self.text[..self.name_len()]
+    }
+
+    /// The value without the white space around it.
+    #[inline(always)]
+    pub(crate) fn value(self) -> &'a [u8] {
+        match &self.text[self.name_len() + ":".len()..self.shape.len as usize - "\r\n".len()] {
+            // Nearly always one space is before the value and none after it. The only byte below the space that a value
+            // can hold is the tab.
+            [b' ', value @ ..] if matches!(value, [b'!'..=u8::MAX, .., b'!'..=u8::MAX]) => value,
+            value => trim(value),
+        }
+    }
+}
+
+/// Without optional white space: space and tab, nothing else (RFC 9110 §5.6.3).
+#[inline(never)]
+pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// Cuts lines of these shapes from the front of `text`.
+#[inline]
+pub(crate) fn lines<'a, 's>(
+    mut text: &'a [u8],
+    shapes: &'s [LineShape],
+) -> impl ExactSizeIterator<Item = Line<'a>> + use<'a, 's> {
+    shapes.iter().map(move |&shape| {
+        let line = Line { text, shape };
+        text = &text[shape.len as usize..];
+        line
+    })
+}
 
 impl<'a> Fields<'a> {
-    pub(crate) const fn new(lines: &'a [httparse::Header<'a>]) -> Self {
-        Self(lines)
+    /// The fields of valid lines: those of these shapes at the front of `text`.
+    pub(crate) const fn new(text: &'a [u8], shapes: &'a [LineShape]) -> Self {
+        Self { text, shapes }
     }
 
     /// The value of the first field line of this name.
@@ -30,27 +98,58 @@ impl<'a> Fields<'a> {
 
     /// The values of all field lines of this name, in order.
     pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
-        self.iter().filter(move |(line, _)| line.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let is_meant =
+            move |line: &Line<'_>| line.name_len() == name.len() && line.name().eq_ignore_ascii_case(name.as_bytes());
+        self.lines().filter(is_meant).map(|line| line.value())
     }
 
     /// All field lines: the name as the client wrote it, and the value without the white space around it.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a str, &'a [u8])> + use<'a> {
-        self.0.iter().map(|line| (line.name, line.value))
+        // A name is a token, so it is ASCII.
+        self.lines().map(|line| (std::str::from_utf8(line.name()).unwrap_or_default(), line.value()))
+    }
+
+    fn lines(&self) -> impl ExactSizeIterator<Item = Line<'a>> + use<'a> {
+        lines(self.text, self.shapes)
     }
 
     /// How many field lines there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.shapes.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.shapes.is_empty()
     }
 }
 
 impl fmt::Debug for Fields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter().map(|(name, value)| (name, value.escape_ascii().to_string()))).finish()
+    }
+}
+
+/// Field lines for a test.
+#[cfg(all(test, feature = "files"))]
+pub(crate) struct TestFields {
+    text: Vec<u8>,
+    shapes: Vec<LineShape>,
+}
+
+#[cfg(all(test, feature = "files"))]
+impl TestFields {
+    pub(crate) fn new<'t>(lines: impl IntoIterator<Item = (&'t str, &'t [u8])>) -> Self {
+        let mut fields = Self { text: Vec::new(), shapes: Vec::new() };
+        for (name, value) in lines {
+            let line = [name.as_bytes(), b": ", value, b"\r\n"].concat();
+            fields.shapes.push(LineShape { name_len: name.len() as u32, len: line.len() as u32 });
+            fields.text.extend(line);
+        }
+        fields
+    }
+
+    pub(crate) fn get(&self) -> Fields<'_> {
+        Fields::new(&self.text, &self.shapes)
     }
 }

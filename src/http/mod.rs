@@ -22,6 +22,9 @@ pub(crate) use date::{DateText, http_date, iso_date};
 pub(crate) use error::push_json_string;
 pub use error::{Error, OptionExt, Result};
 pub use fields::Fields;
+#[cfg(all(test, feature = "files"))]
+pub(crate) use fields::TestFields;
+pub(crate) use fields::{Line, LineShape, lines, trim};
 pub use method::{Method, MethodSet};
 pub(crate) use moment::Millis;
 pub use moment::Moment;

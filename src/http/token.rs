@@ -37,9 +37,9 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
 ///
 /// The length is known when this is compiled, so it is a few wide comparisons instead of a loop over bytes.
 #[inline]
-pub(crate) fn is_name<const N: usize>(name: &str, lower: &[u8; N]) -> bool {
+pub(crate) fn is_name<const N: usize>(name: impl AsRef<[u8]>, lower: &[u8; N]) -> bool {
     // Setting the bit that tells the cases apart leaves a hyphen as it is, and makes none of another token byte.
-    name.as_bytes().try_into().is_ok_and(|name: &[u8; N]| {
+    name.as_ref().try_into().is_ok_and(|name: &[u8; N]| {
         name.iter().zip(lower).fold(true, |all, (byte, lower)| all & (byte | 0x20 == *lower))
     })
 }

@@ -32,8 +32,8 @@ use crate::config::Config;
 use crate::exchange::{
     CloseReason, ConnectionId, Endpoint, Letter, Mailbox, Observer, Reply, Service, Ticket, Watch, dispose,
 };
-use crate::h1::{Context, KnownAuthority, Pools};
-use crate::http::{Millis, Moment};
+use crate::h1::{Context, KnownAuthority, Pools, shapes};
+use crate::http::{LineShape, Millis, Moment};
 use crate::limits::{EXPIRE_BUDGET, FILE_TICK, FILE_TURN, FILE_TURN_AMONG_OTHERS, POSTED_BUDGET};
 use deadlines::Wheel;
 use session::{After, Turn};
@@ -52,6 +52,8 @@ pub(crate) struct Sessions<T> {
     ended: Vec<u32>,
     wheel: Wheel,
     pools: Pools,
+    /// Room for the parser.
+    shapes: Box<[LineShape]>,
     reply: Reply,
     mailbox: Arc<Mailbox>,
     /// Letters that were taken and not delivered yet, the first one last.
@@ -84,6 +86,7 @@ impl<T> Sessions<T> {
             ended: Vec::new(),
             wheel: Wheel::new(),
             pools: Pools::new(),
+            shapes: shapes(),
             reply: Reply::new(
                 config.server_name.as_deref(),
                 config.max_response_buffer,
@@ -317,7 +320,8 @@ impl<T: Transport> Sessions<T> {
             draining: self.draining,
         };
         first(session, &mut cx);
-        let after = session.pump(&mut cx, Turn { partial_reads: self.interrupted, file_bytes: self.file_bytes });
+        let turn = Turn { partial_reads: self.interrupted, file_bytes: self.file_bytes, shapes: &mut self.shapes };
+        let after = session.pump(&mut cx, turn);
         session.connection.settle(&mut cx);
         session.idle_timeout = idle_timeout;
         let deadline = session.deadline(&self.config);

@@ -10,7 +10,7 @@ use crate::buffer::{Front, OutputQueue};
 use crate::config::Config;
 use crate::exchange::{CloseReason, ConnectionId, Endpoint, Endpoints};
 use crate::h1::{Budget, Connection, Context, End, Stall};
-use crate::http::{Millis, Moment};
+use crate::http::{LineShape, Millis, Moment};
 use crate::limits::{FILE_TURN, FILE_TURN_AMONG_OTHERS, MAX_SLICES, TURN_BYTES, TURN_REQUESTS};
 
 /// All that an idle connection costs: at most 128 bytes in the slab.
@@ -32,12 +32,14 @@ pub(crate) struct Session<T> {
 }
 
 /// What the loop says of a turn.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Turn {
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
     /// A signal came in this tick and may have cut a read short, so a short one exhausts nothing.
     pub(super) partial_reads: bool,
     /// Bytes of files that may be sent in it.
     pub(super) file_bytes: usize,
+    /// Room for the parser.
+    pub(super) shapes: &'a mut [LineShape],
 }
 
 /// What becomes of a session after its turn.
@@ -101,9 +103,9 @@ impl<T: Transport> Session<T> {
     /// A turn: reads, answers and writes until each wanted direction is exhausted or the budget is.
     ///
     /// **Invariant**: when it returns `Exhausted`, the kernel owes an event for everything that is still wanted.
-    pub(super) fn pump(&mut self, cx: &mut Context<'_>, turn: Turn) -> After {
+    pub(super) fn pump(&mut self, cx: &mut Context<'_>, turn: Turn<'_>) -> After {
         let mut file_bytes = turn.file_bytes;
-        let mut budget = Budget { requests: TURN_REQUESTS, bytes: TURN_BYTES };
+        let mut budget = Budget { requests: TURN_REQUESTS, bytes: TURN_BYTES, shapes: turn.shapes };
         self.look_after_client(cx);
         // What came before and is not understood yet comes first.
         let mut reads = self.connection.has_no_input() && self.may_read();
@@ -181,7 +183,7 @@ impl<T: Transport> Session<T> {
 
     /// One read.
     #[inline]
-    fn fill(&mut self, cx: &mut Context<'_>, budget: &mut Budget, mut partial_reads: bool) {
+    fn fill(&mut self, cx: &mut Context<'_>, budget: &mut Budget<'_>, mut partial_reads: bool) {
         let room = self.connection.room(cx.pools, cx.config);
         debug_assert!(!room.is_empty(), "a read into no room would look like EOF");
         let result = loop {

@@ -8,7 +8,7 @@ use crate::exchange::{ConnectionId, Reply, Service, Watch};
 use crate::h1::authority::KnownAuthority;
 use crate::h1::incoming::Incoming;
 use crate::h1::outgoing::Outgoing;
-use crate::http::{Millis, Moment};
+use crate::http::{LineShape, Millis, Moment};
 use crate::limits::POOL_BYTES;
 
 /// What the loop lends to a connection for its turn.
@@ -77,11 +77,13 @@ impl Pools {
     }
 }
 
-/// Work that is allowed in a turn.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Budget {
+/// Work that is allowed in a turn, and room for it.
+#[derive(Debug)]
+pub(crate) struct Budget<'a> {
     pub(crate) requests: usize,
     pub(crate) bytes: usize,
+    /// For what the parser finds in a head: as [`shapes`](crate::h1::shapes) makes it.
+    pub(crate) shapes: &'a mut [LineShape],
 }
 
 /// Why [`Connection::advance`] can do no more.

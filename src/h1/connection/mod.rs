@@ -223,7 +223,12 @@ impl Connection {
     // ---- the steps --------------------------------------------------------------------------------------------------
 
     /// Parses and answers as far as input, output and budget allow.
-    pub(crate) fn advance(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints, budget: &mut Budget) -> Stall {
+    pub(crate) fn advance(
+        &mut self,
+        cx: &mut Context<'_>,
+        endpoints: &dyn Endpoints,
+        budget: &mut Budget<'_>,
+    ) -> Stall {
         loop {
             if matches!(self.writing, Writing::Closed { .. }) {
                 return Stall::Input;
@@ -246,11 +251,11 @@ impl Connection {
 
     /// The step anywhere else than in a head.
     #[inline(never)]
-    fn step_beside_heads(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints, budget: &mut Budget) -> Step {
+    fn step_beside_heads(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints, budget: &mut Budget<'_>) -> Step {
         match self.reading {
             // What stands behind a request waits until it is answered.
             Reading::Head { .. } | Reading::Paused(_) => self.produce(cx, budget),
-            Reading::Body(_) => self.body(cx, endpoints),
+            Reading::Body(_) => self.body(cx, endpoints, budget),
             Reading::Sink(_) => self.take_content(cx).or_else(|| self.produce(cx, budget)),
             Reading::DiscardContent(_) => self.discard_content(cx).or_else(|| self.produce(cx, budget)),
             Reading::Upgraded(_) => self.talk(cx, budget),

@@ -222,7 +222,7 @@ impl Connection {
 
     /// The step of an open exchange: asks the source of the reply, if it has one that may have something.
     #[inline(never)]
-    pub(super) fn produce(&mut self, cx: &mut Context<'_>, budget: &mut Budget) -> Step {
+    pub(super) fn produce(&mut self, cx: &mut Context<'_>, budget: &mut Budget<'_>) -> Step {
         if self.output.as_ref().is_some_and(|output| output.has_no_memory()) {
             self.take_memory(cx);
         }

@@ -69,15 +69,15 @@ impl Connection {
     ) -> (Option<CloseReason>, Outcome) {
         cx.watch.tell(|observer| observer.request(cx.id, &request));
         let close = match close {
-            None if !message.persistent => Some(CloseReason::NotPersistent),
-            None if cx.draining && !message.followed => Some(CloseReason::Drained),
+            None if !message.persistent() => Some(CloseReason::NotPersistent),
+            None if cx.draining => (!message.followed).then_some(CloseReason::Drained),
             close => close,
         };
         let facts = RequestFacts {
             method: Some(message.head.method),
             persistent: close.is_none(),
             stage,
-            announce: message.asked_keep_alive.then(|| keep_alive(cx).as_secs()),
+            announce: message.asked_keep_alive().then(|| keep_alive(cx).as_secs()),
             version: message.head.version,
         };
         let fields = Some(request.headers());

@@ -13,7 +13,7 @@ use crate::limits::{HIGH_WATER, MAX_DISCARD, MAX_EMPTY_LINES, POOL_MAX_BUFFER};
 impl Connection {
     /// The step within `Head`: skips empty lines, looks for the end of the head, parses it, answers its request.
     #[inline(always)]
-    pub(super) fn head(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints, budget: &mut Budget) -> Step {
+    pub(super) fn head(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints, budget: &mut Budget<'_>) -> Step {
         let Some(mut input) = self.input.take() else { return self.no_head(cx) };
         let parsed = match self.find_head(&mut input, cx) {
             Ok(true) => self.parse_head(cx, input.bytes(), endpoints, budget),
@@ -86,12 +86,10 @@ impl Connection {
         cx: &mut Context<'_>,
         bytes: &[u8],
         endpoints: &dyn Endpoints,
-        budget: &mut Budget,
+        budget: &mut Budget<'_>,
     ) -> Result<usize, ProtocolError> {
-        let mut few = head::few_slots();
-        let mut many = head::many_slots();
         // Looked at where it lies: moving it out would copy it.
-        let parsed = head::parse(bytes, &mut few, &mut many, cx.known_authority, cx.config);
+        let parsed = head::parse(bytes, budget.shapes, cx.known_authority, cx.config);
         let message = match &parsed {
             Ok(Some(message)) => message,
             Ok(None) => {
@@ -102,7 +100,7 @@ impl Connection {
             Err(error) => return Err(*error),
         };
         budget.requests -= 1;
-        if message.framing != Framing::None || message.expectation == Expectation::Unknown || message.offers_upgrade {
+        if message.framing != Framing::None || message.expectation == Expectation::Unknown || message.offers_upgrade() {
             return Ok(self.head_with_content(cx, bytes, message, endpoints));
         }
         let received = Received::new(&message.head, &[], endpoints);
@@ -133,7 +131,7 @@ impl Connection {
         message: &Message<'_>,
         endpoints: &dyn Endpoints,
     ) -> usize {
-        let offers_upgrade = message.offers_upgrade && message.framing == Framing::None;
+        let offers_upgrade = message.offers_upgrade() && message.framing == Framing::None;
         let received = Received { offers_upgrade, ..Received::new(&message.head, &[], endpoints) };
         let request = Request::new(&received);
         if message.expectation == Expectation::Unknown {
@@ -229,7 +227,7 @@ impl Connection {
     }
 
     /// The step within `Body`: decodes what has come, and answers when it is whole.
-    pub(super) fn body(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints) -> Step {
+    pub(super) fn body(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints, budget: &mut Budget<'_>) -> Step {
         match self.collect() {
             Ok(Collected::Partial) if self.input_ended => self.fail(cx, ProtocolError::IncompleteContent),
             Ok(Collected::Partial) => {
@@ -239,7 +237,7 @@ impl Connection {
                 }
                 Step::Stalled
             }
-            Ok(whole) => self.answer_collected(cx, endpoints, matches!(whole, Collected::TooLarge)),
+            Ok(whole) => self.answer_collected(cx, endpoints, budget, matches!(whole, Collected::TooLarge)),
             Err(error) => self.fail(cx, error),
         }
     }
@@ -272,15 +270,17 @@ impl Connection {
     }
 
     /// Answers the request whose content was collected.
-    fn answer_collected(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints, too_large: bool) -> Step {
+    fn answer_collected(
+        &mut self,
+        cx: &mut Context<'_>,
+        endpoints: &dyn Endpoints,
+        budget: &mut Budget<'_>,
+        too_large: bool,
+    ) -> Step {
         let Reading::Body(incoming) = self.transition(cx.id, Reading::START, Writing::Idle) else {
             unreachable!("within content")
         };
-        let mut few = head::few_slots();
-        let mut many = head::many_slots();
-        let Ok(Some(mut message)) =
-            head::parse_again(&incoming.head, &mut few, &mut many, cx.known_authority, cx.config)
-        else {
+        let Ok(Some(mut message)) = head::parse(&incoming.head, budget.shapes, cx.known_authority, cx.config) else {
             unreachable!("this head was parsed before");
         };
         message.followed = !self.has_no_input();
@@ -359,9 +359,8 @@ impl Connection {
             self.finish(cx, CloseReason::ClientClosed, false);
             return Step::Again;
         };
-        let mut few = head::few_slots();
-        let mut many = head::many_slots();
-        let error = head::parse_again(input.bytes(), &mut few, &mut many, cx.known_authority, cx.config).err();
+        let mut shapes = head::shapes();
+        let error = head::parse(input.bytes(), &mut shapes, cx.known_authority, cx.config).err();
         self.input = Some(input);
         self.fail(cx, error.unwrap_or(ProtocolError::IncompleteHead))
     }

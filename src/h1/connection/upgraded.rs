@@ -71,7 +71,7 @@ impl Connection {
     }
 
     /// The step within another protocol: tells it the next thing that it has to know.
-    pub(super) fn talk(&mut self, cx: &mut Context<'_>, budget: &mut Budget) -> Step {
+    pub(super) fn talk(&mut self, cx: &mut Context<'_>, budget: &mut Budget<'_>) -> Step {
         let Reading::Upgraded(upgraded) = &mut self.reading else { unreachable!("within another protocol") };
         let bytes = self.input.as_deref().map_or(&[][..], Receive::bytes);
         let has_something = upgraded.may_write || bytes.len() > upgraded.looked_at;

@@ -34,6 +34,15 @@ pub fn head(data: &[u8]) {
     }
 }
 
+/// A request head, read by the quick reading (where it takes the head) and by the general one; so are its beginnings.
+pub fn readings(data: &[u8]) {
+    let step = 1 + data.len() / 64;
+    for config in [small(), Config::default()] {
+        compare_readings(data, &config);
+        (0..data.len()).step_by(step).for_each(|len| compare_readings(&data[..len], &config));
+    }
+}
+
 /// Chunked content, decoded at once, in pieces, and by the slow reader.
 pub fn chunked(data: &[u8]) {
     let expected = reference::chunked(data, u64::MAX);
@@ -155,18 +164,16 @@ pub fn reply(data: &[u8]) {
 
 #[track_caller]
 fn compare_head(data: &[u8], config: &Config) {
-    let (mut few, mut many, mut known) = (head::few_slots(), head::many_slots(), KnownAuthority::default());
-    let parsed = head::parse(data, &mut few, &mut many, &mut known, config);
+    let (mut shapes, mut known) = (head::shapes(), KnownAuthority::default());
+    let parsed = head::parse(data, &mut shapes, &mut known, config);
     let shown = data.escape_ascii();
-    compare_ways(data, config);
     match (reference::head(data, config), parsed) {
         (Some(Ok(expected)), Ok(Some(message))) => {
             assert_eq!(of_message(&message), expected, "{shown}");
             let step = 1 + message.len / 64;
             for len in (1..message.len).step_by(step) {
-                let mut few = head::few_slots();
-                let mut many = head::many_slots();
-                let partial = head::parse_again(&data[..len], &mut few, &mut many, &mut known, config);
+                let mut shapes = head::shapes();
+                let partial = head::parse(&data[..len], &mut shapes, &mut known, config);
                 assert!(matches!(partial, Ok(None)), "{len} bytes of {shown}: {partial:?}");
                 assert_eq!(head::check_partial(&data[..len], config).map(drop), Ok(()), "{len} bytes of {shown}");
                 assert_eq!(head::search_end(&data[..message.len], len), Ok(true), "from {len} on in {shown}");
@@ -195,15 +202,13 @@ fn compare_head(data: &[u8], config: &Config) {
     }
 }
 
-/// What is recognised by hand is what httparse and the checks behind it take, with the same meaning.
+/// Both readings come to the same: the same message, the same need for more bytes, or the same error.
 #[track_caller]
-fn compare_ways(data: &[u8], config: &Config) {
-    let (mut few, mut many) = (head::few_slots(), head::many_slots());
-    if let Some(ordinary) = head::ordinary(data, &mut few)
-        && let Ok(any) = head::unusual(data, &mut many, config)
-    {
-        assert_eq!(format!("{:?}", Some(ordinary)), format!("{any:?}"), "{}", data.escape_ascii());
-    }
+fn compare_readings(data: &[u8], config: &Config) {
+    let (mut shapes, mut general_shapes) = (head::shapes(), head::shapes());
+    let found = head::parse(data, &mut shapes, &mut KnownAuthority::default(), config);
+    let expected = head::parse_general(data, &mut general_shapes, &mut KnownAuthority::default(), config);
+    assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{}", data.escape_ascii());
 }
 
 /// What the parser found, in the words of the slow reader.
@@ -232,8 +237,8 @@ fn of_message(message: &Message<'_>) -> reference::Head {
             Framing::Length(length) => reference::Framing::Length(length),
             Framing::Chunked => reference::Framing::Chunked,
         },
-        persistent: message.persistent,
-        asked_keep_alive: message.asked_keep_alive,
+        persistent: message.persistent(),
+        asked_keep_alive: message.asked_keep_alive(),
         expectation: match message.expectation {
             Expectation::None => reference::Expectation::None,
             Expectation::Continue => reference::Expectation::Continue,
@@ -339,6 +344,7 @@ fn seeds(input: &[u8]) -> Vec<Seed> {
     let mut habits = || [random.below(256) as u8, random.below(256) as u8];
     let mut seeds: Vec<Seed> = vec![
         ("head", head, input.to_vec()),
+        ("readings", readings, input.to_vec()),
         ("connection", connection, [&habits(), input].concat()),
         ("connection", connection, [&habits(), input, b"GET /users/1 HTTP/1.1\r\nHost: a\r\n\r\n"].concat()),
         ("reply", reply, input.to_vec()),
