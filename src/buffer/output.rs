@@ -224,7 +224,7 @@ impl OutputQueue {
     }
 
     /// Appends content: copied if it is small or borrowed, spliced in otherwise.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, content: Content<'_>) {
         match content {
             Content::Borrowed(bytes) => self.inline.extend_from_slice(bytes),
@@ -269,7 +269,7 @@ impl OutputQueue {
     /// Whether nothing is owed.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.sent == self.inline.len() && self.spliced == 0
     }
 
     /// The bytes that are owed, if they lie in one piece.
@@ -315,9 +315,20 @@ impl OutputQueue {
     ///
     /// # Panics
     /// If not so many are owed.
-    pub fn advance(&mut self, mut count: usize) {
+    #[inline(always)]
+    pub fn advance(&mut self, count: usize) {
         assert!(count <= self.len(), "no more can be sent than is owed");
         self.left += count as u64;
+        self.sent += if self.splices.is_empty() { count } else { self.advance_splices(count) };
+        if self.sent == self.inline.len() && self.splices.is_empty() {
+            self.inline.clear();
+            self.sent = 0;
+        }
+    }
+
+    /// [`advance`](Self::advance) where content is spliced in; gives the bytes behind the last of it that were taken.
+    #[inline(never)]
+    fn advance_splices(&mut self, mut count: usize) -> usize {
         while let Some(splice) = self.splices.front_mut() {
             let before = (splice.at - self.sent).min(count);
             self.sent += before;
@@ -327,21 +338,17 @@ impl OutputQueue {
             self.spliced -= within as u64;
             count -= within;
             if self.sent < splice.at || splice.rest.len() > 0 {
-                return;
+                return 0;
             }
             self.splices.pop_front();
         }
-        self.sent += count;
-        if self.sent == self.inline.len() {
-            self.inline.clear();
-            self.sent = 0;
-        }
+        count
     }
 
     /// Drops the memory of what has been sent, when that is most of it. Not while a [`Mark`] is held.
     #[inline]
     pub(crate) fn compact(&mut self) {
-        if self.sent > self.inline.len() / 2 {
+        if self.sent > 0 && self.sent > self.inline.len() / 2 {
             self.forget_sent();
         }
     }

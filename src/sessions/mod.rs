@@ -202,7 +202,7 @@ impl<T> Sessions<T> {
         if !session.closed {
             session.readiness.add(event);
             log::trace!("conn {}: event {}", session.id, session.readiness);
-            self.make_runnable(key);
+            enqueue(&mut self.runnable, session, key);
         }
         true
     }
@@ -210,9 +210,8 @@ impl<T> Sessions<T> {
     #[inline]
     fn make_runnable(&mut self, key: usize) {
         let session = &mut self.slab[key];
-        if !session.queued && !session.closed {
-            session.queued = true;
-            self.runnable.push(key as u32);
+        if !session.closed {
+            enqueue(&mut self.runnable, session, key);
         }
     }
 
@@ -274,12 +273,7 @@ impl<T: Transport> Sessions<T> {
         std::mem::swap(&mut self.runnable, &mut self.turns);
         self.file_bytes = self.share_of_files();
         for turn in 0..self.turns.len() {
-            let key = self.turns[turn] as usize;
-            let session = &mut self.slab[key];
-            session.queued = false;
-            if !session.closed {
-                self.turn(key, service, |_, _| {});
-            }
+            self.turn(self.turns[turn] as usize, service, |session, _| session.queued = false);
         }
         self.turns.clear();
     }
@@ -301,10 +295,13 @@ impl<T: Transport> Sessions<T> {
         }
     }
 
-    /// A session's turn: `first` is done to it, then it is pumped, and then its deadline is armed.
+    /// A session's turn, unless it has ended: `first` is done to it, then it is pumped, and then its deadline is armed.
     #[inline]
     fn turn(&mut self, key: usize, service: &mut dyn Service, first: impl FnOnce(&mut Session<T>, &mut Context<'_>)) {
         let session = &mut self.slab[key];
+        if session.closed {
+            return;
+        }
         let mut idle_timeout = session.idle_timeout;
         self.reply.slot = key as u32;
         let mut cx = Context {
@@ -427,5 +424,13 @@ impl<T: Transport> Sessions<T> {
                 observer.connection_closed(session.id, reason);
             });
         }
+    }
+}
+
+/// Puts a session into the queue of those that have a turn, if it is not there.
+#[inline]
+fn enqueue<T>(runnable: &mut Vec<u32>, session: &mut Session<T>, key: usize) {
+    if !std::mem::replace(&mut session.queued, true) {
+        runnable.push(key as u32);
     }
 }

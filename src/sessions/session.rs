@@ -212,7 +212,7 @@ impl<T: Transport> Session<T> {
     }
 
     /// Writes what is owed, until nothing is or the kernel takes no more, or so many bytes of files have been sent.
-    #[inline]
+    #[inline(always)]
     fn flush(&mut self, cx: &mut Context<'_>, file_bytes: &mut usize) {
         while self.readiness.writable {
             let Some(output) = self.connection.output() else { return };

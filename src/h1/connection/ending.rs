@@ -42,6 +42,15 @@ impl Connection {
     /// How the socket should end now, if it should.
     #[inline]
     pub(crate) fn wants_end(&self) -> Option<End> {
+        // Nearly always it goes on.
+        if matches!(self.writing, Writing::Idle) {
+            return None;
+        }
+        self.wants_end_after_output()
+    }
+
+    #[inline(never)]
+    fn wants_end_after_output(&self) -> Option<End> {
         match (self.writing, &self.reading) {
             (Writing::Idle | Writing::Awaiting | Writing::Streaming, _) => None,
             (Writing::Closed { .. }, _) => Some(End::Close),
@@ -102,9 +111,7 @@ impl Connection {
     pub(crate) fn deadline(&self, config: &Config, idle_timeout: Millis, activity: Moment) -> Moment {
         let idle = activity + idle_timeout;
         // Nearly always: nothing has come that is not answered, nothing is owed.
-        let at_rest = matches!((&self.reading, self.writing), (Reading::Head { .. }, Writing::Idle))
-            && self.input.is_none()
-            && self.output.is_none();
+        let at_rest = self.reads_heads() && self.input.is_none() && self.output.is_none();
         match config.keep_alive_timeout {
             None if at_rest => idle,
             _ => self.deadline_at_work(config, idle, activity),

@@ -21,6 +21,7 @@ mod content;
 mod context;
 mod ending;
 mod open;
+mod output;
 mod replies;
 mod requests;
 mod upgraded;
@@ -30,11 +31,11 @@ pub(crate) use context::{Budget, Context, End, Pools, Stall};
 use super::incoming::{Incoming, Room};
 use super::outgoing::Outgoing;
 use super::state::{Joint, ReadingKind, WritingKind};
-use crate::buffer::{OutputQueue, Pace, Pooled, Receive};
+use crate::buffer::{Pooled, Receive};
 use crate::config::Config;
-use crate::exchange::{CloseReason, ConnectionId, Endpoints, Service, Watch};
+use crate::exchange::{CloseReason, ConnectionId, Endpoints, Service};
 use crate::http::Moment;
-use crate::limits::{HIGH_WATER, LOW_WATER, POOL_MAX_BUFFER, RECEIVE_BUFFER};
+use crate::limits::{HIGH_WATER, POOL_MAX_BUFFER, RECEIVE_BUFFER};
 use upgraded::Upgraded;
 
 /// The state of a connection. 48 bytes; everything else is borrowed from [`Pools`] while it is needed.
@@ -210,9 +211,23 @@ impl Connection {
     /// Whether bytes should be read from the socket.
     #[inline]
     pub(crate) fn wants_read(&self) -> bool {
+        if self.reads_heads() {
+            return !self.held && !self.input_ended;
+        }
+        self.wants_read_beside_heads()
+    }
+
+    /// Whether the next byte belongs to a head, and every request before it is answered.
+    #[inline]
+    pub(super) fn reads_heads(&self) -> bool {
+        matches!((&self.reading, self.writing), (Reading::Head { .. }, Writing::Idle))
+    }
+
+    #[inline(never)]
+    fn wants_read_beside_heads(&self) -> bool {
         let wanted = match self.reading {
-            // What stands behind a request that is not answered yet is not even read.
-            Reading::Head { .. } => !self.held && matches!(self.writing, Writing::Idle),
+            // The request before is not answered yet: what follows it is not even read.
+            Reading::Head { .. } => false,
             Reading::Body(_) | Reading::Sink(_) | Reading::DiscardContent(_) | Reading::Upgraded(_) => !self.held,
             Reading::DiscardRest { left } => left > 0,
             Reading::Paused(_) | Reading::Eof => false,
@@ -274,69 +289,6 @@ impl Connection {
         true
     }
 
-    // ---- output -----------------------------------------------------------------------------------------------------
-
-    /// What is owed, if anything is.
-    #[inline]
-    pub(crate) fn output(&self) -> Option<&OutputQueue> {
-        self.output.as_deref().map(|output| &**output).filter(|output| !output.is_empty())
-    }
-
-    /// Bytes that are owed.
-    pub(crate) fn owed(&self) -> usize {
-        self.output.as_ref().map_or(0, |output| output.len())
-    }
-
-    /// The kernel has taken the first `count` bytes that were owed.
-    #[inline]
-    pub(crate) fn sent(&mut self, count: usize, cx: &mut Context<'_>) {
-        let Some(output) = &mut self.output else { return };
-        output.advance(count);
-        let owed = output.len();
-        if cx.watch.is_some() {
-            self.tell_finished(cx);
-        }
-        let Some(output) = &mut self.output else { return };
-        if owed == 0 {
-            output.pace = Pace::default();
-            if !self.held {
-                self.restart_input(cx);
-            }
-        } else if output.pace.is_running() {
-            output.pace.progress(count, cx.now, cx.config.min_send_rate, cx.config.send_timeout);
-        }
-        if self.held && owed < LOW_WATER {
-            self.held = false;
-            // Until now nobody listened to what the client has to send.
-            self.restart_input(cx);
-            log::trace!("conn {}: no longer held", cx.id);
-            self.tell_of_room();
-            cx.watch.tell(|observer| observer.backpressure(cx.id, false));
-        }
-    }
-
-    /// Tells the observer of the replies whose last byte has left.
-    fn tell_finished(&mut self, cx: &mut Context<'_>) {
-        let Some(output) = &mut self.output else { return };
-        while let Some(record) = output.next_finished() {
-            let reply = record.finished(cx.now);
-            cx.watch.tell(|observer| observer.reply_finished(cx.id, &reply));
-        }
-    }
-
-    /// Tells the observer of the reply in the middle of which the connection ends, if there is one.
-    pub(crate) fn tell_cut(&self, watch: &mut Watch, id: ConnectionId, now: Moment) {
-        let Some(output) = &self.output else { return };
-        let cut = match (output.unfinished(), &output.open) {
-            (Some(record), _) => Some(record.finished(now)),
-            (None, Some(open)) => open.cut(output.len() as u64, now),
-            (None, None) => None,
-        };
-        if let Some(reply) = cut {
-            watch.tell(|observer| observer.reply_cut(id, &reply));
-        }
-    }
-
     /// Whether more is owed than is good, so that nothing is read or parsed.
     #[inline]
     pub(crate) const fn is_held(&self) -> bool {
@@ -375,15 +327,15 @@ impl Connection {
     }
 
     /// The end of a turn: gives back the buffers that hold nothing, and gives the client its time to take the rest.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn settle(&mut self, cx: &mut Context<'_>) {
         if let Some(input) = self.input.take_if(|input| input.is_empty()) {
             cx.pools.receive.give_back(input);
         }
+        if let Some(output) = self.output.take_if(|output| output.is_idle()) {
+            cx.pools.output.give_back(output);
+        }
         match &mut self.output {
-            Some(output) if output.is_idle() => {
-                self.output.take().into_iter().for_each(|output| cx.pools.output.give_back(output));
-            }
             // A stream that has nothing to say keeps no memory for it.
             Some(output) if output.is_empty() && !output.has_no_memory() => {
                 let without = cx.pools.output.adopt(output.without_memory());

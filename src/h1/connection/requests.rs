@@ -15,56 +15,59 @@ impl Connection {
     #[inline(always)]
     pub(super) fn head(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints, budget: &mut Budget<'_>) -> Step {
         let Some(mut input) = self.input.take() else { return self.no_head(cx) };
-        let parsed = match self.find_head(&mut input, cx) {
-            Ok(true) => self.parse_head(cx, input.bytes(), endpoints, budget),
-            Ok(false) => Ok(0),
-            Err(error) => Err(error),
-        };
-        if let Ok(consumed) = parsed {
-            input.consume(consumed);
-        }
-        let is_empty = input.is_empty();
+        let step = self.requests(cx, &mut input, endpoints, budget);
         self.input = Some(input);
-        match parsed {
-            Ok(0) if self.input_ended => self.no_head(cx),
-            Ok(0) => Step::Stalled,
-            // Nearly always: there was one request, and it is answered.
-            Ok(_)
-                if is_empty
-                    && !self.input_ended
-                    && self.owed() < HIGH_WATER
-                    && matches!((&self.reading, self.writing), (Reading::Head { .. }, Writing::Idle)) =>
-            {
-                Step::Stalled
-            }
-            Ok(_) => Step::Again,
+        match step {
+            Ok(Step::Stalled) if self.input_ended => self.no_head(cx),
+            Ok(step) => step,
             Err(error) => self.fail(cx, error),
+        }
+    }
+
+    /// Answers one request after the other, as long as each is answered at once.
+    #[inline(always)]
+    fn requests(
+        &mut self,
+        cx: &mut Context<'_>,
+        input: &mut Receive,
+        endpoints: &dyn Endpoints,
+        budget: &mut Budget<'_>,
+    ) -> Result<Step, ProtocolError> {
+        loop {
+            if !self.find_head(input, cx)? {
+                return Ok(Step::Stalled);
+            }
+            match self.parse_head(cx, input.bytes(), endpoints, budget)? {
+                0 => return Ok(Step::Stalled),
+                consumed => input.consume(consumed),
+            }
+            let goes_on = self.reads_heads() && self.owed() < HIGH_WATER;
+            match goes_on {
+                true if input.is_empty() => return Ok(Step::Stalled),
+                true if budget.requests > 0 => {}
+                _ => return Ok(Step::Again),
+            }
         }
     }
 
     /// Whether it is worth parsing: at the first look, and when a head that was partial has come to its end.
     #[inline(always)]
     fn find_head(&mut self, input: &mut Receive, cx: &Context<'_>) -> Result<bool, ProtocolError> {
-        let Reading::Head { searched, empty_lines, line_ended } = &mut self.reading else {
-            unreachable!("within a head")
-        };
-        // RFC 9112 §2.2: "a server ... SHOULD ignore at least one empty line (CRLF) received prior to the request-line".
-        while let [b'\r' | b'\n', ..] = input.bytes() {
-            match input.bytes() {
-                [b'\r', b'\n', ..] => input.consume(2),
-                [b'\r'] => return Ok(false),
-                [b'\n', ..] => return Err(ProtocolError::BareLf),
-                _ => return Err(ProtocolError::RequestLine),
-            }
-            // Empty lines do not count: the head begins behind them.
-            self.began = cx.now;
-            *empty_lines += 1;
-            if *empty_lines > MAX_EMPTY_LINES {
-                return Err(ProtocolError::EmptyLines);
-            }
+        match (&self.reading, input.bytes()) {
+            (_, [b'\r' | b'\n', ..]) => self.skip_empty_lines(input, cx)?,
+            // Nearly always this is the first look.
+            (Reading::Head { searched: 0, .. }, bytes) => return Ok(!bytes.is_empty()),
+            _ => {}
         }
+        self.search_end(input, cx)
+    }
+
+    /// As [`find_head`](Self::find_head), for a head of which some may have been searched before.
+    #[inline(never)]
+    fn search_end(&mut self, input: &Receive, cx: &Context<'_>) -> Result<bool, ProtocolError> {
+        let Reading::Head { searched, line_ended, .. } = &mut self.reading else { unreachable!("within a head") };
         if *searched == 0 {
-            return Ok(!input.is_empty());
+            return Ok(!matches!(input.bytes(), [] | [b'\r']));
         }
         if head::search_end(input.bytes(), *searched as usize)? {
             return Ok(true);
@@ -76,6 +79,27 @@ impl Connection {
             *line_ended = head::check_partial(input.bytes(), cx.config)?;
         }
         Ok(false)
+    }
+
+    /// RFC 9112 §2.2: "a server ... SHOULD ignore at least one empty line (CRLF) received prior to the request-line".
+    #[cold]
+    fn skip_empty_lines(&mut self, input: &mut Receive, cx: &Context<'_>) -> Result<(), ProtocolError> {
+        let Reading::Head { empty_lines, .. } = &mut self.reading else { unreachable!("within a head") };
+        loop {
+            match input.bytes() {
+                [b'\r', b'\n', ..] => input.consume(2),
+                [b'\r'] => return Ok(()),
+                [b'\n', ..] => return Err(ProtocolError::BareLf),
+                [b'\r', ..] => return Err(ProtocolError::RequestLine),
+                _ => return Ok(()),
+            }
+            // Empty lines do not count: the head begins behind them.
+            self.began = cx.now;
+            *empty_lines += 1;
+            if *empty_lines > MAX_EMPTY_LINES {
+                return Err(ProtocolError::EmptyLines);
+            }
+        }
     }
 
     /// Parses the head at the front of `bytes` and answers its request if the content is there too. Gives the number
