@@ -103,9 +103,12 @@ impl Cors {
 
     /// The middleware, for [`with`](crate::router::Routes::with).
     pub fn middleware<S>(self) -> impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r> + 'static {
-        let any = PreparedField::new("Access-Control-Allow-Origin", "*");
+        let fixed = self.fixed();
         move |_, request, response| {
-            let response = self.mark(request, response, &any);
+            let response = match &fixed {
+                Some(field) => response.prepared(field),
+                None => self.mark(request, response),
+            };
             if is_preflight(request) {
                 return ControlFlow::Break(self.allow(request, response).status(204).empty());
             }
@@ -116,13 +119,16 @@ impl Cors {
         }
     }
 
+    /// What says that the origin of a request may see the reply, if it is the same for all origins.
+    fn fixed(&self) -> Option<PreparedField> {
+        let is_fixed = matches!(self.origins, Origins::Any) && !self.credentials;
+        is_fixed.then(|| PreparedField::new("Access-Control-Allow-Origin", "*"))
+    }
+
     /// Says whether the origin of the request may see the reply.
-    fn mark<'r>(&self, request: &Request<'_>, response: Response<'r>, any: &PreparedField) -> Response<'r> {
-        let response = match (&self.origins, self.credentials) {
-            (Origins::Any, false) => return response.prepared(any),
-            // The reply depends on the origin, so caches must keep one per origin, also of a reply that allows none.
-            _ => response.append_header("Vary", "Origin"),
-        };
+    fn mark<'r>(&self, request: &Request<'_>, response: Response<'r>) -> Response<'r> {
+        // The reply depends on the origin, so caches must keep one per origin, also of a reply that allows none.
+        let response = response.append_header("Vary", "Origin");
         let origin = request.header("origin");
         let allowed = match &self.origins {
             Origins::Any => origin,
