@@ -109,6 +109,7 @@ impl EventLoop {
     }
 
     /// One tick: at most one sleep, then all the work that is due.
+    #[inline(always)]
     pub(super) fn tick(&mut self, service: &mut dyn Service, max_wait: Option<Duration>) -> io::Result<()> {
         self.wait(max_wait)?;
         self.read_clock();

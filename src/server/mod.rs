@@ -222,8 +222,7 @@ impl Server {
         let mut event_loop = EventLoop::new(self)?;
         refuse_worker(&event_loop)?;
         event_loop.start(service);
-        while turn(&mut event_loop, service, None)? {}
-        Ok(())
+        run(&mut event_loop, service, false).map(drop)
     }
 }
 
@@ -314,14 +313,28 @@ impl<S> Running<S> {
         self.event_loop.next_deadline()
     }
 
+    /// Runs until the server begins to [drain](Self::draining), and tells whether it goes on: then [`run`](Self::run)
+    /// brings it to its end.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_until_drain(&mut self) -> Result<bool> {
+        refuse_worker(&self.event_loop)?;
+        run(&mut self.event_loop, &mut self.app, true)
+    }
+
     /// Runs until the server was shut down and has drained.
     ///
     /// # Errors
     /// [`Error::Io`] when the poll fails; [`Error::Forced`] when the drain was cut short.
     pub fn run(mut self) -> Result<()> {
         refuse_worker(&self.event_loop)?;
-        while self.turn(None)? {}
-        Ok(())
+        self.run_to_the_end()
+    }
+
+    /// [`run`](Self::run), also for a worker.
+    fn run_to_the_end(&mut self) -> Result<()> {
+        run(&mut self.event_loop, &mut self.app, false).map(drop)
     }
 }
 
@@ -345,6 +358,20 @@ impl<S> fmt::Debug for Running<S> {
     }
 }
 
+/// Ticks until the server has ended, or only until it drains; tells whether it goes on.
+///
+/// The tick is compiled into this loop, so that a loop that serves one connection does not pay for calls between the two.
+#[inline]
+fn run(event_loop: &mut EventLoop, service: &mut dyn Service, until_drain: bool) -> Result<bool> {
+    while !until_drain || event_loop.drain_cause.is_none() {
+        if !turn(event_loop, service, None)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[inline(always)]
 fn turn(event_loop: &mut EventLoop, service: &mut dyn Service, timeout: Option<Duration>) -> Result<bool> {
     event_loop.tick(service, timeout)?;
     if !event_loop.is_done() {

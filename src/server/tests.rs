@@ -13,7 +13,7 @@ use mio::net::UnixStream;
 
 use super::event_loop::EventLoop;
 use super::socket::Socket;
-use super::{Clock, Server};
+use super::{Clock, DrainCause, Server, Workers};
 use crate::config::Config;
 use crate::exchange::{ConnectionId, Endpoint, Observer};
 use crate::http::Moment;
@@ -104,4 +104,37 @@ fn large_buffers_are_given_back_after_a_second_or_two_though_nothing_happens() {
         running.turn(Some(Duration::ZERO)).unwrap();
     }
     assert_eq!(running.next_deadline(), None, "there is nothing more to give back");
+}
+
+#[test]
+fn a_server_that_runs_until_it_drains_can_be_run_to_its_end() {
+    for (delay, goes_on) in [(Duration::from_millis(1), true), (Duration::ZERO, false)] {
+        let config = Config { signals: false, drain_delay: delay, ..Config::default() };
+        let server = Server::bind("127.0.0.1:0").unwrap().config(config);
+        let mut running = server.serve(Router::new(())).unwrap();
+        let handle = running.handle();
+        thread::scope(|scope| {
+            scope.spawn(move || handle.shutdown());
+            assert_eq!(running.run_until_drain().unwrap(), goes_on, "after a delay of {delay:?}");
+        });
+        assert_eq!(running.draining(), Some(DrainCause::Handle));
+        if goes_on {
+            assert!(running.run_until_drain().unwrap(), "it drains already");
+            running.run().unwrap();
+        }
+    }
+}
+
+#[test]
+fn workers_that_run_until_they_drain_can_be_run_to_their_end() {
+    let config = Config { signals: false, drain_delay: Duration::from_millis(1), ..Config::default() };
+    let workers = Workers::bind("127.0.0.1:0", 2).unwrap().config(config);
+    let mut running = workers.serve(|_, server| server.serve(Router::new(()))).unwrap();
+    let handle = running.handle();
+    thread::scope(|scope| {
+        scope.spawn(move || handle.shutdown());
+        assert!(running.run_until_drain().unwrap());
+    });
+    assert_eq!(running.draining(), Some(DrainCause::Handle));
+    running.run().unwrap();
 }

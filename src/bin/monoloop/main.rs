@@ -18,7 +18,6 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use cli::Command;
 use monoloop::limits::MAX_WORKERS;
@@ -147,7 +146,7 @@ fn serve_alone<S>(
     drop(start);
 
     announce(about, &addresses);
-    run_and_announce(running, Running::turn, Running::draining, speaker)
+    run_and_announce(running, Running::run_until_drain, Running::draining, Running::run, speaker)
 }
 
 /// Several loops, each in a thread of its own and with an application of its own.
@@ -165,7 +164,7 @@ fn serve_with_workers<S: 'static>(
     let running = workers.serve(move |_, server| start(server))?;
 
     announce(about, &addresses);
-    run_and_announce(running, RunningWorkers::turn, RunningWorkers::draining, speaker)
+    run_and_announce(running, RunningWorkers::run_until_drain, RunningWorkers::draining, RunningWorkers::run, speaker)
 }
 
 /// One worker per core that this process may use.
@@ -189,21 +188,17 @@ fn announce(about: &[String], addresses: &[String]) {
 /// Runs to the end, and says when that is in sight. (An observer could say it too, but would be told of each request.)
 fn run_and_announce<R>(
     mut running: R,
-    turn: impl Fn(&mut R, Option<Duration>) -> server::Result<bool>,
-    draining: impl Fn(&R) -> Option<DrainCause>,
+    run_until_drain: impl FnOnce(&mut R) -> server::Result<bool>,
+    draining: impl FnOnce(&R) -> Option<DrainCause>,
+    run: impl FnOnce(R) -> server::Result<()>,
     speaker: &mut Speaker,
 ) -> server::Result<()> {
-    let mut goes_on = true;
-    while goes_on && draining(&running).is_none() {
-        goes_on = turn(&mut running, None)?;
-    }
+    let goes_on = run_until_drain(&mut running)?;
+    // Without connections, the tick in which the drain begins is the last.
     if let Some(DrainCause::Signal(name)) = draining(&running) {
         speaker.say(format_args!("{name} received. Shutting down gracefully..."));
     }
-    while goes_on {
-        goes_on = turn(&mut running, None)?;
-    }
-    Ok(())
+    if goes_on { run(running) } else { Ok(()) }
 }
 
 /// Binds all hosts: the first makes the server, the others are added.

@@ -177,6 +177,20 @@ impl RunningWorkers {
         }
     }
 
+    /// Runs until the workers begin to [drain](Self::draining), and tells whether they go on: then [`run`](Self::run)
+    /// brings them to their end.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_until_drain(&mut self) -> Result<bool> {
+        while self.draining().is_none() {
+            if !self.turn(None)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Runs until the workers were shut down and all have drained. A SIGTERM, a SIGINT or [`WorkersHandle::shutdown`]
     /// is for all of them, and each has the same time; a second signal cuts what is left of all.
     ///

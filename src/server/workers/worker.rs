@@ -52,7 +52,7 @@ impl Worker {
         let _ = report.send((index, Ok(Arc::clone(&running.event_loop.shared))));
         drop(report);
         let result = match gate.recv() {
-            Ok(()) => serve(&mut running),
+            Ok(()) => running.run_to_the_end(),
             Err(_) => Ok(()),
         };
         // Others may still have requests in flight: a state that panics when it is dropped is no reason to abort them.
@@ -60,11 +60,6 @@ impl Worker {
         let _ = end.send((index, result));
         group.supervisor().wake();
     }
-}
-
-fn serve<S>(running: &mut Running<S>) -> Result<()> {
-    while running.turn(None)? {}
-    Ok(())
 }
 
 /// Ends the process after a panic in the thread of a worker.
