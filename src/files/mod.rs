@@ -12,13 +12,14 @@
 //! ```
 //!
 //! Reading order: `answer` (the request), `find` (what stands at a path), `root` (opening), `stored`, `cache`, `rules`,
-//! `listing`; this file has the settings. Conditions, ranges and codings are in `http/`, because they are no matter of
-//! files; what is sent when stands as a table in `docs/FILES.md`.
+//! `media_types`, `listing`; this file has the settings. Conditions, ranges and codings are in `http/`, because they
+//! are no matter of files; what is sent when stands as a table in `docs/FILES.md`.
 
 mod answer;
 mod cache;
 mod find;
 mod listing;
+mod media_types;
 mod root;
 mod rules;
 mod single;

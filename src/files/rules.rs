@@ -1,5 +1,6 @@
 //! What is said of a file by its name: its media type, and how long it may be kept.
 
+use super::media_types;
 use crate::http::{is_field_value, is_media_type};
 
 /// Media types by extension, and `Cache-Control` by path.
@@ -26,20 +27,16 @@ impl Rules {
 
     /// The media type of a file, by the extension of its name.
     pub(super) fn media_type(&self, path: &str) -> String {
-        let name = path.rsplit('/').next().unwrap_or_default();
-        let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
+        let extension = extension(path).to_ascii_lowercase();
         if let Some((_, media_type)) = self.types.iter().rev().find(|(known, _)| *known == extension) {
             return media_type.clone();
         }
-        let text = |kind: &str| format!("{kind}; charset=utf-8");
-        match mime_guess::from_ext(&extension).first_raw() {
+        match media_types::media_type(&extension) {
             None => "application/octet-stream".to_owned(),
-            // RFC 9239 §6 has retired all others.
-            Some("application/javascript" | "text/javascript") => text("text/javascript"),
             // It says itself how it is encoded, and what is said here would count for more (RFC 7303 §3.2).
             Some(xml @ "text/xml") => xml.to_owned(),
             // A browser would guess otherwise, and mostly wrong.
-            Some(kind) if kind.starts_with("text/") => text(kind),
+            Some(kind) if kind.starts_with("text/") => format!("{kind}; charset=utf-8"),
             Some(other) => other.to_owned(),
         }
     }
@@ -53,6 +50,12 @@ impl Rules {
         };
         self.cache_control.iter().find(|(pattern, _)| fits(pattern)).map(|(_, value)| value.as_str())
     }
+}
+
+/// What follows the last dot of a name, or nothing.
+fn extension(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 
 /// Whether `text` fits a pattern in which `*` stands for anything, also for nothing.
