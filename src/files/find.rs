@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use super::Files;
 use super::cache::Entry;
 use super::listing::Listing;
+use super::rules::Rules;
 use super::stored::{Item, Metadata, Opened};
 use crate::exchange::Representation;
 use crate::http::Error;
@@ -155,7 +156,9 @@ impl Files {
     ) -> Result<Rc<Entry>, Missing> {
         let modified = plain.metadata.modified();
         let mut coded = Vec::new();
-        for coding in Coding::ALL.into_iter().filter(|_| self.precompressed) {
+        // What is coded already is not coded once more.
+        let looks_around = self.precompressed && Rules::coding(path, &self.rules.media_type(path)).is_none();
+        for coding in Coding::ALL.into_iter().filter(|_| looks_around) {
             match self.open(&format!("{path}{}", coding.suffix()), second) {
                 Ok((file, metadata)) if metadata.kind == FileType::RegularFile && metadata.modified() >= modified => {
                     coded.push((coding, Opened::new(file, metadata)));
@@ -183,7 +186,9 @@ impl Files {
 
     /// Adds what the rules say of a file.
     fn describe(&self, path: &str, stored: Representation, coding: Option<Coding>, varies: bool) -> Representation {
-        let mut described = stored.with("Content-Type", self.rules.media_type(path));
+        let media_type = self.rules.media_type(path);
+        let coding = coding.or_else(|| Rules::coding(path, &media_type));
+        let mut described = stored.with("Content-Type", media_type);
         described = described.with("X-Content-Type-Options", "nosniff".to_owned());
         if let Some(coding) = coding {
             described = described.with("Content-Encoding", coding.name().to_owned());

@@ -140,7 +140,8 @@ impl Files {
         self
     }
 
-    /// Sets the media type of an extension, as it stands in `Content-Type`.
+    /// Sets the media type of an extension, as it stands in `Content-Type`. A `.svgz` is sent with `Content-Encoding:
+    /// gzip` only as long as it is `image/svg+xml`.
     ///
     /// # Panics
     /// If it is no media type.

@@ -1,6 +1,7 @@
-//! What is said of a file by its name: its media type, and how long it may be kept.
+//! What is said of a file by its name: its media type, its coding, and how long it may be kept.
 
 use super::media_types;
+use crate::http::coding::Coding;
 use crate::http::{is_field_value, is_media_type};
 
 /// Media types by extension, and `Cache-Control` by path.
@@ -39,6 +40,12 @@ impl Rules {
             Some(kind) if kind.starts_with("text/") => format!("{kind}; charset=utf-8"),
             Some(other) => other.to_owned(),
         }
+    }
+
+    /// The coding in which a file is written, if its name says so and `media_type` names what is decoded.
+    pub(super) fn coding(path: &str, media_type: &str) -> Option<Coding> {
+        let is_drawing = media_type.split(';').next().is_some_and(|kind| kind.eq_ignore_ascii_case("image/svg+xml"));
+        (is_drawing && extension(path).eq_ignore_ascii_case("svgz")).then_some(Coding::Gzip)
     }
 
     /// The `Cache-Control` of a file: of the first pattern that fits.
@@ -96,6 +103,21 @@ mod tests {
         rules.add_type(".HTML", "application/xhtml+xml");
         rules.add_type("html", "text/x-mine; charset=latin1");
         check(&rules, "a.html", "text/x-mine; charset=latin1");
+    }
+
+    #[test]
+    fn a_coding_is_that_of_the_decoded_type() {
+        for (path, media_type, expected) in [
+            ("a/b.svgz", "image/svg+xml", Some(Coding::Gzip)),
+            ("B.SVGZ", "Image/SVG+XML; charset=utf-8", Some(Coding::Gzip)),
+            ("b.svgz", "application/gzip", None),
+            ("b.svg", "image/svg+xml", None),
+            ("b.svgz.gz", "application/gzip", None),
+            ("b.svgz/a", "image/svg+xml", None),
+            ("svgz", "image/svg+xml", None),
+        ] {
+            assert_eq!(Rules::coding(path, media_type), expected, "{path}, {media_type}");
+        }
     }
 
     #[test]

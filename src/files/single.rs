@@ -13,7 +13,8 @@ use crate::http::{Error, Result};
 impl Response<'_> {
     /// Finishes with a file, or as much of it as the request asks for: with a 200, conditions and ranges are those of
     /// RFC 9110. (Not in a [deferred](Self::defer) answer, or at the end of a [sink](crate::exchange::BodySink): there it is
-    /// sent whole, because the request is gone.) The `Content-Type` is that of its extension, unless one was set.
+    /// sent whole, because the request is gone.) The `Content-Type` is that of its extension, unless one was set. An
+    /// `image/svg+xml` that is called `.svgz` has `Content-Encoding: gzip`.
     ///
     /// The path is the application's: every symbolic link is followed, and a path that is made of what a client says can
     /// lead anywhere. For that, mount [`Files`](crate::files::Files).
@@ -36,9 +37,16 @@ impl Response<'_> {
         if metadata.kind != FileType::RegularFile {
             return Err(Missing::NotFound.into());
         }
-        let media_type = Rules::default().media_type(&path.to_string_lossy());
+        let name = path.to_string_lossy();
+        let media_type = Rules::default().media_type(&name);
+        let coding = Rules::coding(&name, self.get_header("Content-Type").unwrap_or(&media_type));
         let item = Opened::new(file, metadata).into_item(self.unix_second(), false, |stored| {
-            stored.with("Content-Type", media_type).with("X-Content-Type-Options", "nosniff".to_owned())
+            let described = stored.with("Content-Type", media_type);
+            let described = described.with("X-Content-Type-Options", "nosniff".to_owned());
+            match coding {
+                Some(coding) => described.with("Content-Encoding", coding.name().to_owned()),
+                None => described,
+            }
         });
         self.leave_file(item.map_err(Error::internal)?.representation)
     }

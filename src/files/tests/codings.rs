@@ -210,6 +210,67 @@ fn a_neighbour_can_be_asked_for_by_its_own_name() {
     }
 }
 
+/// It lies there in its coding, and there is no choice.
+#[test]
+fn a_compressed_drawing_says_so_to_everybody() {
+    let folder = Folder::new("drawings");
+    for (name, content) in
+        [("a.svgz", "0123456789"), ("B.SVGZ", "other"), ("a.svgz.br", "twice"), ("a.svgz.gz", "twice")]
+    {
+        folder.write(name, content);
+        folder.set_modified(name, MODIFIED);
+    }
+    for mut site in sites(&folder) {
+        for accepts in [&[][..], &["gzip, br"], &["identity"], &["gzip;q=0"]] {
+            let reply = accepting(&mut site, "/a.svgz", accepts);
+            assert_eq!((reply.status, reply.text().as_str()), (200, "0123456789"), "{accepts:?}");
+            assert_eq!(reply.field("Content-Type"), Some("image/svg+xml"), "{accepts:?}");
+            assert_eq!(reply.field("Content-Encoding"), Some("gzip"), "{accepts:?}");
+            assert_eq!(reply.field("Vary"), None, "{accepts:?}");
+        }
+        let none_match = format!("If-None-Match: {}", accepting(&mut site, "/a.svgz", &[]).tag());
+        for (line, field, status, content, coding) in [
+            ("HEAD /a.svgz", "Accept: */*", 200, "", Some("gzip")),
+            ("GET /a.svgz", "Range: bytes=2-4", 206, "234", Some("gzip")),
+            ("GET /a.svgz", none_match.as_str(), 304, "", None),
+            ("HEAD /a.svgz", none_match.as_str(), 304, "", None),
+            ("GET /B.SVGZ", "Accept: */*", 200, "other", Some("gzip")),
+        ] {
+            let reply = site.ask(line, &[field, "Accept-Encoding: br"]);
+            assert_eq!((reply.status, reply.text().as_str()), (status, content), "{line}, {field}");
+            assert_eq!((reply.field("Content-Encoding"), reply.field("Vary")), (coding, None), "{line}, {field}");
+        }
+        for (line, field, status) in
+            [("GET /a.svgz", "Range: bytes=90-", 416), ("GET /a.svgz", "If-Match: \"other\"", 412)]
+        {
+            let reply = site.ask(line, &[field]);
+            assert_eq!((reply.status, reply.field("Content-Encoding")), (status, None), "{field}");
+        }
+        assert_eq!(accepting(&mut site, "/a.svgz.gz", &["gzip"]).field("Content-Encoding"), None);
+    }
+}
+
+/// A type that is given to it says what the bytes are.
+#[test]
+fn a_compressed_drawing_of_another_type_has_no_coding() {
+    let folder = Folder::new("archives");
+    folder.write("a.svgz", "plain");
+    folder.write("a.svgz.br", "br");
+    for (media_type, content, coding) in [
+        ("application/gzip", "br", Some("br")),
+        ("image/svg+xml", "plain", Some("gzip")),
+        ("image/svg+xml; charset=utf-8", "plain", Some("gzip")),
+    ] {
+        let mut site = Site::of(Files::new(folder.path("")).media_type("svgz", media_type));
+        let reply = accepting(&mut site, "/a.svgz", &["br"]);
+        assert_eq!((reply.text().as_str(), reply.field("Content-Encoding")), (content, coding), "{media_type}");
+        assert_eq!(reply.field("Content-Type"), Some(media_type));
+        let reply = accepting(&mut site, "/a.svgz", &[]);
+        let coding = coding.filter(|coding| *coding == "gzip");
+        assert_eq!((reply.text().as_str(), reply.field("Content-Encoding")), ("plain", coding), "{media_type}");
+    }
+}
+
 #[test]
 fn an_index_and_a_404_page_have_codings_too() {
     let folder = folder();

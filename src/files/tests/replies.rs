@@ -120,6 +120,31 @@ fn what_a_handler_has_set_stays() {
 }
 
 #[test]
+fn a_compressed_drawing_has_its_coding_unless_the_handler_says_otherwise() {
+    let folder = folder();
+    folder.write("a.svgz", "drawing");
+    for (name, set, coding) in [
+        ("small.txt", None, &[][..]),
+        ("a.svgz", None, &["gzip"]),
+        ("a.svgz", Some(("Content-Type", "image/svg+xml")), &["gzip"]),
+        ("a.svgz", Some(("Content-Type", "application/gzip")), &[]),
+        ("a.svgz", Some(("Content-Encoding", "x-gzip")), &["x-gzip"]),
+        ("a.svgz", Some(("Content-Disposition", "attachment")), &["gzip"]),
+    ] {
+        let path = folder.path(name);
+        let mut app = answering(move |res| match set {
+            Some((name, value)) => res.header(name, value).file(&path),
+            None => res.file(&path),
+        });
+        for line in ["GET /", "HEAD /"] {
+            let reply = ask(&mut app, line, &[]);
+            assert_eq!((reply.status(), field(&reply, "Content-Encoding")), (200, coding.to_vec()), "{name}, {set:?}");
+            assert_eq!(field(&reply, "Content-Type").len(), 1, "{name}, {set:?}");
+        }
+    }
+}
+
+#[test]
 fn the_parts_of_a_file_have_the_type_that_the_handler_gave_it() {
     let folder = folder();
     let path = folder.path("large.bin");
