@@ -77,8 +77,7 @@ impl<'a> Request<'a> {
     /// Dot segments are left as they came, and a decoded `%2F` looks like any other slash: routes are matched segment
     /// by segment before decoding, so use [`param`](Self::param) where the difference matters.
     pub fn path(&self) -> &str {
-        let head = self.received.head;
-        head.decoded_path.as_deref().unwrap_or_else(|| text(head.raw_path))
+        self.received.head.path()
     }
 
     /// The path as it came, for the router.
@@ -205,7 +204,7 @@ impl<'a> Request<'a> {
 }
 
 /// Bytes of a target as text: the head was checked, so they are ASCII.
-fn text(bytes: &[u8]) -> &str {
+pub(super) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 

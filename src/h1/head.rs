@@ -6,7 +6,7 @@
 //! declines whatever it does not know, and must otherwise come to the same result. The tables run through both, and
 //! `fuzzing::readings` compares them.
 
-use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::mem::MaybeUninit;
 
 use super::authority::KnownAuthority;
@@ -156,7 +156,8 @@ fn read_quickly<'a>(bytes: &'a [u8], shapes: &mut [LineShape], read: &mut Fields
     let (lines, after_head) = field_section::recognise(rest, shapes, read)?;
     let section = Section { text: rest, lines, head_len: bytes.len() - after_head.len() };
     let (version, fields) = (Version::Http11, Fields::default());
-    let head = Head { method, version, target, raw_path: path, decoded_path: None, query, authority: None, fields };
+    let head =
+        Head { method, version, target, raw_path: path, decoded_path: OnceCell::new(), query, authority: None, fields };
     Some((head, section))
 }
 
@@ -189,10 +190,7 @@ fn read_any<'a>(
         version,
         target: target.as_bytes(),
         raw_path: parts.raw_path.as_bytes(),
-        decoded_path: match parts.path {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(path) => Some(path.into()),
-        },
+        decoded_path: OnceCell::new(),
         query: parts.query.map(str::as_bytes),
         authority: parts.authority,
         fields: Fields::default(),

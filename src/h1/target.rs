@@ -1,7 +1,5 @@
 //! The request target: its four forms (RFC 9112 §3.2) and the bytes that a URI may hold (RFC 3986 §2).
 
-use std::borrow::Cow;
-
 use percent_encoding::percent_decode_str;
 
 use super::authority;
@@ -11,9 +9,8 @@ use crate::http::{Method, classes};
 /// A request target, taken apart.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Target<'a> {
+    /// The path, still encoded: it decodes to UTF-8 without NUL.
     pub(super) raw_path: &'a str,
-    /// The path, percent-decoded once.
-    pub(super) path: Cow<'a, str>,
     pub(super) query: Option<&'a str>,
     /// The authority of an absolute-form target.
     pub(super) authority: Option<&'a [u8]>,
@@ -55,9 +52,7 @@ pub(super) const CLASS: [u8; 256] = {
 pub(super) fn parse(method: Method, target: &str) -> Result<Target<'_>, ProtocolError> {
     match target.as_bytes() {
         [b'/', ..] => origin_form(target, None),
-        b"*" if method == Method::Options => {
-            Ok(Target { raw_path: "*", path: Cow::Borrowed("*"), query: None, authority: None })
-        }
+        b"*" if method == Method::Options => Ok(Target { raw_path: "*", query: None, authority: None }),
         _ => absolute_form(target),
     }
 }
@@ -65,7 +60,7 @@ pub(super) fn parse(method: Method, target: &str) -> Result<Target<'_>, Protocol
 #[inline(always)]
 fn origin_form<'a>(target: &'a str, authority: Option<&'a [u8]>) -> Result<Target<'a>, ProtocolError> {
     match classes(&CLASS, target.as_bytes()) {
-        class::PATH => Ok(Target { raw_path: target, path: Cow::Borrowed(target), query: None, authority }),
+        class::PATH => Ok(Target { raw_path: target, query: None, authority }),
         _ => origin_form_with_more(target, authority),
     }
 }
@@ -80,12 +75,12 @@ fn origin_form_with_more<'a>(target: &'a str, authority: Option<&'a [u8]>) -> Re
     if query.is_some_and(|query| classes(&CLASS, query.as_bytes()) & class::NEVER != 0) {
         return Err(ProtocolError::Target);
     }
-    let path = match classes(&CLASS, raw_path.as_bytes()) {
-        class::PATH => Cow::Borrowed(raw_path),
-        class::PERCENT => decode(raw_path)?,
+    match classes(&CLASS, raw_path.as_bytes()) {
+        class::PATH => {}
+        class::PERCENT => check_encoded(raw_path)?,
         _ => return Err(ProtocolError::Target),
-    };
-    Ok(Target { raw_path, path, query, authority })
+    }
+    Ok(Target { raw_path, query, authority })
 }
 
 /// `http://authority/path?query`, scheme in any case; an empty path is `/`.
@@ -105,34 +100,65 @@ fn absolute_form(target: &str) -> Result<Target<'_>, ProtocolError> {
     authority::check(authority).map_err(|_| ProtocolError::Target)?;
     let parsed = origin_form(&rest[end..], Some(authority))?;
     if parsed.raw_path.is_empty() {
-        return Ok(Target { raw_path: "/", path: Cow::Borrowed("/"), ..parsed });
+        return Ok(Target { raw_path: "/", ..parsed });
     }
     Ok(parsed)
 }
 
-/// Decodes once. What a path must not hold: a percent sign without its two digits, and after decoding NUL, and bytes
-/// that are no UTF-8.
+/// What a path must not hold: a percent sign without its two digits, and after decoding NUL, and bytes that are no
+/// UTF-8.
 #[cold]
-fn decode(raw_path: &str) -> Result<Cow<'_, str>, ProtocolError> {
+fn check_encoded(raw_path: &str) -> Result<(), ProtocolError> {
     let mut stretches = raw_path.split('%');
     stretches.next();
     let is_digits =
         |bytes: &[u8]| matches!(bytes, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
-    if !stretches.all(|stretch| is_digits(stretch.as_bytes())) {
+    if !stretches.all(|stretch| is_digits(stretch.as_bytes())) || !is_text(percent_decode_str(raw_path)) {
         return Err(ProtocolError::Target);
     }
-    let path = percent_decode_str(raw_path).decode_utf8().map_err(|_| ProtocolError::Target)?;
-    if path.contains('\0') { Err(ProtocolError::Target) } else { Ok(path) }
+    Ok(())
+}
+
+/// Bytes that are looked at in one go.
+const ROOM: usize = 128;
+
+/// Whether these bytes are UTF-8 without NUL. They are looked at piece by piece, so that nothing is allocated for a
+/// path that perhaps nobody asks for.
+fn is_text(mut bytes: impl Iterator<Item = u8>) -> bool {
+    let (mut room, mut begun) = ([0; ROOM], 0);
+    loop {
+        let mut len = begun;
+        for (place, byte) in room[begun..].iter_mut().zip(bytes.by_ref()) {
+            *place = byte;
+            len += 1;
+        }
+        if len == begun {
+            // A character that has begun would have to end.
+            return begun == 0;
+        }
+        let text = match std::str::from_utf8(&room[..len]) {
+            Ok(_) => len,
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            Err(_) => return false,
+        };
+        if memchr::memchr(0, &room[..text]).is_some() {
+            return false;
+        }
+        room.copy_within(text..len, 0);
+        begun = len - text;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::decode_segment;
 
     #[track_caller]
     fn check(target: &str, raw_path: &str, path: &str, query: Option<&str>, authority: Option<&str>) {
-        let expected = Target { raw_path, path: path.into(), query, authority: authority.map(str::as_bytes) };
+        let expected = Target { raw_path, query, authority: authority.map(str::as_bytes) };
         assert_eq!(parse(Method::Get, target), Ok(expected), "{target}");
+        assert_eq!(decode_segment(raw_path.as_bytes()), path, "{target}");
     }
 
     #[test]
@@ -192,5 +218,24 @@ mod tests {
         }
         assert!(parse(Method::Options, "*x").is_err());
         assert_eq!(parse(Method::Get, "HTTPS://h/"), Err(ProtocolError::NotSecured));
+    }
+
+    #[test]
+    fn a_text_of_any_length_is_looked_at() {
+        // Characters of each length, so that each kind of them lies across the end of a piece.
+        for c in ["a", "\u{e4}", "\u{20ac}", "\u{1f600}"] {
+            for before in 0..4 {
+                let text = "x".repeat(before) + &c.repeat(ROOM);
+                assert!(is_text(text.bytes()), "{c} after {before}");
+                assert!(!is_text(text.bytes().chain([0])) && !is_text(text.bytes().chain([0xff])));
+                for begun in [&b"\xc3"[..], b"\xe2\x82", b"\xf0\x9f\x98"] {
+                    assert!(!is_text(text.bytes().chain(begun.iter().copied())));
+                }
+            }
+        }
+        for len in [0, 1, ROOM - 1, ROOM, ROOM + 1] {
+            assert!(is_text(std::iter::repeat_n(b'x', len)));
+            assert!(!is_text(std::iter::repeat_n(b'x', len).chain([0xe4])));
+        }
     }
 }

@@ -2,18 +2,109 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memrchr};
 use percent_encoding::percent_decode;
 
 /// A part of a request's path, percent-decoded. The head was checked: it decodes to UTF-8.
 #[inline]
 pub(crate) fn decode_segment(segment: &[u8]) -> Cow<'_, str> {
-    percent_decode(segment).decode_utf8_lossy()
+    match memchr(b'%', segment) {
+        None => plain_text(segment),
+        Some(_) => Cow::Owned(collect_text(segment.len(), percent_decode(segment))),
+    }
+}
+
+/// Bytes that are not encoded as text; what is no UTF-8 is replaced.
+#[inline]
+pub(crate) fn plain_text(bytes: &[u8]) -> Cow<'_, str> {
+    // Looks at many bytes at a time, which the lossy way does not.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
+/// Decoded bytes, at most `most` of them, as text. That takes one allocation. If they are no UTF-8, the wrong ones are
+/// replaced, which takes another one.
+pub(crate) fn collect_text(most: usize, bytes: impl Iterator<Item = u8>) -> String {
+    let mut decoded = Vec::with_capacity(most);
+    decoded.extend(bytes);
+    String::from_utf8(decoded).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// Whether a part of a request's path, percent-decoded, is `text`. It allocates nothing.
+#[inline]
+pub(crate) fn decodes_to(part: &[u8], text: &[u8]) -> bool {
+    match memchr(b'%', part) {
+        None => part == text,
+        Some(_) => percent_decode(part).eq(text.iter().copied()),
+    }
+}
+
+/// Where a segment leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Nowhere: it is empty, or a single dot.
+    Stay,
+    Up,
+    Down,
+}
+
+impl Step {
+    fn of(segment: &[u8]) -> Self {
+        let mut decoded = percent_decode(segment);
+        match [decoded.next(), decoded.next(), decoded.next()] {
+            [None, ..] | [Some(b'.'), None, _] => Self::Stay,
+            [Some(b'.'), Some(b'.'), None] => Self::Up,
+            _ => Self::Down,
+        }
+    }
+}
+
+/// What remains of a path when its dot segments are resolved (RFC 3986 §5.2.4) and its empty segments are left out: raw
+/// segments, the last one first. From the end a `..` is seen before what it takes away, so nothing has to be kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Remaining<'a> {
+    rest: Option<&'a [u8]>,
+    /// How many segments are still to be taken away.
+    climbs: usize,
+}
+
+impl<'a> Remaining<'a> {
+    pub(crate) const fn of(raw: &'a [u8]) -> Self {
+        Self { rest: Some(raw), climbs: 0 }
+    }
+}
+
+impl<'a> Iterator for Remaining<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while let Some(rest) = self.rest {
+            let (before, segment) = match memrchr(b'/', rest) {
+                Some(slash) => (Some(&rest[..slash]), &rest[slash + 1..]),
+                None => (None, rest),
+            };
+            self.rest = before;
+            match Step::of(segment) {
+                Step::Stay => {}
+                Step::Up => self.climbs += 1,
+                Step::Down if self.climbs > 0 => self.climbs -= 1,
+                Step::Down => return Some(segment),
+            }
+        }
+        None
+    }
+}
+
+/// Whether a path ends in a slash, or in a dot segment, which comes to the same.
+pub(crate) fn is_directory(raw: &[u8]) -> bool {
+    let last = memrchr(b'/', raw).map_or(raw, |slash| &raw[slash + 1..]);
+    Step::of(last) != Step::Down
 }
 
 /// A path whose dot segments are resolved (RFC 3986 §5.2.4), and whose empty segments are left out.
 ///
 /// It is split first and decoded then, once: so an encoded slash divides nothing, and `%2e%2e` climbs as `..` does (a dot
 /// need not be encoded, so it means the same, RFC 3986 §6.2.2.2).
+#[cfg(feature = "files")]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ResolvedPath<'a> {
     pub(crate) segments: Vec<Cow<'a, str>>,
@@ -23,19 +114,14 @@ pub(crate) struct ResolvedPath<'a> {
     pub(crate) climbed: bool,
 }
 
+#[cfg(feature = "files")]
 impl<'a> ResolvedPath<'a> {
     pub(crate) fn of(raw: &'a [u8]) -> Self {
-        let (mut segments, mut is_directory, mut climbed) = (Vec::new(), true, false);
-        for segment in raw.split(|&byte| byte == b'/') {
-            let segment = decode_segment(segment);
-            is_directory = matches!(&*segment, "" | "." | "..");
-            match &*segment {
-                "" | "." => {}
-                ".." => climbed |= segments.pop().is_none(),
-                _ => segments.push(segment),
-            }
-        }
-        Self { segments, is_directory, climbed }
+        let mut remaining = Remaining::of(raw);
+        let mut segments: Vec<_> = remaining.by_ref().map(decode_segment).collect();
+        segments.reverse();
+        // What was to be taken away, and nothing was there any more.
+        Self { segments, is_directory: is_directory(raw), climbed: remaining.climbs > 0 }
     }
 }
 
@@ -53,6 +139,7 @@ pub(crate) fn may_resolve(raw: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "files")]
     #[track_caller]
     fn check(raw: &str, expected: &[&str], is_directory: bool, climbed: bool) {
         let resolved = ResolvedPath::of(raw.as_bytes());
@@ -60,6 +147,7 @@ mod tests {
         assert_eq!((resolved.is_directory, resolved.climbed), (is_directory, climbed), "{raw}");
     }
 
+    #[cfg(feature = "files")]
     #[test]
     fn a_path_is_split_then_decoded_then_resolved() {
         check("", &[], true, false);
@@ -70,6 +158,9 @@ mod tests {
         check("a/../b", &["b"], false, false);
         check("a/b/..", &["a"], true, false);
         check("..", &[], true, true);
+        check("a/../../b", &["b"], false, true);
+        check("../a/..", &[], true, true);
+        check("a/b/c/../../d", &["a", "d"], false, false);
         check("../../etc/passwd", &["etc", "passwd"], false, true);
         check("a/%2e%2E/b", &["b"], false, false);
         check("%252e%252e/b", &["%2e%2e", "b"], false, false);
@@ -84,5 +175,46 @@ mod tests {
         for path in ["/a", "a//b", ".", "..", "a/.", "a/../b", ".a", "a%62"] {
             assert!(may_resolve(path.as_bytes()), "{path}");
         }
+    }
+
+    /// Forwards, with a stack.
+    fn resolve(raw: &str) -> (Vec<&str>, usize) {
+        let (mut stack, mut climbs) = (Vec::new(), 0);
+        for segment in raw.split('/') {
+            match &*decode_segment(segment.as_bytes()) {
+                "" | "." => {}
+                ".." => climbs += usize::from(stack.pop().is_none()),
+                _ => stack.push(segment),
+            }
+        }
+        (stack, climbs)
+    }
+
+    #[test]
+    fn from_the_end_remains_what_remains_from_the_front() {
+        const PARTS: [&str; 7] = ["", ".", "..", "a", "%62", "%2e", ".%2E"];
+        for number in 0..PARTS.len().pow(6) {
+            let parts: Vec<_> = (0..6).map(|at| PARTS[number / PARTS.len().pow(at) % PARTS.len()]).collect();
+            let path = parts[..1 + number % 6].join("/");
+            let mut remaining = Remaining::of(path.as_bytes());
+            let mut found: Vec<_> = remaining.by_ref().map(|part| std::str::from_utf8(part).unwrap()).collect();
+            found.reverse();
+            assert_eq!((found, remaining.climbs), resolve(&path), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_a_part_decodes_to() {
+        for part in ["", "a", "%61", "%C3%A4", "100%25", "%2525", "a%2fb"] {
+            let text = decode_segment(part.as_bytes());
+            for other in ["", "a", "\u{e4}", "100%", "100%25", "%25", "a/b", "aa"] {
+                assert_eq!(decodes_to(part.as_bytes(), other.as_bytes()), text == other, "{part} and {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_decodes_to_no_text_is_replaced() {
+        assert_eq!(decode_segment(b"a%ffb%zz"), "a\u{fffd}b%zz");
     }
 }

@@ -1,9 +1,7 @@
 //! Paths of routes, and how the segments of a request compare with them.
 
-use std::borrow::Cow;
-
 use crate::exchange::MAX_PARAMS;
-use crate::http::{ResolvedPath, decode_segment, may_resolve};
+use crate::http::{Remaining, decode_segment, decodes_to, is_directory, may_resolve};
 
 /// A parsed path of a route: `/users/:id/files/*rest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,22 +92,33 @@ impl Pattern {
 
     #[cold]
     fn covers_resolved(&self, path: &[u8]) -> bool {
-        let ResolvedPath { segments, is_directory, .. } = ResolvedPath::of(path);
-        self.fits(segments.into_iter().chain(is_directory.then_some(Cow::Borrowed(""))))
+        let heads = match self.segments.split_last() {
+            Some((Segment::Rest, heads)) => heads,
+            _ => &self.segments[..],
+        };
+        // From the end: a directory ends in an empty segment.
+        let parts = is_directory(path).then_some(&b""[..]).into_iter().chain(Remaining::of(path));
+        let Some(below) = parts.clone().count().checked_sub(heads.len()) else { return false };
+        heads.iter().rev().zip(parts.skip(below)).all(|(segment, part)| segment.fits(part))
     }
 
     fn covers_as_written(&self, path: &[u8]) -> bool {
-        self.fits(path.split(|&byte| byte == b'/').skip(1).map(decode_segment))
-    }
-
-    /// Whether a path with these segments, decoded, is this pattern or lies below it.
-    fn fits<'p>(&self, mut parts: impl Iterator<Item = Cow<'p, str>>) -> bool {
+        let mut parts = path.split(|&byte| byte == b'/').skip(1);
         self.segments.iter().all(|segment| match (segment, parts.next()) {
             (Segment::Rest, _) => true,
-            (Segment::Param, Some(part)) => !part.is_empty(),
-            (Segment::Literal(literal), Some(part)) => *part == **literal,
-            (_, None) => false,
+            (segment, part) => part.is_some_and(|part| segment.fits(part)),
         })
+    }
+}
+
+impl Segment {
+    /// Whether a segment of a request's path, decoded, is this one.
+    fn fits(&self, part: &[u8]) -> bool {
+        match self {
+            Self::Rest => true,
+            Self::Param => !part.is_empty(),
+            Self::Literal(literal) => decodes_to(part, literal.as_bytes()),
+        }
     }
 }
 
@@ -139,6 +148,9 @@ mod tests {
         assert!(covers("/t/:id", "/t/1/x") && !covers("/t/:id", "/t") && !covers("/t/:id", "/t/"));
         assert!(covers("/api", "/x/../api/y") && covers("/api", "//api/y") && covers("/api", "/./%61pi"));
         assert!(covers("/api", "/api/../x") && !covers("/api", "/x/./api") && !covers("/api", "/%2e%2e/x"));
+        assert!(covers("/a/:b", "/x/../a/%2e/1/y") && !covers("/a/:b", "/x/../a/./") && !covers("/a/b/c", "//a/b"));
+        assert!(covers("/api/", "/x/../api/") && covers("/api/", "/api/x/..") && !covers("/api/", "/x/../api"));
+        assert!(covers("/api", "/x/../../api") && !covers("/api", "/x/api/..") && covers("/", "/x/.."));
         assert!(Pattern::root().covers(b"/") && Pattern::root().covers(b"/x/y") && Pattern::root().covers(b"*"));
     }
 

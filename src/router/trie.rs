@@ -35,9 +35,14 @@ struct Node {
 struct Literals {
     slots: Box<[u32]>,
     entries: Vec<(Box<[u8]>, u32)>,
+    /// How long the longest text is.
+    longest: usize,
 }
 
 const FREE: u32 = u32::MAX;
+
+/// Bytes in which a segment of a request is decoded: few routes have a longer one.
+const ROOM: usize = 128;
 
 impl Default for Trie {
     fn default() -> Self {
@@ -206,8 +211,26 @@ impl Literals {
         }
     }
 
+    /// What a percent-encoded text leads to. It allocates only for routes that have a segment longer than [`ROOM`].
+    #[cold]
+    fn get_encoded(&self, text: &[u8]) -> Option<u32> {
+        let mut room = [0; ROOM];
+        let mut len = 0;
+        for byte in percent_decode(text) {
+            match room.get_mut(len) {
+                // What is longer than all that are known is none of them.
+                _ if len == self.longest => return None,
+                Some(place) => *place = byte,
+                None => return self.get(&Cow::from(percent_decode(text))),
+            }
+            len += 1;
+        }
+        self.get(&room[..len])
+    }
+
     /// Adds a text that is not there yet.
     fn insert(&mut self, text: &str, value: u32) {
+        self.longest = self.longest.max(text.len());
         self.entries.push((text.as_bytes().into(), value));
         // At least half of the slots are free.
         if self.entries.len() * 2 > self.slots.len() {
@@ -264,7 +287,7 @@ impl Node {
             // To compare is cheaper than to hash.
             ([(only, child)], false) => (**only == *part.text).then_some(*child),
             (_, false) => self.literals.get(part.text),
-            (_, true) => self.literals.get(&Cow::from(percent_decode(part.text))),
+            (_, true) => self.literals.get_encoded(part.text),
         }
     }
 }
@@ -339,6 +362,17 @@ mod tests {
         for (path, expected) in cases {
             let expected = expected.map(|(pattern, params)| (pattern, params.to_vec()));
             assert_eq!(find(&paths, path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_segment_of_any_length_is_decoded() {
+        for len in [1, ROOM - 1, ROOM, ROOM + 1, 3 * ROOM] {
+            let (known, encoded) = (format!("/{}", "a".repeat(len)), "%61".repeat(len));
+            let paths = [known.as_str(), "/b"];
+            assert_eq!(find(&paths, &format!("/{encoded}")), Some((known.as_str(), vec![])), "{len}");
+            assert_eq!(find(&paths, &format!("/{encoded}%61")), None, "{len}");
+            assert_eq!(find(&paths, "/%62"), Some(("/b", vec![])));
         }
     }
 

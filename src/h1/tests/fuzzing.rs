@@ -147,7 +147,7 @@ pub fn target(data: &[u8]) {
         let parsed = reference::Target {
             text: text.to_owned(),
             raw_path: parsed.raw_path.to_owned(),
-            path: parsed.path.into_owned(),
+            path: decode_segment(parsed.raw_path.as_bytes()).into_owned(),
             query: parsed.query.map(str::to_owned),
             authority: parsed.authority.map(<[u8]>::to_vec),
         };
@@ -221,7 +221,7 @@ fn of_message(message: &Message<'_>) -> reference::Head {
         target: reference::Target {
             text: text(head.target),
             raw_path: text(head.raw_path),
-            path: head.decoded_path.as_deref().map_or_else(|| text(head.raw_path), str::to_owned),
+            path: head.path().to_owned(),
             query: head.query.map(text),
             // Whether it stands in the target or in Host cannot be seen in the head, but in the form of the target.
             authority: match matches!(head.target, [b'/' | b'*', ..]) {
