@@ -126,6 +126,20 @@ impl FieldLines {
         }
     }
 
+    /// Adds a line with a list of values, unless there is none. Only for a name that needs no care.
+    pub(super) fn push_list<'v>(&mut self, name: &str, mut values: impl Iterator<Item = &'v str>) {
+        let Some(first) = values.next() else { return };
+        self.text.push_str(name);
+        self.text.push_str(": ");
+        self.text.push_str(first);
+        for value in values {
+            self.text.push_str(", ");
+            self.text.push_str(value);
+        }
+        self.text.push_str("\r\n");
+        self.lines.push(Line { name_len: name.len() as u32, end: self.text.len() as u32 });
+    }
+
     /// Adds a line that needs no care, in place of the lines of this name.
     #[inline]
     pub(super) fn set_prepared(&mut self, field: &PreparedField) {

@@ -414,19 +414,10 @@ impl Reply {
         if replace {
             self.remove_field("connection");
         }
-        let mut others = Vec::new();
-        for option in
-            value.split(',').map(|option| option.trim_matches([' ', '\t'])).filter(|option| !option.is_empty())
-        {
-            if option.eq_ignore_ascii_case("close") {
-                self.rare.close = true;
-            } else if !option.eq_ignore_ascii_case("keep-alive") {
-                others.push(option);
-            }
-        }
-        if !others.is_empty() {
-            self.fields.push("Connection", &others.join(", "));
-        }
+        let options = value.split(',').map(|option| option.trim_matches([' ', '\t']));
+        self.rare.close |= options.clone().any(|option| option.eq_ignore_ascii_case("close"));
+        let ours = |option: &str| ["", "close", "keep-alive"].iter().any(|ours| option.eq_ignore_ascii_case(ours));
+        self.fields.push_list("Connection", options.filter(|option| !ours(option)));
     }
 }
 
