@@ -8,11 +8,14 @@ mod support;
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use monoloop::exchange::{Output, Protocol};
 use monoloop::http::Moment;
 use monoloop::middleware::Cors;
+use monoloop::router::Routes;
 use monoloop::server::{Clock, CloseReason, ConnectionId, Observer, Running, Tick};
 use monoloop::{Config, Endpoint, Router, Server};
 use support::{LIMIT, get, test_config};
@@ -253,6 +256,49 @@ fn check_rows(rows: &[Row], more: impl Fn(&mut Router<()>)) {
         }
     }
     assert!(found.is_empty(), "allocations: {found:#?}");
+}
+
+/// Scanners and bots ask for what is not there, again and again.
+#[test]
+fn what_the_router_answers_itself_allocates_nothing() {
+    let post = |path: &str| format!("POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: 7\r\n\r\ncontent");
+    let rows = [
+        row("404", get("/none"), 404, 0),
+        row("404 to HEAD", ask("HEAD", "/none"), 404, 0),
+        row("404 to POST", ask("POST", "/none"), 404, 0),
+        row("404 to POST with content", post("/none"), 404, 0),
+        row("404 below a route", get("/numbers/42/none"), 404, 0),
+        row("404 of an encoded path", get("/n%6Fne/%C3%A4"), 404, 0),
+        row("404 of a path with dot segments", get("/x/../none//./%2e%2e/y"), 404, 0),
+        row("404 of a long encoded path", get(&format!("/none/{}", "%C3%A4".repeat(200))), 404, 0),
+        row("404 of an encoded path below a middleware", get("/mounted/n%6Fne"), 404, 0),
+        row("405 to POST", ask("POST", "/plaintext"), 405, 0),
+        row("405 to POST with content", post("/plaintext"), 405, 0),
+        row("405 to GET", get("/echo"), 405, 0),
+        row("405 to HEAD", ask("HEAD", "/echo"), 405, 0),
+        row("405 of an encoded path", ask("DELETE", "/pl%61intext"), 405, 0),
+        row("405 to TRACE of what is not there", ask("TRACE", "/none"), 405, 0),
+        row("426", get("/protocol"), 426, 0),
+        row("OPTIONS", ask("OPTIONS", "/plaintext"), 204, 0),
+        row("OPTIONS of all", ask("OPTIONS", "*"), 204, 0),
+        row("404 to OPTIONS", ask("OPTIONS", "/none"), 404, 0),
+    ];
+    check_rows(&rows, |app| {
+        let mut part = Routes::new();
+        part.with(|_, _, res| ControlFlow::Continue(res.header("X-Part", "yes")));
+        part.get("/x", |_, _, res| res.text("x"));
+        app.mount("/mounted", part);
+        app.upgrade("/protocol", "proto", |_, _, res| Ok((res, Silent)));
+    });
+}
+
+/// Another protocol, in which nothing is said.
+struct Silent;
+
+impl<S> Protocol<S> for Silent {
+    fn on_data(&mut self, _: &mut S, bytes: &[u8], _: &mut Output<'_>) -> std::io::Result<usize> {
+        Ok(bytes.len())
+    }
 }
 
 /// A request target with twenty pairs, of which the first `encoded` have an encoded name and an encoded value.

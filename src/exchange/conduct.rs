@@ -61,14 +61,13 @@ fn complete(reply: &mut Reply, output: &mut OutputQueue, fields: Option<Fields<'
 #[cold]
 fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply: &mut Reply, output: &mut OutputQueue) {
     log_error(error);
-    let internal = Error::internal("the error could not be rendered");
     for attempt in 0..3 {
         output.roll_back(reply.mark);
         reply.restart();
         reply.rare.close |= panicked;
-        reply.rare.status = if attempt == 0 { error.status() } else { internal.status() };
         let written = match attempt {
             0 => {
+                reply.rare.status = error.status();
                 // On what the reply depends is a list, of the middleware's and of the error's (RFC 9110 §12.5.5).
                 let is_list = |name: &str| name.eq_ignore_ascii_case("vary");
                 error.headers().for_each(|(name, value)| reply.set_field(name, value, !is_list(name)));
@@ -79,6 +78,8 @@ fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply:
                 if attempt == 2 {
                     reply.drop_fields();
                 }
+                let internal = Error::internal("the error could not be rendered");
+                reply.rare.status = internal.status();
                 Ok(render_json(&internal, Response::new(reply, output)))
             }
         };

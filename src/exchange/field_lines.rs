@@ -141,7 +141,7 @@ impl FieldLines {
     }
 
     /// Adds a line that needs no care, in place of the lines of this name.
-    #[inline]
+    #[inline(always)]
     pub(super) fn set_prepared(&mut self, field: &PreparedField) {
         self.remove(field.name());
         self.text.push_str(&field.text);

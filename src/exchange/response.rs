@@ -215,8 +215,7 @@ impl<'a> Response<'a> {
         if !is_field_value(location.as_bytes()) {
             self.reply.blame(format!("the location holds a control character: {location:?}"));
         }
-        let location = utf8_percent_encode(location, LOCATION).to_string();
-        self.status(status).header("Location", location).empty()
+        self.status(status).header("Location", utf8_percent_encode(location, LOCATION).to_string()).empty()
     }
 
     /// Ends the head and begins the content, to be written piece by piece.
@@ -243,9 +242,13 @@ impl<'a> Response<'a> {
 
     #[inline(never)]
     fn finish_unusual(self, content_type: ContentType, content: Content<'_>) -> Result<Sent> {
+        self.finish_by(content_type, content.as_bytes().len(), |output| output.push(content))
+    }
+
+    /// Finishes with content of this length, which `push` appends.
+    fn finish_by(self, content_type: ContentType, length: usize, push: impl FnOnce(&mut OutputQueue)) -> Result<Sent> {
         let Self { reply, output } = self;
         reply.seal()?;
-        let length = content.as_bytes().len();
         reply.check_length(length as u64)?;
         let has_content = reply.has_content();
         let announced = if reply.rare.status == 205 { 0 } else { length };
@@ -253,10 +256,18 @@ impl<'a> Response<'a> {
         reply.encode_head(output.inline(), content_type, Length::Known(announced as u64));
         if has_content {
             reply.content_len = length as u64;
-            output.push(content);
+            push(output);
         }
         reply.finished = true;
         Ok(Sent::new())
+    }
+
+    /// Finishes with text that lies in pieces, without joining them before.
+    pub(crate) fn send_joined(self, pieces: [&str; 3]) -> Result<Sent> {
+        let length = pieces.iter().map(|piece| piece.len()).sum();
+        self.finish_by(BYTES, length, |output| {
+            pieces.iter().for_each(|piece| output.inline().extend_from_slice(piece.as_bytes()));
+        })
     }
 
     // ---- replies that go on -----------------------------------------------------------------------------------------
@@ -382,7 +393,7 @@ impl<'a> Response<'a> {
     }
 
     /// Sets a field line that was checked before.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn prepared(self, field: &PreparedField) -> Self {
         self.reply.fields.set_prepared(field);
         self

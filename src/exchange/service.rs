@@ -1,7 +1,7 @@
 use std::io;
 
 use super::{Abort, CloseReason, Intake, Output, ProtocolEvent, Request, Response, Sent, Trailers};
-use crate::http::{Error, Moment, Result};
+use crate::http::{Error, Moment, Result, is_plain_json};
 
 /// What becomes of the content of a request whose head has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,5 +235,9 @@ impl<A: Service + ?Sized> Service for &mut A {
 
 /// The default error reply: `{"error":"..."}`.
 pub(crate) fn render_json(error: &Error, response: Response<'_>) -> Result<Sent> {
-    response.header("Content-Type", "application/json").send(error.to_json())
+    let response = response.header("Content-Type", "application/json");
+    match error.message() {
+        plain if is_plain_json(plain) => response.send_joined(["{\"error\":\"", plain, "\"}"]),
+        _ => response.send(error.to_json()),
+    }
 }

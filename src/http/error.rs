@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
-use std::fmt;
+use std::fmt::{self, Write};
+use std::sync::Arc;
 
 /// What handlers return: a reply that was finished, or an error that becomes one.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -20,7 +21,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// ```
 ///
 /// It does not implement `std::error::Error` itself; that is what allows the conversion. It is one pointer wide.
-pub struct Error(Box<Inner>);
+pub struct Error(Arc<Inner>);
 
 struct Inner {
     status: u16,
@@ -38,7 +39,7 @@ impl Error {
             400..=599 => (status, message.into()),
             _ => (500, Cow::Borrowed(INTERNAL)),
         };
-        Self(Box::new(Inner { status, message, source: None, fields: Vec::new() }))
+        Self(Arc::new(Inner { status, message, source: None, fields: Vec::new() }))
     }
 
     /// A 400 with this message.
@@ -65,7 +66,7 @@ impl Error {
     /// Keeps the cause for the log.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.inner().source = Some(source.into());
         self
     }
 
@@ -77,7 +78,7 @@ impl Error {
     /// ```
     #[must_use]
     pub fn with_header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
-        self.0.fields.push((name.into(), value.into()));
+        self.inner().fields.push((name.into(), value.into()));
         self
     }
 
@@ -107,12 +108,52 @@ impl Error {
     /// assert_eq!(monoloop::Error::not_found("No \"x\"").to_json(), r#"{"error":"No \"x\""}"#);
     /// ```
     pub fn to_json(&self) -> String {
-        let mut json = String::with_capacity(self.0.message.len() + 12);
+        // What is escaped becomes six bytes at most.
+        let escapes = self.0.message.chars().filter(|&c| !is_plain(c)).count();
+        let mut json = String::with_capacity(self.0.message.len() + 12 + 5 * escapes);
         json.push_str("{\"error\":");
         push_json_string(&mut json, &self.0.message);
         json.push('}');
         json
     }
+
+    /// The contents, to be changed.
+    fn inner(&mut self) -> &mut Inner {
+        if Arc::get_mut(&mut self.0).is_none() {
+            // It was prepared, so it has no source.
+            let Inner { status, message, fields, .. } = &*self.0;
+            let (status, message, fields) = (*status, message.clone(), fields.clone());
+            self.0 = Arc::new(Inner { status, message, source: None, fields });
+        }
+        Arc::get_mut(&mut self.0).expect("nobody else has it")
+    }
+}
+
+/// An error that is answered often: made once, and given to each request without an allocation.
+pub(crate) struct PreparedError(Error);
+
+impl PreparedError {
+    /// # Panics
+    /// If it has a source: that would be the cause of one error, and not of many.
+    pub(crate) fn new(error: Error) -> Self {
+        assert!(error.source().is_none(), "a prepared error has no source: {error:?}");
+        Self(error)
+    }
+
+    /// The error, for one request.
+    pub(crate) fn get(&self) -> Error {
+        Error(Arc::clone(&self.0.0))
+    }
+}
+
+/// Whether a string of JSON holds this character as it is.
+fn is_plain(c: char) -> bool {
+    !matches!(c, '"' | '\\') && !c.is_control()
+}
+
+/// Whether a string of JSON holds `text` as it is.
+pub(crate) fn is_plain_json(text: &str) -> bool {
+    text.chars().all(is_plain)
 }
 
 /// Appends `text` as a string of JSON (RFC 8259 §7). Of the control characters also those are escaped that need not be: a
@@ -121,13 +162,14 @@ pub(crate) fn push_json_string(json: &mut String, text: &str) {
     json.push('"');
     for c in text.chars() {
         match c {
+            c if is_plain(c) => json.push(c),
             '"' => json.push_str("\\\""),
             '\\' => json.push_str("\\\\"),
             '\n' => json.push_str("\\n"),
             '\r' => json.push_str("\\r"),
             '\t' => json.push_str("\\t"),
-            c if c.is_control() => json.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => json.push(c),
+            // Writing to a string does not fail.
+            c => drop(write!(json, "\\u{:04x}", u32::from(c))),
         }
     }
     json.push('"');
@@ -198,6 +240,30 @@ mod tests {
     #[test]
     fn a_result_is_one_pointer() {
         assert_eq!(size_of::<Result<()>>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn what_is_added_to_a_prepared_error_stays_with_the_one_it_was_added_to() {
+        let prepared = PreparedError::new(Error::new(405, "Method not allowed").with_header("Allow", "GET"));
+        let plain = prepared.get();
+        let more = prepared.get().with_header("X-More", "yes").with_source("a cause");
+        assert_eq!(more.headers().collect::<Vec<_>>(), [("Allow", "GET"), ("X-More", "yes")]);
+        assert_eq!(format!("{more:?}"), "405 Method not allowed: a cause");
+        for error in [plain, prepared.get()] {
+            assert_eq!((error.status(), error.message()), (405, "Method not allowed"));
+            assert_eq!((error.headers().count(), error.source().is_none()), (1, true));
+        }
+    }
+
+    #[test]
+    fn what_needs_no_escape_is_known() {
+        for text in ["", "Not found", "caf\u{e9} \u{1f600} /{}'"] {
+            assert!(is_plain_json(text), "{text}");
+            assert_eq!(Error::not_found(text.to_owned()).to_json(), format!("{{\"error\":\"{text}\"}}"));
+        }
+        for text in ["a\"", "\\", "\n", "\u{0}", "\u{7f}", "\u{85}"] {
+            assert!(!is_plain_json(text), "{text:?}");
+        }
     }
 
     #[test]

@@ -19,8 +19,8 @@ mod version;
 #[cfg(feature = "files")]
 pub(crate) use date::parse_http_date;
 pub(crate) use date::{DateText, http_date, iso_date};
-pub(crate) use error::push_json_string;
 pub use error::{Error, OptionExt, Result};
+pub(crate) use error::{PreparedError, is_plain_json, push_json_string};
 pub use fields::Fields;
 #[cfg(all(test, feature = "files"))]
 pub(crate) use fields::TestFields;

@@ -1,6 +1,7 @@
 //! A path and what can be had there.
 
 use super::path::Pattern;
+use super::unhandled::Unhandled;
 use crate::exchange::{BodySink, Duplex, Protocol, Request, Response, Sent};
 use crate::http::{Method, MethodSet, Result};
 
@@ -17,6 +18,8 @@ pub(super) struct Endpoint<S> {
     /// Which of the handlers answers each method; [`NO_HANDLER`] if none does.
     by_method: [u8; Method::ALL.len()],
     pub(super) upgrades: Vec<Upgrade<S>>,
+    /// What is answered where there is no handler: apart, so that what each request touches lies close together.
+    pub(super) unhandled: Box<Unhandled>,
 }
 
 /// What answers a method.
@@ -61,7 +64,13 @@ impl<S> Handler<S> {
 
 impl<S> Endpoint<S> {
     pub(super) fn new(pattern: Pattern) -> Self {
-        Self { pattern, handlers: Vec::new(), by_method: [NO_HANDLER; Method::ALL.len()], upgrades: Vec::new() }
+        Self {
+            pattern,
+            handlers: Vec::new(),
+            by_method: [NO_HANDLER; Method::ALL.len()],
+            upgrades: Vec::new(),
+            unhandled: Box::new(Unhandled::new(MethodSet::EMPTY, None)),
+        }
     }
 
     /// Adds a handler.
@@ -73,6 +82,7 @@ impl<S> Endpoint<S> {
         assert!(self.handlers.iter().all(|known| known.verb != verb), "{path} has a route for {verb:?} already");
         self.handlers.push(handler);
         self.by_method = Method::ALL.map(|method| self.find(method).map_or(NO_HANDLER, |at| at as u8));
+        *self.unhandled = Unhandled::new(self.allowed(), self.protocols());
     }
 
     /// Adds another protocol.
@@ -84,6 +94,7 @@ impl<S> Endpoint<S> {
         let known = self.upgrades.iter().any(|known| known.protocol.eq_ignore_ascii_case(protocol));
         assert!(!known, "{path} can be upgraded to {protocol} already");
         self.upgrades.push(upgrade);
+        *self.unhandled = Unhandled::new(self.allowed(), self.protocols());
     }
 
     /// The handler for `method`.
@@ -126,7 +137,7 @@ impl<S> Endpoint<S> {
     }
 
     /// The protocols that can be had here, as a list.
-    pub(super) fn protocols(&self) -> Option<String> {
+    fn protocols(&self) -> Option<String> {
         let names: Vec<&str> = self.upgrades.iter().map(|upgrade| &*upgrade.protocol).collect();
         (!names.is_empty()).then(|| names.join(", "))
     }

@@ -15,6 +15,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod trie;
+mod unhandled;
 
 use std::fmt;
 use std::ops::{ControlFlow, Deref, DerefMut};

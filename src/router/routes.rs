@@ -6,6 +6,7 @@ use super::endpoint::{Endpoint, Handler, Kind, ProtocolFactory, Upgrade, Verb};
 use super::path::Pattern;
 use super::tasks::{NewTimer, Timer, Timers};
 use super::trie::Trie;
+use super::unhandled::NoEndpoint;
 use crate::exchange::{BodySink, Duplex, Params, Protocol, Request, Response, Sent, Spans};
 use crate::http::{Method, MethodSet, Result, is_token};
 
@@ -43,8 +44,10 @@ pub struct Routes<S> {
     pub(super) middleware: Vec<Scoped<S>>,
     /// Registered routes in the order of registration, for [`routes`](Self::routes).
     listed: Vec<(Verb, usize)>,
-    /// All methods that any route answers: for `OPTIONS *`.
-    pub(super) allowed: MethodSet,
+    /// All methods that any route answers.
+    allowed: MethodSet,
+    /// What is answered where there is no endpoint.
+    pub(super) no_endpoint: NoEndpoint,
     pub(super) timers: Timers<S>,
     /// Who has descriptors to give back.
     pub(super) keepers: Vec<Keeper>,
@@ -148,12 +151,14 @@ impl<S> fmt::Debug for Registered<'_, S> {
 impl<S> Routes<S> {
     /// An empty table.
     pub fn new() -> Self {
+        let allowed = MethodSet::EMPTY.with(Method::Options);
         Self {
             endpoints: Vec::new(),
             trie: Trie::default(),
             middleware: Vec::new(),
             listed: Vec::new(),
-            allowed: MethodSet::EMPTY.with(Method::Options),
+            allowed,
+            no_endpoint: NoEndpoint::new(allowed),
             timers: Timers::new(),
             keepers: Vec::new(),
         }
@@ -350,8 +355,9 @@ impl<S> Routes<S> {
         self.listed.push((handler.verb, index));
         let endpoint = &mut self.endpoints[index];
         endpoint.add(handler);
-        self.allowed = self.allowed.union(endpoint.allowed());
-        Registered(endpoint.handlers.last_mut().expect("it was just added"))
+        let allowed = endpoint.allowed();
+        self.allow(allowed);
+        Registered(self.endpoints[index].handlers.last_mut().expect("it was just added"))
     }
 
     fn add_upgrade(&mut self, pattern: Pattern, upgrade: Upgrade<S>) {
@@ -359,7 +365,17 @@ impl<S> Routes<S> {
         self.listed.push((Verb::Upgrade, index));
         let endpoint = &mut self.endpoints[index];
         endpoint.add_upgrade(upgrade);
-        self.allowed = self.allowed.union(endpoint.allowed());
+        let allowed = endpoint.allowed();
+        self.allow(allowed);
+    }
+
+    /// These methods are answered somewhere.
+    fn allow(&mut self, methods: MethodSet) {
+        let allowed = self.allowed.union(methods);
+        if allowed != self.allowed {
+            self.allowed = allowed;
+            self.no_endpoint = NoEndpoint::new(allowed);
+        }
     }
 
     /// The endpoint with this path; a new one if there is none.

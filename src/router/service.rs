@@ -11,7 +11,7 @@ use crate::exchange::{
     Abort, Admission, CloseReason, Intake, LiveKey, Output, ProtocolEvent, Request, Response, Sent, Service, Spans,
     Trailers,
 };
-use crate::http::{Error, Method, MethodSet, Moment, Result};
+use crate::http::{Error, Method, Moment, Result};
 
 impl<S> Router<S> {
     /// Answers where no handler does.
@@ -22,22 +22,14 @@ impl<S> Router<S> {
         request: &Request<'_>,
         response: Response<'_>,
     ) -> Result<Sent> {
-        let allowed = match endpoint {
-            Some(endpoint) => endpoint.allowed(),
-            None if request.raw_path() == b"*" => self.routes.allowed,
-            None if request.method() == Method::Trace => MethodSet::EMPTY.with(Method::Options),
-            None => return Err(Error::not_found("Not found")),
+        let no_endpoint = &self.routes.no_endpoint;
+        let unhandled = match endpoint {
+            Some(endpoint) => &endpoint.unhandled,
+            None if request.raw_path() == b"*" => &no_endpoint.all,
+            None if request.method() == Method::Trace => &no_endpoint.trace,
+            None => return Err(no_endpoint.not_found.get()),
         };
-        if let (Method::Get | Method::Head, Some(protocols)) =
-            (request.method(), endpoint.and_then(Endpoint::protocols))
-        {
-            let error = Error::new(426, "This is served by another protocol");
-            return Err(error.with_header("Upgrade", protocols).with_header("Connection", "upgrade"));
-        }
-        match request.method() {
-            Method::Options => response.status(204).header("Allow", allowed.to_string()).empty(),
-            _ => Err(Error::new(405, "Method not allowed").with_header("Allow", allowed.to_string())),
-        }
+        unhandled.answer(request.method(), response)
     }
 }
 

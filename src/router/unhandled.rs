@@ -1,0 +1,60 @@
+//! What the router answers where no handler does. It is prepared when the routes are registered: scanners and bots ask
+//! for it again and again, so it should cost little.
+
+use crate::exchange::{PreparedField, Response, Sent};
+use crate::http::{Error, Method, MethodSet, PreparedError, Result};
+
+/// The answers for a path that has no handler for the method.
+pub(super) struct Unhandled {
+    allow: PreparedField,
+    not_allowed: PreparedError,
+    /// For a GET, where other protocols can be had.
+    other_protocol: Option<PreparedError>,
+}
+
+impl Unhandled {
+    /// For a path with these methods, and these protocols as a list.
+    pub(super) fn new(allowed: MethodSet, protocols: Option<String>) -> Self {
+        let allowed = allowed.to_string();
+        let allow = PreparedField::new("Allow", &allowed);
+        let not_allowed = Error::new(405, "Method not allowed").with_header("Allow", allowed);
+        let other_protocol = protocols.map(|protocols| {
+            let error = Error::new(426, "This is served by another protocol");
+            error.with_header("Upgrade", protocols).with_header("Connection", "upgrade")
+        });
+        Self {
+            allow,
+            not_allowed: PreparedError::new(not_allowed),
+            other_protocol: other_protocol.map(PreparedError::new),
+        }
+    }
+
+    /// Answers a request with this method.
+    pub(super) fn answer(&self, method: Method, response: Response<'_>) -> Result<Sent> {
+        match (method, &self.other_protocol) {
+            (Method::Get | Method::Head, Some(other_protocol)) => Err(other_protocol.get()),
+            (Method::Options, _) => response.status(204).prepared(&self.allow).empty(),
+            _ => Err(self.not_allowed.get()),
+        }
+    }
+}
+
+/// The answers for paths that are no endpoint.
+pub(super) struct NoEndpoint {
+    pub(super) not_found: PreparedError,
+    /// For `OPTIONS *`: all methods that any route answers.
+    pub(super) all: Unhandled,
+    /// For TRACE, which no path answers.
+    pub(super) trace: Unhandled,
+}
+
+impl NoEndpoint {
+    /// For a table with these methods.
+    pub(super) fn new(allowed: MethodSet) -> Self {
+        Self {
+            not_found: PreparedError::new(Error::not_found("Not found")),
+            all: Unhandled::new(allowed, None),
+            trace: Unhandled::new(MethodSet::EMPTY.with(Method::Options), None),
+        }
+    }
+}
