@@ -17,7 +17,7 @@ use monoloop::http::Moment;
 use monoloop::middleware::Cors;
 use monoloop::router::Routes;
 use monoloop::server::{Clock, CloseReason, ConnectionId, Observer, Running, Tick};
-use monoloop::{Config, Endpoint, Router, Server};
+use monoloop::{Config, Endpoint, Error, Router, Server};
 use support::{LIMIT, get, test_config};
 
 /// Turns of the loop that may bring nothing, while the kernel carries bytes from one socket to the other.
@@ -349,6 +349,31 @@ fn what_is_encoded_allocates_once_if_it_is_asked_for() {
             assert_eq!((req.path(), req.path()), ("/path", "/path"));
             res.text("path")
         });
+    });
+}
+
+#[test]
+fn few_but_common_replies_allocate_no_more_than_they_must() {
+    let rows = [
+        row("a redirect", get("/redirect"), 302, 0),
+        row("a redirect to what must be encoded", get("/redirect/encoded"), 302, 1),
+        row("304", get("/not-modified"), 304, 0),
+        row("a handler's 404", get("/missing"), 404, 1),
+        row("a handler's 400 with a text of its own", get("/bad"), 400, 2),
+        row("a handler's 401 with a field line", get("/who"), 401, 3),
+        row("an error that must be escaped", get("/escaped"), 409, 2),
+        row("a parameter that does not parse", get("/numbers/x"), 400, 2),
+        row("a connection field", get("/connection"), 200, 0),
+    ];
+    check_rows(&rows, |app| {
+        app.get("/redirect", |_, _, res| res.redirect("/plaintext?page=2"));
+        app.get("/redirect/encoded", |_, _, res| res.redirect("/a b"));
+        app.get("/not-modified", |_, _, res| res.status(304).header("ETag", "\"1\"").empty());
+        app.get("/missing", |_, _, _| Err(Error::not_found("No such thing")));
+        app.get("/bad", |_, _, _| Err(Error::bad_request("x".repeat(20))));
+        app.get("/who", |_, _, _| Err(Error::new(401, "Who?").with_header("WWW-Authenticate", "Basic")));
+        app.get("/escaped", |_, _, _| Err(Error::new(409, "That \"name\" is taken")));
+        app.get("/connection", |_, _, res| res.header("Connection", "X-Hop, x-other").text("hop"));
     });
 }
 

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -215,7 +216,7 @@ impl<'a> Response<'a> {
         if !is_field_value(location.as_bytes()) {
             self.reply.blame(format!("the location holds a control character: {location:?}"));
         }
-        self.status(status).header("Location", utf8_percent_encode(location, LOCATION).to_string()).empty()
+        self.status(status).header("Location", encode_location(location)).empty()
     }
 
     /// Ends the head and begins the content, to be written piece by piece.
@@ -404,6 +405,18 @@ impl<'a> Response<'a> {
     pub(crate) fn keep(&mut self) {
         self.reply.keep();
     }
+}
+
+/// A `Location` in which what a URI cannot hold is percent-encoded.
+fn encode_location(location: &str) -> Cow<'_, str> {
+    let pieces = utf8_percent_encode(location, LOCATION);
+    let length = pieces.clone().map(str::len).sum();
+    if length == location.len() {
+        return Cow::Borrowed(location);
+    }
+    let mut encoded = String::with_capacity(length);
+    encoded.extend(pieces);
+    Cow::Owned(encoded)
 }
 
 impl fmt::Debug for Response<'_> {
