@@ -97,26 +97,43 @@ impl Event {
     /// # Errors
     /// A mistake that was made with the name or the id; it is a 500 if it is returned from a handler.
     pub fn encode(&self) -> Result<Arc<[u8]>> {
-        let (field, text) = match &self.text {
-            Text::Data(data) => ("data", data),
-            Text::Comment(comment) => ("", comment),
-        };
-        let mut out = String::with_capacity(text.len() + 64);
         if let Some(name) = &self.name {
             check(!name.contains(['\r', '\n']), "the name of an event holds a line break", name)?;
-            line(&mut out, "event", name);
         }
         if let Some(id) = &self.id {
             check(is_field_value(id.as_bytes()), "the id of an event holds a control character", id)?;
             check(*id == id.trim_matches([' ', '\t']), "the id of an event has white space around it", id)?;
-            line(&mut out, "id", id);
+        }
+        // Written twice, the first time to learn its length: so the bytes that are shared are all that is allocated.
+        let mut length = 0;
+        self.write(&mut |piece| length += piece.len());
+        let mut encoded: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
+        let mut room = Arc::get_mut(&mut encoded).expect("nobody else has it yet");
+        self.write(&mut |piece| {
+            let (place, rest) = std::mem::take(&mut room).split_at_mut(piece.len());
+            place.copy_from_slice(piece.as_bytes());
+            room = rest;
+        });
+        Ok(encoded)
+    }
+
+    /// Gives the event to `out`, piece by piece.
+    fn write(&self, out: &mut impl FnMut(&str)) {
+        if let Some(name) = &self.name {
+            line(out, "event", name);
+        }
+        if let Some(id) = &self.id {
+            line(out, "id", id);
         }
         if let Some(wait) = self.retry {
-            line(&mut out, "retry", &wait.as_millis().to_string());
+            line(out, "retry", itoa::Buffer::new().format(wait.as_millis()));
         }
-        lines(text).for_each(|text| line(&mut out, field, text));
-        out.push('\n');
-        Ok(out.into_bytes().into())
+        let (field, text) = match &self.text {
+            Text::Data(data) => ("data", data),
+            Text::Comment(comment) => ("", comment),
+        };
+        lines(text).for_each(|text| line(out, field, text));
+        out("\n");
     }
 }
 
@@ -125,11 +142,11 @@ fn check(holds: bool, mistake: &str, text: &str) -> Result<()> {
 }
 
 /// A field, or a comment if `name` is empty. One space behind the colon is not part of the value, so any other is.
-fn line(out: &mut String, name: &str, value: &str) {
-    out.push_str(name);
-    out.push_str(if value.is_empty() { ":" } else { ": " });
-    out.push_str(value);
-    out.push('\n');
+fn line(out: &mut impl FnMut(&str), name: &str, value: &str) {
+    out(name);
+    out(if value.is_empty() { ":" } else { ": " });
+    out(value);
+    out("\n");
 }
 
 /// The lines of `text`: at least one, and one behind a line break at its end, so that it comes back.
