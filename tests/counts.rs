@@ -17,6 +17,7 @@ use monoloop::http::Moment;
 use monoloop::middleware::Cors;
 use monoloop::router::Routes;
 use monoloop::server::{Clock, CloseReason, ConnectionId, Observer, Running, Tick};
+use monoloop::sse::{self, Broadcast, Event, Slow};
 use monoloop::{Config, Endpoint, Error, Router, Server};
 use support::{LIMIT, get, test_config};
 
@@ -375,6 +376,60 @@ fn few_but_common_replies_allocate_no_more_than_they_must() {
         app.get("/escaped", |_, _, _| Err(Error::new(409, "That \"name\" is taken")));
         app.get("/connection", |_, _, res| res.header("Connection", "X-Hop, x-other").text("hop"));
     });
+}
+
+/// So many clients hear what is broadcast.
+const LISTENERS: usize = 10;
+
+#[test]
+fn an_event_is_encoded_once_for_all_who_hear_it() {
+    let mut app = Router::new(Broadcast::new(Slow::Drop));
+    app.get("/events", |listeners, _, res| {
+        let (sent, sender) = sse::start(res)?;
+        listeners.add(sender);
+        Ok(sent)
+    });
+    app.post("/say", |listeners: &mut Broadcast, _, res| {
+        let event = Event::new("something has happened").event("news").retry(Duration::from_millis(2500));
+        assert!(listeners.send(&event)? == LISTENERS);
+        res.text("said")
+    });
+    let server = Server::bind("127.0.0.1:0").expect("a port is free").config(test_config()).clock(Steps::default());
+    let mut running = server.serve(app).expect("a poll");
+    let address = running.local_addr().expect("it listens").to_string().parse().expect("an address");
+    let mut listeners: Vec<_> = (0..LISTENERS).map(|_| connect(address)).collect();
+    let mut speaker = connect(address);
+    let said = Cell::new(0_u64);
+    // Until each has had this much; allocates nothing itself.
+    let mut drive = |speaker: &mut TcpStream, listeners: &mut [TcpStream], least: usize| {
+        let (mut got, mut replied, mut room) = (0, 0, [0; 4096]);
+        for _ in 0..PATIENCE {
+            assert!(running.turn(Some(Duration::ZERO)).expect("the poll works"));
+            listeners.iter_mut().for_each(|listener| got += listener.read(&mut room).unwrap_or(0));
+            replied += speaker.read(&mut room).unwrap_or(0);
+            if got >= least && (replied > 0 || said.get() == 0) {
+                return got;
+            }
+        }
+        panic!("the events do not come");
+    };
+    for listener in &mut listeners {
+        listener.write_all(get("/events").as_bytes()).expect("the kernel takes it");
+    }
+    drive(&mut speaker, &mut listeners, LISTENERS * 100);
+    let request = ask("POST", "/say");
+    let mut rounds = |count: usize| {
+        for _ in 0..count {
+            said.set(said.get() + 1);
+            speaker.write_all(request.as_bytes()).expect("the kernel takes it");
+            let event = "event: news\nretry: 2500\ndata: something has happened\n\n".len();
+            drive(&mut speaker, &mut listeners, LISTENERS * event);
+        }
+    };
+    rounds(REQUESTS / 4);
+    let measured = allocation_counter::measure(|| rounds(REQUESTS));
+    // Two texts of the handler's, and the bytes that all share.
+    assert_eq!(measured.count_total, 3 * REQUESTS as u64);
 }
 
 /// The head comes first and the content later, so that the request is kept aside in the meantime.

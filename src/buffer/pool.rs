@@ -103,8 +103,13 @@ impl<T: Pooled> Pool<T> {
 
     /// Drops one that was lent or adopted, instead of taking it back.
     pub fn discard(&mut self, item: Box<T>) {
+        drop(self.disown(item));
+    }
+
+    /// Counts one no longer as lent, and leaves it to the caller: the reverse of [`adopt`](Self::adopt).
+    pub(crate) fn disown(&mut self, item: Box<T>) -> Box<T> {
         self.lent -= 1;
-        drop(item);
+        item
     }
 
     #[inline(never)]

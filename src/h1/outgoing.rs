@@ -50,12 +50,6 @@ impl Outgoing {
         self.queue.is_empty() && self.open.is_none()
     }
 
-    /// An empty queue without memory of its own, with the open exchange of this one.
-    pub(super) fn without_memory(&mut self) -> Box<Self> {
-        debug_assert!(self.queue.is_empty());
-        Box::new(Self { open: self.open.take(), ..Self::default() })
-    }
-
     /// Whether it has no memory to write to.
     pub(super) fn has_no_memory(&self) -> bool {
         self.queue.footprint() == 0

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::buffer::{Pace, Pool, Receive};
+use crate::buffer::{Pace, Pool, Pooled, Receive};
 use crate::config::Config;
 use crate::exchange::{ConnectionId, Reply, Service, Watch};
 use crate::h1::authority::KnownAuthority;
@@ -53,6 +53,9 @@ pub(crate) struct Pools {
     pub(crate) receive: Pool<Receive>,
     pub(crate) output: Pool<Outgoing>,
     pub(crate) incoming: Pool<Incoming>,
+    /// An output without memory, left by a stream that was [equipped](Self::equip): mostly the same stream is
+    /// [stripped](Self::strip) at the end of its turn, so one is enough.
+    bare: Option<Box<Outgoing>>,
 }
 
 impl Pools {
@@ -61,7 +64,26 @@ impl Pools {
             receive: Pool::new(POOL_BYTES / 2),
             output: Pool::new(POOL_BYTES / 4),
             incoming: Pool::new(POOL_BYTES / 4),
+            bare: None,
         }
+    }
+
+    /// Takes the memory of an output back that owes nothing and stays, with the exchange that is open in it.
+    #[inline(never)]
+    pub(crate) fn strip(&mut self, output: &mut Box<Outgoing>) {
+        debug_assert!(output.is_empty());
+        let mut bare = self.output.adopt(self.bare.take().unwrap_or_default());
+        bare.open = output.open.take();
+        self.output.give_back(std::mem::replace(output, bare));
+    }
+
+    /// Gives memory to an output that was [stripped](Self::strip) of it.
+    pub(crate) fn equip(&mut self, output: &mut Box<Outgoing>) {
+        let mut equipped = self.output.lend();
+        equipped.open = output.open.take();
+        let mut bare = self.output.disown(std::mem::replace(output, equipped));
+        bare.reset();
+        self.bare = Some(bare);
     }
 
     /// Frees large buffers that were not used since the last call.

@@ -338,8 +338,7 @@ impl Connection {
         match &mut self.output {
             // A stream that has nothing to say keeps no memory for it.
             Some(output) if output.is_empty() && !output.has_no_memory() => {
-                let without = cx.pools.output.adopt(output.without_memory());
-                cx.pools.output.give_back(std::mem::replace(output, without));
+                cx.pools.strip(output);
             }
             Some(output) if output.is_empty() => {}
             Some(output) if !output.pace.is_running() => {

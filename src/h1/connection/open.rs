@@ -223,8 +223,8 @@ impl Connection {
     /// The step of an open exchange: asks the source of the reply, if it has one that may have something.
     #[inline(never)]
     pub(super) fn produce(&mut self, cx: &mut Context<'_>, budget: &mut Budget<'_>) -> Step {
-        if self.output.as_ref().is_some_and(|output| output.has_no_memory()) {
-            self.take_memory(cx);
+        if let Some(output) = self.output.as_mut().filter(|output| output.has_no_memory()) {
+            cx.pools.equip(output);
         }
         let Some((queue, Some(open))) = self.output.as_deref_mut().map(|output| output.parts()) else {
             return Step::Stalled;
@@ -277,16 +277,6 @@ impl Connection {
         // Perhaps the last byte has left before the source said so.
         self.tell_finished(cx);
         self.reply_is_whole(cx, close, is_long);
-    }
-
-    /// An output that was left without memory gets some.
-    fn take_memory(&mut self, cx: &mut Context<'_>) {
-        if let Some(mut without) = self.output.take() {
-            let mut output = cx.pools.output.lend();
-            output.open = without.open.take();
-            cx.pools.output.discard(without);
-            self.output = Some(output);
-        }
     }
 
     // ---- the open exchange ------------------------------------------------------------------------------------------
