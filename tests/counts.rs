@@ -378,6 +378,21 @@ fn few_but_common_replies_allocate_no_more_than_they_must() {
     });
 }
 
+#[cfg(feature = "files")]
+#[test]
+fn a_file_that_is_kept_allocates_only_for_an_encoded_name() {
+    let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("counts");
+    std::fs::create_dir_all(directory.join("a b")).expect("it can be made");
+    for name in ["a b/c d.txt", "plain.txt"] {
+        std::fs::write(directory.join(name), "content").expect("it can be written");
+    }
+    let rows = [
+        row("a file", get("/files/plain.txt"), 200, 0),
+        row("a file with an encoded name", get("/files/a%20b/c%20d.txt"), 200, 1),
+    ];
+    check_rows(&rows, |app| app.mount("/files", monoloop::files::Files::new(&directory)));
+}
+
 /// So many clients hear what is broadcast.
 const LISTENERS: usize = 10;
 

@@ -10,7 +10,7 @@ use super::listing::{self, Listing, SEGMENT};
 use crate::exchange::{Request, Response, Sent};
 use crate::http::coding::weighted;
 use crate::http::conditional::Conditions;
-use crate::http::{Error, Fields, ResolvedPath, Result, decode_segment, may_resolve};
+use crate::http::{Error, Fields, ResolvedPath, Result, decode_resolved, decode_segment, may_resolve};
 
 impl Files {
     /// Answers a request for what stands at `raw`, the part of its path below the directory.
@@ -33,6 +33,10 @@ impl Files {
         if !may_resolve(raw) {
             let plain = std::str::from_utf8(raw).map_err(|_| Missing::NotFound)?;
             return Ok(Cow::Borrowed(plain));
+        }
+        if let Some(path) = decode_resolved(raw) {
+            let is_served = path.split('/').enumerate().all(|(i, segment)| self.is_served(segment, i == 0));
+            return if is_served { Ok(path) } else { Err(Missing::NotFound) };
         }
         let ResolvedPath { segments, is_directory, climbed } = ResolvedPath::of(raw);
         // Above "/" there is nothing, so it is "/" again (RFC 3986 §5.2.4); above any other place there is something else.

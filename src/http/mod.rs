@@ -28,9 +28,9 @@ pub(crate) use fields::{Line, LineShape, lines, trim};
 pub use method::{Method, MethodSet};
 pub(crate) use moment::Millis;
 pub use moment::Moment;
-#[cfg(feature = "files")]
-pub(crate) use path::ResolvedPath;
 pub(crate) use path::{Remaining, collect_text, decode_segment, decodes_to, is_directory, may_resolve, plain_text};
+#[cfg(feature = "files")]
+pub(crate) use path::{ResolvedPath, decode_resolved};
 pub use status::reason_phrase;
 pub(crate) use status::status_line;
 pub(crate) use token::{classes, is_field_value, is_name, is_token, is_token_byte};

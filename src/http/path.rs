@@ -100,6 +100,18 @@ pub(crate) fn is_directory(raw: &[u8]) -> bool {
     Step::of(last) != Step::Down
 }
 
+/// A path that is percent-decoded as a whole, if that comes to the same as [resolving](ResolvedPath) it: it has no dot
+/// segment, no empty one but at its end, and no encoded slash.
+#[cfg(feature = "files")]
+pub(crate) fn decode_resolved(raw: &[u8]) -> Option<Cow<'_, str>> {
+    let path = decode_segment(raw);
+    let slashes = |bytes| memchr::memchr_iter(b'/', bytes).count();
+    let mut segments = path.rsplit('/');
+    let ends_well = segments.next().is_none_or(|last| !matches!(last, "." | ".."));
+    let is_resolved = ends_well && segments.all(|segment| !matches!(segment, "" | "." | ".."));
+    (is_resolved && slashes(raw) == slashes(path.as_bytes())).then_some(path)
+}
+
 /// A path whose dot segments are resolved (RFC 3986 §5.2.4), and whose empty segments are left out.
 ///
 /// It is split first and decoded then, once: so an encoded slash divides nothing, and `%2e%2e` climbs as `..` does (a dot
@@ -201,6 +213,29 @@ mod tests {
             found.reverse();
             assert_eq!((found, remaining.climbs), resolve(&path), "{path}");
         }
+    }
+
+    #[cfg(feature = "files")]
+    #[test]
+    fn what_is_decoded_as_a_whole_is_resolved() {
+        const PARTS: [&str; 8] = ["", ".", "a", "%62", "%2e", "%2e%2E", "c%2Fd", "%252e"];
+        let mut count = 0;
+        for number in 0..PARTS.len().pow(4) {
+            let parts: Vec<_> = (0..4).map(|at| PARTS[number / PARTS.len().pow(at) % PARTS.len()]).collect();
+            let path = parts[..1 + number % 4].join("/");
+            let ResolvedPath { segments, is_directory, climbed } = ResolvedPath::of(path.as_bytes());
+            let slash = if is_directory && !segments.is_empty() { "/" } else { "" };
+            let expected = segments.join("/") + slash;
+            if let Some(found) = decode_resolved(path.as_bytes()) {
+                count += 1;
+                assert_eq!((&*found, false), (&*expected, climbed), "{path}");
+                assert!(!path.contains("%2F"), "{path}");
+            } else {
+                let odd = segments.iter().any(|segment| segment.contains('/'));
+                assert!(odd || *decode_segment(path.as_bytes()) != *expected, "{path}");
+            }
+        }
+        assert!(count > 100);
     }
 
     #[test]
