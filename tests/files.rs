@@ -94,6 +94,25 @@ fn a_file_of_5_gib_is_served_from_any_place() {
     server.end();
 }
 
+/// A kernel of 32 bits does not open such a file by openat2(2) without this flag. One of 64 bits sets it by itself, so that it
+/// is missing shows only here.
+#[test]
+fn the_flag_for_large_files_is_set_where_the_c_library_does_not_set_it() {
+    if !can_do_without() {
+        return;
+    }
+    let folder = Folder::new();
+    let trace = folder.path("trace").into_os_string().into_string().expect("it is text");
+    folder.write("site/small.txt", "small");
+    let words = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=openat2", "-o", &trace].map(str::to_owned);
+    let server = Serve::start_in(&words, Path::new(env!("CARGO_BIN_EXE_monoloop")), &folder.path("site"), &[]);
+    assert_eq!(server.connect().ask("/small.txt").text(), "small");
+    server.end();
+    let trace = fs::read_to_string(trace).expect("strace has written it");
+    let call = trace.lines().find(|line| line.contains("\"small.txt\"")).expect("the file was opened by openat2(2)");
+    assert!(call.contains("O_LARGEFILE"), "{call}");
+}
+
 // ---- slow readers ---------------------------------------------------------------------------------------------------
 
 #[test]

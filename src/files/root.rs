@@ -111,8 +111,10 @@ fn open_beneath(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks) -> Result<
     if symlinks == Symlinks::Never {
         resolve |= ResolveFlags::NO_SYMLINKS;
     }
+    // A kernel of 32 bits opens nothing above 2 GiB without it (EOVERFLOW). The C library adds it to openat(2), nobody to this.
+    let file = FILE | OFlags::LARGEFILE;
     for _ in 0..8 {
-        match openat2(root, path, FILE, Mode::empty(), resolve) {
+        match openat2(root, path, file, Mode::empty(), resolve) {
             // Something was renamed while a `..` was walked: the kernel is not sure, and says so (openat2(2)).
             Err(Errno::AGAIN | Errno::INTR) => {}
             opened => return opened,
