@@ -184,7 +184,7 @@ pub(crate) const GROUPS: [Group; 6] = [
             set: |to, text| { to.config.max_target = values::capacity(text)?; Ok(()) } },
         Opt { name: "max-content", value: "SIZE", env: "MONOLOOP_MAX_CONTENT", default: "1m", kind: One,
             help: "Largest content of a request; above it 413",
-            set: |to, text| { to.config.max_content = values::size(text)? as u64; Ok(()) } },
+            set: |to, text| { to.config.max_content = values::bytes(text)?; Ok(()) } },
         Opt { name: "min-content-rate", value: "RATE", env: "MONOLOOP_MIN_CONTENT_RATE", default: "500", kind: One,
             help: "Bytes per second of content that a client must send; 0: any",
             set: |to, text| { to.config.min_content_rate = values::rate(text)?; Ok(()) } },

@@ -39,7 +39,7 @@ pub(crate) fn timeout(text: &str) -> Result<Duration> {
 }
 
 /// A size in bytes: a whole number and perhaps `k`, `m` or `g` (powers of 1024), in either case.
-pub(crate) fn size(text: &str) -> Result<usize> {
+pub(crate) fn bytes(text: &str) -> Result<u64> {
     let (number, unit) = split_unit(text);
     let number = whole(number, SIZE)?;
     let bytes_per_unit = match unit {
@@ -49,7 +49,12 @@ pub(crate) fn size(text: &str) -> Result<usize> {
         "g" | "G" => 1 << 30,
         _ => return Err(SIZE),
     };
-    number.checked_mul(bytes_per_unit).and_then(|bytes| usize::try_from(bytes).ok()).ok_or(TOO_LARGE)
+    number.checked_mul(bytes_per_unit).ok_or(TOO_LARGE)
+}
+
+/// A size of something in memory: as [`bytes`], as far as it can be addressed.
+pub(crate) fn size(text: &str) -> Result<usize> {
+    bytes(text).and_then(|bytes| usize::try_from(bytes).map_err(|_| TOO_LARGE))
 }
 
 /// A size with which nothing could be served if it were zero.
@@ -62,7 +67,7 @@ pub(crate) fn capacity(text: &str) -> Result<usize> {
 
 /// Bytes per second; 0 stands for any.
 pub(crate) fn rate(text: &str) -> Result<u32> {
-    size(text).and_then(|rate| u32::try_from(rate).map_err(|_| TOO_LARGE))
+    bytes(text).and_then(|rate| u32::try_from(rate).map_err(|_| TOO_LARGE))
 }
 
 /// A number of things, one at least.
@@ -306,13 +311,18 @@ mod tests {
     #[test]
     fn sizes() {
         check(
-            size,
+            bytes,
             vec![
                 ("16384", Ok(16384)),
                 ("16k", Ok(16384)),
                 ("16K", Ok(16384)),
                 ("1m", Ok(1 << 20)),
                 ("2G", Ok(2 << 30)),
+                ("4g", Ok(1 << 32)),
+                ("6g", Ok(6 << 30)),
+                ("18446744073709551615", Ok(u64::MAX)),
+                ("17179869183g", Ok(17_179_869_183 << 30)),
+                ("17179869184g", Err(TOO_LARGE)),
                 ("0", Ok(0)),
                 ("18446744073709551616", Err(TOO_LARGE)),
                 ("18446744073709551615k", Err(TOO_LARGE)),
@@ -326,6 +336,12 @@ mod tests {
                 ("0x10", Err(SIZE)),
             ],
         );
+        let addressed = usize::try_from(6_u64 << 30).map_err(|_| TOO_LARGE);
+        check(
+            size,
+            vec![("16k", Ok(16384)), ("6g", addressed), ("", Err(SIZE)), ("18446744073709551616", Err(TOO_LARGE))],
+        );
+        check(rate, vec![("4194303k", Ok(4_194_303 << 10)), ("4g", Err(TOO_LARGE)), ("x", Err(SIZE))]);
         check(capacity, vec![("1", Ok(1)), ("0k", Err("it must be more than zero")), ("x", Err(SIZE))]);
     }
 
