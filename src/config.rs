@@ -21,7 +21,7 @@ pub struct Config {
     pub max_target: usize,
     /// Longest request head in bytes; above it 431. Default 16 KiB.
     pub max_head: usize,
-    /// Largest content that is buffered for a handler, in bytes; above it 413. Default 1 MiB.
+    /// Largest content that is buffered for a handler, in bytes; above it 413. Default 1 MiB; on 32 bits 512 MiB at most.
     pub max_content: u64,
     /// Largest content that a handler may write to memory, in bytes; above it its writer fails. Default 8 MiB.
     pub max_response_buffer: usize,

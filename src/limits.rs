@@ -30,6 +30,10 @@ pub const MAX_EMPTY_LINES: u8 = 4;
 /// Largest content that is buffered for a handler, in bytes; above it 413. nginx and Apache 1 MiB, Express 100 KiB.
 pub const MAX_CONTENT: u64 = MIB as u64;
 
+/// Most content that is ever buffered for a handler, in bytes, whatever is configured; above it 413. It lies in one piece,
+/// and when it grows, a piece twice as long lies beside it: 512 MiB on 32 bits, and no limit at all on 64.
+pub const MAX_BUFFERED: u64 = (usize::MAX / 8) as u64;
+
 /// Longest chunk-size line in bytes, extensions included (RFC 9112 §7.1.1 asks for a limit). Node 16 KiB in total.
 pub const MAX_CHUNK_LINE: u32 = 256;
 

@@ -8,7 +8,7 @@ use crate::h1::error::ProtocolError;
 use crate::h1::framing::{Expectation, Framing};
 use crate::h1::head::{self, Message};
 use crate::http::Moment;
-use crate::limits::{HIGH_WATER, MAX_DISCARD, MAX_EMPTY_LINES, POOL_MAX_BUFFER};
+use crate::limits::{HIGH_WATER, MAX_BUFFERED, MAX_DISCARD, MAX_EMPTY_LINES, POOL_MAX_BUFFER};
 
 impl Connection {
     /// The step within `Head`: skips empty lines, looks for the end of the head, parses it, answers its request.
@@ -169,8 +169,9 @@ impl Connection {
             }
         };
         let max_content = match admission {
-            Admission::BufferUpTo(max) | Admission::Stream(max) => max,
-            Admission::Buffer | Admission::Now | Admission::Upgrade => cx.config.max_content,
+            Admission::Stream(max) => max,
+            Admission::BufferUpTo(max) => max.min(MAX_BUFFERED),
+            Admission::Buffer | Admission::Now | Admission::Upgrade => cx.config.max_content.min(MAX_BUFFERED),
         };
         match (admission, message.framing) {
             (Admission::Upgrade, Framing::None) => {

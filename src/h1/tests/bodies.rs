@@ -1,11 +1,14 @@
 //! Content: its length, the chunked coding, expectations, and content that nobody reads (RFC 9112 §6, §7).
 
-use super::bench::{Fate, bench, small};
+use super::bench::{Bench, Fate, bench, small};
 use super::fuzzing::compare_decoders;
 use super::heads::run_each_byte;
 use super::table::After::{Closes, Errs, FinErrs, Open};
 use super::table::{Row, run};
-use crate::limits::{MAX_CHUNK_EXTENSIONS, MAX_CHUNK_LINE, MAX_DISCARD, MAX_TRAILERS};
+use crate::config::Config;
+use crate::h1::body::BodyDecoder;
+use crate::h1::framing::Framing;
+use crate::limits::{MAX_BUFFERED, MAX_CHUNK_EXTENSIONS, MAX_CHUNK_LINE, MAX_DISCARD, MAX_TRAILERS};
 
 const BAD: &[&str] = &["400"];
 const HI: &[&str] = &["200 hi"];
@@ -941,7 +944,7 @@ fn content_of_a_megabyte_comes_whole() {
 
 #[test]
 fn content_over_the_limit_is_not_collected() {
-    let mut bench = super::bench::Bench::new(small());
+    let mut bench = Bench::new(small());
     bench.send(CHUNKED);
     for _ in 0..1000 {
         bench.send("10\r\n0123456789abcdef\r\n");
@@ -949,6 +952,51 @@ fn content_over_the_limit_is_not_collected() {
     assert_eq!(bench.statuses(), [413]);
     assert!(bench.replies()[0].closes());
     bench.restart();
+}
+
+/// A machine of 32 bits cannot hold it, so no setting may let a client ask for that.
+#[test]
+fn more_than_fits_in_memory_is_refused_whatever_the_limit_is() {
+    let mut bench = Bench::new(Config { max_content: u64::MAX, ..Config::default() });
+    for length in [MAX_BUFFERED + 1, u64::MAX] {
+        bench.send(format!("{POST}Content-Length: {length}\r\n\r\n"));
+        assert_eq!(bench.statuses(), [413], "a length of {length}");
+        bench.restart();
+        bench.send(format!("{CHUNKED}{length:x}\r\n"));
+        assert_eq!(bench.statuses(), [413], "a chunk of {length}");
+        bench.restart();
+    }
+    bench.send(format!("{POST}Content-Length: {MAX_BUFFERED}\r\n\r\nhi"));
+    assert_eq!(bench.statuses(), [] as [u16; 0], "as much as there may be is waited for");
+    bench.restart();
+}
+
+/// Each byte that comes is counted in 64 bits, however few a pointer has.
+#[test]
+fn content_of_more_than_32_bits_ends_where_it_says() {
+    const LENGTH: u64 = (1 << 32) + 2;
+    let piece = vec![b'x'; 1 << 20];
+    let chunked = || {
+        let mut decoder = BodyDecoder::new(Framing::Chunked);
+        let line = decoder.decode(b"100000002\r\n").expect("a size");
+        assert!(line.consumed == 11 && !line.end);
+        decoder
+    };
+    for mut decoder in [BodyDecoder::new(Framing::Length(LENGTH)), chunked()] {
+        let mut left = LENGTH;
+        while left > 0 {
+            assert_eq!(decoder.announced(), left);
+            let decoded = decoder.decode(&piece).expect("it is content");
+            // What is beyond the end of a chunk is another's: the CRLF would be there.
+            let expected = left.min(piece.len() as u64);
+            assert_eq!((decoded.content.len() as u64, decoded.trailers), (expected, &[][..]));
+            left -= expected;
+            assert_eq!(decoded.end, left == 0 && decoder.has_length());
+        }
+        if !decoder.has_length() {
+            assert!(decoder.decode(b"\r\n0\r\n\r\n").expect("the end").end);
+        }
+    }
 }
 
 /// Each of these is two messages for one reader and a single one for another. For us it is none.
