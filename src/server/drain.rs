@@ -85,7 +85,8 @@ impl EventLoop {
         self.acceptor.mark_all_ready();
         // As many as the queues hold (Linux takes one more than it is told): whoever comes meanwhile must not keep the
         // drain from going on.
-        let queued = (self.sessions.config.backlog.max(1) as usize).saturating_add(1) * self.acceptor.len();
+        let each = (self.sessions.config.backlog.max(1) as usize).saturating_add(1);
+        let queued = each.saturating_mul(self.acceptor.len());
         for _ in 0..queued {
             if !self.acceptor.is_ready() {
                 break;
