@@ -213,10 +213,15 @@ impl Reply {
         self.mark = mark;
         self.fields.clear();
         if !self.is_plain() {
-            self.rare.reset();
-            self.rest = None;
+            self.reset_rare();
         }
         (self.finished, self.content_len, self.ticket) = (false, 0, None);
+    }
+
+    #[cold]
+    fn reset_rare(&mut self) {
+        self.rare.reset();
+        self.rest = None;
     }
 
     /// Whether the handler left everything [rare](Rare) as it was: a 200, without faults, with nothing left to do.

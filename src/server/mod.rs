@@ -361,7 +361,6 @@ impl<S> fmt::Debug for Running<S> {
 /// Ticks until the server has ended, or only until it drains; tells whether it goes on.
 ///
 /// The tick is compiled into this loop, so that a loop that serves one connection does not pay for calls between the two.
-#[inline]
 fn run(event_loop: &mut EventLoop, service: &mut dyn Service, until_drain: bool) -> Result<bool> {
     while !until_drain || event_loop.drain_cause.is_none() {
         if !turn(event_loop, service, None)? {

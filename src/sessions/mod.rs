@@ -269,6 +269,7 @@ impl<T: Transport> Sessions<T> {
     }
 
     /// Gives a turn to everyone who is runnable now; who becomes so meanwhile has it in the next tick.
+    #[inline(always)]
     pub(crate) fn pump_runnable(&mut self, service: &mut dyn Service) {
         std::mem::swap(&mut self.runnable, &mut self.turns);
         self.file_bytes = self.share_of_files();
@@ -296,7 +297,7 @@ impl<T: Transport> Sessions<T> {
     }
 
     /// A session's turn, unless it has ended: `first` is done to it, then it is pumped, and then its deadline is armed.
-    #[inline]
+    #[inline(always)]
     fn turn(&mut self, key: usize, service: &mut dyn Service, first: impl FnOnce(&mut Session<T>, &mut Context<'_>)) {
         let session = &mut self.slab[key];
         if session.closed {

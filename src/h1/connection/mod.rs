@@ -238,6 +238,7 @@ impl Connection {
     // ---- the steps --------------------------------------------------------------------------------------------------
 
     /// Parses and answers as far as input, output and budget allow.
+    #[inline(always)]
     pub(crate) fn advance(
         &mut self,
         cx: &mut Context<'_>,
