@@ -48,7 +48,14 @@ impl Reply {
     /// place of one of ours. Such a head is [encoded](Self::encode_ordinary_head) with few questions.
     #[inline]
     pub(super) fn is_ordinary(&self) -> bool {
-        self.is_plain() && self.request.method != Some(Method::Head) && self.fields.has.is_none()
+        (self.is_plain() || self.has_ordinary_status())
+            && self.request.method != Some(Method::Head)
+            && self.fields.has.is_none()
+    }
+
+    #[inline(never)]
+    fn has_ordinary_status(&self) -> bool {
+        self.rare.status == 200 && self.rare.fault.is_none() && self.rare.reason.is_none()
     }
 
     /// [`encode_head`](Self::encode_head) for a reply that is ordinary.

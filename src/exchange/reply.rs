@@ -24,7 +24,8 @@ pub struct Reply {
 
     pub(super) request: RequestFacts,
     pub(super) fields: FieldLines,
-    /// Apart from the rest, because it is reset for each request and changed for few.
+    /// Apart from the other state, because it is reset for each request and changed for few. To borrow it mutably counts
+    /// as a change.
     pub(super) rare: Touched<Rare>,
     /// The part of the reply that outlives the handler. A reply that has one is not [plain](Self::is_plain).
     rest: Option<Rest>,
@@ -240,6 +241,7 @@ impl Reply {
 
     /// Keeps aside what was made of the reply so far.
     pub(crate) fn put_aside(&mut self) -> Draft {
+        debug_assert!(self.rest.is_none(), "the rest is taken before the draft");
         let (fields, rare) = (mem::take(&mut self.fields), mem::take(&mut self.rare));
         Draft { request: self.request, fields, rare, ticket: self.ticket }
     }
@@ -410,7 +412,9 @@ impl Reply {
 
     /// Removes all lines of this name.
     pub(super) fn remove_field(&mut self, name: &str) {
-        self.rare.close &= !name.eq_ignore_ascii_case("connection");
+        if self.rare.close && name.eq_ignore_ascii_case("connection") {
+            self.rare.close = false;
+        }
         self.fields.remove(name);
     }
 
@@ -420,7 +424,9 @@ impl Reply {
             self.remove_field("connection");
         }
         let options = value.split(',').map(|option| option.trim_matches([' ', '\t']));
-        self.rare.close |= options.clone().any(|option| option.eq_ignore_ascii_case("close"));
+        if options.clone().any(|option| option.eq_ignore_ascii_case("close")) {
+            self.rare.close = true;
+        }
         let ours = |option: &str| ["", "close", "keep-alive"].iter().any(|ours| option.eq_ignore_ascii_case(ours));
         self.fields.push_list("Connection", options.filter(|option| !ours(option)));
     }
