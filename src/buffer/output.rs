@@ -348,7 +348,7 @@ impl OutputQueue {
     /// Drops the memory of what has been sent, when that is most of it. Not while a [`Mark`] is held.
     #[inline]
     pub(crate) fn compact(&mut self) {
-        if self.sent > 0 && self.sent > self.inline.len() / 2 {
+        if self.sent > self.inline.len() / 2 {
             self.forget_sent();
         }
     }

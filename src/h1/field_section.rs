@@ -5,6 +5,7 @@
 //! meaning; it gets everything else.
 
 use super::head::FieldsRead;
+use super::scan::skip_until;
 use crate::http::{Line, LineShape, is_token_byte};
 
 /// Recognises the lines at the front of `bytes`; writes their shapes to `shapes`, and what they say to `read`. Gives the
@@ -37,16 +38,8 @@ pub(super) fn recognise<'a>(
 /// The length of the name at the front of `line`, and the bytes after it.
 #[inline(always)]
 fn split_name(line: &[u8]) -> (usize, &[u8]) {
-    let mut rest = line;
-    while let Some((eight, after)) = rest.split_first_chunk::<8>() {
-        // The compiler unrolls a loop of known length.
-        if let Some(len) = eight.iter().position(|&byte| !is_token_byte(byte)) {
-            return (line.len() - rest.len() + len, &rest[len..]);
-        }
-        rest = after;
-    }
-    let len = rest.iter().position(|&byte| !is_token_byte(byte)).unwrap_or(rest.len());
-    (line.len() - rest.len() + len, &rest[len..])
+    let after = skip_until(line, |byte| !is_token_byte(byte));
+    (line.len() - after.len(), after)
 }
 
 /// The bytes after the value at the front of `line`; the white space around it counts as part of it.

@@ -16,6 +16,7 @@ mod incoming;
 pub(crate) mod internals;
 mod outgoing;
 mod request_line;
+mod scan;
 mod state;
 mod target;
 // Its application replies with JSON too.

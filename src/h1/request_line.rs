@@ -1,8 +1,9 @@
 //! The request line that nearly every request has: a known method, a path, perhaps a query, `HTTP/1.1`.
 //!
 //! It is recognised by hand, in one look at each byte, because httparse and the checks behind it look three times. Only
-//! what they would take is taken here, and with the same meaning; whatever is unusual is left to them.
+//! what they would take is taken here, and with the same meaning; whatever is unusual is for the general reading (`head.rs`).
 
+use super::scan::skip_until;
 use super::target::{CLASS, class};
 use crate::http::Method;
 
@@ -25,36 +26,25 @@ pub(super) fn recognise(bytes: &[u8]) -> Option<RequestLine<'_>> {
     if line.first() != Some(&b'/') {
         return None;
     }
-    let path_len = find(line, !class::PATH)?;
-    let (target_len, query) = match line[path_len] {
-        b' ' => (path_len, None),
-        b'?' => {
-            let query = &line[path_len + 1..];
-            let query_len = find(query, class::NEVER)?;
-            (path_len + 1 + query_len, Some(&query[..query_len]))
+    let after_path = skip_until_class(line, !class::PATH);
+    let path_len = line.len() - after_path.len();
+    let (query, after_target) = match after_path {
+        [b' ', ..] => (None, after_path),
+        [b'?', query @ ..] => {
+            let after_query = skip_until_class(query, class::NEVER);
+            (Some(&query[..query.len() - after_query.len()]), after_query)
         }
         _ => return None,
     };
-    let (version, rest) = line[target_len..].split_first_chunk()?;
-    if version != b" HTTP/1.1\r\n" {
-        return None;
-    }
+    let rest = after_target.strip_prefix(b" HTTP/1.1\r\n")?;
+    let target_len = line.len() - after_target.len();
     Some(RequestLine { method, target: &line[..target_len], path: &line[..path_len], query, rest })
 }
 
-/// Where the first byte of one of these classes stands.
+/// The bytes from the first one of these classes on.
 #[inline(always)]
-fn find(bytes: &[u8], classes: u8) -> Option<usize> {
-    let is_one = |&byte: &u8| CLASS[usize::from(byte)] & classes != 0;
-    let mut rest = bytes;
-    // The compiler unrolls a loop of known length.
-    while let Some((eight, behind)) = rest.split_first_chunk::<8>() {
-        if let Some(at) = eight.iter().position(is_one) {
-            return Some(bytes.len() - rest.len() + at);
-        }
-        rest = behind;
-    }
-    rest.iter().position(is_one).map(|at| bytes.len() - rest.len() + at)
+fn skip_until_class(bytes: &[u8], classes: u8) -> &[u8] {
+    skip_until(bytes, |byte| CLASS[usize::from(byte)] & classes != 0)
 }
 
 /// The method, and what stands behind its space.

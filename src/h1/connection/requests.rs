@@ -14,11 +14,11 @@ impl Connection {
     /// The step within `Head`: skips empty lines, looks for the end of the head, parses it, answers its request.
     #[inline(always)]
     pub(super) fn head(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints, budget: &mut Budget<'_>) -> Step {
-        let Some(mut input) = self.input.take() else { return self.no_head(cx) };
+        let Some(mut input) = self.input.take() else { return self.no_head(cx, budget) };
         let step = self.requests(cx, &mut input, endpoints, budget);
         self.input = Some(input);
         match step {
-            Ok(Step::Stalled) if self.input_ended => self.no_head(cx),
+            Ok(Step::Stalled) if self.input_ended => self.no_head(cx, budget),
             Ok(step) => step,
             Err(error) => self.fail(cx, error),
         }
@@ -41,11 +41,14 @@ impl Connection {
                 0 => return Ok(Step::Stalled),
                 consumed => input.consume(consumed),
             }
-            let goes_on = self.reads_heads() && self.owed() < HIGH_WATER;
-            match goes_on {
-                true if input.is_empty() => return Ok(Step::Stalled),
-                true if budget.requests > 0 => {}
-                _ => return Ok(Step::Again),
+            if !self.reads_heads() || self.owed() >= HIGH_WATER {
+                return Ok(Step::Again);
+            }
+            if input.is_empty() {
+                return Ok(Step::Stalled);
+            }
+            if budget.requests == 0 {
+                return Ok(Step::Again);
             }
         }
     }
@@ -376,7 +379,7 @@ impl Connection {
 
     /// There is no head, or not all of it, and perhaps there will be none.
     #[inline(never)]
-    fn no_head(&mut self, cx: &mut Context<'_>) -> Step {
+    fn no_head(&mut self, cx: &mut Context<'_>, budget: &mut Budget<'_>) -> Step {
         if !self.input_ended {
             return Step::Stalled;
         }
@@ -384,8 +387,7 @@ impl Connection {
             self.finish(cx, CloseReason::ClientClosed, false);
             return Step::Again;
         };
-        let mut shapes = head::shapes();
-        let error = head::parse(input.bytes(), &mut shapes, cx.known_authority, cx.config).err();
+        let error = head::parse(input.bytes(), budget.shapes, cx.known_authority, cx.config).err();
         self.input = Some(input);
         self.fail(cx, error.unwrap_or(ProtocolError::IncompleteHead))
     }
