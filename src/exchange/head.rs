@@ -3,8 +3,7 @@ use std::cell::OnceCell;
 use memchr::memchr;
 use percent_encoding::percent_decode;
 
-use super::request::text;
-use crate::http::{Fields, Method, Version, collect_text};
+use crate::http::{Fields, Method, Version, collect_text, target_text};
 
 /// A request head that has passed every check of `h1/`: what stands here is well-formed.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ impl Head<'_> {
     /// The path, percent-decoded once.
     pub(crate) fn path(&self) -> &str {
         match memchr(b'%', self.raw_path) {
-            None => text(self.raw_path),
+            None => target_text(self.raw_path),
             Some(_) => self.decoded_path.get_or_init(|| self.decode_path()),
         }
     }

@@ -3,7 +3,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{Endpoint, Endpoints, Head, Pairs, Params, Trailers};
-use crate::http::{Error, Fields, Method, Result, Version};
+use crate::http::{Error, Fields, Method, Result, Version, target_text};
 
 /// A request, borrowed from the receive buffer.
 ///
@@ -64,7 +64,7 @@ impl<'a> Request<'a> {
 
     /// The request target as the client sent it: path and query, or an absolute URI, or `*`.
     pub fn target(&self) -> &'a str {
-        text(self.received.head.target)
+        target_text(self.received.head.target)
     }
 
     /// The protocol version.
@@ -139,7 +139,7 @@ impl<'a> Request<'a> {
 
     /// The query as it came, without its `?`.
     pub fn query_string(&self) -> Option<&'a str> {
-        self.received.head.query.map(text)
+        self.received.head.query.map(target_text)
     }
 
     /// The content, whole; empty if the request has none.
@@ -201,11 +201,6 @@ impl<'a> Request<'a> {
     pub const fn is_encrypted(&self) -> bool {
         false
     }
-}
-
-/// Bytes of a target as text: the head was checked, so they are ASCII.
-pub(super) fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap_or_default()
 }
 
 impl fmt::Debug for Request<'_> {

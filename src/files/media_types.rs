@@ -8,7 +8,7 @@
 //! - IANA has registered a type, and `mime-db` does not have it for that extension: `arrow`, `cbor`, `deb`, `flac`,
 //!   `mka`, `mkv`, `mml`, `parquet`, `prc`, `sqlite`, `sqlite3`, `vcf`, `yaml`, `yml`, `zst`.
 //! - The source text of a program is `text/plain`: every browser shows that, and few languages have a registered type.
-//!   But `jsx` is `text/javascript`, because a browser runs no script of another type.
+//!   But `jsx`, `jsm`, `es` and `ecma` are `text/javascript`, because a browser runs no script of another type.
 //! - `mime-db` does not know `cur`, `tgz` and `mobileconfig` (its type is Apple's), and has an old type for `jfif`.
 //! - The types of `bin`, `dmg`, `exe`, `img`, `iso` and `msi` would be `application/octet-stream`, which is also what
 //!   an unknown file is. So they are not here.
@@ -225,12 +225,14 @@ media_types! {
     "css" => "text/css",
     "csv" => "text/csv",
     "htm" | "html" | "shtml" => "text/html",
-    "js" | "jsx" | "mjs" => "text/javascript",
+    "ecma" | "es" | "js" | "jsm" | "jsx" | "mjs" => "text/javascript",
     "less" => "text/less",
     "markdown" | "md" => "text/markdown",
     "n3" => "text/n3",
-    "c" | "cc" | "conf" | "cpp" | "cxx" | "def" | "diff" | "go" | "h" | "hh" | "hpp" | "in" | "ini" | "java"
-    | "list" | "log" | "lua" | "patch" | "py" | "rb" | "rs" | "text" | "txt" => "text/plain",
+    "asm" | "bas" | "c" | "cc" | "cfg" | "cmd" | "cnf" | "conf" | "cpp" | "cs" | "csproj" | "cxx" | "def" | "diff" | "f"
+    | "f77" | "f90" | "go" | "h" | "hh" | "hpp" | "hxx" | "idl" | "in" | "inc" | "ini" | "inl" | "java" | "list" | "log"
+    | "lst" | "lua" | "mk" | "nfo" | "pas" | "patch" | "py" | "rb" | "rc" | "reg" | "rs" | "s" | "sln" | "text" | "txt"
+    | "vb" => "text/plain",
     "tsv" => "text/tab-separated-values",
     "ttl" => "text/turtle",
     "uri" | "uris" | "urls" => "text/uri-list",

@@ -28,7 +28,9 @@ pub(crate) use fields::{Line, LineShape, lines, trim};
 pub use method::{Method, MethodSet};
 pub(crate) use moment::Millis;
 pub use moment::Moment;
-pub(crate) use path::{Remaining, collect_text, decode_segment, decodes_to, is_directory, may_resolve, plain_text};
+pub(crate) use path::{
+    Remaining, collect_text, decode_segment, decodes_to, is_directory, may_resolve, plain_text, target_text,
+};
 #[cfg(feature = "files")]
 pub(crate) use path::{ResolvedPath, decode_resolved};
 pub use status::reason_phrase;

@@ -21,6 +21,11 @@ pub(crate) fn plain_text(bytes: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
+/// Bytes of a request target as text: the head was checked, so they are ASCII.
+pub(crate) fn target_text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
 /// Decoded bytes, at most `most` of them, as text. That takes one allocation. If they are no UTF-8, the wrong ones are
 /// replaced, which takes another one.
 pub(crate) fn collect_text(most: usize, bytes: impl Iterator<Item = u8>) -> String {

@@ -135,7 +135,7 @@ pub struct Registered<'a, S>(&'a mut Handler<S>);
 impl<S> Registered<'_, S> {
     /// Sets the most content that a request may have here, in bytes; above it 413. Without it,
     /// [`Config::max_content`](crate::Config::max_content) holds where content is buffered, and nothing where it is taken
-    /// piece by piece.
+    /// piece by piece. What is buffered ends at [`limits::MAX_BUFFERED`](crate::limits::MAX_BUFFERED) in any case.
     pub fn max_content(self, bytes: u64) -> Self {
         self.0.max_content = Some(bytes);
         self

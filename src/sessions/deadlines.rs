@@ -2,7 +2,8 @@
 //!
 //! The links of the lists are indices in the slab entries, so arming allocates nothing and costs the same at any number
 //! of connections. A session stands in at most one list. Activity does not touch the wheel: when an entry comes up and
-//! its true deadline lies ahead, it is put back there. Only a deadline that became *earlier* is moved at once.
+//! its true deadline lies ahead, it is put back there. It is moved at
+//! once only where it would come up a slot or more after its deadline.
 
 use slab::Slab;
 
