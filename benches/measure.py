@@ -5,12 +5,13 @@ mood. Needs Linux and Python; `instructions` needs valgrind, `syscalls` needs st
     cargo build --release
     benches/measure.py instructions     user-space instructions per request, under valgrind
     benches/measure.py syscalls         system calls per request, under strace -c
-    benches/measure.py memory           resident bytes per idle connection
+    benches/measure.py memory           resident memory at the start, resident bytes per idle connection
     benches/measure.py cpu              server CPU time per request, driven by wrk
     benches/measure.py workers          the same with two workers beside one, interleaved
     benches/measure.py size             stripped size of the command and of the core, crates in the tree
 
-`--json FILE` also writes the figures to a file.
+`--json FILE` also writes the figures to a file. BINARY=FILE in the environment names another build of the command, for
+all but `size`, which builds what it measures.
 """
 
 import json
@@ -29,7 +30,7 @@ from typing import IO, NamedTuple
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target"))
-BINARY = os.path.join(TARGET, "release", "monoloop")
+BINARY = os.environ.get("BINARY", os.path.join(TARGET, "release", "monoloop"))
 DEMO = (BINARY, "demo", "--port", "0", "--idle-timeout", "1h", "--head-timeout", "1h")
 
 BROWSER_FIELDS = open(os.path.join(ROOT, "benches", "browser-fields.txt")).read().replace("\n", "\r\n")
@@ -136,7 +137,7 @@ SCENARIOS = {scenario.name: scenario for scenario in (
 # What must not be exceeded.
 BARS = {
     "syscalls": {"connection each": 6},
-    "size": {"core": 450_000},
+    "size": {"command": 1_550_000, "core": 450_000, "command, small": 1_200_000, "core, small": 470_000},
 }
 
 
@@ -208,13 +209,20 @@ def raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def resident_with_shared(pid: int) -> int:
+    """Bytes in memory, with what the process shares with others: the pages of its file and of the C library."""
+    return 1024 * int(re.search(r"^VmRSS:\s+(\d+)", open(f"/proc/{pid}/status").read(), re.M).group(1))
+
+
 def memory() -> dict[str, float]:
     raise_descriptor_limit()
     server = Server()
-    keep_alive(PLAIN)(server, 10, 1)
-    start = resident(server.pid())
-    figures = {"at start": start}
-    print(f"at start: {start / 1e6:.2f} MB")
+    figures: dict[str, float] = {"VmRSS at start": resident_with_shared(server.pid())}
+    keep_alive(PLAIN)(server, 9, 1)
+    figures["VmRSS after 10 requests"] = resident_with_shared(server.pid())
+    start = figures["at start"] = resident(server.pid())
+    print(f"VmRSS: {figures['VmRSS at start'] / 1e6:.2f} MB at start, "
+          f"{figures['VmRSS after 10 requests'] / 1e6:.2f} MB after 10 requests, of it {start / 1e6:.2f} MB private")
     connections = []
     for count in (1000, 10000):
         while len(connections) < count:
@@ -294,11 +302,13 @@ def stripped_size(binary: str) -> int:
 
 def size() -> dict[str, int]:
     core = ["--no-default-features"]
-    subprocess.run(["cargo", "build", "--release", "--quiet", *core, "--example", "hello"], cwd=ROOT, check=True)
-    hello = os.path.join(TARGET, "release", "examples", "hello")
-    figures = {"command": stripped_size(BINARY), "core": stripped_size(hello)}
-    report("size", "command", figures["command"], f"{figures['command']:9,} bytes stripped")
-    report("size", "core", figures["core"], f"{figures['core']:9,} bytes stripped (example hello)")
+    figures = {}
+    for suffix, profile in (("", "release"), (", small", "small")):
+        builds = (("command", [], "monoloop"), ("core", [*core, "--example", "hello"], "examples/hello"))
+        for name, flags, path in builds:
+            subprocess.run(["cargo", "build", "--profile", profile, "--quiet", *flags], cwd=ROOT, check=True)
+            figure = figures[name + suffix] = stripped_size(os.path.join(TARGET, profile, path))
+            report("size", name + suffix, figure, f"{figure:9,} bytes stripped ({path})")
     for name, flags in (("crates, command", []), ("crates, core", core)):
         tree = subprocess.run(["cargo", "tree", "-e", "normal", "--prefix", "none", *flags], cwd=ROOT,
                               capture_output=True, text=True, check=True).stdout
