@@ -183,15 +183,18 @@ fn escape(text: &str) -> String {
 
 /// A size in powers of 1024, with as many digits as are of use.
 fn human_size(bytes: u64) -> String {
-    let mut scaled = bytes as f64;
-    let mut unit = "B";
-    for larger in ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] {
-        if scaled < 1023.95 {
-            break;
-        }
-        (scaled, unit) = (scaled / 1024.0, larger);
+    if bytes < 1024 {
+        return format!("{bytes} B");
     }
-    if unit == "B" { format!("{bytes} B") } else { format!("{scaled:.1} {unit}") }
+    // Tenths as an integer: to print a floating-point number would link 17 KB of std.
+    let tenths = |shift: u32| {
+        let unit = 1_u64 << shift;
+        bytes / unit * 10 + (bytes % unit * 10 + unit / 2) / unit
+    };
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40), ("PiB", 50), ("EiB", 60)];
+    let fitting = units.into_iter().map(|(unit, shift)| (unit, tenths(shift))).find(|&(_, tenths)| tenths < 10_240);
+    let (unit, tenths) = fitting.unwrap_or(("EiB", tenths(60)));
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
 }
 
 #[cfg(test)]
@@ -206,6 +209,9 @@ mod tests {
             (1023, "1023 B"),
             (1024, "1.0 KiB"),
             (1536, "1.5 KiB"),
+            (2000, "2.0 KiB"),
+            (1_048_524, "1023.9 KiB"),
+            (1_048_525, "1.0 MiB"),
             ((1 << 20) - 1, "1.0 MiB"),
             (5 << 30, "5.0 GiB"),
             (u64::MAX, "16.0 EiB"),
