@@ -50,7 +50,9 @@ impl Default for Users {
             email: Some(email.into()),
             others: Map::new(),
         });
-        let by_id: BTreeMap<_, _> = (1..).zip(users).map(|(id, fields)| (id, User { id, fields })).collect();
+        // Not by `collect`, which would bring a sort.
+        let mut by_id = BTreeMap::new();
+        by_id.extend((1..).zip(users).map(|(id, fields)| (id, User { id, fields })));
         Self { next_id: 1 + by_id.len() as u64, by_id }
     }
 }
