@@ -1,6 +1,7 @@
 //! Bodies that flow: content is taken and given piece by piece, so however much it is, little of it is in memory.
 
 use std::io;
+use std::sync::LazyLock;
 
 use monoloop::buffer::Content;
 use monoloop::exchange::{BodySender, BodySink, BodySource, Chunk, Duplex, Intake, Progress, Trailers};
@@ -74,20 +75,14 @@ impl<S> BodySink<S> for Upload {
 
 // ---- /big -----------------------------------------------------------------------------------------------------------
 
-/// What `/big` is made of, again and again.
-static PATTERN: [u8; 32 * 1024] = pattern();
+/// What `/big` is made of, again and again. Made when it is first asked for, so that the file of the command need not
+/// hold it.
+static PATTERN: LazyLock<Vec<u8>> = LazyLock::new(pattern);
 
-const fn pattern() -> [u8; 32 * 1024] {
-    let mut bytes = [b'\n'; 32 * 1024];
-    let mut at = 0;
-    while at < bytes.len() {
-        // Lines of 63 letters and digits.
-        if at % 64 != 63 {
-            bytes[at] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-"[(at + at / 64) % 63];
-        }
-        at += 1;
-    }
-    bytes
+fn pattern() -> Vec<u8> {
+    // Lines of 63 letters and digits.
+    const LETTERS: &[u8; 63] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-";
+    (0..32 * 1024).map(|at| if at % 64 == 63 { b'\n' } else { LETTERS[(at + at / 64) % 63] }).collect()
 }
 
 /// Most mebibytes of `/big`: an exbibyte.
