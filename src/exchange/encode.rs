@@ -102,10 +102,8 @@ impl Reply {
     pub(super) fn encode_connection(&self, out: &mut Vec<u8>) {
         if self.closes() {
             out.extend_from_slice(b"Connection: close\r\n");
-        } else if let Some(seconds) = self.request.announce {
-            out.extend_from_slice(b"Connection: keep-alive\r\nKeep-Alive: timeout=");
-            out.extend_from_slice(itoa::Buffer::new().format(seconds).as_bytes());
-            out.extend_from_slice(b"\r\n");
+        } else if self.request.announce.is_some() {
+            out.extend_from_slice(self.keep_alive.lines.as_bytes());
         }
     }
 

@@ -20,6 +20,7 @@ pub struct Reply {
     date: DateText,
     /// How nearly every head begins: the status line of a 200, `Server` and `Date`. Rendered once a second.
     pub(super) prefix: Prefix,
+    pub(super) keep_alive: KeepAlive,
     pub(super) max_content: usize,
 
     pub(super) request: RequestFacts,
@@ -123,6 +124,26 @@ impl Prefix {
     }
 }
 
+/// The lines for a client that asked for `keep-alive`. Nearly all connections announce the same time, so the lines are
+/// rendered only when it changes.
+pub(super) struct KeepAlive {
+    seconds: u32,
+    pub(super) lines: String,
+}
+
+impl KeepAlive {
+    fn new(seconds: u32) -> Self {
+        Self { seconds, lines: format!("Connection: keep-alive\r\nKeep-Alive: timeout={seconds}\r\n") }
+    }
+
+    #[inline(never)]
+    fn set(&mut self, seconds: u32) {
+        if seconds != self.seconds {
+            *self = Self::new(seconds);
+        }
+    }
+}
+
 /// What the reply must know of the request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestFacts {
@@ -179,6 +200,7 @@ impl Reply {
         Self {
             date,
             prefix,
+            keep_alive: KeepAlive::new(0),
             max_content,
             request: RequestFacts::unknown(None),
             fields: FieldLines::default(),
@@ -208,10 +230,13 @@ impl Reply {
     }
 
     /// Begins an exchange whose reply starts at `mark`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin(&mut self, request: RequestFacts, mark: Mark) {
         self.request = request;
         self.mark = mark;
+        if let Some(seconds) = request.announce {
+            self.keep_alive.set(seconds);
+        }
         self.fields.clear();
         if !self.is_plain() {
             self.reset_rare();

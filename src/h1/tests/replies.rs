@@ -1,5 +1,7 @@
 //! What leaves: framing by status and method, the common fields, and handlers that do it wrong.
 
+use std::time::Duration;
+
 use super::app::{INJECTED, LARGE};
 use super::bench::{Bench, Fate, bench, small};
 use super::reader::Reply;
@@ -7,6 +9,7 @@ use super::table::After::{Closes, Errs, FinErrs, Open};
 use super::table::{Row, run};
 use crate::config::Config;
 use crate::exchange::CloseReason;
+use crate::{Router, TestClient};
 
 fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes()
@@ -185,6 +188,21 @@ fn the_announcement_of_persistence() {
         let reply = reply_to(format!("GET /close {rest}\r\n\r\n"));
         assert_eq!((reply.field("Connection"), reply.field("Keep-Alive")), (Some("close"), None), "/close {rest}");
     }
+}
+
+#[test]
+fn each_connection_announces_its_own_time() {
+    let mut app = Router::new(());
+    app.get("/idle/:seconds", |_, req, res| res.idle_timeout(Duration::from_secs(req.param("seconds")?)).empty());
+    let mut client = TestClient::new(app);
+    let mut announced = Vec::new();
+    for seconds in [5, 5, 60, 86_400, 7] {
+        let reply = client.get(&format!("/idle/{seconds}")).header("Connection", "keep-alive").send();
+        announced.push(reply.header("Keep-Alive").map(str::to_owned));
+    }
+    // What a handler sets holds from the next reply on.
+    let expected = ["timeout=30", "timeout=5", "timeout=5", "timeout=60", "timeout=86400"];
+    assert_eq!(announced, expected.map(|text| Some(text.to_owned())));
 }
 
 #[test]
