@@ -1,6 +1,6 @@
-//! Accepting: until the kernel has no more or the budget is used up, and never in a spin.
+//! Accepting connections: until the kernel has no more or the budget is used up, and never in a busy loop.
 //!
-//! With edge triggering the kernel announces only once what waits in a queue, so the queue's state is kept here:
+//! With edge triggering the kernel reports waiting connections only once, so the state of each queue is kept here:
 //!
 //! ```text
 //!     Empty ──────── event ───────▶ Ready ──── out of descriptors or memory ────▶ Troubled
@@ -18,16 +18,17 @@ use crate::exchange::Endpoint;
 use crate::http::Moment;
 use crate::limits::ACCEPT_PAUSE;
 
-/// The listening sockets, and whether there is something to accept.
+/// The listening sockets, and whether a connection may wait at one of them.
 pub(super) struct Acceptor<L = Listener> {
     listeners: Vec<Waiting<L>>,
-    /// Whose turn was last.
+    /// The index of the listener that was tried last.
     turn: usize,
-    /// One of them may be ready.
+    /// At least one listener may be ready.
     any_ready: bool,
-    /// When those in trouble are tried again, unless a connection closes earlier.
+    /// When the listeners in trouble are tried again, unless a connection closes earlier.
     paused_until: Option<Moment>,
-    /// No connection has come since the trouble that was logged: a server at its limit stays there for long.
+    /// Trouble was logged, and no connection has been accepted since. It is logged only once, because a server may stay
+    /// at its limit for long.
     logged: bool,
 }
 
@@ -37,23 +38,23 @@ struct Waiting<L> {
     queue: Queue,
 }
 
-/// What is known of the connections that wait in a listener.
+/// What is known about the connections that wait at a listener.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Queue {
-    /// There are none; an event comes with the next one.
+    /// No connection waits; an event comes with the next one.
     Empty,
-    /// There may be some, and no further event comes for them.
+    /// Some connections may wait, and no further event comes for them.
     Ready,
-    /// There may be some, but the system was out of something when the last one was to be taken.
+    /// Some connections may wait, but the last attempt to accept one failed for lack of a resource.
     Troubled,
 }
 
-/// What an attempt to accept brought.
+/// The result of an attempt to accept.
 pub(super) enum Accepted {
     Connection(Socket, Endpoint),
-    /// No connection: none waits any more, or the one that did had died.
+    /// No connection: none waits any more, or the one that waited had died.
     Nothing,
-    /// The system is out of something; this listener pauses.
+    /// The system lacks a resource; this listener pauses.
     Trouble(io::Error),
 }
 
@@ -66,10 +67,10 @@ impl<L: Accept> Acceptor<L> {
         self.listeners.push(Waiting { listener, token, queue: Queue::Empty });
     }
 
-    /// An event came for this token; false if it is none of ours.
+    /// Records an event for this token. Returns false if no listener has the token.
     pub(super) fn mark_ready(&mut self, token: Token) -> bool {
         let Some(waiting) = self.listeners.iter_mut().find(|waiting| waiting.token == token) else { return false };
-        // That still more clients come is no reason to try one in trouble earlier.
+        // More clients are no reason to try a listener in trouble earlier.
         if waiting.queue == Queue::Empty {
             waiting.queue = Queue::Ready;
             self.any_ready = true;
@@ -77,20 +78,20 @@ impl<L: Accept> Acceptor<L> {
         true
     }
 
-    /// Pretends that events came for all: for the last round before closing.
+    /// Marks all listeners as ready although no event came: for the last round before closing.
     pub(super) fn mark_all_ready(&mut self) {
         self.paused_until = None;
         self.listeners.iter_mut().for_each(|waiting| waiting.queue = Queue::Ready);
         self.any_ready = !self.listeners.is_empty();
     }
 
-    /// Whether a call of [`accept`](Self::accept) may bring a connection.
+    /// Whether a call of [`accept`](Self::accept) may return a connection.
     #[inline]
     pub(super) const fn is_ready(&self) -> bool {
         self.any_ready
     }
 
-    /// Whether the kernel has said that nothing waits.
+    /// Whether the kernel has reported that no connection waits.
     pub(super) const fn is_exhausted(&self) -> bool {
         !self.any_ready && self.paused_until.is_none()
     }
@@ -100,7 +101,6 @@ impl<L: Accept> Acceptor<L> {
         self.listeners.is_empty()
     }
 
-    /// How many listening sockets there are.
     pub(super) const fn len(&self) -> usize {
         self.listeners.len()
     }
@@ -110,10 +110,10 @@ impl<L: Accept> Acceptor<L> {
         self.paused_until
     }
 
-    /// A descriptor has become free, or enough time has passed.
+    /// Ends the pause, because a descriptor has become free or enough time has passed.
     pub(super) fn resume(&mut self) {
         if self.paused_until.take().is_some() {
-            // Only those in trouble: without a free descriptor Linux reports an empty queue as trouble too.
+            // The others stay as they are: without a free descriptor, Linux fails on an empty queue too.
             let troubled = self.listeners.iter_mut().filter(|waiting| waiting.queue == Queue::Troubled);
             troubled.for_each(|waiting| waiting.queue = Queue::Ready);
             self.any_ready = true;
@@ -135,8 +135,9 @@ impl<L: Accept> Acceptor<L> {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => waiting.queue = Queue::Empty,
                 Err(error) if is_of_one_connection(&error) => {
-                    // It counts against the caller's budget like any other: a stream of them must not hold up the tick.
-                    log::debug!("accept: {error}");
+                    // A dead connection counts against the caller's budget too: a stream of them must not hold up the
+                    // tick.
+                    log::debug!("a connection failed before it was accepted: {error}");
                     return Accepted::Nothing;
                 }
                 Err(error) => {
@@ -150,10 +151,10 @@ impl<L: Accept> Acceptor<L> {
         Accepted::Nothing
     }
 
-    /// Says once that accepting pauses.
+    /// Logs once that accepting pauses.
     pub(super) fn log_trouble(&mut self, error: &io::Error) {
         if !std::mem::replace(&mut self.logged, true) {
-            log::error!("accept: {error}; pausing");
+            log::error!("cannot accept a connection: {error}; accepting pauses");
         }
     }
 
@@ -171,9 +172,9 @@ impl Acceptor {
     }
 }
 
-/// Whether the error belongs to a connection that died in the queue, so that the next one can be tried at once:
-/// accept(2) hands over pending network errors of the new socket. After an error that is not known here accepting
-/// pauses, which is right for all.
+/// Whether the error belongs to one connection that died in the queue, so that the next one can be tried at once.
+/// accept(2) passes on pending network errors of the new socket. After any other error accepting pauses, which is
+/// always safe.
 fn is_of_one_connection(error: &io::Error) -> bool {
     let of_one = [
         Errno::INTR,
@@ -206,11 +207,11 @@ mod tests {
     use super::*;
     use crate::limits::ACCEPT_BUDGET;
 
-    /// A listener that gives what the test put in: a connection with this port, or an error. Then it would block.
+    /// A listener that returns what the test put in: a connection from this port, or an error. Then it would block.
     #[derive(Clone, Default)]
     struct Script {
         steps: Rc<RefCell<VecDeque<Result<u16, Errno>>>>,
-        /// What comes at the end, instead, for ever.
+        /// What it returns for ever after that, instead of an error that it would block.
         endless: Option<Result<u16, Errno>>,
         calls: Rc<Cell<usize>>,
     }
@@ -228,7 +229,7 @@ mod tests {
     impl Accept for Script {
         fn accept(&self) -> io::Result<(Socket, Endpoint)> {
             self.calls.set(self.calls.get() + 1);
-            assert!(self.calls.get() < 10 * ACCEPT_BUDGET, "it goes round for ever");
+            assert!(self.calls.get() < 10 * ACCEPT_BUDGET, "accepting does not end");
             let step = self.steps.borrow_mut().pop_front().or(self.endless);
             let port = step.unwrap_or(Err(Errno::AGAIN))?;
             let (socket, _) = UnixStream::pair()?;
@@ -236,7 +237,7 @@ mod tests {
         }
     }
 
-    /// What an attempt brought, to be compared.
+    /// The result of an attempt, in a form that can be compared.
     #[derive(Debug, PartialEq)]
     enum Brought {
         Port(u16),
@@ -253,7 +254,7 @@ mod tests {
         acceptor
     }
 
-    /// All that comes in a tick, as `EventLoop::accept` does it.
+    /// Accepts for one tick, as `EventLoop::accept` does, and returns all results.
     fn tick(acceptor: &mut Acceptor<Script>, now: Moment) -> Vec<Brought> {
         if acceptor.paused_until().is_some_and(|until| now >= until) {
             acceptor.resume();
@@ -294,12 +295,12 @@ mod tests {
         for ticks in 1..=3 {
             assert_eq!(tick(&mut acceptor, NOW), []);
             assert_eq!(script.calls.get(), ticks * ACCEPT_BUDGET);
-            assert!(acceptor.is_ready(), "it goes on in the next tick");
+            assert!(acceptor.is_ready(), "accepting goes on in the next tick");
         }
     }
 
     #[test]
-    fn whatever_the_system_is_out_of_accepting_pauses_and_goes_on() {
+    fn accepting_pauses_when_any_resource_is_missing_and_goes_on_after_the_pause() {
         for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::INVAL] {
             let script = Script::default();
             script.put([Ok(1), Err(errno), Err(errno), Ok(2)]);
@@ -307,7 +308,7 @@ mod tests {
             assert_eq!(tick(&mut acceptor, NOW), [Port(1), Trouble(errno)]);
             assert_eq!(acceptor.paused_until(), Some(NOW + ACCEPT_PAUSE));
 
-            // Nothing makes it try earlier, not even that more clients come.
+            // Nothing ends the pause early, not even new clients.
             for _ in 0..10 {
                 acceptor.mark_ready(Token(0));
                 assert!(!acceptor.is_ready() && !acceptor.is_exhausted());
@@ -316,7 +317,7 @@ mod tests {
             assert_eq!(script.calls.get(), 2, "{errno}");
 
             let later = NOW + ACCEPT_PAUSE;
-            assert_eq!(tick(&mut acceptor, later), [Trouble(errno)], "still out of it");
+            assert_eq!(tick(&mut acceptor, later), [Trouble(errno)], "the resource is still missing");
             assert_eq!(acceptor.paused_until(), Some(later + ACCEPT_PAUSE));
             assert_eq!(tick(&mut acceptor, later + ACCEPT_PAUSE), [Port(2)]);
             assert!(acceptor.is_exhausted());
@@ -333,7 +334,7 @@ mod tests {
         assert!(acceptor.is_ready());
         assert_eq!(tick(&mut acceptor, NOW), [Port(1)]);
 
-        // Without a pause it means nothing: no accept in vain for each connection that closes.
+        // Without a pause a closed connection changes nothing: it does not cause a useless call of accept(2).
         acceptor.resume();
         assert!(!acceptor.is_ready());
     }
@@ -349,16 +350,16 @@ mod tests {
             brought.retain(|one| *one != Trouble(Errno::INVAL));
             assert_eq!(brought, [Port(1), Port(2)]);
 
-            // What comes to the sound one is taken within the pause of the other.
+            // The sound listener accepts while the other one pauses.
             sound.put([Ok(3)]);
             assert!(acceptor.mark_ready(token) && acceptor.is_ready());
             assert_eq!(tick(&mut acceptor, NOW), [Port(3)]);
-            assert_eq!(tick(&mut acceptor, NOW + ACCEPT_PAUSE), [Trouble(Errno::INVAL)], "it is not given up");
+            assert_eq!(tick(&mut acceptor, NOW + ACCEPT_PAUSE), [Trouble(Errno::INVAL)], "it is tried again");
         }
     }
 
     #[test]
-    fn that_two_listeners_get_into_trouble_one_after_the_other_makes_no_pause_longer() {
+    fn trouble_at_a_second_listener_does_not_make_the_pause_longer() {
         let scripts = [Script::default(), Script::default()];
         scripts.iter().for_each(|script| script.put([Err(Errno::MFILE), Ok(1)]));
         let mut acceptor = Acceptor::new();
@@ -379,13 +380,13 @@ mod tests {
             assert_eq!(tick(&mut acceptor, NOW), [Port(1), Port(2)]);
             assert!(acceptor.is_exhausted());
         }
-        assert_eq!(empty.calls.get(), 2, "asked once for each event");
+        assert_eq!(empty.calls.get(), 2, "it is tried once for each event");
 
         let mut acceptor = acceptor([&empty, &busy]);
         busy.put([Err(Errno::MFILE), Ok(3)]);
         assert_eq!(tick(&mut acceptor, NOW), [Trouble(Errno::MFILE)]);
         assert_eq!(tick(&mut acceptor, NOW + ACCEPT_PAUSE), [Port(3)]);
-        assert_eq!(empty.calls.get(), 3, "not for the trouble of the other");
+        assert_eq!(empty.calls.get(), 3, "the end of the other's pause does not count as an event");
     }
 
     #[test]
@@ -395,7 +396,7 @@ mod tests {
         let brought = tick(&mut acceptor, NOW);
         assert_eq!(brought.len(), ACCEPT_BUDGET);
         assert_eq!(brought.iter().filter(|one| **one == Port(1)).count(), ACCEPT_BUDGET / 2);
-        // Also when only one more can be taken now and then, as at `max_connections`.
+        // The same holds when only one connection can be accepted now and then, as at `max_connections`.
         let next = |acceptor: &mut Acceptor<Script>| match acceptor.accept(NOW) {
             Accepted::Connection(_, peer) => peer.port().unwrap(),
             _ => panic!("no connection"),

@@ -1,4 +1,4 @@
-//! Listening sockets: made by hand, because the backlog and the options are ours to set.
+//! Listening sockets. They are made with plain system calls, since the server sets the backlog and the options itself.
 
 use std::fs;
 use std::io;
@@ -17,9 +17,9 @@ use super::socket::Socket;
 use crate::config::Config;
 use crate::exchange::Endpoint;
 
-/// Where connections come from: a [`Listener`], or a script in a test.
+/// A source of connections: a [`Listener`], or a script in a test.
 pub(super) trait Accept {
-    /// Takes the next one; `WouldBlock` if none waits.
+    /// Takes the next connection; `WouldBlock` if none waits.
     fn accept(&self) -> io::Result<(Socket, Endpoint)>;
 }
 
@@ -27,11 +27,12 @@ pub(super) trait Accept {
 #[derive(Debug)]
 pub(super) enum Listener {
     Tcp(TcpListener),
-    /// With its file, which goes when the last listener on it does; first, or it could be that of a successor already.
+    /// A unix socket with its file. Dropping the last listener removes the file before it closes the socket: after that
+    /// the path could already belong to a new server.
     Unix(Arc<SocketFile>, UnixListener),
 }
 
-/// The file of a unix socket; removed when this is dropped.
+/// The file of a unix socket. Dropping this removes the file.
 #[derive(Debug)]
 pub(super) struct SocketFile(PathBuf);
 
@@ -46,7 +47,7 @@ impl Listener {
         first_that_binds(addresses, |address| listen_tcp_for_each(address, backlog, count))
     }
 
-    /// Listens on a unix socket. A socket file that nobody listens on any more is replaced.
+    /// Listens on a unix socket. Replaces a socket file on which no server listens any more.
     pub(super) fn unix(path: &Path, backlog: i32) -> Result<Self> {
         let failed = |source| Error::Bind { address: path.display().to_string(), source };
         remove_stale(path).map_err(failed)?;
@@ -55,16 +56,16 @@ impl Listener {
         Ok(Self::Unix(Arc::new(SocketFile(path.to_owned())), listener))
     }
 
-    /// Takes a TCP socket that listens already: from a supervisor, or with options of its own.
+    /// Takes a TCP socket that already listens: from a supervisor, or with options that the caller has set.
     pub(super) fn passed(listener: std::net::TcpListener) -> Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Self::Tcp(TcpListener::from_std(listener)))
     }
 
-    /// The same socket once for each of `count` workers: they take connections from one queue.
+    /// Copies the descriptor for each of `count` workers: they accept from the same queue.
     ///
     /// A copy that is closed before the others stays in its poll, since epoll(7) watches the socket and not the
-    /// descriptor. Its events still come, and find no listener with their token.
+    /// descriptor. Its events still come and are ignored, since no listener has their token any more.
     pub(super) fn share(self, count: usize) -> io::Result<Vec<Self>> {
         let mut shared = Vec::with_capacity(count);
         for _ in 1..count {
@@ -87,8 +88,8 @@ impl Listener {
         }
     }
 
-    /// Takes over the settings that came after `bind`. `TCP_NODELAY` is inherited by what is accepted, which saves a
-    /// system call per connection.
+    /// Applies the settings that were made after `bind`. Accepted sockets inherit `TCP_NODELAY`, which saves a system
+    /// call per connection.
     pub(super) fn configure(&self, config: &Config) -> io::Result<()> {
         match self {
             Self::Tcp(listener) => {
@@ -124,7 +125,7 @@ impl Accept for Listener {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Whoever removed it before did our work.
+        // If the file is already gone, there is nothing to do.
         let _ = fs::remove_file(&self.0);
     }
 }
@@ -148,12 +149,13 @@ fn relisten(listener: impl AsFd, config: &Config) -> io::Result<()> {
     Ok(net::listen(listener, config.backlog.max(1))?)
 }
 
-/// A socket of its own for each worker, all on one address, so that the kernel deals the connections out among them by
+/// Makes one socket for each worker, all on the same address. The kernel then distributes the connections among them by
 /// a hash of their addresses (`SO_REUSEPORT` in socket(7)).
 ///
-/// Two servers that set the option would share the port and each get a part of what is meant for the other. So the
-/// address is first bound without it, which is refused if anyone listens there; port 0 becomes a port in the same step.
-/// (Two servers that start within the same moment are not told apart: neither listens yet.)
+/// Two servers that set the option would share the port, and each would get connections that are meant for the other.
+/// So the address is first bound without the option, which fails if another server listens there. Port 0 becomes an
+/// actual port in the same step. (The check cannot tell apart two servers that start at the same moment: neither of
+/// them listens yet.)
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn listen_tcp_for_each(address: SocketAddr, backlog: i32, count: usize) -> io::Result<Vec<Listener>> {
     let alone = bind_tcp(address)?;
@@ -168,18 +170,19 @@ fn listen_tcp_for_each(address: SocketAddr, backlog: i32, count: usize) -> io::R
         net::bind(&socket, &address)?;
         sockets.push(socket);
     }
-    // It has never listened, so no connection can have come to it; and while it is there, it holds the port.
+    // This socket has reserved the port until now. It has never listened, so no connection can be lost with it.
     drop(alone);
     sockets.into_iter().map(|socket| Ok(Listener::Tcp(listen(socket, backlog)?))).collect()
 }
 
-/// One socket for all workers: elsewhere `SO_REUSEPORT` lets sockets share a port, but does not spread the connections.
+/// Makes one socket for all workers. On other systems `SO_REUSEPORT` lets sockets share a port, but the kernel does not
+/// distribute the connections.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn listen_tcp_for_each(address: SocketAddr, backlog: i32, count: usize) -> io::Result<Vec<Listener>> {
     Listener::Tcp(listen(bind_tcp(address)?, backlog)?).share(count)
 }
 
-/// A socket that has the address for itself and does not listen yet.
+/// Makes a socket that does not share its address and does not listen yet.
 fn bind_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
     let socket = unbound_tcp(&address)?;
     net::bind(&socket, &address)?;
@@ -189,7 +192,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
 fn unbound_tcp(address: &SocketAddr) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = tcp_socket(family)?;
-    // A server that is restarted must not wait for the connections of its predecessor to fade.
+    // A restarted server must not wait until the old connections have left TIME_WAIT (socket(7), `SO_REUSEADDR`).
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if address.is_ipv6() {
         // `[::]` serves IPv4 too, whatever the system's default is.
@@ -222,7 +225,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Err(_) => return Ok(()),
         Ok(metadata) if metadata.file_type().is_socket() => {}
-        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it exists and is no socket")),
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it exists and is not a socket")),
     }
     match std::os::unix::net::UnixStream::connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),

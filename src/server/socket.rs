@@ -18,10 +18,10 @@ pub(super) enum Socket {
 }
 
 impl Socket {
-    /// Registers for both directions, once and for all: edge triggering needs no `epoll_ctl` per request.
+    /// Registers both directions once, for the life of the socket: edge triggering needs no epoll_ctl(2) per request.
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
-        // Urgent data cuts reads short, so one has to know of it.
+        // Urgent data makes a read return early, so the kernel has to report it.
         #[cfg(any(target_os = "linux", target_os = "android"))]
         let both = both | Interest::PRIORITY;
         match self {
@@ -31,7 +31,7 @@ impl Socket {
     }
 }
 
-/// What an event says of a socket. An error makes both directions ready: the next call will tell which error it is.
+/// What an event says about a socket. An error makes both directions ready: the next call returns the error.
 #[inline]
 pub(super) fn readiness(event: &Event) -> Readiness {
     let to_the_end = event.is_read_closed() || event.is_priority() || event.is_error();
@@ -69,9 +69,9 @@ impl Transport for Socket {
         }
     }
 
-    /// `MSG_MORE` keeps the bytes back until the shutdown(2) that follows, so that data and FIN leave in one segment
-    /// (tcp(7)). A close(2) would do it too, with one call less; but it throws away what was kept back if the client has
-    /// sent anything since the last read.
+    /// `MSG_MORE` holds the bytes back until the shutdown(2) that follows, so that data and FIN leave in one segment
+    /// (tcp(7)). close(2) would do the same with one call less. But it discards the held bytes if the client has sent
+    /// anything since the last read.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn write_last(&mut self, bytes: &[u8]) -> io::Result<usize> {
         use rustix::net::{SendFlags, send};
@@ -87,7 +87,7 @@ impl Transport for Socket {
         }
     }
 
-    /// `MSG_MORE` keeps the bytes back until the next call.
+    /// `MSG_MORE` holds the bytes back until the next call.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn write_ahead(&mut self, bytes: &[u8]) -> io::Result<usize> {
         use rustix::net::{SendFlags, send};
@@ -97,8 +97,8 @@ impl Transport for Socket {
         }
     }
 
-    /// A byte at the end of the stretch tells for all of it: preadv2(2) with `RWF_NOWAIT` reads what is in the page cache, and
-    /// nothing else. Where that cannot be said, it is taken to be there.
+    /// Tests only the last byte and assumes the same of the others: preadv2(2) with `RWF_NOWAIT` reads nothing but the
+    /// page cache. With any other answer than `EAGAIN`, the bytes count as cached.
     #[cfg(target_os = "linux")]
     fn has_at_hand(&self, range: &FileRange, most: usize) -> bool {
         use std::io::IoSliceMut;
@@ -116,8 +116,8 @@ impl Transport for Socket {
         is_there
     }
 
-    /// sendfile(2): from the page cache to the socket, without passing through our memory. What it cannot send (a file
-    /// system may not let it) is read and written.
+    /// Uses sendfile(2), which copies from the page cache to the socket without passing through our memory. If the file
+    /// system does not support it, the bytes are read and written instead.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn send_file(&mut self, range: &FileRange, most: usize) -> io::Result<usize> {
         use rustix::fs::sendfile;
@@ -129,7 +129,7 @@ impl Transport for Socket {
         };
         match sent {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => send_by_reading(self, range, most),
-            // No socket says so: it is the disk.
+            // These errors never come from a socket, only from the disk.
             Err(error @ (Errno::IO | Errno::STALE | Errno::BADMSG | Errno::UCLEAN)) => {
                 log::error!("a file cannot be read: {error}");
                 Err(error.into())
@@ -152,38 +152,39 @@ impl Transport for Socket {
         }
     }
 
-    /// A close(2) without lingering is a reset (tcp(7)). A unix socket has none: there the end of the stream comes early.
+    /// With a linger time of zero, close(2) sends a reset (tcp(7)). A unix socket has no reset: its stream just ends
+    /// early.
     fn reset(&mut self) {
         if let Self::Tcp(stream) = self
             && let Err(error) = rustix::net::sockopt::set_socket_linger(&*stream, Some(Duration::ZERO))
         {
-            log::debug!("a reset that is a plain end: {error}");
+            log::debug!("cannot reset the connection, so it just ends: {error}");
         }
     }
 
-    /// Asked of the kernel.
+    /// Asks the kernel.
     fn local(&self) -> Endpoint {
         match self {
-            // Only a socket that is gone has no address; then nobody will look at it.
+            // Only a dead socket has no address, and then no request will use it.
             Self::Tcp(stream) => stream.local_addr().map_or(Endpoint::Unix, Endpoint::from),
             Self::Unix(_) => Endpoint::Unix,
         }
     }
 
-    /// epoll(7) says so of stream sockets, and Linux keeps to it for TCP, but for urgent data and FIN (see
-    /// `Readiness::to_the_end`). A unix socket hands over one buffer per call; elsewhere nothing is promised.
+    /// epoll(7) promises this for stream sockets. For TCP, Linux keeps the promise except with urgent data and FIN (see
+    /// `Readiness::to_the_end`). A unix socket hands over one buffer per call, and other systems promise nothing.
     #[inline]
     fn short_means_exhausted(&self) -> bool {
         cfg!(any(target_os = "linux", target_os = "android")) && matches!(self, Self::Tcp(_))
     }
 }
 
-/// The shape of slab's own entry: what an idle connection costs.
-#[allow(dead_code, reason = "only its size is asked for")]
+/// The same layout as slab's own entry: its size is what an idle connection costs.
+#[allow(dead_code, reason = "only its size is used")]
 enum Entry {
     Vacant(usize),
     Occupied(Session<Socket>),
 }
 
-// With debug assertions, mio's sockets remember their poll.
+// With debug assertions, mio's sockets are larger, since they remember their poll.
 const _: () = assert!(size_of::<Entry>() <= if cfg!(debug_assertions) { 144 } else { 128 }, "a slab entry has grown");
