@@ -4,7 +4,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::http::Moment;
 
-/// The loop's clock. It is read once per tick; tests put their own in.
+/// The clock of the event loop. The loop reads it once per tick; tests replace it.
 ///
 /// ```
 /// use monoloop::{Server, http::Moment, server::Clock};
@@ -23,25 +23,26 @@ use crate::http::Moment;
 /// # }
 /// ```
 pub trait Clock {
-    /// The time since some fixed start; never goes back.
+    /// The time since a fixed start. It never goes back.
     fn now(&mut self) -> Moment;
 
-    /// The time of day, for the `Date` field. Read about once a second.
+    /// The time of day, for the `Date` field. The loop reads it about once a second.
     fn wall_clock(&mut self) -> SystemTime {
         SystemTime::now()
     }
 }
 
-/// The clock of the system, `CLOCK_MONOTONIC` (clock_gettime(2)). It starts when it is made.
+/// The clock of the system, `CLOCK_MONOTONIC` (clock_gettime(2)). Its time starts when it is made.
 ///
-/// It reads plain numbers: an [`Instant`](std::time::Instant) takes six times the instructions to say how long ago it was.
+/// It works with plain numbers: an [`Instant`](std::time::Instant) needs six times as many instructions to compute the
+/// time that has passed.
 #[derive(Debug)]
 pub struct SystemClock {
     start: u64,
 }
 
 impl SystemClock {
-    /// A clock that starts now.
+    /// Makes a clock whose time starts now.
     pub fn new() -> Self {
         Self { start: monotonic_nanos() }
     }
@@ -60,7 +61,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// Nanoseconds since some time before the program began; enough for 584 years.
+/// Nanoseconds since a time before the program began. A `u64` is enough for 584 years.
 #[inline]
 fn monotonic_nanos() -> u64 {
     let time = clock_gettime(ClockId::Monotonic);

@@ -12,15 +12,15 @@ use super::workers::Group;
 use crate::exchange::{DrainCause, Service};
 use crate::http::Moment;
 
-/// How far the server is on its way out.
+/// How far the drain has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Drain {
-    /// It serves.
+    /// The server serves, and nothing has asked it to stop.
     Serving,
-    /// It was asked to stop and serves as before, until then.
+    /// The server was asked to stop. It serves as before until this time.
     Delayed { until: Moment },
-    /// It takes no new connection, and a reply is the last of its connection unless more requests stand behind its own.
-    /// Then what is left is cut.
+    /// The server accepts no new connection. A reply is the last of its connection, unless more requests have arrived
+    /// after its own. At this time the server cuts the connections that are left.
     Draining { until: Moment },
 }
 
@@ -38,7 +38,7 @@ impl Drain {
 }
 
 impl EventLoop {
-    /// Someone woke the loop: a handle, or the supervisor of its group.
+    /// Obeys the orders of a handle, or of the supervisor of the group, after it has woken the loop.
     pub(super) fn take_orders(&mut self) {
         if self.shared.take_shutdown() {
             self.stop(DrainCause::Handle);
@@ -52,7 +52,8 @@ impl EventLoop {
         }
     }
 
-    /// Someone asked the server to stop. Asking again changes nothing, but a second signal cuts.
+    /// Asks the server to drain. A second call changes nothing, unless it is for a second signal: that cuts the
+    /// connections.
     pub(super) fn stop(&mut self, cause: DrainCause) {
         if self.drain != Drain::Serving {
             if matches!(cause, DrainCause::Signal(_)) && self.signalled {
@@ -67,24 +68,24 @@ impl EventLoop {
         self.drain = Drain::Delayed { until: self.sessions.now() + self.sessions.config.drain_delay };
     }
 
-    /// Goes on with the drain, if there is one and it is time.
+    /// Takes the next step of the drain if it is due.
     pub(super) fn drain(&mut self, service: &mut dyn Service) {
         match self.drain {
             Drain::Delayed { until } if self.sessions.now() >= until => self.begin_drain(service),
             Drain::Draining { until } if self.sessions.now() >= until => self.cut(false),
-            // Descriptors ran out before the queue was empty, and since then there were some.
+            // `begin_drain` ran out of descriptors; since then enough became free to empty the queues.
             Drain::Draining { .. } if self.acceptor.is_exhausted() => self.acceptor.close(),
             _ => {}
         }
     }
 
-    /// Takes what the kernel has queued, even beyond `max_connections`, closes the listeners, and looks once more at
-    /// every connection: a request that is already in its socket is served.
+    /// Accepts what the kernel has queued, even beyond `max_connections`, and closes the listeners. Then it reads every
+    /// connection once more: a request that is already in its socket is served.
     fn begin_drain(&mut self, service: &mut dyn Service) {
         self.set_draining(self.sessions.now() + self.sessions.config.drain_timeout);
         self.acceptor.mark_all_ready();
-        // As many as the queues hold (Linux takes one more than it is told): whoever comes meanwhile must not keep the
-        // drain from going on.
+        // At most as many as the queues hold (Linux queues one more than the backlog): clients that connect meanwhile
+        // must not prolong the drain.
         let each = (self.sessions.config.backlog.max(1) as usize).saturating_add(1);
         let queued = each.saturating_mul(self.acceptor.len());
         for _ in 0..queued {
@@ -93,7 +94,7 @@ impl EventLoop {
             }
             self.accept_one(service);
         }
-        // Without a free descriptor the rest waits for one.
+        // Without a free descriptor the listeners stay open, since the rest of the queue waits for one.
         if self.acceptor.paused_until().is_none() {
             self.acceptor.close();
         }
@@ -106,7 +107,7 @@ impl EventLoop {
         self.sessions.draining = true;
     }
 
-    /// Closes whatever is left.
+    /// Closes the listeners and cuts all connections that are left.
     fn cut(&mut self, signalled: bool) {
         self.set_draining(self.sessions.now() + Duration::MAX);
         self.acceptor.close();

@@ -1,10 +1,10 @@
 use std::fmt;
 use std::io;
 
-/// What `Server` returns.
+/// The result of starting and running a server.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a server could not start, or did not end well.
+/// Why a server could not start, or why it failed.
 ///
 /// ```
 /// use monoloop::{Server, server::Error};
@@ -15,30 +15,30 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// assert_eq!(taken.to_string(), format!("{} is already in use", first.local_addr()));
 /// ```
 ///
-/// `Debug` is as readable as `Display`, so that `fn main() -> monoloop::server::Result<()>` ends with a sentence.
+/// `Debug` prints the same text as `Display`, so that `fn main() -> monoloop::server::Result<()>` prints a sentence.
 #[non_exhaustive]
 pub enum Error {
-    /// An address could not be listened on.
+    /// The server cannot listen on an address.
     Bind {
-        /// The address, as it was asked for.
+        /// The address that the caller asked for.
         address: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The system denied the loop something that it cannot do without.
+    /// The system refused something that the event loop needs.
     Io(io::Error),
     /// The drain was cut short, by its deadline or by a second signal.
     Forced {
-        /// Connections that were cut off.
+        /// The number of connections that were cut off.
         connections: usize,
-        /// Whether it was a second signal.
+        /// Whether a second signal was the cause.
         signalled: bool,
     },
     /// A worker of [`Workers`](super::Workers) could not be set up, or its loop failed. All others were stopped.
     Worker {
-        /// Which one, counted from 0.
+        /// The index of the worker, counted from 0.
         worker: usize,
-        /// What it said.
+        /// The error of the worker.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }

@@ -1,5 +1,5 @@
-//! The event loop: one poll, and the work that it brought. The tick reads as a script; everything it calls is below it
-//! or in the file of that name.
+//! The event loop: one poll, and then the work that it brought. The tick reads as a script; the functions that it calls
+//! are below it, or in the file of the same name.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -22,13 +22,13 @@ use crate::http::Moment;
 use crate::limits::{ACCEPT_BUDGET, EVENTS, WHEEL_SLOT};
 use crate::sessions::Sessions;
 
-/// mio's keys: sessions count up from 0 with their slab keys, everything else counts down.
+/// mio's tokens: sessions use their slab keys, which count up from 0. All other tokens count down from the largest.
 const WAKER: Token = Token(usize::MAX);
 #[cfg(feature = "signals")]
 const SIGNALS: Token = Token(usize::MAX - 1);
 const LISTENERS: usize = usize::MAX - 16;
 
-/// The loop and all that it owns.
+/// The event loop and all that it owns.
 pub(super) struct EventLoop {
     poll: Poll,
     events: Events,
@@ -39,24 +39,24 @@ pub(super) struct EventLoop {
     clock: Box<dyn Clock>,
     /// When the `Date` field changes.
     next_second: Moment,
-    /// The last tick had something to do, and may have taken long.
+    /// The last tick had events, so it may have taken long.
     was_busy: bool,
-    /// When the clock is read again at the latest, give or take a slot, if nobody blocks the loop.
+    /// The latest time, within one wheel slot, at which the clock is read again unless a handler blocks the loop.
     awake_by: Moment,
 
     on_connection: Option<Hook>,
     pub(super) acceptor: Acceptor,
     pub(super) sessions: Sessions<Socket>,
-    /// When the application wants to do something on its own accord; zero: it has not been asked.
+    /// When the next timer of the application is due; zero means that the application must be asked.
     next_timer: Moment,
-    /// Someone has rung, or has left more than was good for one tick.
+    /// Another thread has posted something, or posted work is left that was too much for one tick.
     has_posted: bool,
 
     pub(super) drain: Drain,
     pub(super) drain_cause: Option<DrainCause>,
-    /// A signal has begun the drain.
+    /// A signal has asked for the drain, so the next signal cuts the connections.
     pub(super) signalled: bool,
-    /// How many connections were cut, and whether by a signal.
+    /// How many connections were cut, and whether a signal was the cause.
     pub(super) forced: Option<(usize, bool)>,
 }
 
@@ -108,7 +108,7 @@ impl EventLoop {
         Ok(event_loop)
     }
 
-    /// One tick: at most one sleep, then all the work that is due.
+    /// Runs one tick: sleeps at most once, and then does all the work that is due.
     #[inline(always)]
     pub(super) fn tick(&mut self, service: &mut dyn Service, max_wait: Option<Duration>) -> io::Result<()> {
         self.wait(max_wait)?;
@@ -130,7 +130,7 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Makes the next poll fail: Linux takes no room for zero events.
+    /// Makes the next poll fail: Linux rejects a poll with room for zero events.
     #[cfg(test)]
     pub(super) fn break_poll(&mut self) {
         self.events = Events::with_capacity(0);
@@ -141,7 +141,7 @@ impl EventLoop {
         self.drain.is_draining() && self.sessions.is_empty() && self.acceptor.is_closed()
     }
 
-    /// Closes whatever is left, without a last tick.
+    /// Closes the remaining sessions without a last tick.
     pub(super) fn abandon(&mut self, service: &mut dyn Service) {
         if !self.sessions.is_empty() {
             self.sessions.cut();
@@ -151,17 +151,17 @@ impl EventLoop {
 
     // ---- waiting ----------------------------------------------------------------------------------------------------
 
-    /// Polls. A signal that interrupts it is an empty batch.
+    /// Polls. If a signal interrupts the poll, there are no events.
     fn wait(&mut self, max_wait: Option<Duration>) -> io::Result<()> {
         let now = self.sessions.now();
         let soon = now + WHEEL_SLOT;
         let timeout = match (self.next_moment(), max_wait) {
-            // The last tick may have taken long; how long, the clock says only after the next sleep.
+            // The last tick may have taken long, but the clock is read only after the sleep: so sleep for one slot.
             (Some(due), None) if self.was_busy && due > soon => {
                 self.awake_by = soon + WHEEL_SLOT;
                 Some(WHEEL_SLOT)
             }
-            // Who turns the loop by hand may have slept elsewhere, for as long as it was told that it may.
+            // A caller that turns the loop by hand may sleep elsewhere until `due`. That does not count as blocking.
             (due, max_wait) => {
                 let due = self.or_next_second(due);
                 self.awake_by = due.map_or(Moment::MAX, |due| due.max(now) + WHEEL_SLOT);
@@ -179,18 +179,18 @@ impl EventLoop {
         }
     }
 
-    /// How long the loop may sleep, if not for ever.
+    /// How long the loop may sleep; `None` means for ever.
     pub(super) fn next_deadline(&self) -> Option<Duration> {
         self.or_next_second(self.next_moment()).map(|due| due.since(self.sessions.now()))
     }
 
-    /// `due`, or the next second if memory can be given back then.
+    /// `due`, or the next second if that comes first and buffers can be freed then.
     fn or_next_second(&self, due: Option<Moment>) -> Option<Moment> {
         let next_second = self.sessions.wants_trim().then_some(self.next_second);
         due.into_iter().chain(next_second).min()
     }
 
-    /// Until when the loop may sleep, if not for ever: not at all while someone is runnable.
+    /// The time until which the loop may sleep; `None` means for ever. It does not sleep while a session is runnable.
     fn next_moment(&self) -> Option<Moment> {
         if self.sessions.runnable() > 0 || self.can_accept() || self.has_posted {
             return Some(self.sessions.now());
@@ -202,12 +202,12 @@ impl EventLoop {
         (due < Moment::MAX).then_some(due)
     }
 
-    /// The only place that asks what time it is.
+    /// Reads the clock; nothing else in the tick does.
     fn read_clock(&mut self) {
         let now = self.clock.now();
         if now > self.awake_by {
             let late = now.since(self.awake_by);
-            log::debug!("the last tick was {late:?} too long: a handler has blocked the loop");
+            log::debug!("the last tick took {late:?} too long: a handler blocked the event loop");
             self.sessions.forgive(late);
         }
         self.sessions.set_now(now);
@@ -220,7 +220,7 @@ impl EventLoop {
         }
     }
 
-    /// Notes what the kernel said; gives the number of events.
+    /// Records the readiness that the kernel reported. Returns the number of events.
     fn take_events(&mut self) -> usize {
         self.sessions.interrupted = false;
         let (mut count, mut told) = (0, 0);
@@ -234,10 +234,10 @@ impl EventLoop {
         count
     }
 
-    /// Notes what concerns no session: listeners, signals, the waker.
+    /// Handles the events that belong to no session: listeners, signals, the waker.
     #[cold]
     fn take_other_events(&mut self) {
-        // The events are lent out while everything else is at work.
+        // The handling borrows all of `self`, so the events are moved out of it for that time.
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         events.iter().for_each(|event| self.take_other_event(event.token()));
         self.events = events;
@@ -252,7 +252,7 @@ impl EventLoop {
         }
         #[cfg(feature = "signals")]
         if let Some(name) = self.signals.as_mut().and_then(|signals| signals.take(token)) {
-            // Signals that come together are one wish, not two.
+            // Signals that come in the same tick count as one request to stop, not as two.
             if !std::mem::replace(&mut self.sessions.interrupted, true) {
                 self.stop(DrainCause::Signal(name));
                 self.signalled = true;
@@ -260,9 +260,9 @@ impl EventLoop {
         }
     }
 
-    // ---- what no socket asks for ------------------------------------------------------------------------------------
+    // ---- posted work and timers -------------------------------------------------------------------------------------
 
-    /// Does what other threads have posted, and delivers their letters.
+    /// Runs the tasks that other threads have posted, and delivers their letters.
     #[inline]
     fn take_post(&mut self, service: &mut dyn Service) {
         if self.has_posted || self.sessions.mailbox().is_rung() {
@@ -272,7 +272,7 @@ impl EventLoop {
 
     #[cold]
     fn take_post_that_came(&mut self, service: &mut dyn Service) {
-        // What is posted from here on rings again.
+        // Work that is posted from here on rings again, so none is missed.
         self.sessions.deliver(service);
         let more = guard(|| service.run_posted(self.sessions.now())).unwrap_or_else(|panic| {
             log::error!("a posted task {panic}");
@@ -282,12 +282,12 @@ impl EventLoop {
         self.next_timer = Moment::ZERO;
     }
 
-    /// The time of the application's timers begins.
+    /// Starts the timers of the application.
     pub(super) fn start(&mut self, service: &mut dyn Service) {
         self.run_due_timers(service);
     }
 
-    /// Has the application do what is due.
+    /// Runs the timers of the application if one is due.
     #[inline]
     fn run_timers(&mut self, service: &mut dyn Service) {
         if self.next_timer <= self.sessions.now() {
@@ -305,7 +305,7 @@ impl EventLoop {
         self.next_timer = next.unwrap_or(Moment::MAX);
     }
 
-    /// The application may have other timers now.
+    /// Lets the next tick ask the application for its timers, since they may have changed.
     pub(super) const fn ask_timers(&mut self) {
         self.next_timer = Moment::ZERO;
     }
@@ -316,7 +316,7 @@ impl EventLoop {
         self.acceptor.is_ready() && self.sessions.config.max_connections.is_none_or(|max| self.sessions.len() < max)
     }
 
-    /// Accepts until the kernel has no more, the house is full, or the budget is used up.
+    /// Accepts until the kernel has no more connections, the server is full, or the budget is used up.
     fn accept(&mut self, service: &mut dyn Service) {
         if self.acceptor.paused_until().is_some_and(|until| self.sessions.now() >= until) {
             self.acceptor.resume();
@@ -333,7 +333,7 @@ impl EventLoop {
         match self.acceptor.accept(self.sessions.now()) {
             Accepted::Connection(socket, peer) => self.open(socket, peer),
             Accepted::Nothing => {}
-            // What the application only keeps open goes first.
+            // The application has closed descriptors that it only cached, so accepting is tried again at once.
             Accepted::Trouble(error) if is_out_of_descriptors(&error) && free_descriptors(service) => {
                 self.acceptor.resume();
             }
@@ -344,14 +344,14 @@ impl EventLoop {
         }
     }
 
-    /// Begins a session, unless the hook refuses it: then the socket is closed by being dropped.
+    /// Begins a session, unless the hook refuses the connection. Then dropping the socket closes it.
     pub(super) fn open(&mut self, mut socket: Socket, peer: Endpoint) {
         let id = self.sessions.next_id();
         let idle_timeout = match self.ask_hook(&peer) {
             Decision::Accept => self.sessions.config.idle_timeout,
             Decision::AcceptWithIdleTimeout(timeout) => timeout,
             Decision::Refuse => {
-                log::debug!("conn {id}: refused {peer}");
+                log::debug!("conn {id}: the on_connection hook refused {peer}");
                 self.sessions.watch.tell(|observer| {
                     observer.connection_opened(id, &peer);
                     observer.connection_closed(id, CloseReason::Refused);
@@ -361,7 +361,7 @@ impl EventLoop {
         };
         let key = self.sessions.vacant_key();
         if let Err(error) = socket.register(self.poll.registry(), Token(key)) {
-            log::error!("conn {id}: {error}");
+            log::error!("conn {id}: cannot register the socket: {error}");
             self.sessions.watch.tell(|observer| observer.server_error(&error));
             return;
         }
@@ -372,12 +372,13 @@ impl EventLoop {
     fn ask_hook(&mut self, peer: &Endpoint) -> Decision {
         let Some(hook) = &mut self.on_connection else { return Decision::Accept };
         guard(|| hook(peer)).unwrap_or_else(|panic| {
-            log::error!("on_connection {panic}");
+            log::error!("the on_connection hook {panic}");
             Decision::Refuse
         })
     }
 
-    /// Removes what has ended: closing a socket takes it out of the poll. Its descriptor is free for another.
+    /// Removes the sessions that have ended. Closing a socket takes it out of the poll and frees a descriptor, so
+    /// accepting can resume.
     fn reap(&mut self, service: &mut dyn Service) {
         if self.sessions.reap(service) {
             self.acceptor.resume();
@@ -397,19 +398,19 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
 
 fn free_descriptors(service: &mut dyn Service) -> bool {
     guard(|| service.free_descriptors()).unwrap_or_else(|panic| {
-        log::error!("whoever closes descriptors {panic}");
+        log::error!("the application's free_descriptors {panic}");
         false
     })
 }
 
-/// Raises the soft limit of open descriptors to the hard one. What cannot be raised stays.
+/// Raises the soft limit of open descriptors to the hard limit. If the kernel refuses, the soft limit stays.
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
         limit.current = limit.maximum;
         if let Err(error) = setrlimit(Resource::Nofile, limit) {
-            log::debug!("the descriptor limit stays: {error}");
+            log::debug!("cannot raise the descriptor limit: {error}");
         }
     }
 }

@@ -9,9 +9,9 @@ use super::workers::Group;
 use crate::exchange::Mailbox;
 use crate::router::{Tasks, Timer};
 
-/// Reaches a running server from other threads. Can be cloned and sent, whatever `S` is.
+/// Controls a running server from other threads. It can be cloned and sent to another thread, whatever `S` is.
 ///
-/// The handle of a worker (see [`Workers`](super::Workers)) stands for all of them: none stops alone.
+/// The handle of a worker (see [`Workers`](super::Workers)) shuts down all workers: none stops alone.
 ///
 /// ```
 /// use monoloop::{Router, Server};
@@ -28,20 +28,20 @@ pub struct Handle<S> {
     tasks: Arc<Tasks<S>>,
 }
 
-/// What the loop and its handles share.
+/// The state that the loop and its handles share.
 pub(super) struct Shared {
     mailbox: Arc<Mailbox>,
     shutdown: AtomicBool,
     draining: AtomicBool,
-    /// Of a worker: the group, which is asked in its place.
+    /// The group, if the server is a worker. Then the supervisor of the group handles a shutdown.
     group: Option<Arc<Group>>,
 }
 
-/// A mailbox whose loop sleeps in the poll of this waker.
+/// Makes the mailbox of the loop that sleeps in the poll of this waker.
 pub(super) fn mailbox(waker: Waker) -> Arc<Mailbox> {
     Mailbox::new(move || {
         if let Err(error) = waker.wake() {
-            log::error!("the loop could not be woken: {error}");
+            log::error!("cannot wake the event loop: {error}");
         }
     })
 }
@@ -55,7 +55,7 @@ impl Shared {
         self.group.as_deref()
     }
 
-    /// Asks the loop to drain; the one that watches over the group, if there is a group.
+    /// Asks the loop to drain. If it belongs to a group, asks the supervisor of the group instead.
     pub(super) fn ask_shutdown(&self) {
         if let Some(group) = &self.group {
             return group.supervisor().ask_shutdown();
@@ -64,7 +64,7 @@ impl Shared {
         self.wake();
     }
 
-    /// The drain has begun.
+    /// Records that the drain has begun.
     pub(super) fn set_draining(&self) {
         self.draining.store(true, Ordering::Release);
     }
@@ -74,12 +74,12 @@ impl Shared {
         self.draining.load(Ordering::Acquire) || self.group().is_some_and(|group| group.supervisor().is_draining())
     }
 
-    /// Whether the shutdown was asked for since the last call.
+    /// Whether a handle has asked for a shutdown since the last call.
     pub(super) fn take_shutdown(&self) -> bool {
         self.shutdown.swap(false, Ordering::Acquire)
     }
 
-    /// Ends the sleep of the loop.
+    /// Wakes the loop.
     pub(super) fn wake(&self) {
         self.mailbox.wake();
     }
@@ -90,20 +90,21 @@ impl<S> Handle<S> {
         Self { shared, tasks }
     }
 
-    /// Begins to drain, like SIGTERM: the server finishes what it has and `run` returns. Calling it again changes
+    /// Begins to drain, like SIGTERM: the server finishes its requests, and then `run` returns. A second call changes
     /// nothing.
     pub fn shutdown(&self) {
         self.shared.ask_shutdown();
     }
 
-    /// Whether the server has begun to drain, by whatever cause: from this moment on a health check should say so. During
-    /// [`Config::drain_delay`](crate::Config::drain_delay) it still serves as before.
+    /// Whether the server has begun to drain, for any cause. From then on a health check should report it. During
+    /// [`Config::drain_delay`](crate::Config::drain_delay) the server still serves as before.
     pub fn is_draining(&self) -> bool {
         self.shared.is_draining()
     }
 
-    /// Has the loop call `task` with the state, soon: on its thread, between two requests. Tasks are called in the order in
-    /// which they were posted. Of a worker, it is that worker's state. Once the server has ended they are dropped.
+    /// Makes the loop call `task` with the state soon, on the loop's thread and between two requests. Tasks are called
+    /// in the order in which they were posted. The handle of a worker posts to that worker and its state. Once the
+    /// server has ended, tasks are dropped without a call.
     ///
     /// ```
     /// use monoloop::{Router, Server};
@@ -124,14 +125,14 @@ impl<S> Handle<S> {
         self.shared.mailbox.ring();
     }
 
-    /// As [`Routes::after`](crate::router::Routes::after), from any thread.
+    /// As [`Routes::after`](crate::router::Routes::after), but from any thread.
     pub fn after(&self, delay: Duration, task: impl FnOnce(&mut S) + Send + 'static) -> Timer {
         let timer = self.tasks.after(delay, Box::new(task));
         self.shared.mailbox.ring();
         timer
     }
 
-    /// As [`Routes::every`](crate::router::Routes::every), from any thread.
+    /// As [`Routes::every`](crate::router::Routes::every), but from any thread.
     pub fn every(&self, period: Duration, task: impl FnMut(&mut S) + Send + 'static) -> Timer {
         let timer = self.tasks.every(period, Box::new(task));
         self.shared.mailbox.ring();

@@ -1,7 +1,7 @@
-//! The server: sockets, signals, the clock and the loop. The only part that knows mio.
+//! The server: sockets, signals, the clock and the event loop. Only this module uses mio.
 //!
-//! Reading order: `event_loop` (the tick), `accept`, `drain`; then `workers`, for several loops. What a tick does to a
-//! session stands in `sessions/`.
+//! Reading order: `event_loop` (the tick), `accept`, `drain`; then `workers`, which runs several loops. The code for
+//! what a tick does with a session is in `sessions/`.
 
 mod accept;
 mod access_log;
@@ -45,21 +45,21 @@ use event_loop::EventLoop;
 use listener::Listener;
 use workers::Group;
 
-/// What [`Server::on_connection`] decides.
+/// What the hook of [`Server::on_connection`] decides about a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Decision {
-    /// The connection is served.
+    /// The server serves the connection.
     Accept,
-    /// It is served, with an idle timeout of its own.
+    /// The server serves the connection, with this idle timeout in place of the one in [`Config`].
     AcceptWithIdleTimeout(Duration),
-    /// It is closed at once.
+    /// The server closes the connection at once.
     Refuse,
 }
 
 type Hook = Box<dyn FnMut(&Endpoint) -> Decision>;
 
-/// A server that listens and does not serve yet.
+/// A server that listens but does not serve yet.
 ///
 /// ```
 /// use monoloop::{Router, Server};
@@ -81,7 +81,7 @@ pub struct Server {
     observer: Option<Box<dyn Observer>>,
     on_connection: Option<Hook>,
     clock: Box<dyn Clock>,
-    /// Of a worker.
+    /// The group of this server, if it is a worker.
     group: Option<Arc<Group>>,
 }
 
@@ -101,27 +101,28 @@ impl Server {
         }
     }
 
-    /// Listens on a TCP address, the first that can be bound if there are several. Port 0 takes a free one; `[::]`
-    /// serves IPv4 too. The kernel queues connections from now on.
+    /// Listens on a TCP address. If `address` resolves to several addresses, it takes the first that can be bound.
+    /// Port 0 takes a free port; `[::]` serves IPv4 too. From now on the kernel queues connections.
     ///
     /// # Errors
-    /// [`Error::Bind`] when the address is in use, not ours, or not allowed.
+    /// [`Error::Bind`] when the address is in use, does not belong to this machine, or is not allowed.
     pub fn bind(address: impl ToSocketAddrs) -> Result<Self> {
         Ok(Self::new(Listener::tcp(address, BACKLOG)?))
     }
 
-    /// Listens on a unix socket. The file is removed at the end; one that a dead server left is replaced.
+    /// Listens on a unix socket. The server removes the socket file at its end, and replaces a file that a dead server
+    /// left.
     ///
     /// # Errors
-    /// [`Error::Bind`] when the path is in use or cannot be made.
+    /// [`Error::Bind`] when the path is in use or the socket file cannot be created.
     pub fn bind_unix(path: impl AsRef<Path>) -> Result<Self> {
         Ok(Self::new(Listener::unix(path.as_ref(), BACKLOG)?))
     }
 
-    /// Takes a TCP socket that listens already: from a supervisor, or with socket options of its own.
+    /// Takes a TCP socket that already listens: one from a supervisor, or one with socket options that you have set.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be made nonblocking.
+    /// [`Error::Io`] when the socket cannot be made nonblocking.
     pub fn from_listener(listener: std::net::TcpListener) -> Result<Self> {
         Ok(Self::new(Listener::passed(listener)?))
     }
@@ -144,12 +145,12 @@ impl Server {
         Ok(self)
     }
 
-    /// The first address that it listens on.
+    /// The first address that the server listens on.
     pub fn local_addr(&self) -> Endpoint {
         self.listeners[0].local()
     }
 
-    /// All addresses that it listens on.
+    /// All addresses that the server listens on.
     pub fn local_addrs(&self) -> impl Iterator<Item = Endpoint> {
         self.listeners.iter().map(Listener::local)
     }
@@ -161,15 +162,15 @@ impl Server {
         self
     }
 
-    /// Sets who watches.
+    /// Sets the observer, which is told what the server does.
     #[must_use]
     pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
         self.observer = Some(Box::new(observer));
         self
     }
 
-    /// Sets a hook that is asked about each connection before it is served: for rate limits, or an idle timeout of its
-    /// own. If it panics, the connection is refused.
+    /// Sets a hook that the server calls for each connection before it serves it: for rate limits, or for a different
+    /// idle timeout. If the hook panics, the server refuses the connection.
     ///
     /// ```
     /// use monoloop::{Server, server::Decision};
@@ -196,7 +197,7 @@ impl Server {
         self
     }
 
-    /// Makes the loop, which can then be run, or turned by hand in a loop of yours.
+    /// Makes the event loop. You can then run it, or turn it by hand from a loop of your own.
     ///
     /// # Errors
     /// [`Error::Io`] when the system denies a poll or a waker.
@@ -206,7 +207,7 @@ impl Server {
         Ok(Running { app, event_loop })
     }
 
-    /// Serves until the server was shut down and has drained.
+    /// Serves until the server has been shut down and has drained.
     ///
     /// # Errors
     /// As [`serve`](Self::serve) and [`Running::run`].
@@ -214,7 +215,7 @@ impl Server {
         self.serve(app)?.run()
     }
 
-    /// Serves an application that is no [`Router`], as [`run`](Self::run) does.
+    /// Serves an application that is not a [`Router`], in the same way as [`run`](Self::run).
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -226,7 +227,8 @@ impl Server {
     }
 }
 
-/// A worker that is run where it is set up would serve before the others, who wait for it.
+/// Returns an error for a worker. A worker that ran inside `set_up` would serve too early, and all others would wait
+/// for it.
 fn refuse_worker(event_loop: &EventLoop) -> io::Result<()> {
     match event_loop.shared.group() {
         None => Ok(()),
@@ -242,7 +244,7 @@ impl fmt::Debug for Server {
     }
 }
 
-/// A server with its application, and the loop that joins them: run it, or turn it in a loop of yours.
+/// A server with its application and its event loop. Run it, or turn it from a loop of your own.
 ///
 /// ```
 /// use monoloop::{Router, Server};
@@ -265,22 +267,22 @@ pub struct Running<S> {
 }
 
 impl<S> Running<S> {
-    /// A handle to it, for other threads.
+    /// A handle to this server, for other threads.
     pub fn handle(&self) -> Handle<S> {
         Handle::new(Arc::clone(&self.event_loop.shared), self.app.tasks())
     }
 
-    /// The first address that it listens on; none once it drains.
+    /// The first address that the server listens on; `None` once it has stopped listening in a drain.
     pub fn local_addr(&self) -> Option<Endpoint> {
         self.local_addrs().next()
     }
 
-    /// All addresses that it listens on; none once it drains.
+    /// All addresses that the server listens on; none once it has stopped listening in a drain.
     pub fn local_addrs(&self) -> impl Iterator<Item = Endpoint> {
         self.event_loop.acceptor.local()
     }
 
-    /// What made the server drain, once it does.
+    /// The cause of the drain; `None` until something asks the server to drain.
     pub const fn draining(&self) -> Option<DrainCause> {
         self.event_loop.drain_cause
     }
@@ -290,17 +292,17 @@ impl<S> Running<S> {
         &self.app
     }
 
-    /// The application, to be changed between two turns.
+    /// The application, for changes between two turns.
     pub const fn app_mut(&mut self) -> &mut Router<S> {
         self.event_loop.ask_timers();
         &mut self.app
     }
 
-    /// One tick of the loop: sleeps until something happens, but not longer than `timeout`, and does what is due. Tells
-    /// whether the server goes on.
+    /// Runs one tick of the event loop: sleeps until something happens, at most for `timeout`, and then does what is
+    /// due. Returns whether the server goes on.
     ///
-    /// If you sleep elsewhere between two turns, give a timeout (zero is fine): with `None` the loop takes it that it
-    /// sleeps nowhere else, and that time in between is time in which something blocked it.
+    /// If your program sleeps elsewhere between two turns, give a timeout (zero is fine). With `None`, time between
+    /// turns counts as blocking by a handler.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -308,13 +310,14 @@ impl<S> Running<S> {
         turn(&mut self.event_loop, &mut self.app, timeout)
     }
 
-    /// The longest time until [`turn`](Self::turn) must be called although its descriptor is not readable; `None`: any.
+    /// How long you may wait before you must call [`turn`](Self::turn) even if the descriptor is not readable. `None`
+    /// means for ever.
     pub fn next_deadline(&self) -> Option<Duration> {
         self.event_loop.next_deadline()
     }
 
-    /// Runs until the server begins to [drain](Self::draining), and tells whether it goes on: then [`run`](Self::run)
-    /// brings it to its end.
+    /// Runs until the server is asked to [drain](Self::draining), and returns whether it goes on. If it does, call
+    /// [`run`](Self::run) to finish the drain.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -323,7 +326,7 @@ impl<S> Running<S> {
         run(&mut self.event_loop, &mut self.app, true)
     }
 
-    /// Runs until the server was shut down and has drained.
+    /// Runs until the server has been shut down and has drained.
     ///
     /// # Errors
     /// [`Error::Io`] when the poll fails; [`Error::Forced`] when the drain was cut short.
@@ -332,20 +335,20 @@ impl<S> Running<S> {
         self.run_to_the_end()
     }
 
-    /// [`run`](Self::run), also for a worker.
+    /// As [`run`](Self::run), but for workers too.
     fn run_to_the_end(&mut self) -> Result<()> {
         run(&mut self.event_loop, &mut self.app, false).map(drop)
     }
 }
 
-/// Whoever lives as long as a connection, a sink or a protocol, learns of its end also when nobody turns the loop any more.
+/// Sinks and protocols learn of the end of their connection even if `Running` is dropped early.
 impl<S> Drop for Running<S> {
     fn drop(&mut self) {
         self.event_loop.abandon(&mut self.app);
     }
 }
 
-/// The descriptor of the poll, to be polled in a loop of yours: readable when [`turn`](Running::turn) has work.
+/// The descriptor of the poll, for an event loop of your own. It is readable when [`turn`](Running::turn) has work.
 impl<S> AsFd for Running<S> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.event_loop.as_fd()
@@ -358,9 +361,10 @@ impl<S> fmt::Debug for Running<S> {
     }
 }
 
-/// Ticks until the server has ended, or only until it drains; tells whether it goes on.
+/// Runs ticks until the server has ended or, with `until_drain`, until something asks it to drain. Returns whether the
+/// server goes on.
 ///
-/// The tick is compiled into this loop, so that a loop that serves one connection does not pay for calls between the two.
+/// The tick is inlined into this loop, so that a loop that serves a single connection does not pay for a call per tick.
 fn run(event_loop: &mut EventLoop, service: &mut dyn Service, until_drain: bool) -> Result<bool> {
     while !until_drain || event_loop.drain_cause.is_none() {
         if !turn(event_loop, service, None)? {
@@ -383,7 +387,7 @@ fn turn(event_loop: &mut EventLoop, service: &mut dyn Service, timeout: Option<D
     }
 }
 
-/// Serves one handler for all requests, without a router: the three-line server.
+/// Serves all requests with one handler, without a router: a server in three lines.
 ///
 /// ```no_run
 /// fn main() -> monoloop::server::Result<()> {
@@ -400,7 +404,7 @@ pub fn serve(
     Server::bind(address)?.run_service(&mut OneHandler(handler))
 }
 
-/// A service that is one closure.
+/// A service that calls one closure.
 struct OneHandler<H>(H);
 
 impl<H: FnMut(&Request<'_>, Response<'_>) -> crate::Result<Sent>> Service for OneHandler<H> {

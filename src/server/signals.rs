@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT as readable sockets: the handler writes a byte, the loop reads it. No thread, no unsafe code.
+//! SIGTERM and SIGINT as readable sockets: the signal handler writes a byte and the event loop reads it. This needs no
+//! thread and no unsafe code.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -12,14 +13,14 @@ use signal_hook::{SigId, flag, low_level};
 
 const SIGNALS: [(i32, &str); 2] = [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")];
 
-/// Servers of this process that listen to signals.
+/// The number of servers in this process that listen to signals.
 static LISTENING: AtomicUsize = AtomicUsize::new(0);
 
-/// Set while no server listens: then a signal does again what it does by default. (Once a handler is installed it
-/// stays, and without this the process could no longer be stopped.)
+/// True while no server listens to signals: then a signal again has its default effect. (An installed handler stays, so
+/// without this flag a signal could no longer stop the process.)
 static NOBODY: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// The reading ends, while they are registered.
+/// The reading ends of the pipes. Dropping this unregisters them.
 pub(super) struct Signals {
     pipes: Vec<Pipe>,
 }
@@ -50,7 +51,7 @@ impl Signals {
         Ok(signals)
     }
 
-    /// The name of the signal that this event brings.
+    /// The name of the signal that this event reports.
     pub(super) fn take(&mut self, token: Token) -> Option<&'static str> {
         let pipe = self.pipes.iter_mut().find(|pipe| pipe.token == token)?;
         let mut bytes = [0; 16];
@@ -73,7 +74,7 @@ impl Drop for Signals {
     }
 }
 
-/// Lets the default action happen while nobody listens; once per process.
+/// Makes signals have their default effect while no server listens to them. Only the first call in a process acts.
 fn keep_defaults() -> io::Result<()> {
     if NOBODY.get().is_none() {
         let nobody = Arc::new(AtomicBool::new(false));

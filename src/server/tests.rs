@@ -1,4 +1,4 @@
-//! What no client can bring about, or see.
+//! Tests of what a client can neither cause nor observe.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
@@ -19,7 +19,7 @@ use crate::exchange::{ConnectionId, Endpoint, Observer};
 use crate::http::Moment;
 use crate::router::Router;
 
-/// What an observer was told of connections.
+/// An observer that records what it is told about connections.
 #[derive(Clone, Default)]
 struct Told(Arc<Mutex<Vec<String>>>);
 
@@ -33,10 +33,10 @@ impl Observer for Told {
     }
 }
 
-/// The kernel refuses when it is out of memory or of `max_user_watches`, which no test can bring about for itself alone.
-/// It refuses a plain file too, and that can be put in the place of a socket.
+/// The kernel refuses to watch a socket when memory or `max_user_watches` is used up. A test cannot cause that without
+/// harm to other programs. But the kernel refuses a plain file too, so here a file takes the place of the socket.
 #[test]
-fn a_connection_that_the_poll_does_not_take_is_given_up_and_the_next_is_served() {
+fn a_connection_that_the_poll_refuses_is_closed_and_the_next_is_served() {
     let told = Told::default();
     let config = Config { signals: false, ..Config::default() };
     let server = Server::bind("127.0.0.1:0").unwrap().config(config).observer(told.clone());
@@ -47,7 +47,7 @@ fn a_connection_that_the_poll_does_not_take_is_given_up_and_the_next_is_served()
         let socket = std::os::unix::net::UnixStream::from(descriptor);
         event_loop.open(Socket::Unix(UnixStream::from_std(socket)), Endpoint::Unix);
         assert!(event_loop.sessions.is_empty());
-        assert_eq!(event_loop.next_deadline(), None, "it is not tried again");
+        assert_eq!(event_loop.next_deadline(), None, "the server does not try it again");
     }
     let (socket, _client) = UnixStream::pair().unwrap();
     event_loop.open(Socket::Unix(socket), Endpoint::Unix);
@@ -56,7 +56,7 @@ fn a_connection_that_the_poll_does_not_take_is_given_up_and_the_next_is_served()
     assert_eq!(*told.0.lock().unwrap(), [&denied, &denied, &denied, "opened 4"]);
 }
 
-/// A clock that stands still unless it is moved.
+/// A clock whose time changes only when the test adds some.
 #[derive(Clone, Default)]
 struct Still(Arc<AtomicU64>);
 
@@ -73,7 +73,7 @@ impl Clock for Still {
 }
 
 #[test]
-fn large_buffers_are_given_back_after_a_second_or_two_though_nothing_happens() {
+fn large_buffers_are_freed_within_two_seconds_even_if_nothing_happens() {
     const SECOND: Duration = Duration::from_secs(1);
     let clock = Still::default();
     let config = Config { signals: false, ..Config::default() };
@@ -103,7 +103,7 @@ fn large_buffers_are_given_back_after_a_second_or_two_though_nothing_happens() {
         clock.add(SECOND);
         running.turn(Some(Duration::ZERO)).unwrap();
     }
-    assert_eq!(running.next_deadline(), None, "there is nothing more to give back");
+    assert_eq!(running.next_deadline(), None, "no large buffer is left to free");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_server_that_runs_until_it_drains_can_be_run_to_its_end() {
         });
         assert_eq!(running.draining(), Some(DrainCause::Handle));
         if goes_on {
-            assert!(running.run_until_drain().unwrap(), "it drains already");
+            assert!(running.run_until_drain().unwrap(), "the server already drains");
             running.run().unwrap();
         }
     }
