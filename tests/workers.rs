@@ -426,7 +426,7 @@ fn a_set_up_that_runs_its_server_or_brings_another_is_refused() {
         Server::bind("127.0.0.1:0")?.config(test_config()).serve(Router::new(()))
     };
     let another: SetUp = |_, _| Server::bind("127.0.0.1:0")?.config(test_config()).serve(Router::new(()));
-    for (set_up, expected) in [(runs, "`Workers` runs"), (runs_later, "`Workers` runs"), (another, "another server")] {
+    for (set_up, expected) in [(runs, "`Workers` runs"), (runs_later, "`Workers` runs"), (another, "than its own")] {
         let workers = Workers::bind("127.0.0.1:0", 2).expect("a port is free").config(test_config());
         let error = workers.run(set_up).expect_err("nobody serves");
         let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
@@ -687,7 +687,7 @@ fn a_panic_outside_a_handler_takes_the_process_down() {
     assert!(!output.contains("still alive"), "at once: {output}");
     assert!(errors.contains("thread 'worker-1'"), "{errors}");
     let expected = "monoloop: worker 1 panicked: the clock is broken\n\
-        monoloop: the process ends, since the other workers would serve only a part of the connections\n";
+        monoloop: the process ends, because the other workers would serve only a part of the connections\n";
     assert!(errors.ends_with(expected), "{errors}");
 }
 

@@ -6,18 +6,18 @@ use mio::Waker;
 use crate::exchange::DrainCause;
 use crate::server::handle::{Shared, mailbox};
 
-/// Reaches running [`Workers`](super::Workers) from other threads, as a [`Handle`](crate::Handle) does a single server.
+/// Controls running [`Workers`](super::Workers) from other threads, as a [`Handle`](crate::Handle) controls one server.
 #[derive(Clone)]
 pub struct WorkersHandle(pub(super) Arc<Group>);
 
 impl WorkersHandle {
-    /// Begins to drain all workers, like SIGTERM: they finish what they have and `run` returns. Calling it again
-    /// changes nothing. The thread that is in [`run`](super::RunningWorkers::run) passes it on to them.
+    /// Begins to drain all workers, like SIGTERM: they finish their requests, and then `run` returns. A second call
+    /// changes nothing. The thread in [`run`](super::RunningWorkers::run) passes the order on to the workers.
     pub fn shutdown(&self) {
         self.0.supervisor.ask_shutdown();
     }
 
-    /// Whether the drain has begun, by whatever cause: see [`Handle::is_draining`](crate::Handle::is_draining).
+    /// Whether the drain has begun, for any cause: see [`Handle::is_draining`](crate::Handle::is_draining).
     pub fn is_draining(&self) -> bool {
         self.0.supervisor.is_draining()
     }
@@ -29,7 +29,7 @@ impl fmt::Debug for WorkersHandle {
     }
 }
 
-/// What the supervisor, the workers and all handles share.
+/// The state that the supervisor, the workers and all handles share.
 pub(in crate::server) struct Group {
     supervisor: Shared,
     /// The orders to all loops. Each is given once and never taken back, so a loop may obey twice but never misses one.
@@ -37,11 +37,11 @@ pub(in crate::server) struct Group {
     cut: OnceLock<bool>,
 }
 
-/// What the supervisor has ordered so far.
+/// The orders that the supervisor has given so far.
 pub(in crate::server) struct Orders {
     /// Drain, for this cause.
     pub(in crate::server) stop: Option<DrainCause>,
-    /// Cut what is left; whether because of a signal.
+    /// Cut the connections that are left; true if a signal is the cause.
     pub(in crate::server) cut: Option<bool>,
 }
 
@@ -54,14 +54,14 @@ impl Group {
         &self.supervisor
     }
 
-    /// Orders all to drain; false if they were told before. They have to be woken to hear of it.
+    /// Orders all workers to drain. Returns false if that was ordered before. The caller has to wake the workers.
     pub(super) fn order_stop(&self, cause: DrainCause) -> bool {
         let is_first = self.stop.set(cause).is_ok();
         self.supervisor.set_draining();
         is_first
     }
 
-    /// Orders all to cut what is left. If that was ordered before, it stays as it was.
+    /// Orders all workers to cut the connections that are left. A second order changes nothing.
     pub(super) fn order_cut(&self, signalled: bool) {
         let _ = self.cut.set(signalled);
     }

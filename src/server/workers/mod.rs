@@ -1,6 +1,6 @@
-//! Several loops in one process: each has its own thread, listening sockets, slab and application, and shares nothing
-//! with the others but the orders to stop. So a handler is still alone with its `&mut S`, and nothing on the way of a
-//! request is locked or counted across threads.
+//! Several event loops in one process. Each has its own thread, listening sockets, slab and application; the loops
+//! share only the orders to stop. So a handler still has its `&mut S` for itself, and serving a request needs no lock
+//! and no counter that threads share.
 //!
 //! ```text
 //!     thread of the caller           threads worker-0, worker-1, ...
@@ -8,20 +8,20 @@
 //!     serve  ── listeners ─────────▶ set_up(index, Server) makes a Running
 //!            ◀─ ready, or an error ─ waits at its gate
 //!     run    ── opens the gates ───▶ turns its loop
-//!     (sleeps in a poll of its own: signals, WorkersHandle, and whoever has ended)
+//!     (sleeps in a poll of its own: signals, WorkersHandle, workers that have ended)
 //!            ── stop, cut ─────────▶ drains as a single server does
-//!            ◀─ how it ended ─────── is gone
+//!            ◀─ how it ended ─────── ends its thread
 //! ```
 //!
-//! All begin together and end together:
+//! All workers begin together and end together:
 //!
-//! - nobody accepts before every worker is set up; if one fails, all go and [`Workers::serve`] returns its error;
-//! - a drain is ordered by the supervisor, to all at once; the handle of a worker asks the supervisor too;
-//! - a worker whose loop fails takes the others with it, and [`RunningWorkers::run`] returns its error;
-//! - a worker that panics takes the process with it: see `worker::take_down`.
+//! - no worker accepts before all are set up; if one fails, all end and [`Workers::serve`] returns the error;
+//! - the supervisor orders a drain for all workers at once; the handle of a worker asks the supervisor too;
+//! - if the loop of one worker fails, the others are cut off and [`RunningWorkers::run`] returns the error;
+//! - if a worker panics outside a handler, the process ends: see `worker::take_down`.
 //!
-//! Reading order: this file (what is asked for), `worker` (the life of one), `supervisor` (what goes on above them),
-//! `group` (what they share).
+//! Reading order: this file (the public face), `worker` (the life of one worker), `supervisor` (it starts and stops the
+//! workers), `group` (the state that they share).
 
 mod group;
 mod supervisor;
@@ -47,16 +47,16 @@ use crate::exchange::Endpoint;
 use crate::limits::{BACKLOG, MAX_WORKERS};
 use worker::Worker;
 
-/// Why the set-up of a worker failed, in the words of the application.
+/// The application's error when the set-up of a worker fails.
 type SetUpError = Box<dyn StdError + Send + Sync>;
 
-/// Several servers on the same addresses that do not serve yet: one loop for each, in a thread of its own, for a
-/// machine with several cores.
+/// Several servers on the same addresses that do not serve yet. Each has an event loop and a thread of its own, to use
+/// several cores.
 ///
 /// Each worker makes its own application, in its own thread, so neither the [`Router`](crate::Router) nor its state has
-/// to be `Send`. **The states are separate**: what a request changes, a request on another connection may not see,
-/// since another worker may have taken that connection. What all must see belongs into a database, or behind an `Arc`
-/// that the closure hands to each.
+/// to be `Send`. **The states are separate**: if a request changes the state, a request on another connection may not
+/// see the change, since that connection may belong to another worker. Keep data that all workers must see in a
+/// database, or in an `Arc` that the closure gives to each worker.
 ///
 /// ```no_run
 /// use monoloop::{Router, Workers};
@@ -77,28 +77,33 @@ type SetUpError = Box<dyn StdError + Send + Sync>;
 /// }
 /// ```
 ///
-/// # Who gets a connection
-/// On Linux each worker has a TCP socket of its own with `SO_REUSEPORT` (socket(7)), and the kernel deals the
-/// connections out by a hash of both addresses: evenly if there are many, by chance if there are few, and without
-/// regard to who is busy or full. Other processes **of the same user** that set this option may listen on the same
-/// port, and then get their share; everybody else is told that the address is in use, and so is a second `Workers`. A
-/// unix socket, a socket that was passed in, and any socket elsewhere than on Linux is shared: all workers wake up, and
-/// the first takes the connection.
+/// # Which worker gets a connection
+/// On Linux each worker has a TCP socket of its own with `SO_REUSEPORT` (socket(7)). The kernel distributes the
+/// connections by a hash of both addresses: evenly if there are many, by chance if there are few. It does not consider
+/// whether a worker is busy or full.
 ///
-/// # What counts for each, and what for all
-/// [`Config`] holds for each worker: with `max_connections` 100, four workers take 400, and each may queue a backlog.
-/// Descriptors belong to the process; a worker that finds none free waits for one and tries again, as a single server
-/// does. Connections are numbered by each worker for itself.
+/// Other processes **of the same user** that set this option may listen on the same port, and then get their share. For
+/// all other processes, and for a second `Workers`, the address is in use.
+///
+/// All workers share a unix socket, a socket that was passed in, and any socket on a system other than Linux. For these
+/// all workers wake up, and the first one accepts the connection.
+///
+/// # Limits of a worker and limits of the process
+/// [`Config`] applies to each worker: with `max_connections` 100, four workers accept 400 connections, and each has its
+/// own backlog. Descriptors belong to the process; a worker that finds none free waits for one and tries again, as a
+/// single server does. Each worker numbers its connections by itself.
 ///
 /// # Panics in a worker
 /// A panic of a handler, an observer or a hook is caught, as in a single server. Any other panic in the thread of a
-/// worker that serves **aborts the process**, after a line on standard error that names the worker and the panic. It is
-/// a bug, in a [`Clock`](super::Clock) of yours or in the loop; the clients of that worker would wait for ever while
-/// the others are served, so that from outside the server looks well. Unwinding into the caller of `run` would first
-/// have to wait for handlers of the other workers, and could be caught. What has to happen before, such as writing a
-/// report, belongs into a [panic hook](std::panic::set_hook): it runs first.
+/// worker that serves **aborts the process**, after a line on standard error that names the worker and the panic. Such
+/// a panic is a bug, in your own [`Clock`](super::Clock) or in the event loop.
+///
+/// Without the abort, the clients of that worker would wait for ever. The other workers would still serve, so from
+/// outside the server would look healthy. Unwinding into the caller of `run` would first have to wait for handlers of
+/// the other workers, and the caller could catch it. If something must happen before the abort, such as writing a
+/// report, do it in a [panic hook](std::panic::set_hook): it runs first.
 pub struct Workers {
-    /// Those of each worker, in the same order.
+    /// The listeners of each worker, in the same order for all.
     listeners: Vec<Vec<Listener>>,
     config: Config,
 }
@@ -120,14 +125,14 @@ impl Workers {
     }
 
     /// Listens on a TCP address for `count` workers, as [`Server::bind`] does for one. With port 0 they share the port
-    /// that the first one gets. One worker has its address for itself, like a single server.
+    /// that the first one gets. A single worker does not share its address, as a single server does not.
     ///
-    /// [`available_parallelism`](std::thread::available_parallelism) is a good count when nothing else needs the
+    /// [`available_parallelism`](std::thread::available_parallelism) is a good count if no other program needs the
     /// machine.
     ///
     /// # Errors
-    /// [`Error::Bind`] when the address is in use, not ours, or not allowed, or `count` is zero or more than
-    /// [`MAX_WORKERS`].
+    /// [`Error::Bind`] when the address is in use, does not belong to this machine, or is not allowed, or when `count`
+    /// is zero or more than [`MAX_WORKERS`].
     pub fn bind(address: impl ToSocketAddrs, count: usize) -> Result<Self> {
         Self::new(count)?.also_bind(address)
     }
@@ -135,20 +140,21 @@ impl Workers {
     /// Listens on a unix socket for `count` workers, as [`Server::bind_unix`] does for one.
     ///
     /// # Errors
-    /// [`Error::Bind`] when the path is in use or cannot be made, or `count` is not possible.
+    /// [`Error::Bind`] when the path is in use or the socket file cannot be created, or when `count` is out of range.
     pub fn bind_unix(path: impl AsRef<Path>, count: usize) -> Result<Self> {
         Self::new(count)?.also_bind_unix(path)
     }
 
-    /// Takes a TCP socket that listens already, for `count` workers to share.
+    /// Takes a TCP socket that already listens; `count` workers share it.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be made nonblocking or shared; [`Error::Bind`] when `count` is not possible.
+    /// [`Error::Io`] when the socket cannot be made nonblocking or shared. [`Error::Bind`] when `count` is out of
+    /// range.
     pub fn from_listener(listener: std::net::TcpListener, count: usize) -> Result<Self> {
         Ok(Self::new(count)?.add(Listener::passed(listener)?.share(count)?))
     }
 
-    /// All listen on one more TCP address.
+    /// Makes all workers listen on one more TCP address.
     ///
     /// # Errors
     /// As [`bind`](Self::bind).
@@ -157,7 +163,7 @@ impl Workers {
         Ok(self.add(Listener::tcp_for_each(address, BACKLOG, count)?))
     }
 
-    /// All listen on one more unix socket.
+    /// Makes all workers listen on one more unix socket.
     ///
     /// # Errors
     /// As [`bind_unix`](Self::bind_unix).
@@ -166,27 +172,28 @@ impl Workers {
         Ok(self.add(Listener::unix(path.as_ref(), BACKLOG)?.share(count)?))
     }
 
-    /// The first address that they listen on.
+    /// The first address that the workers listen on.
     pub fn local_addr(&self) -> Endpoint {
         self.listeners[0][0].local()
     }
 
-    /// All addresses that they listen on.
+    /// All addresses that the workers listen on.
     pub fn local_addrs(&self) -> impl Iterator<Item = Endpoint> {
         self.listeners[0].iter().map(Listener::local)
     }
 
-    /// Sets limits and timeouts, which hold for each worker. Signals are for all: a [`Config::signals`] that `set_up`
-    /// gives to one server is ignored.
+    /// Sets limits and timeouts, which apply to each worker. A signal stops all workers, so a [`Config::signals`] that
+    /// `set_up` sets for one server is ignored.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
     }
 
-    /// Starts the threads and calls `set_up` in each, at the same time, with the number of the worker (from 0) and the
-    /// [`Server`] that it shall serve: its addresses and the common configuration are set; observer, hook and clock can
-    /// be. Returns when all are ready. They begin to serve with [`RunningWorkers::run`].
+    /// Starts the threads. All call `set_up` at the same time, with the number of the worker (from 0) and the
+    /// [`Server`] that it has to serve. The addresses and the common configuration of this server are set; `set_up` can
+    /// set its observer, hook and clock. Returns when all workers are ready. They begin to serve with
+    /// [`RunningWorkers::run`].
     ///
     /// ```
     /// use monoloop::{Router, Workers, server::Observer};
@@ -204,8 +211,8 @@ impl Workers {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Worker`] with the error of the first worker for which `set_up` returned one, or panicked: then none of
-    /// them serves, and nothing listens any more. [`Error::Io`] when the system denies a thread, a poll or a waker.
+    /// [`Error::Worker`] when `set_up` fails or panics, with the error of the first such worker: then no worker serves,
+    /// and no socket listens any more. [`Error::Io`] when the system denies a thread, a poll or a waker.
     pub fn serve<S, E>(
         self,
         set_up: impl Fn(usize, Server) -> Result<Running<S>, E> + Send + Sync + 'static,
@@ -234,7 +241,7 @@ impl Workers {
         Ok(running)
     }
 
-    /// Serves until the workers were shut down and all have drained. `set_up` is that of [`serve`](Self::serve).
+    /// Serves until the workers have been shut down and all have drained. `set_up` is as in [`serve`](Self::serve).
     ///
     /// # Errors
     /// As [`serve`](Self::serve) and [`RunningWorkers::run`].

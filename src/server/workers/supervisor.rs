@@ -1,4 +1,4 @@
-//! The thread of the caller: lets the workers begin, and sleeps until there is a reason to end them.
+//! The supervisor, in the thread of the caller. It lets the workers begin, and sleeps until it has to stop them.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -19,11 +19,11 @@ use crate::server::handle::Shared;
 use crate::server::signals::Signals;
 
 const WAKER: Token = Token(0);
-/// The first; they count down.
+/// The token of the first signal; the tokens of the others count down from it.
 #[cfg(feature = "signals")]
 const SIGNALS: Token = Token(2);
 
-/// Workers that are set up, and the supervisor that begins and ends them. If it is dropped, they are cut off.
+/// Workers that are set up, and the supervisor that starts and stops them. If it is dropped, the workers are cut off.
 pub struct RunningWorkers {
     group: Arc<Group>,
     poll: Poll,
@@ -33,24 +33,25 @@ pub struct RunningWorkers {
     local: Vec<Endpoint>,
 
     threads: Vec<JoinHandle<()>>,
-    /// One for each worker that was not let in yet.
+    /// One for each worker that may not serve yet.
     gates: Vec<Sender<()>>,
-    /// Reach the loops of those that are ready.
+    /// The loops of the workers that are ready, to wake them.
     loops: Vec<Arc<Shared>>,
-    /// Brings the index of each worker that has ended, and how.
+    /// Receives the index and the result of each worker that has ended.
     ends: Receiver<Ended>,
     /// Workers that have not ended.
     serving: usize,
 
     /// A signal has come.
     signalled: bool,
-    /// How many connections were cut, and whether by a signal.
+    /// How many connections were cut, and whether a signal was the cause.
     forced: Option<(usize, bool)>,
     failed: Option<Error>,
 }
 
 impl RunningWorkers {
-    /// Without workers yet. What they are told goes through the group, what they tell through `ends`.
+    /// Makes a supervisor that has no workers yet. It gives its orders through the group; the workers report through
+    /// `ends`.
     pub(super) fn new(local: Vec<Endpoint>, ends: Receiver<Ended>) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
@@ -76,7 +77,7 @@ impl RunningWorkers {
         &self.group
     }
 
-    /// Starts the thread of a worker. Whatever panics in it and is not caught there ends the process.
+    /// Starts the thread of a worker. A panic that `work` does not catch ends the process.
     pub(super) fn spawn(
         &mut self,
         open: Sender<()>,
@@ -90,8 +91,8 @@ impl RunningWorkers {
         Ok(())
     }
 
-    /// Waits until all are set up, and from then on listens to signals if the configuration says so. It waits for all
-    /// also when one has failed: when the error is returned, nothing may be left that listens.
+    /// Waits until all workers are set up, and then listens to signals if the configuration says so. It waits for all
+    /// even if one has failed: when it returns the error, no socket may still listen.
     pub(super) fn wait_until_ready(&mut self, reports: &Receiver<Ready>, config: &Config) -> Result<()> {
         let mut failed: Option<(usize, _)> = None;
         for (index, report) in reports {
@@ -121,36 +122,37 @@ impl RunningWorkers {
         Ok(())
     }
 
-    /// A handle to all of them, for other threads.
+    /// A handle to all workers, for other threads.
     pub fn handle(&self) -> WorkersHandle {
         WorkersHandle(Arc::clone(&self.group))
     }
 
-    /// The first address that they listen on; none once they drain.
+    /// The first address that the workers listen on; `None` once they are asked to drain.
     pub fn local_addr(&self) -> Option<Endpoint> {
         self.local_addrs().next()
     }
 
-    /// All addresses that they listen on; none once they drain.
+    /// All addresses that the workers listen on; none once they are asked to drain.
     pub fn local_addrs(&self) -> impl Iterator<Item = Endpoint> {
         self.local.iter().copied().filter(|_| self.draining().is_none())
     }
 
-    /// What made them drain, once they do.
+    /// The cause of the drain; `None` until something asks the workers to drain.
     pub fn draining(&self) -> Option<DrainCause> {
         self.group.orders().stop
     }
 
-    /// Lets the workers serve, if they do not yet, and sleeps until there is news of them or for them, but not longer
-    /// than `timeout`. Tells whether they go on. The workers do not need it to serve, but to be stopped.
+    /// Lets the workers begin to serve if they have not yet. Then it sleeps, at most for `timeout`, until a worker ends
+    /// or a signal or a handle asks for a shutdown. Returns whether the workers go on. They serve without further
+    /// turns, but only a turn can stop them.
     ///
     /// # Errors
     /// As [`run`](Self::run).
     pub fn turn(&mut self, timeout: Option<Duration>) -> Result<bool> {
-        // First, so that who was told to stop before it began finds the order at its first tick.
+        // This comes first, so that a worker that is stopped before it begins finds the order in its first tick.
         self.obey_handles();
         for gate in self.gates.drain(..) {
-            // A worker waits for nothing else, so it is there.
+            // The worker waits for nothing else, so it receives this.
             let _ = gate.send(());
         }
         if self.serving > 0 {
@@ -177,8 +179,8 @@ impl RunningWorkers {
         }
     }
 
-    /// Runs until the workers begin to [drain](Self::draining), and tells whether they go on: then [`run`](Self::run)
-    /// brings them to their end.
+    /// Runs until the workers are asked to [drain](Self::draining), and returns whether they go on. If they do, call
+    /// [`run`](Self::run) to finish the drain.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -191,22 +193,22 @@ impl RunningWorkers {
         Ok(true)
     }
 
-    /// Runs until the workers were shut down and all have drained. A SIGTERM, a SIGINT or [`WorkersHandle::shutdown`]
-    /// is for all of them, and each has the same time; a second signal cuts what is left of all.
+    /// Runs until the workers have been shut down and all have drained. A SIGTERM, a SIGINT or
+    /// [`WorkersHandle::shutdown`] stops all workers, and each has the same time to drain. A second signal cuts the
+    /// connections that are left.
     ///
     /// # Errors
-    /// [`Error::Worker`] when the loop of one failed; the others were cut. [`Error::Forced`] when the drain was cut
-    /// short, with the connections of all. [`Error::Io`] when the supervisor's own poll fails.
+    /// [`Error::Worker`] when the loop of one worker failed; the others were cut off. [`Error::Forced`] when the drain
+    /// was cut short; it counts the connections of all workers. [`Error::Io`] when the supervisor's own poll fails.
     ///
     /// # Aborts
-    /// A panic of a worker that is not one of a handler, an observer or a hook aborts the process: see
-    /// [`Workers`](super::Workers).
+    /// A panic of a worker outside handlers, observers and hooks aborts the process: see [`Workers`](super::Workers).
     pub fn run(mut self) -> Result<()> {
         while self.turn(None)? {}
         Ok(())
     }
 
-    /// A signal that interrupts it is an empty batch.
+    /// Polls. If a signal interrupts the poll, there are no events.
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {
@@ -223,7 +225,7 @@ impl RunningWorkers {
         }
     }
 
-    /// The name of a signal that has come. Those that come together are one wish, not two.
+    /// The name of a signal that has come. Signals that come together count as one request to stop, not as two.
     #[cfg(feature = "signals")]
     fn take_signal(&mut self) -> Option<&'static str> {
         let signals = self.signals.as_mut()?;
@@ -231,7 +233,8 @@ impl RunningWorkers {
         names.first().copied()
     }
 
-    /// Someone asked the workers to stop. Asking again changes nothing, but a second signal cuts.
+    /// Asks the workers to drain. A second call changes nothing, unless it is for a second signal: that cuts the
+    /// connections.
     fn stop(&mut self, cause: DrainCause) {
         if self.group.order_stop(cause) {
             log::info!("draining all workers: {cause:?}");
@@ -264,13 +267,13 @@ impl RunningWorkers {
                 self.cut(false);
             }
         }
-        // None ends alone, whyever it did.
+        // When one worker ends, all end, whatever the reason.
         self.stop(DrainCause::Handle);
     }
 
     fn join(&mut self) {
         for thread in self.threads.drain(..) {
-            // It cannot have panicked: see `spawn`.
+            // The thread cannot have panicked: see `spawn`.
             let _ = thread.join();
         }
     }
@@ -278,7 +281,7 @@ impl RunningWorkers {
 
 impl Drop for RunningWorkers {
     fn drop(&mut self) {
-        // Who waits at its gate goes home when nobody is there to open it; who serves is cut off.
+        // A worker that waits at its gate ends when the sender is dropped; a worker that serves is cut off.
         self.gates.clear();
         self.stop(DrainCause::Handle);
         self.cut(false);
@@ -301,9 +304,9 @@ mod tests {
     use crate::router::Router;
     use crate::server::Workers;
 
-    /// A poll fails only when its arguments are wrong, so here they are.
+    /// A poll fails only if its arguments are wrong, so this test makes them wrong.
     #[test]
-    fn a_loop_that_fails_takes_the_others_with_it() {
+    fn when_one_loop_fails_the_other_workers_end_too() {
         let config = Config { signals: false, ..Config::default() };
         let workers = Workers::bind("127.0.0.1:0", 3).unwrap().config(config);
         let address = workers.local_addr().to_string();
