@@ -1,4 +1,4 @@
-//! The access log: a line for each reply, written by a thread of its own.
+//! The access log: a line for each reply. A thread of its own writes the lines.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::{self, Write as _};
@@ -14,26 +14,27 @@ use crate::exchange::{CloseReason, ConnectionId, Endpoint, FinishedReply, Observ
 use crate::http::{Version, http_date, iso_date, push_json_string};
 use crate::limits::{ACCESS_LOG_BYTES, ACCESS_LOG_LINES, ACCESS_LOG_PATIENCE};
 
-/// How a line of an [`AccessLog`] looks.
+/// The format of the lines of an [`AccessLog`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// The Common Log Format of Apache and of everyone else: `host - - [time] "request" status bytes`.
+    /// The Common Log Format of Apache and of many other servers: `host - - [time] "request" status bytes`.
     Common,
     /// As `Common`, with the `Referer` and the `User-Agent`.
     Combined,
-    /// An object of JSON with all of these, and how long the reply took.
+    /// A JSON object with all of these, and with the time that the reply took.
     Json,
 }
 
-/// An access log, as an [`Observer`]: a line for each reply whose last byte was given to the kernel, or in the middle of
-/// which the connection has ended (then the bytes are those that were sent). Where nothing was answered, the status is 499
-/// if it was the client who left, and 000 if it was not.
+/// An access log, as an [`Observer`]. It writes a line for each reply, when the kernel has taken the last byte of the
+/// reply. If the connection ends in the middle of a reply, its line has the number of bytes that were sent. A request
+/// without a reply has the status 499 if the client left, and 000 if not.
 ///
-/// It never blocks the loop: lines go through a bounded queue to a thread that writes them. While it does not come after,
-/// lines are dropped, and it says how many. A clone writes to the same place, for [`Workers`](super::Workers); when the last
-/// one is dropped, what is queued is written, if that takes no longer than a second.
+/// It never blocks the event loop: lines go through a bounded queue to a thread that writes them. If the writer falls
+/// behind, lines are dropped and a `log` message says how many. A clone writes to the same place, for
+/// [`Workers`](super::Workers). When the last clone is dropped, the queued lines are written, if that takes at most a
+/// second.
 ///
-/// What clients say is written so that it can neither end a line nor a quotation.
+/// Text from clients is escaped so that it can end neither a line nor a quoted string.
 ///
 /// ```
 /// use monoloop::server::{AccessLog, LogFormat};
@@ -52,13 +53,13 @@ pub struct AccessLog {
     connections: HashMap<ConnectionId, Connection>,
 }
 
-/// A connection, and its requests that are not answered.
+/// A connection, and its requests that have no reply yet.
 struct Connection {
     peer: Endpoint,
     requests: VecDeque<Asked>,
 }
 
-/// What a line says of a request.
+/// What a line says about a request.
 struct Asked {
     method: &'static str,
     target: Box<str>,
@@ -67,28 +68,28 @@ struct Asked {
     user_agent: Option<Box<str>>,
 }
 
-/// The thread that writes, as seen from the loops.
+/// The thread that writes, as the loops see it.
 struct Writer {
-    /// Taken at the end: that is how the thread learns of it.
+    /// Dropped at the end: then the thread ends, because its queue has no sender any more.
     lines: Option<SyncSender<String>>,
     counts: Arc<Counts>,
     done: Mutex<mpsc::Receiver<()>>,
 }
 
-/// What the loops and the thread both count.
+/// The counters that the loops and the thread share.
 #[derive(Default)]
 struct Counts {
-    /// Bytes of lines that are not written.
+    /// Bytes of the lines that are not written yet.
     queued: AtomicUsize,
-    /// Lines that never will be.
+    /// Lines that were dropped and that no message has reported yet.
     dropped: AtomicU64,
 }
 
 impl AccessLog {
-    /// A log that writes to `out`.
+    /// Makes a log that writes to `out`.
     ///
     /// # Errors
-    /// When no thread can be started.
+    /// When the system denies a thread.
     pub fn new(format: LogFormat, out: impl Write + Send + 'static) -> std::io::Result<Self> {
         let (lines, queue) = sync_channel(ACCESS_LOG_LINES);
         let (tell_done, done) = sync_channel(1);
@@ -135,7 +136,8 @@ impl Observer for AccessLog {
 
     fn reply_finished(&mut self, id: ConnectionId, reply: &FinishedReply) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        // Replies come in the order of their requests; one that was not understood is the last.
+        // Replies come in the order of their requests. The reply to a malformed request has no entry here; it is the
+        // last reply.
         let (peer, asked) = (connection.peer, connection.requests.pop_front());
         self.log(id, peer, asked.as_ref(), Outcome::Whole(reply));
     }
@@ -157,7 +159,7 @@ impl Observer for AccessLog {
 }
 
 impl Clone for AccessLog {
-    /// A log for another loop, which numbers its connections itself.
+    /// Makes a log for another loop, which numbers its connections by itself.
     fn clone(&self) -> Self {
         Self {
             format: self.format,
@@ -183,18 +185,18 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.lines = None;
-        // Whoever reads the log may have stopped: that is no reason to hang.
+        // The program that reads the log may have stopped, and the server must not hang because of it.
         let done = self.done.get_mut().unwrap_or_else(PoisonError::into_inner);
         let _ = done.recv_timeout(ACCESS_LOG_PATIENCE);
     }
 }
 
-/// Writes what comes, until nothing will.
+/// Writes the lines that come, until the queue has no sender any more.
 fn write_lines(queue: &Receiver<String>, counts: &Counts, out: impl Write) {
     let mut out = BufWriter::new(out);
     let mut failed = false;
     while let Ok(first) = queue.recv() {
-        // What has come by now is written at once.
+        // All lines that have come by now are written before one flush.
         let mut result = Ok(());
         for line in std::iter::once(first).chain(queue.try_iter().take(ACCESS_LOG_LINES)) {
             let written = out.write_all(line.as_bytes());
@@ -202,13 +204,13 @@ fn write_lines(queue: &Receiver<String>, counts: &Counts, out: impl Write) {
             counts.dropped.fetch_add(u64::from(written.is_err()), Ordering::Relaxed);
             result = result.and(written);
         }
-        // What cannot be flushed is tried again with the next lines.
+        // Bytes that cannot be flushed are tried again with the next lines.
         match result.and(out.flush()) {
             Ok(()) => {
                 failed = false;
                 let dropped = counts.dropped.swap(0, Ordering::Relaxed);
                 if dropped > 0 {
-                    log::warn!("the access log has lost {dropped} lines that could not be written, or not in time");
+                    log::warn!("the access log lost {dropped} lines: they could not be written, or not in time");
                 }
             }
             Err(error) => {
@@ -220,7 +222,7 @@ fn write_lines(queue: &Receiver<String>, counts: &Counts, out: impl Write) {
     }
 }
 
-/// What a line says.
+/// The content of a line.
 struct Entry<'a> {
     now: SystemTime,
     id: ConnectionId,
@@ -229,7 +231,7 @@ struct Entry<'a> {
     outcome: Outcome<'a>,
 }
 
-/// What became of a request.
+/// How a request ended.
 #[derive(Clone, Copy, Debug)]
 enum Outcome<'a> {
     Whole(&'a FinishedReply),
@@ -245,7 +247,7 @@ impl<'a> Outcome<'a> {
         }
     }
 
-    /// 499 is what nginx writes for a client that does not wait, 000 for what has no reply.
+    /// 499 means, as in nginx, that the client did not wait for the reply. 000 means that there is no reply.
     const fn status(self) -> u16 {
         match self {
             Self::Whole(reply) | Self::Cut(reply) => reply.status,
@@ -348,7 +350,8 @@ impl Entry<'_> {
     }
 }
 
-/// As nginx and Apache do: what could end the quotation or the line, or move a terminal's cursor, is written in hex.
+/// Escapes as nginx and Apache do: a character that could end the quoted string or the line, or move the cursor of a
+/// terminal, is written in hex.
 fn push_escaped(line: &mut String, text: &str) {
     for c in text.chars() {
         match c {
@@ -410,7 +413,7 @@ mod tests {
         }
     }
 
-    /// Writes only while the gate is open, and tells when it stands before it.
+    /// A writer that reports each write and then waits until the gate is open.
     struct Gated {
         paper: Paper,
         stands: Sender<()>,
@@ -420,7 +423,7 @@ mod tests {
     impl Write for Gated {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let _ = self.stands.send(());
-            // Nobody closes an open gate.
+            // Once the sender is dropped, the gate stays open.
             let _ = self.opens.recv();
             self.paper.write(bytes)
         }
@@ -430,14 +433,14 @@ mod tests {
         }
     }
 
-    /// A log whose writer stands before a closed gate, with a line in its hands. Whoever drops the sender opens it.
+    /// A log whose writer waits at a closed gate to write its first line. Dropping the sender opens the gate.
     fn blocked() -> (AccessLog, Paper, Sender<()>) {
         let (stands, has_come) = mpsc::channel();
         let (gate, opens) = mpsc::channel();
         let paper = Paper::default();
         let log = AccessLog::new(LogFormat::Common, Gated { paper: paper.clone(), stands, opens }).unwrap();
         log.writer.push("first\n".to_owned());
-        has_come.recv_timeout(Duration::from_secs(10)).expect("the line comes to the writer");
+        has_come.recv_timeout(Duration::from_secs(10)).expect("the writer gets the line");
         (log, paper, gate)
     }
 
@@ -487,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_a_dash_or_null() {
+    fn an_unknown_value_is_a_dash_or_null() {
         let reply = finished(400, 0);
         let entry = Entry { peer: Endpoint::Unix, ..entry(None, Some(&reply)) };
         let common = "unix - - [10/Oct/2000:13:55:36 +0000] \"-\" 400 -";
@@ -504,7 +507,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_six_and_a_file_of_many_bytes() {
+    fn ipv6_addresses_and_large_byte_counts_are_written_in_full() {
         let reply = finished(206, 1 << 40);
         let address: std::net::SocketAddr = "[2001:db8::1]:80".parse().unwrap();
         let asked = Asked { version: Version::Http10, ..asked("*") };
@@ -514,14 +517,14 @@ mod tests {
     }
 
     #[test]
-    fn a_time_before_1970_is_its_beginning() {
+    fn a_time_before_1970_is_written_as_the_beginning_of_1970() {
         let entry = Entry { now: UNIX_EPOCH - Duration::from_secs(5), ..entry(None, None) };
         assert!(entry.common().contains("[01/Jan/1970:00:00:00 +0000]"), "{}", entry.common());
         assert!(entry.json().starts_with(r#"{"time":"1970-01-01T00:00:00.000Z","#), "{}", entry.json());
     }
 
     #[test]
-    fn nothing_that_a_client_says_ends_a_line_or_a_quotation() {
+    fn no_text_from_a_client_ends_a_line_or_a_quoted_string() {
         let every: String = (0..0x180).filter_map(char::from_u32).collect();
         let hostile = Asked {
             target: every.as_str().into(),
@@ -544,7 +547,7 @@ mod tests {
 
     #[cfg(feature = "json")]
     #[test]
-    fn json_can_be_read_back_whatever_a_client_says() {
+    fn a_json_line_can_be_parsed_whatever_a_client_sends() {
         let every: String = (0..0x3000).filter_map(char::from_u32).collect();
         let hostile = Asked { user_agent: Some(every.as_str().into()), ..asked("/") };
         let json: serde_json::Value = serde_json::from_str(&entry(Some(&hostile), None).json()).expect("JSON");
@@ -552,9 +555,9 @@ mod tests {
         assert_eq!((&json["status"], &json["bytes"]), (&499.into(), &0.into()));
     }
 
-    // ---- what is told -----------------------------------------------------------------------------------------------
+    // ---- requests and connections -----------------------------------------------------------------------------------
 
-    /// A client of a small application, and what is written of it when it is gone.
+    /// A client of a small application, and the log that is complete when the client is dropped.
     fn client(format: LogFormat) -> (TestClient<Router<()>>, Paper) {
         let mut app = Router::new(());
         app.get("/", |_, _, res| res.text("hello"));
@@ -566,13 +569,13 @@ mod tests {
         });
         let paper = Paper::default();
         let mut client = TestClient::new(app).observer(AccessLog::new(format, paper.clone()).unwrap());
-        // Its first connection was there before the log.
+        // The log has not seen the first connection, which is older than the log.
         client.reconnect();
         (client, paper)
     }
 
     #[test]
-    fn the_lines_of_a_pipeline_come_in_its_order() {
+    fn the_lines_of_pipelined_requests_come_in_their_order() {
         let (mut client, paper) = client(LogFormat::Combined);
         client.write("GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: one\r\n\r\nHEAD /?2 HTTP/1.1\r\nHost: a\r\n\r\n");
         client.write(b"GET /fail HTTP/1.1\r\nHost: a\r\nReferer: /\xff\"\r\n\r\nGET /none HTTP/1.0\r\n\r\n");
@@ -587,7 +590,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_understood_has_a_line_behind_the_others() {
+    fn a_malformed_request_has_a_line_after_the_others() {
         let (mut client, paper) = client(LogFormat::Common);
         client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\n\r\n");
         drop(client);
@@ -597,7 +600,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_wait_for_a_reply_has_a_line_with_499() {
+    fn a_request_whose_client_does_not_wait_for_the_reply_has_a_line_with_499() {
         let (mut log, paper) = (None, Paper::default());
         let log = log.insert(AccessLog::new(LogFormat::Common, paper.clone()).unwrap());
         let id = ConnectionId(3);
@@ -608,17 +611,17 @@ mod tests {
         log.connection_closed(id, CloseReason::SocketError);
         log.connection_closed(id, CloseReason::SocketError);
         log.reply_finished(id, &finished(200, 4));
-        assert!(log.connections.is_empty(), "nothing of it is kept");
+        assert!(log.connections.is_empty(), "the log keeps nothing about a closed connection");
         let Writer { lines, .. } = Arc::get_mut(&mut log.writer).expect("there is one log");
         drop(lines.take());
         let done = log.writer.done.lock().unwrap();
-        done.recv_timeout(Duration::from_secs(10)).expect("the writer comes to an end");
+        done.recv_timeout(Duration::from_secs(10)).expect("the writer ends");
         let gone = ["/2", "/3"].map(|target| format!("192.0.2.9 \"GET {target} HTTP/1.1\" 499 -"));
         assert_eq!(paper.lines(), [&["192.0.2.9 \"GET /1 HTTP/1.1\" 200 4".to_owned()][..], &gone].concat());
     }
 
     #[test]
-    fn a_request_that_was_begun_when_the_client_left_has_its_line() {
+    fn a_request_that_waits_for_its_reply_when_the_client_leaves_has_a_line() {
         let (mut client, paper) = client(LogFormat::Common);
         client
             .write("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /never HTTP/1.1\r\nHost: a\r\n\r\nGET /unheard HTTP/1.1\r\n");
@@ -627,7 +630,7 @@ mod tests {
         assert_eq!(
             paper.lines(),
             ["127.0.0.1 \"GET / HTTP/1.1\" 200 5", "127.0.0.1 \"GET /never HTTP/1.1\" 499 -"],
-            "what was not read was not asked"
+            "a request that has not arrived whole has no line"
         );
     }
 
@@ -645,7 +648,7 @@ mod tests {
         other.connection_closed(ConnectionId(1), CloseReason::SocketError);
         one.reply_finished(ConnectionId(1), &finished(200, 1));
         drop(one);
-        // The last one waits for what is queued, not the first.
+        // Dropping the last clone waits for the queued lines; dropping the first one does not.
         drop(other);
         let lines = ["192.0.2.2 \"GET /other HTTP/1.1\" 499 -", "192.0.2.1 \"GET /one HTTP/1.1\" 200 1"];
         assert_eq!(paper.lines(), lines);
@@ -664,17 +667,17 @@ mod tests {
         drop(gate);
         drop(log);
         let expected: String = (0..ACCESS_LOG_LINES).map(|number| format!("{number}\n")).collect();
-        assert!(paper.text() == format!("first\n{expected}"), "all that was queued is written");
-        assert_eq!(counts.dropped.load(Ordering::Relaxed), 0, "it was told");
+        assert!(paper.text() == format!("first\n{expected}"), "every queued line is written");
+        assert_eq!(counts.dropped.load(Ordering::Relaxed), 0, "the loss was reported");
     }
 
     #[test]
-    fn lines_that_are_long_are_dropped_before_they_take_much_memory() {
+    fn long_lines_are_dropped_before_they_take_much_memory() {
         let (log, paper, gate) = blocked();
         let counts = Arc::clone(&log.writer.counts);
         let long = "x".repeat(ACCESS_LOG_BYTES / 10);
         (0..20).for_each(|_| log.writer.push(long.clone()));
-        // What the writer has in its hands is not queued any more.
+        // The line that the writer has taken is not queued any more.
         assert_eq!(counts.dropped.load(Ordering::Relaxed), 10);
         drop(gate);
         drop(log);
@@ -683,7 +686,7 @@ mod tests {
     }
 
     #[test]
-    fn what_became_of_a_request_that_was_not_answered_whole() {
+    fn a_cut_reply_and_the_unanswered_requests_after_it_have_lines() {
         let paper = Paper::default();
         let mut log = AccessLog::new(LogFormat::Common, paper.clone()).unwrap();
         let closings = [CloseReason::SocketError, CloseReason::FileShrank, CloseReason::Cut];
@@ -703,7 +706,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_waits_for_what_is_queued() {
+    fn dropping_the_last_clone_waits_until_the_queued_lines_are_written() {
         let (log, paper, gate) = blocked();
         log.writer.push("last\n".to_owned());
         let (clone, (begun, begins)) = (log.clone(), mpsc::channel::<()>());
@@ -720,7 +723,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_does_not_wait_for_ever() {
+    fn dropping_the_last_clone_does_not_wait_for_ever() {
         let (log, paper, gate) = blocked();
         let before = Instant::now();
         drop(log);
@@ -731,7 +734,7 @@ mod tests {
         drop(gate);
     }
 
-    /// A disk that is full for so many writes.
+    /// A disk that is full for the given number of writes.
     struct Full(usize, Paper);
 
     impl Write for Full {
@@ -749,7 +752,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_stops_nothing_and_what_comes_later_is_written_in_whole_lines() {
+    fn after_a_full_disk_later_lines_are_written_whole() {
         for failures in [1, 3, usize::MAX] {
             let paper = Paper::default();
             let log = AccessLog::new(LogFormat::Common, Full(failures, paper.clone())).unwrap();
@@ -764,7 +767,7 @@ mod tests {
         }
     }
 
-    /// A writer that is broken.
+    /// A writer that panics.
     struct Broken;
 
     impl Write for Broken {
@@ -778,7 +781,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_that_panics_costs_lines_and_nothing_else() {
+    fn a_writer_that_panics_loses_lines_and_does_no_other_harm() {
         let log = AccessLog::new(LogFormat::Common, Broken).unwrap();
         let before = Instant::now();
         log.writer.push("first\n".to_owned());
@@ -786,6 +789,6 @@ mod tests {
         log.writer.push("second\n".to_owned());
         assert_eq!(log.writer.counts.dropped.load(Ordering::Relaxed), 1);
         drop(log);
-        assert!(before.elapsed() < Duration::from_secs(10), "nobody is waited for");
+        assert!(before.elapsed() < Duration::from_secs(10), "the drop does not wait for a thread that is gone");
     }
 }
