@@ -39,7 +39,7 @@ fn every_route_answers() {
         ("POST /users", "{", 400, r#"{"error":"Invalid JSON"}"#),
         ("POST /users", "[]", 400, r#"{"error":"Invalid JSON"}"#),
         ("POST /users", "", 400, r#"{"error":"Invalid JSON"}"#),
-        ("POST /users", &large, 413, r#"{"error":"A user may have 512 bytes as JSON"}"#),
+        ("POST /users", &large, 413, r#"{"error":"A user may have at most 512 bytes as JSON"}"#),
         ("PUT /users/4", r#"{"id":5}"#, 200, erin),
         ("PUT /users/99", "{}", 404, r#"{"error":"User not found"}"#),
         ("PUT /users/4", "null", 400, r#"{"error":"Invalid JSON"}"#),
@@ -266,7 +266,7 @@ fn help_and_version_exit_with_0() {
 
 // ---- workers ----------------------------------------------------------------------------------------------------
 
-const WORKERS: &str = "workers, each with a state of its own: what one connection changes, another may not see.";
+const WORKERS: &str = "workers, each with its own state: one connection may not see what another connection changes.";
 
 #[cfg(target_os = "linux")]
 #[test]

@@ -1,4 +1,4 @@
-//! The command line and the environment, read into [`Settings`].
+//! Reads the command line and the environment into [`Settings`].
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -7,7 +7,7 @@ use lexopt::Arg;
 
 use crate::options::{self, GROUPS, Group, Kind, Opt, Settings};
 
-/// What was asked for.
+/// The command that the user has given.
 #[derive(Debug)]
 pub(crate) enum Command {
     Demo(Box<Settings>),
@@ -17,7 +17,7 @@ pub(crate) enum Command {
     Version,
 }
 
-/// Reads arguments (without the name of the program) and environment; the error is one sentence.
+/// Reads the arguments (without the name of the program) and the environment. An error is one sentence.
 pub(crate) fn parse(
     args: impl IntoIterator<Item = OsString, IntoIter: 'static>,
     env: impl Fn(&str) -> Option<OsString>,
@@ -59,7 +59,7 @@ pub(crate) fn parse(
     }
 }
 
-/// The help: readable, and complete because it is made from the table.
+/// The help. It has every option, because it is made from the table.
 pub(crate) fn help() -> String {
     let mut help = String::from(HELP);
     for Group { title, only, options } in &GROUPS {
@@ -71,16 +71,14 @@ pub(crate) fn help() -> String {
             let _ = writeln!(help, "  {:<27} {about}\n{:29} [default: {default}] [env: {env}]", opt.usage(), "");
         }
     }
-    help.push_str("\nAn option wins over its variable. Where an option may be repeated, commas separate the values\n");
-    help.push_str(
-        "in the variable, or line breaks for --cache-control and --header. Exit code: 0 after a clean end,\n",
-    );
-    help.push_str("1 after a failure, 2 after a wrong option.");
+    help.push_str("\nAn option overrides its environment variable. If an option may be repeated, commas separate\n");
+    help.push_str("the values in the variable; for --cache-control and --header, line breaks separate them.\n");
+    help.push_str("The exit code is 0 after a clean end, 1 after a failure, and 2 after a usage error.");
     help
 }
 
 const HELP: &str = "\
-monoloop: an HTTP/1.1 server, one loop on one thread
+monoloop: an HTTP/1.1 server with one event loop on one thread
 
 Usage: monoloop serve [DIR] [OPTIONS]
        monoloop demo [OPTIONS]
@@ -103,7 +101,7 @@ fn settle(command: &str, given: &[(&Opt, String)], env: impl Fn(&str) -> Option<
             let mut given = given.iter().filter(|(other, _)| other.name == opt.name).peekable();
             if !applies {
                 match given.peek() {
-                    Some(_) => return Err(format!("option --{} is not for {command}", opt.name)),
+                    Some(_) => return Err(format!("{command} has no option --{}", opt.name)),
                     None => continue,
                 }
             }
@@ -119,7 +117,7 @@ fn settle(command: &str, given: &[(&Opt, String)], env: impl Fn(&str) -> Option<
     Ok(settings)
 }
 
-/// Sets an option from its variable; tells whether there is one.
+/// Sets an option from its variable. Returns whether the variable is set.
 fn set_from_env(settings: &mut Settings, opt: &Opt, env: impl Fn(&str) -> Option<OsString>) -> Result<bool, String> {
     let value = env(opt.env).filter(|value| opt.kind == Kind::OneOrEmpty || !value.is_empty());
     let Some(value) = value else { return Ok(false) };
@@ -182,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_wins_over_the_environment_and_that_over_the_default() {
+    fn an_option_overrides_the_environment_and_the_environment_the_default() {
         let env = [("PORT", "1"), ("MONOLOOP_HOST", "::1,[::2]"), ("MONOLOOP_MAX_HEAD", "1k"), ("RUST_LOG", "info")];
         let from_env = settings(&[], &env);
         assert_eq!((from_env.port, from_env.config.max_head, from_env.log.as_str()), (1, 1024, "info"));
@@ -222,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_served_and_how() {
+    fn every_option_of_serve_sets_what_it_names() {
         let (directory, settings) = serve(&[], &[]);
         assert_eq!(directory, ".");
         let files = settings.files;
@@ -248,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_served_can_be_said_by_the_environment() {
+    fn variables_set_the_options_of_serve_too() {
         let env = [
             ("MONOLOOP_LISTING", "yes"),
             ("MONOLOOP_SPA", "0"),
@@ -270,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_workers_may_be_left_to_the_machine() {
+    fn auto_leaves_the_number_of_workers_to_the_machine() {
         assert_eq!(settings(&["--workers", "auto"], &[]).workers, None);
         assert_eq!(settings(&[], &[("MONOLOOP_WORKERS", "auto")]).workers, None);
         assert_eq!(settings(&["--workers=2"], &[("MONOLOOP_WORKERS", "auto")]).workers, Some(2));
@@ -278,18 +276,18 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_variable_is_not_set_but_for_the_server_name() {
+    fn an_empty_variable_counts_as_not_set_except_for_the_server_name() {
         let settings = settings(&[], &[("PORT", ""), ("MONOLOOP_UNIX", ""), ("MONOLOOP_SERVER_NAME", "")]);
         assert_eq!((settings.port, settings.unix.len(), settings.config.server_name), (3000, 0, None));
     }
 
     #[test]
-    fn mistakes_are_explained() {
+    fn usage_errors_are_explained() {
         let table = [
             ("", "no command was given"),
             ("--port 1", "no command was given"),
             ("dance", "unknown command \"dance\""),
-            ("demo --spa", "option --spa is not for demo"),
+            ("demo --spa", "demo has no option --spa"),
             ("serve a b", "unexpected argument \"b\""),
             ("serve --listing=perhaps", "invalid value \"perhaps\" for --listing: expected on or off"),
             (
@@ -298,7 +296,7 @@ mod tests {
             ),
             (
                 "serve --header=Connection:x",
-                "invalid value \"Connection:x\" for --header: that one is the server's to set",
+                "invalid value \"Connection:x\" for --header: only the server may set this field",
             ),
             ("serve --mime=md", "invalid value \"md\" for --mime: expected EXTENSION=TYPE such as md=text/plain"),
             ("serve --symlinks=some", "invalid value \"some\" for --symlinks: expected never, inside or follow"),
@@ -335,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn help_and_version_win() {
+    fn help_and_version_override_everything_else() {
         for args in [&["--help"][..], &["-h"], &["demo", "--help"], &["demo", "--port", "1", "-h"], &["dance", "-h"]] {
             assert!(matches!(run(args, &[("PORT", "bad")]), Ok(Command::Help)), "{args:?}");
         }

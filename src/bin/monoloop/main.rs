@@ -1,7 +1,7 @@
 //! The `monoloop` command: from the command line to the exit code.
 //!
-//! `cli` says what was asked for, `demo` and `serve` are the applications, and here the server is started, announced and
-//! brought to its end. Standard output tells how it goes, standard error what went wrong.
+//! `cli` reads the command line; `demo` and `serve` are the applications. This file starts the server, announces it,
+//! and runs it to its end. The command reports progress on standard output and errors on standard error.
 
 #![forbid(unsafe_code)]
 
@@ -26,7 +26,7 @@ use monoloop::{Endpoint, Router, Server, Workers};
 use options::Settings;
 use speech::{Speaker, complain, say, strong};
 
-/// The exit code after a usage error; a failure while running is 1.
+/// The exit code after a usage error. After a failure at run time it is 1.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Logs to standard error. Several workers number their connections each from 1, so then a line names its thread.
+/// Logs to standard error. Each worker numbers its connections from 1, so with several workers a line names its thread.
 fn start_logger(settings: &Settings) {
     let mut logger = env_logger::Builder::new();
     logger.parse_filters(&settings.log);
@@ -80,19 +80,19 @@ fn start_logger(settings: &Settings) {
     logger.init();
 }
 
-/// What is served, once in each loop.
+/// The application. Each event loop makes its own.
 struct Application<S> {
     make: Arc<dyn Fn() -> Router<S> + Send + Sync>,
-    /// Lets it reach its loop.
+    /// Gives the application a handle to its loop.
     connect: fn(&mut Running<S>),
-    /// What is said of it at the start.
+    /// The lines about the application that are printed at the start.
     about: Vec<String>,
-    /// Requests change it.
+    /// Requests change the state of the application.
     has_state: bool,
 }
 
-/// What has to be said of workers whose application has a state.
-const OWN_STATE: &str = ", each with a state of its own: what one connection changes, another may not see.";
+/// The warning for several workers whose application has a state.
+const OWN_STATE: &str = ", each with its own state: one connection may not see what another connection changes.";
 
 fn run<S: 'static>(settings: &Settings, app: Application<S>) -> ExitCode {
     let mut speaker = Speaker::default();
@@ -130,7 +130,7 @@ fn serve_app<S: 'static>(settings: &Settings, app: Application<S>, speaker: &mut
     }
 }
 
-/// One loop, in this thread.
+/// Runs one event loop, in this thread.
 fn serve_alone<S>(
     settings: &Settings,
     about: &[String],
@@ -142,14 +142,14 @@ fn serve_alone<S>(
     let server = settings.unix.iter().try_fold(server, Server::also_bind_unix)?.config(settings.config.clone());
     let addresses = addresses(settings, server.local_addrs());
     let running = start(server)?;
-    // The log ends with the loop that writes to it.
+    // `start` holds a clone of the access log. Dropped here, it lets the log end together with the loop.
     drop(start);
 
     announce(about, &addresses);
     run_and_announce(running, Running::run_until_drain, Running::draining, Running::run, speaker)
 }
 
-/// Several loops, each in a thread of its own and with an application of its own.
+/// Runs several event loops, each with its own thread and its own application.
 fn serve_with_workers<S: 'static>(
     settings: &Settings,
     count: usize,
@@ -167,12 +167,12 @@ fn serve_with_workers<S: 'static>(
     run_and_announce(running, RunningWorkers::run_until_drain, RunningWorkers::draining, RunningWorkers::run, speaker)
 }
 
-/// One worker per core that this process may use.
+/// The number of cores that this process may use, at most [`MAX_WORKERS`].
 fn cores() -> usize {
     thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WORKERS))
 }
 
-/// Where it listens, as it is told to people.
+/// The addresses that the server listens on, in the form in which they are printed.
 fn addresses(settings: &Settings, local: impl Iterator<Item = Endpoint>) -> Vec<String> {
     let tcp = local.filter(|local| matches!(local, Endpoint::Tcp(_))).map(|local| format!("http://{local}"));
     tcp.chain(settings.unix.iter().map(|path| format!("unix:{path}"))).collect()
@@ -185,7 +185,8 @@ fn announce(about: &[String], addresses: &[String]) {
     }
 }
 
-/// Runs to the end, and says when that is in sight. (An observer could say it too, but would be told of each request.)
+/// Runs to the end, and prints a line when a signal begins the drain. (An observer could do this too, but it would be
+/// called for each request.)
 fn run_and_announce<R>(
     mut running: R,
     run_until_drain: impl FnOnce(&mut R) -> server::Result<bool>,
@@ -194,7 +195,7 @@ fn run_and_announce<R>(
     speaker: &mut Speaker,
 ) -> server::Result<()> {
     let goes_on = run_until_drain(&mut running)?;
-    // Without connections, the tick in which the drain begins is the last.
+    // Without connections, the drain begins and ends in the same tick.
     if let Some(DrainCause::Signal(name)) = draining(&running) {
         speaker.say(format_args!("{name} received. Shutting down gracefully..."));
     }
@@ -212,13 +213,13 @@ fn listen<T>(
     others.iter().try_fold(first, |server, host| also_bind(server, &resolve(host, settings.port)?))
 }
 
-/// The addresses of a host. Looked up here, so that an error can name the host.
+/// Looks up the addresses of a host. This is done here, so that an error can name the host.
 fn resolve(host: &str, port: u16) -> server::Result<Vec<SocketAddr>> {
     let failed = |source| server::Error::Bind { address: host.to_owned(), source };
     Ok((host, port).to_socket_addrs().map_err(failed)?.collect())
 }
 
-/// One sentence about why the server ended, or did not begin.
+/// One sentence that says why the server failed, or why it did not start.
 fn explain(error: &server::Error) -> String {
     match error {
         server::Error::Forced { signalled: true, .. } => "Forced shutdown by a second signal".to_owned(),

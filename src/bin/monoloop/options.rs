@@ -1,4 +1,4 @@
-//! Every option of the command, once: parsing, the environment and the help all come from here.
+//! The table of all options. The command line, the environment variables and the help all follow it.
 
 use monoloop::Config;
 use monoloop::files::Symlinks;
@@ -7,14 +7,14 @@ use monoloop::server::LogFormat;
 
 use crate::values;
 
-/// All that options set.
+/// The values of all options.
 #[derive(Debug, Default)]
 pub(crate) struct Settings {
-    /// At least one.
+    /// There is at least one.
     pub(crate) hosts: Vec<String>,
     pub(crate) port: u16,
     pub(crate) unix: Vec<String>,
-    /// `None`: one per core.
+    /// `None` means one per core.
     pub(crate) workers: Option<usize>,
     pub(crate) log: String,
     pub(crate) access_log: Option<LogFormat>,
@@ -22,7 +22,7 @@ pub(crate) struct Settings {
     pub(crate) files: FileSettings,
 }
 
-/// What `serve` is told.
+/// The values of the options of `serve`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FileSettings {
     pub(crate) index: Vec<String>,
@@ -36,51 +36,51 @@ pub(crate) struct FileSettings {
     pub(crate) headers: Vec<(String, String)>,
     /// Extension and type.
     pub(crate) media_types: Vec<(String, String)>,
-    /// `None`: no CORS; empty: every origin.
+    /// `None` means no CORS; an empty list means every origin.
     pub(crate) cors: Option<Vec<String>>,
     pub(crate) cached: usize,
 }
 
-/// Options that belong together.
+/// Options that the help shows together.
 pub(crate) struct Group {
     pub(crate) title: &'static str,
-    /// The command that takes them, if not all do.
+    /// The only command that takes these options; `None` means that all commands do.
     pub(crate) only: Option<&'static str>,
     pub(crate) options: &'static [Opt],
 }
 
-/// An option, and its twin in the environment.
+/// An option, and the environment variable that sets it too.
 pub(crate) struct Opt {
     pub(crate) name: &'static str,
-    /// What stands for the value in the help.
+    /// The name for the value in the help.
     pub(crate) value: &'static str,
     pub(crate) env: &'static str,
-    /// What it is if nobody sets it; in parentheses where that is no value of its own.
+    /// The value if the option is not set. In parentheses it is a description and not a value.
     pub(crate) default: &'static str,
     pub(crate) kind: Kind,
     pub(crate) help: &'static str,
     pub(crate) set: fn(&mut Settings, &str) -> Result<(), &'static str>,
 }
 
-/// Whether it may be repeated, what an empty variable means, and whether it needs a value.
+/// Whether an option may be repeated, what an empty variable means, and whether the option needs a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The last one wins; an empty variable is one that is not set, as in Node.
+    /// The last value is used. An empty variable counts as not set, as in Node.
     One,
-    /// As `One`, but an empty variable is a value.
+    /// As `One`, but an empty variable counts as a value.
     OneOrEmpty,
-    /// Each adds to the others; the variable separates them by commas.
+    /// Every value is used. In the variable, commas separate the values.
     Many,
-    /// As `Many`, but the variable separates them by line breaks: commas stand within them.
+    /// As `Many`, but line breaks separate the values in the variable, because a value may contain commas.
     Lines,
-    /// It may stand without a value, and then means `on`; with one, `=` joins them.
+    /// Without a value the option means `on`. A value follows after `=`.
     Switch,
 }
 
 use Kind::{Lines, Many, One, OneOrEmpty, Switch};
 
 impl Opt {
-    /// The option as it is written, with what stands for its value.
+    /// The option with the name for its value, as the help shows it.
     pub(crate) fn usage(&self) -> String {
         match self.kind {
             Switch => format!("--{}[={}]", self.name, self.value),
@@ -89,107 +89,107 @@ impl Opt {
     }
 }
 
-#[rustfmt::skip] // One option is one line of a table and one of help.
+#[rustfmt::skip] // Each option has one line for its names, one for its help and one for its setter.
 pub(crate) const GROUPS: [Group; 6] = [
-    Group { title: "Where it listens", only: None, options: &[
+    Group { title: "Addresses", only: None, options: &[
         Opt { name: "host", value: "HOST", env: "MONOLOOP_HOST", default: "127.0.0.1", kind: Many,
             help: "Name or address to listen on; may be repeated",
             set: |to, text| { to.hosts.push(values::host(text)?.to_owned()); Ok(()) } },
         Opt { name: "port", value: "PORT", env: "PORT", default: "3000", kind: One,
-            help: "Port of every host; 0 takes a free one and prints it",
+            help: "Port of all hosts; 0 takes a free port and prints it",
             set: |to, text| { to.port = values::port(text)?; Ok(()) } },
         Opt { name: "unix", value: "PATH", env: "MONOLOOP_UNIX", default: "(none)", kind: Many,
             help: "Unix socket to listen on as well; may be repeated",
             set: |to, text| { to.unix.push(values::path(text)?.to_owned()); Ok(()) } },
         Opt { name: "backlog", value: "COUNT", env: "MONOLOOP_BACKLOG", default: "4096", kind: One,
-            help: "Connections that the kernel queues; it has a limit of its own",
+            help: "Most connections that the kernel queues; the kernel also has its own limit",
             set: |to, text| { to.config.backlog = values::backlog(text)?; Ok(()) } },
     ] },
-    Group { title: "What it serves", only: Some("serve"), options: &[
+    Group { title: "Files", only: Some("serve"), options: &[
         Opt { name: "index", value: "NAME", env: "MONOLOOP_INDEX", default: "index.html", kind: Many,
-            help: "What a directory is answered with; may be repeated, the first that is there counts",
+            help: "File to send for a directory; may be repeated, the first that exists is used",
             set: |to, text| { to.files.index.push(values::file_name(text)?.to_owned()); Ok(()) } },
         Opt { name: "listing", value: "on|off", env: "MONOLOOP_LISTING", default: "off", kind: Switch,
             help: "Lists a directory that has no index, in HTML or JSON",
             set: |to, text| { to.files.listing = values::switch(text)?; Ok(()) } },
         Opt { name: "spa", value: "on|off", env: "MONOLOOP_SPA", default: "off", kind: Switch,
-            help: "Answers a page that is not there with the index, for a single-page application",
+            help: "Sends the index for a page that does not exist, for a single-page application",
             set: |to, text| { to.files.single_page = values::switch(text)?; Ok(()) } },
         Opt { name: "hidden", value: "on|off", env: "MONOLOOP_HIDDEN", default: "off", kind: Switch,
             help: "Serves names that begin with a dot, not only /.well-known",
             set: |to, text| { to.files.hidden = values::switch(text)?; Ok(()) } },
         Opt { name: "symlinks", value: "WHICH", env: "MONOLOOP_SYMLINKS", default: "inside", kind: One,
-            help: "Symbolic links that are followed: never, inside (the directory), follow (all)",
+            help: "Symbolic links to follow: never (none), inside (the directory) or follow (all)",
             set: |to, text| { to.files.symlinks = values::symlinks(text)?; Ok(()) } },
         Opt { name: "precompressed", value: "on|off", env: "MONOLOOP_PRECOMPRESSED", default: "on", kind: Switch,
-            help: "Sends NAME.br, NAME.zst or NAME.gz for NAME to who takes that coding",
+            help: "Sends NAME.br, NAME.zst or NAME.gz for NAME to clients that accept that coding",
             set: |to, text| { to.files.precompressed = values::switch(text)?; Ok(()) } },
         Opt { name: "cache-control", value: "RULE", env: "MONOLOOP_CACHE_CONTROL", default: "(none)", kind: Lines,
-            help: "VALUE, or PATTERN=VALUE ('*.css=max-age=3600'); the first that fits counts",
+            help: "VALUE, or PATTERN=VALUE ('*.css=max-age=3600'); the first match is used",
             set: |to, text| { to.files.cache_control.push(values::cache_rule(text)?); Ok(()) } },
         Opt { name: "header", value: "LINE", env: "MONOLOOP_HEADER", default: "(none)", kind: Lines,
-            help: "Field line of every reply ('X-Frame-Options: DENY'); may be repeated",
+            help: "Field line to add to every reply ('X-Frame-Options: DENY'); may be repeated",
             set: |to, text| { to.files.headers.push(values::header(text)?); Ok(()) } },
         Opt { name: "mime", value: "EXT=TYPE", env: "MONOLOOP_MIME", default: "(none)", kind: Many,
             help: "Media type of an extension ('md=text/plain; charset=utf-8'); may be repeated",
             set: |to, text| { to.files.media_types.push(values::media_type(text)?); Ok(()) } },
         Opt { name: "cors", value: "ORIGINS", env: "MONOLOOP_CORS", default: "off", kind: Switch,
-            help: "Lets pages of other origins read: all, or a list separated by commas",
+            help: "Lets pages of other origins read replies: on (all), or a comma-separated list",
             set: |to, text| { to.files.cors = values::origins(text)?; Ok(()) } },
         Opt { name: "cached-files", value: "COUNT", env: "MONOLOOP_CACHED_FILES", default: "512", kind: One,
-            help: "Files that are kept open, or in memory if they are small; 0: none",
+            help: "Most files to keep open, or in memory if they are small; 0: none",
             set: |to, text| { to.files.cached = values::number(text)?; Ok(()) } },
     ] },
-    Group { title: "How many it is", only: None, options: &[
+    Group { title: "Event loops", only: None, options: &[
         Opt { name: "workers", value: "COUNT", env: "MONOLOOP_WORKERS", default: "1", kind: One,
-            help: "Loops, each with a thread and a state (users) of its own; auto: one per core",
+            help: "Event loops, each with its own thread and state (users); auto: one per core",
             set: |to, text| { to.workers = values::workers(text)?; Ok(()) } },
     ] },
     Group { title: "Timeouts (500ms, 30s, 2m, 1h; a plain number is seconds)", only: None, options: &[
         Opt { name: "idle-timeout", value: "TIME", env: "MONOLOOP_IDLE_TIMEOUT", default: "30s", kind: One,
-            help: "Longest silence of a connection",
+            help: "Longest time in which no byte comes or goes",
             set: |to, text| { to.config.idle_timeout = values::timeout(text)?; Ok(()) } },
         Opt { name: "keep-alive-timeout", value: "TIME", env: "MONOLOOP_KEEP_ALIVE_TIMEOUT",
             default: "(as --idle-timeout)", kind: One,
-            help: "Longest silence between two requests",
+            help: "Longest wait for the next request of a connection",
             set: |to, text| { to.config.keep_alive_timeout = Some(values::timeout(text)?); Ok(()) } },
         Opt { name: "head-timeout", value: "TIME", env: "MONOLOOP_HEAD_TIMEOUT", default: "10s", kind: One,
-            help: "From the first byte of a request head to its last",
+            help: "Longest time from the first byte of a request head to its last",
             set: |to, text| { to.config.head_timeout = values::timeout(text)?; Ok(()) } },
         Opt { name: "content-timeout", value: "TIME", env: "MONOLOOP_CONTENT_TIMEOUT", default: "10s", kind: One,
-            help: "How long content may be behind its minimum rate",
+            help: "How long request content may come more slowly than its minimum rate",
             set: |to, text| { to.config.content_timeout = values::timeout(text)?; Ok(()) } },
         Opt { name: "send-timeout", value: "TIME", env: "MONOLOOP_SEND_TIMEOUT", default: "60s", kind: One,
-            help: "How long a client may be behind the minimum rate of its replies",
+            help: "How long a client may read its replies more slowly than the minimum rate",
             set: |to, text| { to.config.send_timeout = values::timeout(text)?; Ok(()) } },
         Opt { name: "reply-timeout", value: "TIME", env: "MONOLOOP_REPLY_TIMEOUT", default: "60s", kind: One,
-            help: "How long the application may take for a deferred reply; then 503",
+            help: "How long the application may take for a deferred reply; after that 503",
             set: |to, text| { to.config.reply_timeout = values::timeout(text)?; Ok(()) } },
         Opt { name: "linger-timeout", value: "TIME", env: "MONOLOOP_LINGER_TIMEOUT", default: "2s", kind: One,
-            help: "How long input is discarded after an error reply",
+            help: "How long the server discards input after an error reply",
             set: |to, text| { to.config.linger_timeout = values::duration(text)?; Ok(()) } },
         Opt { name: "drain-timeout", value: "TIME", env: "MONOLOOP_DRAIN_TIMEOUT", default: "10s", kind: One,
-            help: "How long requests may take after SIGTERM before they are cut",
+            help: "How long requests may take after SIGTERM before the server cuts them",
             set: |to, text| { to.config.drain_timeout = values::duration(text)?; Ok(()) } },
         Opt { name: "drain-delay", value: "TIME", env: "MONOLOOP_DRAIN_DELAY", default: "0s", kind: One,
-            help: "How long everything goes on as before after SIGTERM",
+            help: "How long the server still serves as before after SIGTERM",
             set: |to, text| { to.config.drain_delay = values::duration(text)?; Ok(()) } },
     ] },
     Group { title: "Limits (bytes: 16384, 16k, 1m)", only: None, options: &[
         Opt { name: "max-head", value: "SIZE", env: "MONOLOOP_MAX_HEAD", default: "16k", kind: One,
-            help: "Longest request head; above it 431",
+            help: "Longest request head; a longer one gets 431",
             set: |to, text| { to.config.max_head = values::capacity(text)?; Ok(()) } },
         Opt { name: "max-target", value: "SIZE", env: "MONOLOOP_MAX_TARGET", default: "8k", kind: One,
-            help: "Longest request target; above it 414",
+            help: "Longest request target; a longer one gets 414",
             set: |to, text| { to.config.max_target = values::capacity(text)?; Ok(()) } },
         Opt { name: "max-content", value: "SIZE", env: "MONOLOOP_MAX_CONTENT", default: "1m", kind: One,
-            help: "Largest content of a request; above it 413",
+            help: "Largest content of a request; a larger one gets 413",
             set: |to, text| { to.config.max_content = values::bytes(text)?; Ok(()) } },
         Opt { name: "min-content-rate", value: "RATE", env: "MONOLOOP_MIN_CONTENT_RATE", default: "500", kind: One,
-            help: "Bytes per second of content that a client must send; 0: any",
+            help: "Bytes per second of content that a client must send; 0: no minimum",
             set: |to, text| { to.config.min_content_rate = values::rate(text)?; Ok(()) } },
         Opt { name: "min-send-rate", value: "RATE", env: "MONOLOOP_MIN_SEND_RATE", default: "500", kind: One,
-            help: "Bytes per second of its replies that a client must take; 0: any",
+            help: "Bytes per second of its replies that a client must read; 0: no minimum",
             set: |to, text| { to.config.min_send_rate = values::rate(text)?; Ok(()) } },
         Opt { name: "max-response-buffer", value: "SIZE", env: "MONOLOOP_MAX_RESPONSE_BUFFER", default: "8m",
             kind: One,
@@ -197,15 +197,15 @@ pub(crate) const GROUPS: [Group; 6] = [
             set: |to, text| { to.config.max_response_buffer = values::capacity(text)?; Ok(()) } },
         Opt { name: "max-connections", value: "COUNT", env: "MONOLOOP_MAX_CONNECTIONS",
             default: "(as many as there are descriptors)", kind: One,
-            help: "Connections of each worker at a time; further ones wait",
+            help: "Most connections of each worker at a time; more connections wait in the backlog",
             set: |to, text| { to.config.max_connections = Some(values::count(text)?); Ok(()) } },
     ] },
-    Group { title: "What it tells", only: None, options: &[
+    Group { title: "Server name and logs", only: None, options: &[
         Opt { name: "server-name", value: "TEXT", env: "MONOLOOP_SERVER_NAME", default: "monoloop", kind: OneOrEmpty,
-            help: "Value of the Server field of replies; empty: none",
+            help: "Value of the Server field in replies; empty: no such field",
             set: |to, text| { to.config.server_name = values::server_name(text)?.map(str::to_owned); Ok(()) } },
         Opt { name: "log", value: "FILTER", env: "RUST_LOG", default: "warn", kind: One,
-            help: "Level (off, error, warn, info, debug, trace) or filter (monoloop=debug,warn)",
+            help: "Log level (off, error, warn, info, debug, trace) or filter (monoloop=debug,warn)",
             set: |to, text| { to.log = values::log_filter(text)?.to_owned(); Ok(()) } },
         Opt { name: "access-log", value: "FORMAT", env: "MONOLOOP_ACCESS_LOG", default: "(none)", kind: One,
             help: "Writes a line for each reply to standard output: common, combined or json",

@@ -1,4 +1,4 @@
-//! The files of a directory, as an application.
+//! The application that serves the files of a directory.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,7 +12,7 @@ use monoloop::{Method, Router};
 
 use crate::options::FileSettings;
 
-/// A directory and how it is served. Each loop makes an application of it.
+/// A directory, and how the server serves it. Each event loop makes its own application from it.
 #[derive(Debug)]
 pub(crate) struct Site {
     directory: PathBuf,
@@ -21,7 +21,7 @@ pub(crate) struct Site {
 
 impl Site {
     /// # Errors
-    /// A sentence, when the directory cannot be read.
+    /// One sentence, when the directory cannot be read.
     pub(crate) fn new(directory: OsString, settings: &FileSettings) -> Result<Self, String> {
         let directory = PathBuf::from(directory);
         match fs::read_dir(&directory) {
@@ -62,7 +62,7 @@ impl Site {
         types.fold(files, |files, (extension, media_type)| files.media_type(extension, media_type))
     }
 
-    /// What is said at the start: what is served, and what is switched on.
+    /// The lines that are printed at the start: the directory, and the options that are on.
     pub(crate) fn describe(&self) -> Vec<String> {
         let settings = &self.settings;
         let directory = fs::canonicalize(&self.directory).unwrap_or_else(|_| self.directory.clone());

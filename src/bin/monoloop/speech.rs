@@ -1,4 +1,4 @@
-//! What the command says, and how: to people at a terminal, and to scripts that wait for a line.
+//! The output of the command: for people at a terminal, and for scripts that wait for a line.
 
 use std::env;
 use std::fmt::Display;
@@ -7,32 +7,33 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-/// Writes a line to standard output. Whoever read it may be gone: that is no reason to stop serving.
+/// Writes a line to standard output. An error is ignored: the server goes on serving even if the reader is gone.
 pub(crate) fn say(line: impl Display) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-/// Writes a line to standard error, likewise.
+/// Writes a line to standard error. An error is ignored here too.
 pub(crate) fn complain(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// Says things while the loop runs. Whoever reads standard output may have stopped, and the pipe be full (an access log
-/// sees to that): the loop does not wait for it, and the end not for long.
+/// Prints lines while the event loop runs. If the reader of standard output has stopped, the pipe may be full, since an
+/// access log fills it. So a thread prints the lines: the loop does not wait for it, and the end waits at most
+/// [`PATIENCE`].
 #[derive(Default)]
 pub(crate) struct Speaker(Option<(Sender<String>, Receiver<()>)>);
 
-/// How long the end waits for what was said.
+/// How long the end waits until all lines are printed.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Speaker {
-    /// Says a line, in time.
+    /// Passes a line to the thread that prints it.
     pub(crate) fn say(&mut self, line: impl Display) {
         let (lines, _) = self.0.get_or_insert_with(|| {
             let (lines, queue) = channel::<String>();
             let (tell_done, done) = channel();
-            // Without a thread nothing is said: the queue is gone.
+            // If the system denies the thread, nothing is printed, because the queue is dropped.
             let _ = thread::Builder::new().spawn(move || {
                 queue.iter().for_each(say);
                 let _ = tell_done.send(());
@@ -52,7 +53,7 @@ impl Drop for Speaker {
     }
 }
 
-/// Text that should catch the eye of who reads on a terminal. What goes to a pipe or a file is plain.
+/// Highlights a text on a terminal. Text that goes to a pipe or a file stays plain.
 pub(crate) fn strong(text: &str) -> String {
     match is_wanted() {
         true => format!("\x1b[1;36m{text}\x1b[0m"),
@@ -60,7 +61,7 @@ pub(crate) fn strong(text: &str) -> String {
     }
 }
 
-/// On a terminal that knows colours, unless its user does not want them (no-color.org).
+/// Whether to use colours: on a terminal that has them, unless the user has set `NO_COLOR` (no-color.org).
 fn is_wanted() -> bool {
     let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     io::stdout().is_terminal() && !is_set("NO_COLOR") && env::var_os("TERM").is_none_or(|term| term != "dumb")

@@ -1,4 +1,4 @@
-//! The values of options, from text. Pure functions; an error says what was expected instead.
+//! Parses the values of options. All functions are pure; an error says what was expected instead.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const SIZE: &str = "expected a size in bytes such as 16384, 16k or 1m";
 const COUNT: &str = "expected a whole number";
 const FILTER: &str = "expected a level (off, error, warn, info, debug, trace) or a list such as monoloop=debug,warn";
 
-/// A duration: a whole number and `ms`, `s`, `m` or `h`; plain seconds without a unit.
+/// A duration: a whole number and `ms`, `s`, `m` or `h`. A number without a unit is in seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration> {
     let (number, unit) = split_unit(text);
     let number = whole(number, DURATION)?;
@@ -30,7 +30,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration> {
     number.checked_mul(seconds_per_unit).map(Duration::from_secs).ok_or(TOO_LARGE)
 }
 
-/// A duration for which zero would close every connection at once.
+/// A duration that must not be zero, because zero would close every connection at once.
 pub(crate) fn timeout(text: &str) -> Result<Duration> {
     match duration(text)? {
         Duration::ZERO => Err("it must be longer than zero"),
@@ -38,7 +38,7 @@ pub(crate) fn timeout(text: &str) -> Result<Duration> {
     }
 }
 
-/// A size in bytes: a whole number and perhaps `k`, `m` or `g` (powers of 1024), in either case.
+/// A size in bytes: a whole number and an optional `k`, `m` or `g` (powers of 1024), in upper or lower case.
 pub(crate) fn bytes(text: &str) -> Result<u64> {
     let (number, unit) = split_unit(text);
     let number = whole(number, SIZE)?;
@@ -52,12 +52,12 @@ pub(crate) fn bytes(text: &str) -> Result<u64> {
     number.checked_mul(bytes_per_unit).ok_or(TOO_LARGE)
 }
 
-/// A size of something in memory: as [`bytes`], as far as it can be addressed.
+/// A size of something in memory: as [`bytes`], but it must fit into a `usize`.
 pub(crate) fn size(text: &str) -> Result<usize> {
     bytes(text).and_then(|bytes| usize::try_from(bytes).map_err(|_| TOO_LARGE))
 }
 
-/// A size with which nothing could be served if it were zero.
+/// A size that must not be zero, because the server could then serve nothing.
 pub(crate) fn capacity(text: &str) -> Result<usize> {
     match size(text)? {
         0 => Err("it must be more than zero"),
@@ -65,12 +65,12 @@ pub(crate) fn capacity(text: &str) -> Result<usize> {
     }
 }
 
-/// Bytes per second; 0 stands for any.
+/// A rate in bytes per second; 0 means no minimum.
 pub(crate) fn rate(text: &str) -> Result<u32> {
     bytes(text).and_then(|rate| u32::try_from(rate).map_err(|_| TOO_LARGE))
 }
 
-/// A number of things, one at least.
+/// A number of things, at least one.
 pub(crate) fn count(text: &str) -> Result<usize> {
     match whole(text, COUNT)? {
         0 => Err("it must be more than zero"),
@@ -83,7 +83,7 @@ pub(crate) fn backlog(text: &str) -> Result<i32> {
     count(text).and_then(|count| i32::try_from(count).map_err(|_| TOO_LARGE))
 }
 
-/// A number of workers; `auto` stands for one per core.
+/// A number of workers; `auto` means one per core.
 pub(crate) fn workers(text: &str) -> Result<Option<usize>> {
     const WORKERS: &str = "expected auto or a whole number from 1 to 1024";
     const _: () = assert!(MAX_WORKERS == 1024, "correct the sentence");
@@ -93,13 +93,13 @@ pub(crate) fn workers(text: &str) -> Result<Option<usize>> {
     }
 }
 
-/// A port; 0 stands for a free one.
+/// A port; 0 means a free port.
 pub(crate) fn port(text: &str) -> Result<u16> {
     const PORT: &str = "expected a port number from 0 to 65535";
     whole(text, PORT).and_then(|port| u16::try_from(port).map_err(|_| PORT))
 }
 
-/// A host name or an IP address; one of version 6 with or without brackets.
+/// A host name or an IP address. An IPv6 address may have brackets.
 pub(crate) fn host(text: &str) -> Result<&str> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     match bare.is_empty() || bare.contains(|c: char| c.is_whitespace() || c.is_control() || "[]/".contains(c)) {
@@ -108,7 +108,7 @@ pub(crate) fn host(text: &str) -> Result<&str> {
     }
 }
 
-/// A path of the file system.
+/// A path in the file system.
 pub(crate) fn path(text: &str) -> Result<&str> {
     match text.is_empty() || text.contains('\0') {
         true => Err("expected a path"),
@@ -116,7 +116,7 @@ pub(crate) fn path(text: &str) -> Result<&str> {
     }
 }
 
-/// The value of the `Server` field; the empty text stands for none.
+/// The value of the `Server` field; an empty text means that there is no such field.
 pub(crate) fn server_name(text: &str) -> Result<Option<&str>> {
     match text.contains(char::is_control) {
         true => Err("expected text without control characters"),
@@ -133,7 +133,7 @@ pub(crate) fn switch(text: &str) -> Result<bool> {
     }
 }
 
-/// A number of things, perhaps none.
+/// A number of things, which may be zero.
 pub(crate) fn number(text: &str) -> Result<usize> {
     whole(text, COUNT).and_then(|number| usize::try_from(number).map_err(|_| TOO_LARGE))
 }
@@ -146,7 +146,7 @@ pub(crate) fn file_name(text: &str) -> Result<&str> {
     }
 }
 
-/// Which symbolic links are followed.
+/// Which symbolic links the server follows.
 pub(crate) fn symlinks(text: &str) -> Result<Symlinks> {
     match text {
         "never" => Ok(Symlinks::Never),
@@ -156,8 +156,8 @@ pub(crate) fn symlinks(text: &str) -> Result<Symlinks> {
     }
 }
 
-/// A pattern and a `Cache-Control`: what stands before the first `=` is a pattern if it looks like one; without one, the
-/// value is for all files.
+/// A pattern and a `Cache-Control` value. The text before the first `=` is a pattern if it contains `*`, `/` or a dot.
+/// Without a pattern, the value applies to all files.
 pub(crate) fn cache_rule(text: &str) -> Result<(String, String)> {
     let (pattern, value) = match text.split_once('=') {
         Some((pattern, value)) if pattern.contains(['*', '/', '.']) => (pattern, value),
@@ -169,7 +169,7 @@ pub(crate) fn cache_rule(text: &str) -> Result<(String, String)> {
     }
 }
 
-/// A field line, as name and value.
+/// A field line, split into its name and value.
 pub(crate) fn header(text: &str) -> Result<(String, String)> {
     const OURS: [&str; 5] = ["connection", "content-length", "content-range", "transfer-encoding", "upgrade"];
     let (name, value) = text.split_once(':').unwrap_or_default();
@@ -178,7 +178,7 @@ pub(crate) fn header(text: &str) -> Result<(String, String)> {
         return Err("expected a field line such as X-Frame-Options: DENY");
     }
     match OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
-        true => Err("that one is the server's to set"),
+        true => Err("only the server may set this field"),
         false => Ok((name.to_owned(), value.to_owned())),
     }
 }
@@ -193,7 +193,7 @@ pub(crate) fn media_type(text: &str) -> Result<(String, String)> {
     }
 }
 
-/// Origins that may read: none if it is off, and all are an empty list.
+/// The origins whose pages may read replies. `None` means that CORS is off; an empty list means all origins.
 pub(crate) fn origins(text: &str) -> Result<Option<Vec<String>>> {
     if text == "*" {
         return Ok(Some(Vec::new()));
@@ -212,7 +212,7 @@ pub(crate) fn origins(text: &str) -> Result<Option<Vec<String>>> {
     }
 }
 
-/// How the access log looks.
+/// The format of the access log.
 pub(crate) fn log_format(text: &str) -> Result<Option<LogFormat>> {
     match text {
         "common" => Ok(Some(LogFormat::Common)),
@@ -222,7 +222,7 @@ pub(crate) fn log_format(text: &str) -> Result<Option<LogFormat>> {
     }
 }
 
-/// A filter as in `RUST_LOG`. The logger itself would skip a part that it cannot read.
+/// A filter as in `RUST_LOG`. It is checked here, because the logger would only skip a part that it cannot parse.
 pub(crate) fn log_filter(text: &str) -> Result<&str> {
     let directives = text.split('/').next().unwrap_or_default();
     let is_good = |directive: &str| match directive.split_once('=') {
@@ -233,12 +233,12 @@ pub(crate) fn log_filter(text: &str) -> Result<&str> {
     if is_filter { Ok(text) } else { Err(FILTER) }
 }
 
-/// The digits, and what follows them.
+/// Splits a text into its leading digits and the rest.
 fn split_unit(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
-/// A whole number of digits alone: `str::parse` would take `+5` too.
+/// A whole number that has only digits: `str::parse` would accept `+5` too.
 fn whole(text: &str, expected: &'static str) -> Result<u64> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(expected);

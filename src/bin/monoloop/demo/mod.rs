@@ -1,6 +1,7 @@
-//! The example API: users in memory, bodies that flow, and a few routes that are there to be measured or looked at.
+//! The example API: users in memory, streamed bodies, and a few routes for measurements and experiments.
 //!
-//! It is written as a user of the library would write it: state is an ordinary struct, a handler is a function of it.
+//! It is written as a user of the library would write it: the state is an ordinary struct, and a handler is a function
+//! that gets it.
 
 mod streams;
 mod users;
@@ -13,16 +14,16 @@ use monoloop::{Error, Method, Request, Response, Result, Router, Sent};
 use serde::Serialize;
 use users::{User, Users};
 
-/// The state.
+/// The state of the application.
 #[derive(Debug, Default)]
 pub(crate) struct Demo {
     users: Users,
     ticks: streams::Ticks,
-    /// Reaches the loop: for replies that come later.
+    /// The handle to the event loop, for replies that come later.
     handle: Option<Handle<Demo>>,
 }
 
-/// Lets the application reach its loop.
+/// Gives the application the handle to its event loop.
 pub(crate) fn connect(running: &mut Running<Demo>) {
     let handle = running.handle();
     running.app_mut().state_mut().handle = Some(handle);
@@ -43,11 +44,11 @@ pub(crate) fn app() -> Router<Demo> {
     app.get("/events", streams::events);
     app.every(Duration::from_secs(1), |demo| {
         if let Err(error) = demo.ticks.tick() {
-            log::error!("a tick: {error:?}");
+            log::error!("cannot send a tick: {error:?}");
         }
     });
     app.get("/slow", slow);
-    // What an error says goes to the log; the client learns only that it was a 500.
+    // The message of an error goes to the log; the client gets only the status 500.
     app.get("/fail", |_, _, _| Err(Error::internal("/fail was asked for, and it failed")));
     app.get("/plaintext", |_, _, res| res.text("Hello, World!"));
     app.get("/json", |_, _, res| res.json(&Hello { message: "Hello, World!" }));
@@ -60,14 +61,14 @@ fn delete_user(demo: &mut Demo, req: &Request<'_>, res: Response<'_>) -> Result<
     res.json(&Deleted { success: true, deleted: id })
 }
 
-/// Longest time that `/slow` waits, in milliseconds.
+/// The longest time that `/slow` waits, in milliseconds.
 const MAX_SLOW: u64 = 30_000;
 
-/// Answers later; everybody else is served meanwhile.
+/// Replies later. Meanwhile the server serves all other clients.
 fn slow(demo: &mut Demo, req: &Request<'_>, res: Response<'_>) -> Result<Sent> {
     let asked = req.query("ms").unwrap_or("500".into());
     let slept_ms = asked.parse().ok().filter(|ms| *ms <= MAX_SLOW);
-    let slept_ms = slept_ms.ok_or_else(|| Error::bad_request(format!("ms is a number up to {MAX_SLOW}")))?;
+    let slept_ms = slept_ms.ok_or_else(|| Error::bad_request(format!("ms must be a number up to {MAX_SLOW}")))?;
     let handle = demo.handle.as_ref().ok_or_else(|| Error::internal("the server has not started"))?;
     let (sent, responder) = res.defer();
     let timer = handle.after(Duration::from_millis(slept_ms), move |_| responder.json(&Slept { slept_ms }));
@@ -75,7 +76,7 @@ fn slow(demo: &mut Demo, req: &Request<'_>, res: Response<'_>) -> Result<Sent> {
     Ok(sent)
 }
 
-// What the replies hold. `json!` would do as well; a struct keeps the order of its fields and allocates nothing.
+// The content of the replies. `json!` would work too, but a struct keeps the order of its fields and allocates nothing.
 
 #[derive(Serialize)]
 struct Welcome {

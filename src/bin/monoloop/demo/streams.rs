@@ -1,4 +1,4 @@
-//! Bodies that flow: content is taken and given piece by piece, so however much it is, little of it is in memory.
+//! Streamed bodies: content is received and sent piece by piece, so only a little of it is in memory at any time.
 
 use std::io;
 use std::sync::LazyLock;
@@ -13,13 +13,13 @@ use super::Demo;
 
 // ---- /echo ----------------------------------------------------------------------------------------------------------
 
-/// Sends back what comes, as it comes.
+/// Sends the content of the request back, piece by piece as it comes.
 pub(super) struct Echo(BodySender);
 
 pub(super) fn echo(_: &mut Demo, req: &Request<'_>, res: Response<'_>) -> Result<(Sent, Echo)> {
     let content_type = req.header("content-type").unwrap_or("application/octet-stream");
     let res = res.header("Content-Type", content_type);
-    // What is known of the length of the request is known of the reply, too.
+    // The reply has the length of the request. If the request does not say its length, the reply does not either.
     let res = match (req.header("content-length"), req.header("transfer-encoding")) {
         (Some(length), _) => res.header("Content-Length", length),
         (None, None) => res.header("Content-Length", "0"),
@@ -33,7 +33,7 @@ impl<S> Duplex<S> for Echo {
     fn data(&mut self, _: &mut S, piece: &[u8], intake: &mut Intake<'_>) -> Result<()> {
         self.0.send(piece.to_vec())?;
         if self.0.is_full() {
-            // The client has to take some of its echo before it may send more.
+            // The client has to read some of its echo before it may send more.
             let resumer = intake.pause();
             self.0.on_room(move || resumer.resume());
         }
@@ -48,7 +48,7 @@ impl<S> Duplex<S> for Echo {
 
 // ---- /upload --------------------------------------------------------------------------------------------------------
 
-/// Counts what comes.
+/// Counts the bytes of the content, and computes their CRC-32.
 #[derive(Default)]
 pub(super) struct Upload {
     bytes: u64,
@@ -75,8 +75,8 @@ impl<S> BodySink<S> for Upload {
 
 // ---- /big -----------------------------------------------------------------------------------------------------------
 
-/// What `/big` is made of, again and again. Made when it is first asked for, so that the file of the command need not
-/// hold it.
+/// The bytes that `/big` repeats. They are made at the first request, so that the executable file does not contain
+/// them.
 static PATTERN: LazyLock<Vec<u8>> = LazyLock::new(pattern);
 
 fn pattern() -> Vec<u8> {
@@ -85,18 +85,19 @@ fn pattern() -> Vec<u8> {
     (0..32 * 1024).map(|at| if at % 64 == 63 { b'\n' } else { LETTERS[(at + at / 64) % 63] }).collect()
 }
 
-/// Most mebibytes of `/big`: an exbibyte.
+/// The largest size of `/big` in mebibytes: one exbibyte.
 const MAX_MIB: u64 = 1 << 40;
 
-/// So much of it is left.
+/// The content of `/big`.
 struct Big {
+    /// The bytes that are not sent yet.
     left: u64,
 }
 
 pub(super) fn big(_: &mut Demo, req: &Request<'_>, res: Response<'_>) -> Result<Sent> {
     let mib = req.query("mib").unwrap_or("50".into());
     let mib: u64 =
-        mib.parse().ok().filter(|mib| *mib <= MAX_MIB).ok_or_else(|| Error::bad_request("mib is a number"))?;
+        mib.parse().ok().filter(|mib| *mib <= MAX_MIB).ok_or_else(|| Error::bad_request("mib must be a number"))?;
     res.stream(Big { left: mib << 20 })
 }
 
@@ -104,7 +105,7 @@ impl BodySource for Big {
     fn fill(&mut self, out: &mut Chunk<'_>) -> io::Result<Progress> {
         while self.left > 0 && out.wanted() > 0 {
             let count = PATTERN.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-            // It lives as long as the program, so it is sent from where it lies.
+            // The pattern lives as long as the program, so it is sent without a copy.
             out.push(Content::Static(&PATTERN[..count]));
             self.left -= count as u64;
         }
@@ -118,7 +119,7 @@ impl BodySource for Big {
 
 // ---- /events --------------------------------------------------------------------------------------------------------
 
-/// A tick each second, for everyone who listens.
+/// Sends a tick each second to every client of `/events`.
 #[derive(Debug)]
 pub(super) struct Ticks {
     count: u64,

@@ -7,10 +7,10 @@ use monoloop::{Error, OptionExt, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Everything is kept in memory, so there is an end to it.
+/// The largest number of users. It is limited because all users are in memory.
 const MAX_USERS: usize = 10_000;
 
-/// Largest user as JSON, in bytes.
+/// The largest size of a user as JSON, in bytes.
 const MAX_USER: usize = 512;
 
 /// The list of all users, with its commas, fits in the largest reply from memory.
@@ -24,7 +24,7 @@ pub(super) struct User {
     fields: Fields,
 }
 
-/// What a client may set of a user: any JSON object. A name and an email that are null are not there.
+/// The fields of a user that a client may set: any JSON object. A name or an email that is null counts as missing.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Fields {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,7 +35,7 @@ pub(super) struct Fields {
     others: Map<String, Value>,
 }
 
-/// The state: all users, and the id of the next.
+/// The state: all users, and the id of the next user.
 #[derive(Debug)]
 pub(super) struct Users {
     by_id: BTreeMap<u64, User>,
@@ -50,7 +50,7 @@ impl Default for Users {
             email: Some(email.into()),
             others: Map::new(),
         });
-        // Not by `collect`, which would bring a sort.
+        // This does not use `collect`, which would add the code of a sort to the executable file.
         let mut by_id = BTreeMap::new();
         by_id.extend((1..).zip(users).map(|(id, fields)| (id, User { id, fields })));
         Self { next_id: 1 + by_id.len() as u64, by_id }
@@ -75,7 +75,7 @@ impl Users {
         Ok(self.by_id.entry(user.id).or_insert(user))
     }
 
-    /// Replaces the fields that are given and leaves the others.
+    /// Replaces the given fields and keeps the others.
     pub(super) fn change(&mut self, id: u64, given: Fields) -> Result<&User> {
         let user = self.by_id.get_mut(&id).or_not_found("User not found")?;
         let mut fields = user.fields.clone();
@@ -92,12 +92,12 @@ impl Users {
 }
 
 impl User {
-    /// A user that is not too large. Its id is ours to give: one among the fields is dropped.
+    /// Makes a user, unless it is too large. The server chooses the id, so an `id` among the fields is dropped.
     fn new(id: u64, mut fields: Fields) -> Result<Self> {
         fields.others.remove("id");
         let user = Self { id, fields };
         if serde_json::to_vec(&user)?.len() > MAX_USER {
-            return Err(Error::new(413, format!("A user may have {MAX_USER} bytes as JSON")));
+            return Err(Error::new(413, format!("A user may have at most {MAX_USER} bytes as JSON")));
         }
         Ok(user)
     }
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(users.change(1, fields(&large)).unwrap_err().status(), 413);
         assert_eq!(json(users.get(1).unwrap()), r#"{"id":1,"name":"Alice","email":"alice@example.com"}"#);
 
-        // Many small changes must not add up.
+        // Many small changes must not make a user too large either.
         let grow = |i: usize| fields(&format!(r#"{{"field{i}":{i}}}"#));
         let refused = (0..MAX_USER).find_map(|i| users.change(1, grow(i)).err());
         assert_eq!(refused.unwrap().status(), 413);
