@@ -167,7 +167,7 @@ impl<T: Transport> Session<T> {
             }
         }
         if !self.connection.beat(cx, self.activity) {
-            self.connection.expire(cx);
+            self.connection.expire(cx, self.activity);
         }
     }
 

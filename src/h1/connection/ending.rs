@@ -120,31 +120,41 @@ impl Connection {
 
     #[inline(never)]
     fn deadline_at_work(&self, config: &Config, idle: Moment, activity: Moment) -> Moment {
-        let may_owe = !matches!(self.writing, Writing::HalfClosed { .. } | Writing::Closed { .. });
-        if may_owe
+        match self.limit(config, activity) {
+            Limit::Idle => idle,
+            Limit::BesideIdle(due, _) => idle.min(due),
+            Limit::Alone(due, _) => due,
+        }
+    }
+
+    /// What limits the time of the connection in its state, until when, and what it means if that has passed.
+    fn limit(&self, config: &Config, activity: Moment) -> Limit {
+        use Limit::{Alone, BesideIdle, Idle};
+        if !self.owes_nothing()
             && config.min_send_rate > 0
             && let Some(output) = self.output()
         {
-            return output.pace.due();
+            return Alone(output.pace.due(), Timeout::Send);
         }
-        let reply = self.application_since().map(|since| since + config.reply_timeout);
-        match (&self.reading, self.writing) {
-            (_, Writing::HalfClosed { reason: CloseReason::Drained }) => self.began + DRAIN_LINGER,
-            (_, Writing::HalfClosed { .. }) => self.began + config.linger_timeout,
-            (_, Writing::Closed { .. }) => activity,
-            (_, Writing::Flushing { .. }) => idle,
-            (Reading::Body(incoming) | Reading::Sink(incoming) | Reading::DiscardContent(incoming), _)
+        match (&self.reading, self.writing, self.application_since()) {
+            (_, Writing::HalfClosed { reason }, _) => {
+                let linger = if reason == CloseReason::Drained { DRAIN_LINGER } else { config.linger_timeout };
+                Alone(self.began + linger, Timeout::Linger)
+            }
+            (_, Writing::Closed { .. }, _) => Alone(activity, Timeout::Idle),
+            (_, Writing::Flushing { .. }, _) => Idle,
+            (Reading::Body(incoming) | Reading::Sink(incoming) | Reading::DiscardContent(incoming), _, _)
                 if !self.held =>
             {
-                idle.min(incoming.pace.due())
+                BesideIdle(incoming.pace.due(), Timeout::Content)
             }
-            _ if reply.is_some() => reply.unwrap_or(idle),
-            (_, Writing::Idle) if self.within_head() => idle.min(self.began + config.head_timeout),
-            (_, Writing::Idle) if self.between_requests() => {
-                config.keep_alive_timeout.map_or(idle, |timeout| idle.min(activity + timeout))
+            (_, _, Some(since)) => Alone(since + config.reply_timeout, Timeout::Reply),
+            (_, Writing::Idle, _) if self.within_head() => BesideIdle(self.began + config.head_timeout, Timeout::Head),
+            (_, Writing::Idle, _) if self.between_requests() => {
+                config.keep_alive_timeout.map_or(Idle, |timeout| BesideIdle(activity + timeout, Timeout::Idle))
             }
-            (_, Writing::Streaming) => self.heartbeat(activity).map_or(idle, |due| idle.min(due)),
-            _ => idle,
+            (_, Writing::Streaming, _) => self.heartbeat(activity).map_or(Idle, |due| BesideIdle(due, Timeout::Idle)),
+            _ => Idle,
         }
     }
 
@@ -158,9 +168,13 @@ impl Connection {
         }
     }
 
-    /// The deadline has passed.
-    pub(crate) fn expire(&mut self, cx: &mut Context<'_>) {
-        let timeout = self.passed(cx);
+    /// The deadline has passed. `activity` is as in [`deadline`](Self::deadline).
+    pub(crate) fn expire(&mut self, cx: &mut Context<'_>, activity: Moment) {
+        let timeout = match self.limit(cx.config, activity) {
+            Limit::Alone(_, timeout) => timeout,
+            Limit::BesideIdle(due, timeout) if due <= cx.now => timeout,
+            Limit::BesideIdle(..) | Limit::Idle => Timeout::Idle,
+        };
         log::debug!("conn {}: {timeout:?} timeout", cx.id);
         cx.watch.tell(|observer| observer.timed_out(cx.id, timeout));
         let reason = match timeout {
@@ -190,24 +204,6 @@ impl Connection {
                 let linger = matches!(reading, Reading::DiscardContent(_) | Reading::Sink(_) | Reading::Paused(_));
                 self.finish(cx, reason, linger);
             }
-        }
-    }
-
-    /// Which deadline it is that has passed.
-    fn passed(&self, cx: &Context<'_>) -> Timeout {
-        match (&self.reading, self.writing) {
-            (_, Writing::HalfClosed { .. }) => Timeout::Linger,
-            _ if self.output().is_some() && cx.config.min_send_rate > 0 => Timeout::Send,
-            (_, Writing::Flushing { .. } | Writing::Closed { .. }) => Timeout::Idle,
-            (Reading::Body(incoming) | Reading::Sink(incoming) | Reading::DiscardContent(incoming), _)
-                if cx.now >= incoming.pace.due() && !self.held =>
-            {
-                Timeout::Content
-            }
-            (Reading::Body(_) | Reading::Sink(_) | Reading::DiscardContent(_), _) if !self.held => Timeout::Idle,
-            _ if self.application_since().is_some() => Timeout::Reply,
-            (_, Writing::Idle) if self.within_head() && cx.now >= self.began + cx.config.head_timeout => Timeout::Head,
-            _ => Timeout::Idle,
         }
     }
 
@@ -267,4 +263,12 @@ impl Connection {
     fn between_requests(&self) -> bool {
         matches!(self.reading, Reading::Head { .. }) && self.began > Moment::ZERO && self.output().is_none()
     }
+}
+
+/// What limits the time of a connection, beside its idle timeout or alone: until when, and what has passed then.
+#[derive(Clone, Copy, Debug)]
+enum Limit {
+    Idle,
+    BesideIdle(Moment, Timeout),
+    Alone(Moment, Timeout),
 }
