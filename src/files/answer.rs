@@ -1,4 +1,4 @@
-//! From a request to the reply: a file, the way to a directory, a listing, or that there is nothing.
+//! Makes the reply to a request: a file, a redirect to a directory, a listing, or a 404.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::http::conditional::Conditions;
 use crate::http::{Error, Fields, ResolvedPath, Result, decode_resolved, decode_segment, may_resolve};
 
 impl Files {
-    /// Answers a request for what stands at `raw`, the part of its path below the directory.
+    /// Answers a request; `raw` is the part of its path below the directory.
     pub(super) fn answer(&self, req: &Request<'_>, raw: &[u8], res: Response<'_>) -> Result<Sent> {
         let second = res.unix_second();
         let conditions = Conditions::of(req.headers());
@@ -28,7 +28,7 @@ impl Files {
         }
     }
 
-    /// The path below the directory as it is looked up: decoded, without dot segments, without a slash in front.
+    /// The path below the directory in the form that is looked up: decoded, without dot segments or a leading slash.
     fn resolve<'a>(&self, req: &Request<'a>, raw: &'a [u8]) -> Result<Cow<'a, str>, Missing> {
         if !may_resolve(raw) {
             let plain = std::str::from_utf8(raw).map_err(|_| Missing::NotFound)?;
@@ -39,7 +39,8 @@ impl Files {
             return if is_served { Ok(path) } else { Err(Missing::NotFound) };
         }
         let ResolvedPath { segments, is_directory, climbed } = ResolvedPath::of(raw);
-        // Above "/" there is nothing, so it is "/" again (RFC 3986 §5.2.4); above any other place there is something else.
+        // A `..` above "/" leads to "/" again (RFC 3986 §5.2.4). Above any other mount point there are other paths,
+        // which are not ours to serve.
         let is_top = req.raw_path().len() == raw.len() + 1;
         if (climbed && !is_top) || !segments.iter().enumerate().all(|(i, segment)| self.is_served(segment, i == 0)) {
             return Err(Missing::NotFound);
@@ -51,7 +52,7 @@ impl Files {
         Ok(Cow::Owned(path))
     }
 
-    /// Answers for what is not there.
+    /// Answers a path that names nothing: with the single page, the 404 page, or the error of the application.
     #[cold]
     fn not_found(
         &self,
@@ -78,7 +79,7 @@ impl Files {
         if let Some(page) = &self.not_found
             && let Ok(Found::File(entry)) = self.look_up(page, conditions, second)
         {
-            // How long the page may be kept says nothing of what is not there.
+            // The `Cache-Control` of the page itself must not apply to the missing path.
             let res = res.status(404).header_if_none("Cache-Control", "no-cache");
             return res.represent(conditions, &entry.choose(conditions).representation);
         }
@@ -86,7 +87,7 @@ impl Files {
     }
 }
 
-/// Whether a client asks for HTML by name, as browsers do when they go to a page.
+/// Whether the client asks for HTML by name, as browsers do when they navigate to a page.
 fn names_html(fields: Fields<'_>) -> bool {
     let mut ranges = fields.all("accept").flat_map(|value| value.split(|&byte| byte == b','));
     ranges.any(|range| {
@@ -95,14 +96,14 @@ fn names_html(fields: Fields<'_>) -> bool {
     })
 }
 
-/// The path of the directory in which the files are mounted, as it came, with a slash at its end.
+/// The path at which the files are mounted, as the client wrote it, with a slash at its end.
 fn mount_point<'a>(req: &Request<'a>, raw: &[u8]) -> &'a str {
     let path = req.raw_path();
     std::str::from_utf8(&path[..path.len() - raw.len()]).unwrap_or("/")
 }
 
-/// Sends the client to the directory, by its one name: resolved, with a slash at its end. It never begins with two, which
-/// would be another host.
+/// Redirects the client to the canonical path of a directory: resolved, with a slash at its end. That path never begins
+/// with two slashes, because they would name another host.
 fn redirect(req: &Request<'_>, raw: &[u8], path: &str, res: Response<'_>) -> Result<Sent> {
     let segments: Vec<String> = path.split('/').map(|name| utf8_percent_encode(name, SEGMENT).to_string()).collect();
     let mut location = format!("{}{}/", mount_point(req, raw), segments.join("/"));

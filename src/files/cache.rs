@@ -1,4 +1,4 @@
-//! Files that are kept: open, or in memory if they are small.
+//! The cache of files: it keeps large ones open, and small ones in memory.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -7,17 +7,17 @@ use super::stored::Item;
 use crate::http::coding::{Coding, Wishes};
 use crate::http::conditional::Conditions;
 
-/// What stands at a path: a file, and the same in other codings.
+/// What a path names: a file, and the same content in other codings.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// Where the file lies: of a directory, the path of its index.
+    /// The path of the file itself; for a directory, the path of its index.
     pub(super) path: Box<str>,
     pub(super) plain: Rc<Item>,
     pub(super) coded: Vec<(Coding, Rc<Item>)>,
 }
 
 impl Entry {
-    /// The one that the client wants most.
+    /// The item that the client prefers.
     pub(super) fn choose(&self, conditions: &Conditions<'_>) -> &Item {
         if self.coded.is_empty() || conditions.accept_encoding.is_none() {
             return &self.plain;
@@ -26,7 +26,7 @@ impl Entry {
         wanted.in_order().find_map(|coding| self.coded(Some(coding))).unwrap_or(&self.plain)
     }
 
-    /// The one in a coding, or the plain one.
+    /// The item in this coding; with `None`, the plain file.
     pub(super) fn coded(&self, coding: Option<Coding>) -> Option<&Rc<Item>> {
         match coding {
             None => Some(&self.plain),
@@ -49,8 +49,8 @@ impl Entry {
 
 /// Entries by path, bounded in number and in bytes.
 ///
-/// When it is full, one that was not used since the last round goes (the "clock" algorithm): nearly as good as to know
-/// which was used least recently, and a use costs no more than a mark.
+/// When the cache is full, it removes an entry that was not used since the last round (the "clock" algorithm). That is
+/// nearly as good as removing the least recently used one, and a use costs no more than setting a mark.
 #[derive(Debug)]
 pub(super) struct Cache {
     places: HashMap<Rc<str>, usize>,
@@ -66,7 +66,7 @@ struct Slot {
     path: Rc<str>,
     entry: Rc<Entry>,
     bytes: usize,
-    /// The second in which it was found to be what stands there.
+    /// The second in which the entry was last found to match the disk.
     checked: u64,
     used: bool,
 }
@@ -76,12 +76,12 @@ impl Cache {
         Self { places: HashMap::new(), slots: Vec::new(), hand: 0, bytes: 0, max_entries, max_bytes }
     }
 
-    /// Whether it keeps anything.
+    /// Whether the cache keeps entries at all.
     pub(super) const fn is_on(&self) -> bool {
         self.max_entries > 0
     }
 
-    /// What is known of a path, and whether that is of this second.
+    /// The entry of a path, and whether it was checked in this second.
     #[inline]
     pub(super) fn get(&mut self, path: &str, second: u64) -> Option<(Rc<Entry>, bool)> {
         let slot = &mut self.slots[*self.places.get(path)?];
@@ -89,7 +89,7 @@ impl Cache {
         Some((Rc::clone(&slot.entry), slot.checked == second))
     }
 
-    /// Keeps an entry that was found at a path in this second, in place of what was known.
+    /// Keeps an entry that was found at a path in this second, in place of an earlier one.
     pub(super) fn put(&mut self, path: &str, entry: &Rc<Entry>, second: u64) {
         let bytes = entry.footprint() + 2 * path.len() + size_of::<Slot>();
         let used = self.places.get(path).is_some_and(|&at| self.slots[at].used);
@@ -103,18 +103,18 @@ impl Cache {
         let path: Rc<str> = path.into();
         self.places.insert(Rc::clone(&path), self.slots.len());
         self.bytes += bytes;
-        // What is asked for once is the first to go.
+        // A new entry is unmarked: a path that is requested only once is removed first.
         self.slots.push(Slot { path, entry: Rc::clone(entry), bytes, checked: second, used });
     }
 
-    /// Forgets a path.
+    /// Removes the entry of a path.
     pub(super) fn remove(&mut self, path: &str) {
         if let Some(&at) = self.places.get(path) {
             self.remove_at(at);
         }
     }
 
-    /// Forgets what has a file open that nobody is being sent, which closes it; tells whether there was any.
+    /// Removes the entries with an open file that no reply uses, and so closes it; returns whether there were any.
     pub(super) fn close_files(&mut self) -> bool {
         let before = self.slots.len();
         for at in (0..before).rev() {
@@ -125,7 +125,7 @@ impl Cache {
         self.slots.len() < before
     }
 
-    /// Removes one entry.
+    /// Removes the next entry that was not used in this round.
     fn make_room(&mut self) {
         loop {
             self.hand = if self.hand + 1 < self.slots.len() { self.hand + 1 } else { 0 };
@@ -139,7 +139,7 @@ impl Cache {
         let slot = self.slots.swap_remove(at);
         self.places.remove(&slot.path);
         self.bytes -= slot.bytes;
-        // The last one stands in its place now.
+        // `swap_remove` has moved the last slot here.
         if let Some(moved) = self.slots.get(at) {
             self.places.insert(Rc::clone(&moved.path), at);
         }

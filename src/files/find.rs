@@ -1,4 +1,4 @@
-//! What stands at a path: from the cache, or from the disk.
+//! Finds what a path names: in the cache, or on the disk.
 
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use crate::http::Error;
 use crate::http::coding::Coding;
 use crate::http::conditional::Conditions;
 
-/// What stands at a path.
+/// What a path names.
 pub(super) enum Found {
     File(Rc<Entry>),
     /// A directory, and the path does not end in a slash.
@@ -24,23 +24,24 @@ pub(super) enum Found {
     Listing(Listing),
 }
 
-/// What there is to work with.
+/// How the result of a look-up is used, and whether descriptors are available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Means {
-    /// What is found will be kept.
+    /// The cache will keep the result.
     Ample,
-    /// It is for one request alone.
+    /// The cache is off: the result serves one request only.
     Uncached,
-    /// Descriptors have run out: what is not to be had is done without, and the cache keeps nothing of it.
+    /// Descriptors have run out: coded files that cannot be opened are left out, and the cache does not keep the
+    /// result.
     Scarce,
 }
 
 /// Why nothing can be sent.
 pub(super) enum Missing {
-    /// There is nothing; or nothing that may be served.
+    /// There is no such file, or it must not be served.
     NotFound,
     Denied,
-    /// The system is out of something.
+    /// The system is out of descriptors or memory.
     Exhausted(Errno),
     Failed(Errno),
 }
@@ -49,7 +50,7 @@ impl From<Errno> for Missing {
     fn from(errno: Errno) -> Self {
         match errno {
             Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::INVAL => Self::NotFound,
-            // Links that lead outside, that go round, or that are not followed; a socket; a device without a driver.
+            // A link that leads outside, is part of a loop, or is not followed; a socket; a device without a driver.
             Errno::XDEV | Errno::LOOP | Errno::NXIO | Errno::NODEV => Self::NotFound,
             Errno::ACCESS | Errno::PERM => Self::Denied,
             Errno::MFILE | Errno::NFILE | Errno::NOMEM => Self::Exhausted(errno),
@@ -70,7 +71,7 @@ impl From<Missing> for Error {
 }
 
 impl Files {
-    /// What stands at a path: as it was in this second, or as it is now.
+    /// Finds what a path names: as the cache saw it in this second, or else as it is on the disk now.
     pub(super) fn look_up(&self, path: &str, conditions: &Conditions<'_>, second: u64) -> Result<Found, Missing> {
         let mut cache = self.cache.borrow_mut();
         let known = cache.get(path, second);
@@ -83,12 +84,12 @@ impl Files {
         let means = if cache.is_on() { Means::Ample } else { Means::Uncached };
         let found = self.find(path, known.as_deref(), second, means);
         if let Err(Missing::Exhausted(_)) = found {
-            // Descriptors that nobody needs at the moment are the first to go.
+            // Close the descriptors that no reply needs at the moment, and try once more.
             self.root.close();
             cache.close_files();
             let found = self.find(path, None, second, Means::Scarce);
             return match (found, known) {
-                // It cannot be looked at, so it is sent as it was: better than nothing.
+                // The path cannot be opened now. The cached entry is unchanged, so sending it is better than a 503.
                 (Err(Missing::Exhausted(_)), Some(known)) if known.choose(conditions).is_unchanged() => {
                     cache.put(path, &known, second);
                     Ok(Found::File(known))
@@ -103,7 +104,7 @@ impl Files {
         found
     }
 
-    /// Looks for what stands at a path; what is the same as in `known` is taken from there.
+    /// Looks on the disk for what a path names. Items that are the same as in `known` are taken from there.
     fn find(&self, path: &str, known: Option<&Entry>, second: u64, means: Means) -> Result<Found, Missing> {
         if !path.is_empty() && !path.ends_with('/') {
             let (file, metadata) = self.open(path, second)?;
@@ -145,7 +146,7 @@ impl Files {
         Ok((file, metadata))
     }
 
-    /// What can be sent of a file that was just opened: it, and the same in other codings.
+    /// Makes the entry of a file that was just opened: the file itself, and the coded files beside it.
     fn entry(
         &self,
         path: &str,
@@ -156,7 +157,7 @@ impl Files {
     ) -> Result<Rc<Entry>, Missing> {
         let modified = plain.metadata.modified();
         let mut coded = Vec::new();
-        // What is coded already is not coded once more.
+        // A file that has a coding of its own has no further coded files.
         let looks_around = self.precompressed && Rules::coding(path, &self.rules.media_type(path)).is_none();
         for coding in Coding::ALL.into_iter().filter(|_| looks_around) {
             match self.open(&format!("{path}{}", coding.suffix()), second) {
@@ -167,7 +168,7 @@ impl Files {
                 _ => {}
             }
         }
-        // Also where they are scarce: a small file that was read gives its descriptor back at once.
+        // This includes `Scarce`: once a small file is read into memory, its descriptor is free again.
         let in_memory = means != Means::Uncached;
         let varies = !coded.is_empty();
         let item = |opened: Opened, coding: Option<Coding>| -> Result<Rc<Item>, Missing> {
@@ -184,7 +185,7 @@ impl Files {
         Ok(Rc::new(Entry { path: path.into(), plain, coded: coded.collect::<Result<_, Missing>>()? }))
     }
 
-    /// Adds what the rules say of a file.
+    /// Adds the field lines that the rules give for a file.
     fn describe(&self, path: &str, stored: Representation, coding: Option<Coding>, varies: bool) -> Representation {
         let media_type = self.rules.media_type(path);
         let coding = coding.or_else(|| Rules::coding(path, &media_type));
@@ -202,7 +203,7 @@ impl Files {
         described
     }
 
-    /// Whether there can be something of this name.
+    /// Whether a file or directory of this name may be served.
     pub(super) fn is_served(&self, name: &str, is_first: bool) -> bool {
         let is_hidden = name.starts_with('.') && !(is_first && name == ".well-known");
         !name.contains(['/', '\\', '\0']) && (self.hidden || !is_hidden)

@@ -1,4 +1,4 @@
-//! The listing of a directory, for people and for programs.
+//! The listing of a directory: in HTML for people, in JSON for programs.
 
 use std::fmt::Write;
 use std::os::fd::OwnedFd;
@@ -12,8 +12,8 @@ use crate::http::coding::weighted;
 use crate::http::{Fields, iso_date, push_json_string};
 use crate::limits::MAX_LISTED;
 
-/// What may stand in a segment of a path as it is (RFC 3986 §3.3), but for a colon: what stands before one could be taken
-/// for a scheme.
+/// Characters that are not encoded in a segment of a path (RFC 3986 §3.3). The colon is encoded, because a browser
+/// could take the text before it for a scheme.
 pub(super) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -29,14 +29,14 @@ pub(super) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'=')
     .remove(b'@');
 
-/// Names that are read of a directory, those that are not shown included.
+/// Most names that are read from a directory, including those that are not shown.
 const MAX_READ: usize = 10 * MAX_LISTED;
 
-/// What stands in a directory.
+/// The names in a directory that can be requested.
 #[derive(Debug)]
 pub(super) struct Listing {
     entries: Vec<Entry>,
-    /// There are more.
+    /// The directory has more names than were read or are listed.
     truncated: bool,
 }
 
@@ -49,7 +49,7 @@ struct Entry {
 }
 
 impl Listing {
-    /// Reads a directory. `is_shown` says which names can be asked for, and `look_behind` what a link leads to.
+    /// Reads a directory. `is_shown` says which names can be requested, and `look_behind` returns the target of a link.
     pub(super) fn read(
         directory: OwnedFd,
         is_shown: impl Fn(&str) -> bool,
@@ -66,7 +66,7 @@ impl Listing {
             if matches!(name, "." | "..") || !is_shown(name) {
                 continue;
             }
-            // Whatever is gone by now, or leads nowhere, is not there.
+            // Skip names that were removed meanwhile, and links without a target.
             let Ok(stat) = statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
             let mut metadata = Metadata::from_stat(&stat);
             if metadata.kind == FileType::Symlink {
@@ -87,7 +87,8 @@ impl Listing {
         Ok(listing)
     }
 
-    /// `[{"name":"...","type":"file","size":1,"modified":"2026-01-01T00:00:00Z"}]`, in an object that says whether it is all.
+    /// An object whose `entries` are like `{"name":"...","type":"file","size":1,"modified":"2026-01-01T00:00:00Z"}`;
+    /// its `truncated` says whether names are missing.
     pub(super) fn to_json(&self) -> String {
         let mut json = String::from("{\"entries\":[");
         for (i, Entry { name, is_directory, size, modified }) in self.entries.iter().enumerate() {
@@ -104,7 +105,8 @@ impl Listing {
         json
     }
 
-    /// A page. `path` is that of the directory, decoded, with a slash at its end; `is_top`: there is no way up.
+    /// An HTML page. `path` is the decoded path of the directory, with a slash at its end. With `is_top`, the page has
+    /// no link to the parent.
     pub(super) fn to_html(&self, path: &str, is_top: bool) -> String {
         let path = escape(path);
         let mut html = format!(
@@ -147,7 +149,7 @@ td:nth-child(n+2){white-space:nowrap;font-variant-numeric:tabular-nums}\
 th:nth-child(2),td:nth-child(2){text-align:right}\
 a{text-decoration:none}a:hover{text-decoration:underline}";
 
-/// Whether the client would rather have JSON than HTML (RFC 9110 §12.5.1). The more precise a range is, the more it counts.
+/// Whether the client prefers JSON to HTML (RFC 9110 §12.5.1). For each type, the most precise media range counts.
 pub(super) fn prefers_json(fields: Fields<'_>) -> bool {
     let weight = |ranges: [&str; 3]| {
         let mut best: Option<(usize, u16)> = None;
@@ -165,7 +167,7 @@ pub(super) fn prefers_json(fields: Fields<'_>) -> bool {
     weight(["application/json", "application/*", "*/*"]) > weight(["text/html", "text/*", "*/*"])
 }
 
-/// Text that can stand in HTML, also in an attribute.
+/// Escapes text for HTML content and for quoted attributes.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -181,12 +183,12 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// A size in powers of 1024, with as many digits as are of use.
+/// A size for people to read: in bytes below 1024, else with one decimal place in a power of 1024.
 fn human_size(bytes: u64) -> String {
     if bytes < 1024 {
         return format!("{bytes} B");
     }
-    // Tenths as an integer: to print a floating-point number would link 17 KB of std.
+    // Tenths as an integer, because printing a floating-point number would link 17 KB of std.
     let tenths = |shift: u32| {
         let unit = 1_u64 << shift;
         bytes / unit * 10 + (bytes % unit * 10 + unit / 2) / unit
@@ -203,7 +205,7 @@ mod tests {
     use crate::http::TestFields;
 
     #[test]
-    fn sizes_for_people() {
+    fn a_size_is_shown_in_powers_of_1024() {
         for (bytes, expected) in [
             (0, "0 B"),
             (1023, "1023 B"),
@@ -221,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn who_gets_json() {
+    fn a_client_gets_json_only_if_it_prefers_it_to_html() {
         let prefers = |values: &[&str]| {
             prefers_json(TestFields::new(values.iter().map(|value| ("Accept", value.as_bytes()))).get())
         };

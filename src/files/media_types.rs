@@ -1,25 +1,25 @@
-//! Which media type a file has by the extension of its name.
+//! Maps the extension of a file name to a media type.
 //!
-//! The table holds what web servers meet: the extensions that nginx and Go know, those of Apache that are still in use,
-//! and what came since. The names are those of the npm package `mime-db` 1.54.0. Where it has several for an extension,
-//! the table has one that IANA has registered, if there is one; XML is `text/xml`, as nginx and Go have it. Four kinds of
+//! The table has the extensions that web servers meet: those of nginx and Go, those of Apache that are still in use,
+//! and newer ones. The types are those of the npm package `mime-db` 1.54.0. Where it has several for an extension, the
+//! table has a type that is registered with IANA, if there is one. XML is `text/xml`, as in nginx and Go. Four kinds of
 //! entries differ from `mime-db`:
 //!
 //! - IANA has registered a type, and `mime-db` does not have it for that extension: `arrow`, `cbor`, `deb`, `flac`,
 //!   `mka`, `mkv`, `mml`, `parquet`, `prc`, `sqlite`, `sqlite3`, `vcf`, `yaml`, `yml`, `zst`.
-//! - The source text of a program is `text/plain`: every browser shows that, and few languages have a registered type.
+//! - The source code of a program is `text/plain`: every browser shows it, and few languages have a registered type.
 //!   But `jsx`, `jsm`, `es` and `ecma` are `text/javascript`, because a browser runs no script of another type.
 //! - `mime-db` does not know `cur`, `tgz` and `mobileconfig` (its type is Apple's), and has an old type for `jfif`.
-//! - The types of `bin`, `dmg`, `exe`, `img`, `iso` and `msi` would be `application/octet-stream`, which is also what
-//!   an unknown file is. So they are not here.
+//! - The table leaves out `bin`, `dmg`, `exe`, `img`, `iso` and `msi`: their type would be `application/octet-stream`,
+//!   which is also the default.
 
-/// Makes the function, and for the tests a table of the same.
+/// Makes the look-up function, and for the tests a table with the same entries.
 macro_rules! media_types {
     ($($($extension:literal)|+ => $media_type:literal,)+) => {
         /// The media type of an extension in lower case.
         pub(super) fn media_type(extension: &str) -> Option<&'static str> {
-            // A sorted table of `&str` is more than twice as large, since each entry takes 80 bytes beside its text, 48
-            // of them to tell the loader where to move it; and its search is slower.
+            // A sorted table of `&str` is more than twice as large and slower to search. Each of its entries takes 80
+            // bytes besides its text, and 48 of them are relocations for the loader.
             Some(match extension {
                 $($($extension)|+ => $media_type,)+
                 _ => return None,
@@ -31,7 +31,7 @@ macro_rules! media_types {
     };
 }
 
-// By media type, then by extension.
+// Sorted by media type, then by extension.
 media_types! {
     "appinstaller" => "application/appinstaller",
     "appx" => "application/appx",
@@ -272,8 +272,8 @@ mod tests {
     use crate::http::is_media_type;
 
     #[test]
-    fn the_table_is_in_order() {
-        assert!(TABLE.is_sorted_by(|(_, before), (_, after)| before < after), "sorted, and each type once");
+    fn the_table_is_sorted_and_has_each_extension_once() {
+        assert!(TABLE.is_sorted_by(|(_, before), (_, after)| before < after), "types are sorted and unique");
         let mut seen = BTreeSet::new();
         for (extensions, media_type) in TABLE {
             assert!(is_media_type(media_type), "{media_type}");

@@ -1,7 +1,7 @@
 //! Static files: a directory that is mounted in a router, or one file as a reply.
 //!
 //! ```text
-//!     path ─▶ resolve dot segments ─▶ cache, if it was looked at in this second
+//!     path ─▶ resolve dot segments ─▶ cache, if the entry was checked in this second
 //!                                        │ else
 //!                                        ▼
 //!                                     root: opened beneath the directory ─▶ stored: validators, field lines
@@ -11,9 +11,9 @@
 //!                                                            exchange::Representation: 200, 206, 304, 412, 416
 //! ```
 //!
-//! Reading order: `answer` (the request), `find` (what stands at a path), `root` (opening), `stored`, `cache`, `rules`,
-//! `media_types`, `listing`; this file has the settings. Conditions, ranges and codings are in `http/`, because they
-//! are no matter of files; what is sent when stands as a table in `docs/FILES.md`.
+//! Reading order: `answer` (the request), `find` (what a path names), `root` (opening), `stored`, `cache`, `rules`,
+//! `media_types`, `listing`. This file has the settings. Conditions, ranges and codings are in `http/`, because they
+//! do not depend on files. A table in `docs/FILES.md` says what is sent when.
 
 mod answer;
 mod cache;
@@ -39,7 +39,7 @@ use root::Root;
 pub use root::Symlinks;
 use rules::Rules;
 
-/// A directory whose files are served, to be [mounted](Routes::mount) anywhere.
+/// A directory whose files are served. It can be [mounted](Routes::mount) at any prefix.
 ///
 /// ```
 /// use monoloop::files::{Files, Symlinks};
@@ -49,16 +49,16 @@ use rules::Rules;
 /// app.mount("/assets", Files::new("public").cache_control("*.css", "max-age=3600").symlinks(Symlinks::Never));
 /// ```
 ///
-/// GET and HEAD are answered, with conditions, ranges and codings by RFC 9110; a directory by its `index.html`. Nothing
-/// outside of the directory is opened, whatever the path says and whoever moves what at the same time; hidden files (their
-/// names begin with a dot) are not there, but for `/.well-known` (RFC 8615). What is not there is a 404: the directory's
-/// own `404.html`, if it has one, or the error of the application.
+/// It answers GET and HEAD, with conditions, ranges and codings as in RFC 9110. A directory is answered with its
+/// `index.html`. Nothing outside the directory is ever opened, whatever the path says, and even if files are moved at
+/// the same time. Hidden files (their names begin with a dot) are not served, except `/.well-known` (RFC 8615). A path
+/// that names nothing gets a 404: the directory's own `404.html` if it has one, or else the error of the application.
 ///
-/// Files that are asked for are kept open for a while, small ones in memory: then what is served is at most a second old.
-/// All of it, and what each reply holds, is in `docs/FILES.md`.
+/// Requested files are kept open for a while, and small ones in memory. So what is served is at most a second old.
+/// `docs/FILES.md` has the details, and says what each reply contains.
 ///
-/// **Reading from a disk blocks the loop.** What is in the page cache does not; for what is not, the kernel is asked to
-/// read ahead. If most of what you serve is larger than your memory, and others wait for their answers meanwhile, use
+/// **Reading from a disk blocks the loop.** Data in the page cache does not block. For other data, the kernel is asked
+/// to read ahead. If most of your files do not fit into memory, and other clients must not wait for them, use
 /// [`Workers`](crate::Workers).
 pub struct Files {
     root: Root,
@@ -73,7 +73,8 @@ pub struct Files {
 }
 
 impl Files {
-    /// The files of a directory. It is opened when it is needed, and again after a second: it may be a link that is moved.
+    /// Serves the files of a directory. The directory is opened when it is needed, and again after a second: it may be
+    /// a link that is moved to another directory.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             root: Root::new(directory.into()),
@@ -88,23 +89,23 @@ impl Files {
         }
     }
 
-    /// Sets what a directory is answered with: the first of these names that is there. Default `index.html`.
+    /// Sets the names of index files: a directory is answered with the first one that exists. Default `index.html`.
     #[must_use]
     pub fn index<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.indexes = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Lists a directory that has no index, in HTML, or in JSON for who would rather have that. Default off.
+    /// Lists a directory that has no index: in JSON to clients that prefer it, in HTML to all others. Default off.
     #[must_use]
     pub const fn listing(mut self, on: bool) -> Self {
         self.listing = on;
         self
     }
 
-    /// Answers a path at which nothing is with the index of the top directory, for an application that has its routes in the
-    /// browser. A path whose last segment has a dot is a file that is missing, and stays a 404, unless the client asks for
-    /// `text/html`. Default off.
+    /// Answers a path that names nothing with the index of the top directory. This is for an application that has its
+    /// routes in the browser. A path whose last segment has a dot counts as a missing file and remains a 404, unless
+    /// the client asks for `text/html`. Default off.
     #[must_use]
     pub const fn single_page(mut self, on: bool) -> Self {
         self.single_page = on;
@@ -125,44 +126,46 @@ impl Files {
         self
     }
 
-    /// Sends `app.js.br`, `app.js.zst` or `app.js.gz` in place of `app.js` to who takes that coding, if it is there and not
-    /// older. Default on.
+    /// Sends `app.js.br`, `app.js.zst` or `app.js.gz` in place of `app.js` to clients that accept that coding, if the
+    /// coded file exists and is not older. Default on.
     #[must_use]
     pub const fn precompressed(mut self, on: bool) -> Self {
         self.precompressed = on;
         self
     }
 
-    /// Sets the page that is sent with a 404, if it is there; `None`: the error of the application. Default `404.html`.
+    /// Sets the page that is sent with a 404, if the page exists. With `None`, a 404 is the error of the application.
+    /// Default `404.html`.
     #[must_use]
     pub fn not_found_page(mut self, path: Option<&str>) -> Self {
         self.not_found = path.map(|path| path.trim_start_matches('/').to_owned());
         self
     }
 
-    /// Sets the media type of an extension, as it stands in `Content-Type`. A `.svgz` is sent with `Content-Encoding:
-    /// gzip` only as long as it is `image/svg+xml`.
+    /// Sets the media type of an extension, as it is sent in `Content-Type`. A `.svgz` file is sent with
+    /// `Content-Encoding: gzip` only while its type is `image/svg+xml`.
     ///
     /// # Panics
-    /// If it is no media type.
+    /// If `media_type` is not a media type.
     #[must_use]
     pub fn media_type(mut self, extension: &str, media_type: &str) -> Self {
         self.rules.add_type(extension, media_type);
         self
     }
 
-    /// Sets the `Cache-Control` of files whose name fits `pattern`, in which `*` stands for anything; one that begins with a
-    /// slash is held against the whole path below the directory. The first pattern that fits counts.
+    /// Sets the `Cache-Control` of files whose name matches `pattern`. A `*` in it matches any text. A pattern that
+    /// begins with a slash is compared with the whole path below the directory. The first pattern that matches is used.
     ///
     /// # Panics
-    /// If `value` cannot stand in a field line.
+    /// If `value` is not a valid field value.
     #[must_use]
     pub fn cache_control(mut self, pattern: &str, value: &str) -> Self {
         self.rules.add_cache_control(pattern, value);
         self
     }
 
-    /// Sets how many files are kept at most, and how many bytes of memory they may take; 0 keeps none. Default 512 and 4 MiB.
+    /// Sets how many files the cache keeps at most, and how many bytes of memory they may take. With 0 files it keeps
+    /// none. Default 512 and 4 MiB.
     #[must_use]
     pub fn cache(mut self, entries: usize, bytes: usize) -> Self {
         self.cache = RefCell::new(Cache::new(entries, bytes));
@@ -174,14 +177,14 @@ impl Files {
         self.root.path()
     }
 
-    /// Closes what nobody is being sent; tells whether there was anything.
+    /// Closes the descriptors that no reply uses; returns whether there were any.
     fn free_descriptors(&self) -> bool {
         let root = self.root.close();
         self.cache.try_borrow_mut().is_ok_and(|mut cache| cache.close_files()) || root
     }
 }
 
-/// The prefix itself leads to the directory, and everything below it into it.
+/// The prefix itself redirects to the directory; all paths below the prefix name things in the directory.
 impl<S: 'static> Mount<S> for Files {
     fn mount_at(self, prefix: &str, routes: &mut Routes<S>) {
         let prefix = prefix.trim_end_matches('/');
@@ -189,7 +192,7 @@ impl<S: 'static> Mount<S> for Files {
         let closing = Rc::clone(&files);
         routes.when_descriptors_run_out(move || closing.free_descriptors());
         if !prefix.is_empty() {
-            // Without its slash: what is asked for is a directory, by a name that is not its own.
+            // The path names the directory, but without its slash: redirect to the path with the slash.
             routes.get(prefix, |_, req, res| {
                 let path = std::str::from_utf8(req.raw_path()).unwrap_or("/");
                 let query = req.query_string().map_or(String::new(), |query| format!("?{query}"));

@@ -1,5 +1,6 @@
-//! Opening beneath a directory, so that nothing outside of it is ever opened: by openat2(2), where the kernel holds the wall
-//! while it walks the path; elsewhere by walking it here, one directory at a time, without following anything.
+//! Opens files beneath a directory, and never anything outside it. With openat2(2) the kernel enforces this while it
+//! resolves the path. Elsewhere this module walks the path, one directory at a time, and never lets the kernel follow a
+//! link.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -15,13 +16,13 @@ use crate::limits::MAX_LINKS;
 /// Which symbolic links [`Files`](super::Files) follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Symlinks {
-    /// None: what lies behind one is not there.
+    /// Follows none: a path with a link in it is a 404.
     Never,
-    /// Those that lead, step by step, to something inside the directory. A link with an absolute target leads outside,
-    /// wherever it points.
+    /// Follows links that lead, step by step, to something inside the directory. A link with an absolute target counts
+    /// as leading outside, wherever it points.
     #[default]
     Inside,
-    /// All. Whoever may write to the directory then decides what is served.
+    /// Follows all. Every user with write access to the directory can then make any file available to clients.
     Follow,
 }
 
@@ -29,16 +30,17 @@ pub enum Symlinks {
 pub(super) struct Root {
     path: PathBuf,
     symlinks: Symlinks,
-    /// The directory as it was opened in this second. Not for longer: a release is put in place by moving a link.
+    /// The second in which the directory was opened, and its descriptor. It is used in that second only, because a
+    /// release may be put in place by moving a link.
     opened: RefCell<Option<(u64, Rc<OwnedFd>)>>,
-    /// The kernel has no openat2(2), or a sandbox does not let it through.
+    /// Paths are walked in this module, because the kernel has no openat2(2) or a sandbox forbids it.
     walks: Cell<bool>,
 }
 
-/// How files are opened: a FIFO must not block the loop, and a terminal not become ours.
+/// Flags for opening a file: a FIFO must not block the loop, and a terminal must not become our controlling terminal.
 const FILE: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 
-/// How a directory on the way is opened: where it is possible, without the right to read it.
+/// Flags for opening a directory on the way. Where the system has `O_PATH`, this needs no permission to read it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const STEP: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -58,13 +60,13 @@ impl Root {
         self.symlinks = symlinks;
     }
 
-    /// Has every path be walked here.
+    /// Makes this root walk every path in this module.
     #[cfg(test)]
     pub(super) fn walk_here(&self) {
         self.walks.set(true);
     }
 
-    /// Opens what stands at `path`, which has no dot segments, for reading. `second` is the time.
+    /// Opens what `path` names for reading; `path` has no dot segments. `second` is the current Unix time.
     pub(super) fn open(&self, path: &str, second: u64) -> Result<OwnedFd, Errno> {
         let root = self.directory(second)?;
         let path = path.trim_end_matches('/');
@@ -73,7 +75,7 @@ impl Root {
             Symlinks::Follow => openat(&*root, path, FILE, Mode::empty()),
             beneath if self.walks.get() => walk(root.as_fd(), path, beneath),
             beneath => match open_beneath(root.as_fd(), path, beneath) {
-                // Sandboxes of old answer EPERM for what they do not know.
+                // Old sandboxes answer EPERM to system calls that they do not know.
                 Err(Errno::NOSYS | Errno::PERM) => {
                     let walked = walk(root.as_fd(), path, beneath);
                     self.walks.set(!matches!(walked, Err(Errno::PERM)));
@@ -96,14 +98,14 @@ impl Root {
         Ok(directory)
     }
 
-    /// Forgets the open directory; tells whether there was one.
+    /// Closes the directory; returns whether it was open.
     pub(super) fn close(&self) -> bool {
         self.opened.borrow_mut().take().is_some()
     }
 }
 
-/// Opens by openat2(2), which refuses each step that leads out of the root, however the path and the links on it are
-/// changed meanwhile.
+/// Opens by openat2(2). The kernel refuses each step that leads out of the root, even if directories and links on the
+/// path change meanwhile.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn open_beneath(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks) -> Result<OwnedFd, Errno> {
     use rustix::fs::{ResolveFlags, openat2};
@@ -111,16 +113,18 @@ fn open_beneath(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks) -> Result<
     if symlinks == Symlinks::Never {
         resolve |= ResolveFlags::NO_SYMLINKS;
     }
-    // A kernel of 32 bits opens nothing above 2 GiB without it (EOVERFLOW). The C library adds it to openat(2), nobody to this.
+    // Without `O_LARGEFILE`, a 32-bit kernel opens no file above 2 GiB (EOVERFLOW). The C library adds the flag to
+    // openat(2), but nothing adds it to openat2(2).
     let file = FILE | OFlags::LARGEFILE;
     for _ in 0..8 {
         match openat2(root, path, file, Mode::empty(), resolve) {
-            // Something was renamed while a `..` was walked: the kernel is not sure, and says so (openat2(2)).
+            // Something was renamed while the kernel resolved a `..`, so it cannot tell whether the path is inside
+            // (openat2(2), EAGAIN).
             Err(Errno::AGAIN | Errno::INTR) => {}
             opened => return opened,
         }
     }
-    // It stays unsure; step by step one is certain.
+    // The kernel still cannot tell. A walk from directory to directory is certain.
     walk(root, path, symlinks)
 }
 
@@ -129,8 +133,8 @@ fn open_beneath(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks) -> Result<
     walk(root, path, symlinks)
 }
 
-/// Opens step by step. Each directory is opened in the one before without following a link, so no rename leads out; a link
-/// is read, and its target is walked like the rest of the path.
+/// Opens step by step. Each directory is opened relative to the one before, without following a link, so no rename
+/// leads outside. A link is read, and its target is walked like the rest of the path.
 fn walk(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks) -> Result<OwnedFd, Errno> {
     let mut steps: VecDeque<Vec<u8>> = path.split('/').map(|step| step.as_bytes().to_vec()).collect();
     let mut entered: Vec<OwnedFd> = Vec::new();
@@ -150,7 +154,7 @@ fn walk(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks) -> Result<OwnedFd,
         match openat(here, step.as_slice(), flags | OFlags::NOFOLLOW, Mode::empty()) {
             Ok(opened) if is_last => return Ok(opened),
             Ok(directory) => entered.push(directory),
-            // What each system says of a link that is not to be followed.
+            // The errors of the various systems for a link that must not be followed.
             Err(error @ (Errno::LOOP | Errno::NOTDIR | Errno::MLINK)) => {
                 let target = readlinkat(here, step.as_slice(), Vec::new()).map_err(|_| error)?.into_bytes();
                 links += 1;
@@ -167,7 +171,7 @@ fn walk(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks) -> Result<OwnedFd,
             Err(error) => return Err(error),
         }
     }
-    // It ended by climbing, or was the root from the beginning.
+    // The path ended in `..`, or named the root itself.
     openat(entered.last().map_or(root, |directory| directory.as_fd()), ".", FILE, Mode::empty())
 }
 
@@ -180,7 +184,7 @@ mod tests {
     use super::*;
     use crate::files::tests::Folder;
 
-    /// What stands at a path, or why it cannot be opened.
+    /// The content of the file at a path, or the error of opening it.
     fn read(root: &Root, path: &str) -> Result<String, Errno> {
         let mut text = String::new();
         let mut file = File::from(root.open(path, 1)?);
@@ -191,9 +195,8 @@ mod tests {
         }
     }
 
-    /// By the kernel and by ourselves the same comes out.
     #[test]
-    fn both_ways_of_opening_see_the_same() {
+    fn openat2_and_the_walk_open_the_same_files() {
         use Symlinks::{Follow, Inside, Never};
         let outside = Folder::new("outside");
         fs::write(outside.path("secret"), "secret").unwrap();
@@ -263,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_does_not_block() {
+    fn a_fifo_is_opened_without_blocking() {
         let folder = Folder::new("fifo");
         folder.fifo("fifo");
         for walks in [false, true] {

@@ -1,4 +1,4 @@
-//! What is said of a file by its name: its media type, its coding, and how long it may be kept.
+//! What the name of a file determines: its media type, its coding, and its `Cache-Control`.
 
 use super::media_types;
 use crate::http::coding::Coding;
@@ -13,14 +13,14 @@ pub(super) struct Rules {
 
 impl Rules {
     /// # Panics
-    /// If it is no media type.
+    /// If `media_type` is not a media type.
     pub(super) fn add_type(&mut self, extension: &str, media_type: &str) {
         assert!(is_media_type(media_type), "not a media type: {media_type:?}");
         self.types.push((extension.trim_start_matches('.').to_ascii_lowercase(), media_type.to_owned()));
     }
 
     /// # Panics
-    /// If the value cannot stand in a field line.
+    /// If `value` is not a valid field value.
     pub(super) fn add_cache_control(&mut self, pattern: &str, value: &str) {
         assert!(is_field_value(value.as_bytes()), "not a field value: {value:?}");
         self.cache_control.push((pattern.to_owned(), value.to_owned()));
@@ -34,24 +34,24 @@ impl Rules {
         }
         match media_types::media_type(&extension) {
             None => "application/octet-stream".to_owned(),
-            // It says itself how it is encoded, and what is said here would count for more (RFC 7303 §3.2).
+            // XML names its own encoding, and a `charset` here would override it (RFC 7303 §3.2).
             Some(xml @ "text/xml") => xml.to_owned(),
-            // A browser would guess otherwise, and mostly wrong.
+            // Without a `charset`, a browser guesses the encoding, and mostly guesses wrong.
             Some(kind) if kind.starts_with("text/") => format!("{kind}; charset=utf-8"),
             Some(other) => other.to_owned(),
         }
     }
 
-    /// The coding in which a file is written, if its name says so and `media_type` names what is decoded.
+    /// The coding in which a file is stored, if its name says so and `media_type` is the type of the decoded content.
     pub(super) fn coding(path: &str, media_type: &str) -> Option<Coding> {
         let is_drawing = media_type.split(';').next().is_some_and(|kind| kind.eq_ignore_ascii_case("image/svg+xml"));
         (is_drawing && extension(path).eq_ignore_ascii_case("svgz")).then_some(Coding::Gzip)
     }
 
-    /// The `Cache-Control` of a file: of the first pattern that fits.
+    /// The `Cache-Control` of a file: the value of the first pattern that matches.
     pub(super) fn cache_control(&self, path: &str) -> Option<&str> {
         let fits = |pattern: &str| match pattern.strip_prefix('/') {
-            // A pattern with a path is held against the path, any other against the name.
+            // A pattern with a leading slash is compared with the whole path, any other with the name.
             Some(pattern) => is_match(pattern.as_bytes(), path.as_bytes()),
             None => is_match(pattern.as_bytes(), path.rsplit('/').next().unwrap_or_default().as_bytes()),
         };
@@ -59,19 +59,19 @@ impl Rules {
     }
 }
 
-/// What follows the last dot of a name, or nothing.
+/// The text after the last dot of the name; empty if there is no dot.
 fn extension(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or_default();
     name.rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 
-/// Whether `text` fits a pattern in which `*` stands for anything, also for nothing.
+/// Whether `text` matches a pattern in which `*` matches any text, including none.
 fn is_match(pattern: &[u8], text: &[u8]) -> bool {
     let mut pieces = pattern.split(|&byte| byte == b'*');
     let first = pieces.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else { return false };
     let mut pieces: Vec<_> = pieces.collect();
-    // Without a star, all of it is the first piece.
+    // Without a star, the whole pattern is the first piece.
     let Some(last) = pieces.pop() else { return rest.is_empty() };
     for piece in pieces.into_iter().filter(|piece| !piece.is_empty()) {
         match rest.windows(piece.len()).position(|window| window == piece) {
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_type_is_that_of_the_extension() {
+    fn the_media_type_follows_from_the_extension() {
         let mut rules = Rules::default();
         let check = |rules: &Rules, path: &str, expected: &str| assert_eq!(rules.media_type(path), expected, "{path}");
         check(&rules, "a/b.html", "text/html; charset=utf-8");
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_coding_is_that_of_the_decoded_type() {
+    fn only_an_svgz_of_type_svg_has_a_coding() {
         for (path, media_type, expected) in [
             ("a/b.svgz", "image/svg+xml", Some(Coding::Gzip)),
             ("B.SVGZ", "Image/SVG+XML; charset=utf-8", Some(Coding::Gzip)),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_pattern_that_fits_says_how_long_a_file_may_be_kept() {
+    fn the_first_pattern_that_matches_gives_the_cache_control() {
         let mut rules = Rules::default();
         assert_eq!(rules.cache_control("a.css"), None);
         for (pattern, value) in
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_stands_for_anything_and_for_nothing() {
+    fn a_star_matches_any_text_and_no_text() {
         let check = |pattern: &str, text: &str| is_match(pattern.as_bytes(), text.as_bytes());
         assert!(check("*", "") && check("a*", "a") && check("*a*", "bab") && check("a*a", "aa") && check("**", "x"));
         assert!(!check("a*a", "a") && !check("a", "ab") && !check("", "a") && !check("*b*c", "acb"));

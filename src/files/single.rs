@@ -11,13 +11,14 @@ use crate::exchange::{Response, Sent};
 use crate::http::{Error, Result};
 
 impl Response<'_> {
-    /// Finishes with a file, or as much of it as the request asks for: with a 200, conditions and ranges are those of
-    /// RFC 9110. (Not in a [deferred](Self::defer) answer, or at the end of a [sink](crate::exchange::BodySink): there it is
-    /// sent whole, because the request is gone.) The `Content-Type` is that of its extension, unless one was set. An
-    /// `image/svg+xml` that is called `.svgz` has `Content-Encoding: gzip`.
+    /// Finishes the response with a file, or with the part of it that the request asks for. If the status is 200,
+    /// conditions and ranges apply as in RFC 9110. (A [deferred](Self::defer) answer, or one at the end of a
+    /// [sink](crate::exchange::BodySink), sends the whole file, because the request is gone by then.) The
+    /// `Content-Type` follows from the extension, unless one was set. An `image/svg+xml` file named `.svgz` has
+    /// `Content-Encoding: gzip`.
     ///
-    /// The path is the application's: every symbolic link is followed, and a path that is made of what a client says can
-    /// lead anywhere. For that, mount [`Files`](crate::files::Files).
+    /// The application chooses the path: every symbolic link is followed, and a path built from client input can lead
+    /// anywhere. To serve paths that clients choose, mount [`Files`](crate::files::Files).
     ///
     /// ```
     /// let mut app = monoloop::Router::new(());
@@ -27,8 +28,8 @@ impl Response<'_> {
     /// ```
     ///
     /// # Errors
-    /// 404 when there is no regular file, 403 when it may not be read, 503 when the system is out of descriptors; or a
-    /// mistake that was made with the head.
+    /// 404 if the path names no regular file, 403 if the file may not be read, 503 if the system is out of descriptors;
+    /// or a mistake in the head that was set before.
     pub fn file(self, path: impl AsRef<Path>) -> Result<Sent> {
         let path = path.as_ref();
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;

@@ -1,4 +1,4 @@
-//! From an open descriptor to what can be sent of it: what kind of thing it is, its validators, its field lines.
+//! Turns an open descriptor into something that can be sent: it finds the kind of file, its validators and field lines.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,17 +14,17 @@ use crate::exchange::{Representation, Stored};
 use crate::http::conditional::Validators;
 use crate::limits::CACHED_FILE_BYTES;
 
-/// A second change within so many seconds may not show in a file's times, so until then its validators are weak (RFC 9110
-/// §8.8.1). Two, and one more because the time is known to the second only.
+/// Seconds after a change in which another change may leave the file's times the same. Until then its validators are
+/// weak (RFC 9110 §8.8.1). The value is two seconds, and one more because the time is known to the second only.
 const YOUNG: u64 = 3;
 
-/// What fstat(2) says of a file, as far as it matters. If it is the same, so is the file.
+/// The fields of fstat(2) that identify a state of a file. If they are the same, so is the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Metadata {
     pub(super) kind: FileType,
     pub(super) size: u64,
     modified: Time,
-    /// When it, or what is known of it, was changed; the kernel sets this one, nobody else can.
+    /// When the content or the metadata was last changed. Only the kernel can set this time.
     changed: Time,
     device: u64,
     inode: u64,
@@ -50,18 +50,18 @@ impl Metadata {
         }
     }
 
-    /// When it was last modified, in seconds of Unix time: many tools copy times no more precisely.
+    /// When the file was last modified, in seconds of Unix time: many tools copy times no more precisely than that.
     pub(super) fn modified(&self) -> u64 {
         u64::try_from(self.modified.0).unwrap_or(0)
     }
 
-    /// Whether its validators are weak.
+    /// Whether the last change is so recent that the validators are weak.
     fn is_young(&self, second: u64) -> bool {
         second < u64::try_from(self.changed.0).unwrap_or(0).saturating_add(YOUNG)
     }
 
-    /// Its tag: device, inode, size, and the times of the last modification and the last change in nanoseconds, in 16
-    /// digits that do not tell them.
+    /// The entity tag: a hash of 16 digits. It covers device, inode, size, and the times of the last modification and
+    /// the last change in nanoseconds, and reveals none of them.
     fn tag(&self) -> String {
         let mut hasher = DefaultHasher::new();
         (self.device, self.inode, self.size, self.modified, self.changed).hash(&mut hasher);
@@ -76,7 +76,7 @@ pub(super) struct Opened {
     pub(super) metadata: Metadata,
 }
 
-/// A file that can be sent, as it was at some time.
+/// A file that can be sent, in the state in which it was opened.
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) representation: Representation,
@@ -89,13 +89,13 @@ impl Opened {
         Self { file, metadata }
     }
 
-    /// Whether an item of an earlier time is certainly the same still.
+    /// Whether an earlier item is certainly still the same as this file.
     pub(super) fn is(&self, item: &Item, second: u64) -> bool {
         self.metadata == item.metadata && !item.weak && !self.metadata.is_young(second)
     }
 
-    /// What can be sent of it; a small file is read if it shall lie `in_memory`. `describe` adds what else there is to
-    /// say of it.
+    /// Makes an item that can be sent. With `in_memory`, a small file is read into memory. `describe` adds further
+    /// field lines.
     pub(super) fn into_item(
         self,
         second: u64,
@@ -124,12 +124,12 @@ impl Opened {
 }
 
 impl Item {
-    /// Whether the file, if it is open, is still as it was. What is in memory is: it does not change.
+    /// Whether an open file is still in the same state. Content in memory does not change, so it always is.
     pub(super) fn is_unchanged(&self) -> bool {
         self.representation.file().is_none_or(|file| Metadata::of(file).is_ok_and(|now| now == self.metadata))
     }
 
-    /// An item in memory, of no file.
+    /// An item in memory without a file.
     #[cfg(all(test, feature = "json"))]
     pub(super) fn of_bytes(bytes: usize) -> Self {
         let stored = Stored::Memory(vec![0; bytes].into());
@@ -140,7 +140,7 @@ impl Item {
     }
 }
 
-/// Reads a small file; `None` if it is not what its size says: someone writes to it.
+/// Reads a small file. Returns `None` if its length differs from its size: then some process is writing to it.
 fn read(file: &File, size: u64) -> io::Result<Option<Stored>> {
     let mut bytes = vec![0; size as usize + 1];
     let mut filled = 0;
@@ -156,8 +156,8 @@ fn read(file: &File, size: u64) -> io::Result<Option<Stored>> {
     Ok((filled as u64 == size).then(|| Stored::Memory(bytes.into())))
 }
 
-/// Has the kernel fetch the beginning of a file from its disk now, and more than usual ahead of each read: whoever waits
-/// for the disk later is everybody.
+/// Asks the kernel to fetch the beginning of a file from the disk now, and to read further ahead than usual. A later
+/// wait for the disk would stall every client.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn read_ahead(file: &File, size: u64) {
     use rustix::fs::{Advice, fadvise};

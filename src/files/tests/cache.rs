@@ -1,4 +1,4 @@
-//! What is kept of files, and that what is served is at most a second old.
+//! The cache of files: what it keeps, and that replies are at most a second old.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -11,18 +11,19 @@ use crate::files::cache::{Cache, Entry};
 use crate::files::stored::Item;
 use crate::limits::CACHED_FILE_BYTES;
 
-/// Sizes of files that stay in memory and that are kept open, and those at the border.
+/// Sizes of files that are kept in memory, of files that are kept open, and the two sizes at the limit.
 const SIZES: [usize; 4] = [10, CACHED_FILE_BYTES as usize, CACHED_FILE_BYTES as usize + 1, 300_000];
 
-/// What a file holds; two of them differ in each byte.
+/// The content of a file; for two different bytes, every byte differs.
 fn content(byte: u8, length: usize) -> String {
     String::from_utf8(vec![byte; length]).unwrap()
 }
 
-/// Something that is done to the file `name`, whose size is given, and what stands there then, if anything does.
+/// A change to the file `name` of a given size. The function returns the status code and the content to expect then.
 type Change = (&'static str, fn(&Folder, usize) -> (u16, Option<String>));
 
-/// The changes. A file's times are set where its size stays the same: two changes in one tick of the kernel look the same.
+/// All changes. A change that keeps the size sets the file's times, because two changes in one tick of the kernel's
+/// clock look the same.
 const CHANGES: [Change; 12] = [
     ("edited", |folder, size| {
         folder.write("name", content(b'b', size));
@@ -71,7 +72,7 @@ const CHANGES: [Change; 12] = [
     }),
     ("made unreadable", |folder, size| {
         fs::set_permissions(folder.path("name"), fs::Permissions::from_mode(0o000)).unwrap();
-        // Nothing is unreadable for root.
+        // Root can read every file.
         let is_readable = fs::File::open(folder.path("name")).is_ok();
         if is_readable { (200, Some(content(b'a', size))) } else { (403, None) }
     }),
@@ -84,7 +85,7 @@ const CHANGES: [Change; 12] = [
 ];
 
 #[test]
-fn what_is_served_is_at_most_a_second_old() {
+fn a_reply_is_at_most_a_second_old() {
     for size in SIZES {
         for kept in [true, false] {
             for (name, change) in CHANGES {
@@ -93,12 +94,12 @@ fn what_is_served_is_at_most_a_second_old() {
                 let files = Files::new(folder.path(""));
                 let mut site = Site::of(if kept { files } else { files.cache(0, 0) });
                 let second = now() + 60;
-                // Twice: once it is opened, and once it is known.
+                // The first request opens the file, and the second one finds it in the cache.
                 for _ in 0..2 {
                     assert_eq!(site.set_date(second).get("/name"), (200, content(b'a', size)));
                 }
                 let (status, now_there) = change(&folder, size);
-                // In the same second one or the other, but nothing of both.
+                // In the same second the reply may be the old or the new content, but not a mixture.
                 let (same_second, text) = site.get("/name");
                 let is_old = (same_second, &text) == (200, &content(b'a', size));
                 let is_new = same_second == status && now_there.as_ref().is_none_or(|there| *there == text);
@@ -117,7 +118,7 @@ fn what_is_served_is_at_most_a_second_old() {
 }
 
 #[test]
-fn what_was_not_there_is_there_as_soon_as_it_is_made() {
+fn a_new_file_is_served_at_once() {
     for cache in [512, 0] {
         let folder = Folder::new("made");
         let mut site = Site::of(Files::new(folder.path("")).cache(cache, 1 << 20).listing(true));
@@ -147,13 +148,13 @@ fn an_index_that_comes_before_another_is_noticed() {
     assert_eq!(site.set_date(second + 1).get("/"), (200, "a".to_owned()));
     fs::remove_file(folder.path("a.html")).unwrap();
     assert_eq!(site.set_date(second + 2).get("/"), (200, "b".to_owned()));
-    // A path that was a directory's is now a file's.
+    // With no index left, the path is a 404.
     fs::remove_file(folder.path("b.html")).unwrap();
     assert_eq!(site.set_date(second + 3).get("/").0, 404);
 }
 
 #[test]
-fn a_clock_that_is_set_back_does_not_keep_what_is_old() {
+fn a_clock_that_is_set_back_does_not_keep_old_entries() {
     let folder = Folder::new("back");
     folder.write("name", "old");
     let mut site = Site::of(Files::new(folder.path("")));
@@ -163,7 +164,7 @@ fn a_clock_that_is_set_back_does_not_keep_what_is_old() {
 }
 
 #[test]
-fn more_files_than_are_kept_are_served_all_the_same() {
+fn more_files_than_the_cache_can_keep_are_served() {
     let folder = Folder::new("many");
     let names: Vec<String> = (0..20).map(|i| format!("{i}.txt")).collect();
     for (i, name) in names.iter().enumerate() {
@@ -182,21 +183,21 @@ fn more_files_than_are_kept_are_served_all_the_same() {
 }
 
 #[test]
-fn a_server_without_descriptors_closes_what_it_keeps_and_goes_on() {
+fn a_server_without_descriptors_closes_cached_files_and_goes_on() {
     let folder = Folder::new("freed");
     folder.write("small", "small");
     folder.write("large", content(b'a', 100_000));
     let mut second_mount = app("/", Files::new(folder.path("")));
     second_mount.mount("/other", Files::new(folder.path("")));
     let mut site = Site::new(second_mount);
-    assert!(!site.free_descriptors(), "there is nothing yet");
+    assert!(!site.free_descriptors(), "no descriptor is kept yet");
     for _ in 0..3 {
         for prefix in ["", "/other"] {
             assert_eq!(site.get(&format!("{prefix}/small")), (200, "small".to_owned()));
             assert_eq!(site.get(&format!("{prefix}/large")), (200, content(b'a', 100_000)));
         }
-        assert!(site.free_descriptors(), "there was something");
-        assert!(!site.free_descriptors(), "and now there is nothing");
+        assert!(site.free_descriptors(), "descriptors were closed");
+        assert!(!site.free_descriptors(), "no descriptor is left");
     }
     let mut without = Site::of(Files::new(folder.path("")).cache(0, 0));
     assert_eq!(without.get("/large").0, 200);
@@ -204,9 +205,9 @@ fn a_server_without_descriptors_closes_what_it_keeps_and_goes_on() {
     assert_eq!(without.get("/large").0, 200);
 }
 
-/// The same file by another name may be of another type.
+/// The same file may have another type under another name.
 #[test]
-fn an_index_that_leads_to_the_same_file_by_another_name_is_described_anew() {
+fn an_index_with_another_name_for_the_same_file_gets_fields_of_its_own() {
     let folder = Folder::new("same");
     folder.write("page", "page");
     symlink("page", folder.path("a.html")).unwrap();
@@ -230,7 +231,7 @@ fn entry(bytes: usize) -> Rc<Entry> {
     Rc::new(Entry { path: "".into(), plain: Rc::new(Item::of_bytes(bytes)), coded: Vec::new() })
 }
 
-/// How many of these paths are kept; a path that is looked up is used.
+/// Which of these paths the cache keeps. This look-up marks them as used.
 fn kept(cache: &mut Cache, paths: usize) -> Vec<usize> {
     (0..paths).filter(|i| cache.get(&i.to_string(), 0).is_some()).collect()
 }
@@ -243,14 +244,14 @@ fn no_more_entries_than_allowed_are_kept() {
         assert!(cache.get(&i.to_string(), 0).is_some_and(|(_, fresh)| fresh), "the newest is there");
     }
     assert_eq!(kept(&mut cache, 100).len(), 3);
-    // The same path is one entry.
+    // A path that is put again replaces its entry.
     (0..10).for_each(|second| cache.put("99", &entry(10), second));
     assert_eq!(kept(&mut cache, 100).len(), 3);
     assert!(cache.get("99", 9).is_some_and(|(_, fresh)| fresh) && cache.get("99", 10).is_some_and(|(_, fresh)| !fresh));
     cache.remove("99");
     cache.remove("99");
     assert_eq!(kept(&mut cache, 100).len(), 2);
-    assert!(!cache.close_files(), "what is in memory has no descriptor to give back");
+    assert!(!cache.close_files(), "an entry in memory has no descriptor to close");
     assert_eq!(kept(&mut cache, 100).len(), 2);
 }
 
@@ -263,18 +264,18 @@ fn no_more_bytes_than_allowed_are_kept() {
     let there = kept(&mut cache, 100).len();
     assert!((5..10).contains(&there), "{there} times 10,000 bytes");
     cache.put("0", &entry(99_999), 0);
-    assert_eq!(kept(&mut cache, 100).len(), there, "what does not fit at all pushes nothing out");
+    assert_eq!(kept(&mut cache, 100).len(), there, "an entry that is too large removes no other");
     cache.put("0", &entry(90_000), 0);
-    assert_eq!(kept(&mut cache, 100), [0], "what just fits pushes out all others");
-    // One that grows too large for it is forgotten, not kept as it was.
+    assert_eq!(kept(&mut cache, 100), [0], "an entry that just fits removes all others");
+    // If an entry grows too large, the cache removes it and does not keep its old state.
     cache.put("0", &entry(200_000), 0);
     assert!(kept(&mut cache, 100).is_empty());
     (0..5).for_each(|i| cache.put(&i.to_string(), &entry(1_000), 0));
-    assert_eq!(kept(&mut cache, 100).len(), 5, "the bytes of what went are free again");
+    assert_eq!(kept(&mut cache, 100).len(), 5, "the bytes of removed entries are free again");
 }
 
 #[test]
-fn what_is_used_stays_and_what_is_asked_for_once_goes() {
+fn a_used_entry_outlives_entries_that_are_requested_once() {
     let mut cache = Cache::new(4, 1 << 20);
     cache.put("used", &entry(10), 0);
     for i in 0..100 {
@@ -284,10 +285,10 @@ fn what_is_used_stays_and_what_is_asked_for_once_goes() {
 }
 
 #[test]
-fn what_is_asked_for_once_a_second_is_used() {
+fn a_path_that_is_requested_once_a_second_counts_as_used() {
     let mut cache = Cache::new(4, 1 << 20);
     for second in 0..100 {
-        // As a request does: what is known is of an earlier second, so it is looked at again.
+        // A request does the same: the entry was checked in an earlier second, so it is checked and put again.
         assert!(cache.get("used", second).is_some() || second == 0, "in second {second}");
         cache.put("used", &entry(10), second);
         (0..3).for_each(|i| cache.put(&format!("{second} {i}"), &entry(10), second));

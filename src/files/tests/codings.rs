@@ -1,4 +1,4 @@
-//! The same file in other codings, which lie beside it.
+//! Coded files beside a file ("neighbours"), such as `app.js.br` beside `app.js`.
 
 use std::os::unix::fs::symlink;
 
@@ -9,7 +9,7 @@ use crate::files::{Files, Symlinks};
 /// When the plain file was modified.
 const MODIFIED: u64 = 1_000_000_000;
 
-/// A file in all codings; each holds the name of its coding.
+/// Makes a file in all codings. The content of each is the name of its coding.
 fn folder() -> Folder {
     let folder = Folder::new("codings");
     for (name, content) in
@@ -33,7 +33,7 @@ fn accepting(site: &mut Site, path: &str, accepts: &[&str]) -> Reply {
 }
 
 #[test]
-fn what_the_client_wants_most_is_sent() {
+fn the_coding_that_the_client_prefers_is_sent() {
     let folder = folder();
     for mut site in sites(&folder) {
         let rows: [(&[&str], &str); 26] = [
@@ -59,7 +59,7 @@ fn what_the_client_wants_most_is_sent() {
             (&["gzip;q=0"], "identity"),
             (&["gzip;q=0.000, br;q=0"], "identity"),
             (&["*;q=0, gzip"], "gzip"),
-            // Neither what is malformed nor what only looks like a name.
+            // Malformed members, and names that only look like a coding, are ignored.
             (&["gzip;q=1.1"], "identity"),
             (&["gzip;q=0.0001"], "identity"),
             (&["gzipped, brotli, zst"], "identity"),
@@ -70,10 +70,10 @@ fn what_the_client_wants_most_is_sent() {
             assert_eq!((reply.status, reply.text().as_str()), (200, expected), "{accepts:?}");
             let coding = Some(expected).filter(|coding| *coding != "identity");
             assert_eq!(reply.field("Content-Encoding"), coding, "{accepts:?}");
-            // What it is does not depend on how it is sent.
+            // The media type does not depend on the coding.
             assert_eq!(reply.field("Content-Type"), Some("text/javascript; charset=utf-8"), "{accepts:?}");
         }
-        // Only what is there; and a client that refuses what is there gets it all the same (RFC 9110 §12.5.3).
+        // Only existing codings are sent. A client that refuses all of them gets the plain file (RFC 9110 §12.5.3).
         for (accepts, expected) in
             [("br, gzip;q=0.1", "gzip"), ("br, zstd", "identity"), ("identity;q=0, br", "identity")]
         {
@@ -83,7 +83,7 @@ fn what_the_client_wants_most_is_sent() {
 }
 
 #[test]
-fn every_reply_of_a_file_in_several_codings_says_that_it_varies() {
+fn every_reply_of_a_file_in_several_codings_has_vary() {
     let folder = folder();
     folder.write("alone.js", "alone");
     let [mut site, _] = sites(&folder);
@@ -103,11 +103,11 @@ fn every_reply_of_a_file_in_several_codings_says_that_it_varies() {
         }
         assert_eq!(site.ask("GET /alone.js", &[&accepts]).field("Vary"), None);
     }
-    // Without the field, too.
+    // The reply varies even if the request has no `Accept-Encoding`.
     assert_eq!(site.ask::<&str>("GET /b.js", &[]).field("Vary"), Some("Accept-Encoding"));
 }
 
-/// A cache that has one of them must not take it for another (RFC 9110 §8.8.3.3).
+/// A cache must not take one coding for another (RFC 9110 §8.8.3.3).
 #[test]
 fn each_coding_has_its_own_tag() {
     let folder = folder();
@@ -140,7 +140,7 @@ fn a_stale_neighbour_is_not_sent() {
 }
 
 #[test]
-fn a_neighbour_that_comes_changes_or_goes_is_noticed() {
+fn a_neighbour_that_is_made_changed_or_removed_is_noticed() {
     let folder = folder();
     folder.write("c.js", "identity");
     folder.set_modified("c.js", MODIFIED);
@@ -150,7 +150,7 @@ fn a_neighbour_that_comes_changes_or_goes_is_noticed() {
             second += 1;
             let reply = accepting(site.set_date(second), "/c.js", &["gzip"]);
             assert_eq!(reply.text(), expected);
-            // Once there is a choice it is told to those who do not choose, and so it is once there is none.
+            // The reply has `Vary` exactly while there is more than one form of the file.
             assert_eq!(reply.field("Vary").is_some(), expected != "identity");
         };
         check("identity");
@@ -201,7 +201,7 @@ fn only_a_regular_file_inside_is_a_neighbour() {
 }
 
 #[test]
-fn a_neighbour_can_be_asked_for_by_its_own_name() {
+fn a_neighbour_can_be_requested_by_its_own_name() {
     let folder = folder();
     for mut site in sites(&folder) {
         let reply = accepting(&mut site, "/a.js.gz", &["gzip"]);
@@ -210,9 +210,9 @@ fn a_neighbour_can_be_asked_for_by_its_own_name() {
     }
 }
 
-/// It lies there in its coding, and there is no choice.
+/// The file is stored in its coding, and has no other form.
 #[test]
-fn a_compressed_drawing_says_so_to_everybody() {
+fn an_svgz_is_sent_as_gzip_to_every_client() {
     let folder = Folder::new("drawings");
     for (name, content) in
         [("a.svgz", "0123456789"), ("B.SVGZ", "other"), ("a.svgz.br", "twice"), ("a.svgz.gz", "twice")]
@@ -250,9 +250,9 @@ fn a_compressed_drawing_says_so_to_everybody() {
     }
 }
 
-/// A type that is given to it says what the bytes are.
+/// A media type that is set for the extension describes the stored bytes.
 #[test]
-fn a_compressed_drawing_of_another_type_has_no_coding() {
+fn an_svgz_of_another_type_has_no_coding() {
     let folder = Folder::new("archives");
     folder.write("a.svgz", "plain");
     folder.write("a.svgz.br", "br");
@@ -290,7 +290,7 @@ fn an_index_and_a_404_page_have_codings_too() {
 }
 
 #[test]
-fn neighbours_are_left_alone_where_that_is_wished() {
+fn neighbours_are_ignored_if_precompressed_is_off() {
     let folder = folder();
     let mut site = Site::of(Files::new(folder.path("")).precompressed(false));
     let reply = accepting(&mut site, "/a.js", &["br, gzip"]);

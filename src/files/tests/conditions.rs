@@ -1,4 +1,4 @@
-//! Conditional requests for files (RFC 9110 §13), and how old a file must be for its validators to be strong.
+//! Conditional requests for files (RFC 9110 §13), and the age from which a file's validators are strong.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -16,7 +16,7 @@ const EARLIER: &str = "Sun, 09 Sep 2001 01:46:39 GMT";
 const LATER: &str = "Sun, 09 Sep 2001 01:46:41 GMT";
 const FUTURE: &str = "Fri, 31 Dec 9999 23:59:59 GMT";
 
-/// A file of ten bytes that stays in memory, and a large one that does not.
+/// A directory with a file of ten bytes that is kept in memory, and a large one that is not.
 fn folder() -> Folder {
     let folder = Folder::new("conditions");
     folder.write("small.txt", "0123456789");
@@ -26,7 +26,8 @@ fn folder() -> Folder {
     folder
 }
 
-/// Asks for a file under conditions in which `{tag}` stands for its tag without `W/`; each holds for GET and HEAD.
+/// Requests a file with these conditions by GET and HEAD. `{tag}` in a field is replaced by the file's tag without
+/// `W/`.
 #[track_caller]
 fn check(site: &mut Site, path: &str, name: &str, fields: &[&str], expected: u16) {
     let tag = site.ask::<&str>(&format!("HEAD {path}"), &[]).tag();
@@ -64,7 +65,7 @@ fn if_match() {
         ("no tag at all", &["If-Match: x"], 412),
         ("nothing", &["If-Match: "], 412),
         ("a tag that does not end", &["If-Match: \"x"], 412),
-        ("something behind it", &["If-Match: {tag}x"], 412),
+        ("a letter after the tag", &["If-Match: {tag}x"], 412),
     ]);
 }
 
@@ -77,11 +78,11 @@ fn if_none_match() {
         ("another", &["If-None-Match: \"x\""], 200),
         ("an empty one", &["If-None-Match: \"\""], 200),
         ("one of a list", &["If-None-Match: \"x\", W/\"y\" ,\t{tag}"], 304),
-        ("one with a comma before it", &["If-None-Match: \"a,b\", {tag}"], 304),
-        ("one with what looks like it in it", &["If-None-Match: \"W/\", \"*\""], 200),
+        ("a tag with a comma before it", &["If-None-Match: \"a,b\", {tag}"], 304),
+        ("tags whose text looks like `W/` and `*`", &["If-None-Match: \"W/\", \"*\""], 200),
         ("empty members of the list", &["If-None-Match: ,, ,{tag},"], 304),
         ("one of several lines", &["If-None-Match: \"x\"", "If-None-Match: W/{tag}, \"y\""], 304),
-        ("behind a broken line", &["If-None-Match: x", "If-None-Match: {tag}"], 304),
+        ("after a malformed line", &["If-None-Match: x", "If-None-Match: {tag}"], 304),
         ("no tag at all", &["If-None-Match: x"], 200),
         ("nothing", &["If-None-Match: "], 200),
         ("a small w", &["If-None-Match: w/{tag}"], 200),
@@ -108,7 +109,7 @@ fn if_modified_since() {
         ("a number", &[&field("1000000000")], 200),
         ("another zone", &[&field("Sun, 09 Sep 2001 01:46:40 +0000")], 200),
         ("the 31st of February", &[&field("Sat, 31 Feb 2024 01:46:40 GMT")], 200),
-        ("something behind it", &[&field("Sun, 09 Sep 2001 01:46:41 GMT; length=10")], 200),
+        ("a parameter after the date", &[&field("Sun, 09 Sep 2001 01:46:41 GMT; length=10")], 200),
         ("twice", &[&imf, &imf], 200),
         ("a list", &[&field(&format!("{LATER}, {LATER}"))], 200),
     ]);
@@ -146,23 +147,23 @@ fn the_order_of_conditions() {
         ("a tag that does not match beats a date", &["If-Match: \"x\"", &passed], 412),
         ("both kinds of tags hold", &["If-Match: {tag}", same], 304),
         ("the precondition comes first", &["If-Match: \"x\"", same], 412),
-        ("and last in the head", &[same, "If-Match: \"x\""], 412),
+        ("also if it is last in the head", &[same, "If-Match: \"x\""], 412),
         ("a date fails before a tag is looked at", &[&failed, same], 412),
         ("a date passes", &[&passed, same], 304),
         ("no date is no condition", &[invalid, &not_since], 304),
         ("a tag that matches beats being modified", &[same, &since], 304),
         ("a tag that does not match beats being unmodified", &[other, &not_since], 200),
-        ("a broken one does so, too", &["If-None-Match: x", &not_since], 200),
+        ("so does a malformed one", &["If-None-Match: x", &not_since], 200),
         ("both dates", &[&passed, &not_since], 304),
         ("the precondition comes before a range", &["If-Match: \"x\"", "Range: bytes=0-1"], 412),
         ("being unmodified comes before a range", &[same, "Range: bytes=0-1"], 304),
-        ("and before one that cannot be", &[&not_since, "Range: bytes=1000000-"], 304),
+        ("and before a range that does not exist", &[&not_since, "Range: bytes=1000000-"], 304),
         ("an If-Range that is false does not undo it", &[same, "Range: bytes=0-1", "If-Range: \"x\""], 304),
     ]);
 }
 
 #[test]
-fn a_tag_of_another_server_may_have_letters_that_are_no_ascii() {
+fn a_tag_in_a_list_may_have_bytes_beyond_ascii() {
     let folder = folder();
     let mut site = Site::of(Files::new(folder.path("")));
     let tag = site.ask::<&str>("GET /small.txt", &[]).tag();
@@ -171,7 +172,7 @@ fn a_tag_of_another_server_may_have_letters_that_are_no_ascii() {
 }
 
 #[test]
-fn a_304_has_what_a_cache_updates_and_nothing_else() {
+fn a_304_has_only_the_fields_that_a_cache_updates() {
     let folder = folder();
     folder.write("small.txt.gz", "gz");
     let files = || Files::new(folder.path("")).cache_control("*", "max-age=60");
@@ -200,7 +201,7 @@ fn a_304_has_what_a_cache_updates_and_nothing_else() {
 }
 
 #[test]
-fn conditions_do_not_concern_what_would_not_be_a_200() {
+fn conditions_are_ignored_if_the_reply_would_not_be_a_200() {
     let folder = folder();
     let without = app("/", Files::new(folder.path("")));
     let mut site = Site::new(without);
@@ -220,18 +221,18 @@ fn conditions_do_not_concern_what_would_not_be_a_200() {
     }
 }
 
-/// The time of the last change of a file, which only the kernel sets.
+/// The time of a file's last change, which only the kernel sets.
 fn changed(folder: &Folder, name: &str) -> u64 {
     u64::try_from(std::fs::metadata(folder.path(name)).unwrap().ctime()).unwrap()
 }
 
-/// A tag with its strength, and what becomes of it as a validator of a part.
+/// Whether the tag of a reply is weak, and the tag without `W/`.
 fn seen(reply: &Reply) -> (bool, String) {
     let tag = reply.tag();
     (tag.starts_with("W/"), tag.trim_start_matches("W/").to_owned())
 }
 
-/// A file may be changed again in the same second, and bear the same times: until then its validators are weak.
+/// A file may change again in the same second without a change of its times. Until then its validators are weak.
 #[test]
 fn a_young_file_has_weak_validators_and_an_old_one_strong_ones() {
     let folder = folder();
@@ -240,7 +241,7 @@ fn a_young_file_has_weak_validators_and_an_old_one_strong_ones() {
         for path in ["small.txt", "large.bin"] {
             let (changed, request) = (changed(&folder, path), format!("GET /{path}"));
             let mut tags = Vec::new();
-            // Also before it was changed, by a clock that was set back; and back again from a time when it was old.
+            // This includes a clock before the change, and a clock that is set back after the file was old.
             for (age, weak) in [(-1000, true), (0, true), (1, true), (4, false), (100, false), (1, true), (100, false)]
             {
                 site.set_date(changed.checked_add_signed(age).unwrap());
@@ -269,13 +270,13 @@ fn a_young_file_has_weak_validators_and_an_old_one_strong_ones() {
 }
 
 #[test]
-fn a_change_of_what_is_known_of_a_file_makes_it_young_again() {
+fn a_change_of_metadata_makes_the_validators_weak_again() {
     let folder = folder();
     let mut site = Site::of(Files::new(folder.path("")));
     let (weak, before) = seen(&site.ask::<&str>("GET /small.txt", &[]));
     assert!(!weak);
     let path = folder.path("small.txt");
-    // Its times may be finer than the kernel's clock.
+    // The kernel's clock may tick too slowly for the first change to show in the times.
     let old = std::fs::metadata(&path).unwrap().ctime_nsec();
     while std::fs::metadata(&path).unwrap().ctime_nsec() == old {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
@@ -288,7 +289,7 @@ fn a_change_of_what_is_known_of_a_file_makes_it_young_again() {
 }
 
 #[test]
-fn no_file_was_modified_later_than_its_reply_was_made() {
+fn last_modified_is_never_later_than_date() {
     let folder = folder();
     for name in ["small.txt", "large.bin"] {
         folder.set_modified(name, now() + 86_400);
@@ -308,7 +309,7 @@ fn no_file_was_modified_later_than_its_reply_was_made() {
 }
 
 #[test]
-fn a_file_may_be_older_than_time() {
+fn a_file_may_be_older_than_1970() {
     let folder = folder();
     let file = std::fs::File::open(folder.path("small.txt")).unwrap();
     file.set_modified(std::time::UNIX_EPOCH - std::time::Duration::from_secs(86_400)).unwrap();

@@ -1,4 +1,4 @@
-//! What a directory without an index is answered with.
+//! Replies to requests for a directory without an index.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,7 +8,7 @@ use crate::files::{Files, Symlinks};
 use crate::limits::MAX_LISTED;
 use crate::testing::TestReply;
 
-/// Names that would be something else in HTML, or in a URI. Each file holds its name.
+/// Names with a special meaning in HTML or in a URI. The content of each file is its name.
 const NASTY: [&str; 22] = [
     "<img src=x onerror=1>.txt",
     "javascript:alert(1)",
@@ -42,7 +42,7 @@ fn folder() -> Folder {
     folder
 }
 
-/// What stands between `before` and `after`, as often as it does.
+/// All texts between `before` and the `after` that follows it.
 fn between<'a>(html: &'a str, before: &'a str, after: &'a str) -> impl Iterator<Item = &'a str> {
     html.split(before).skip(1).map(move |rest| rest.split_once(after).expect(after).0)
 }
@@ -63,7 +63,7 @@ fn names(reply: &TestReply) -> Vec<String> {
 }
 
 #[test]
-fn what_is_listed_can_be_asked_for_by_its_link() {
+fn each_link_of_a_listing_leads_to_its_file() {
     let folder = folder();
     for (prefix, at) in [("/", ""), ("/assets", "/assets")] {
         let mut app = app(prefix, Files::new(folder.path("")).listing(true));
@@ -77,8 +77,8 @@ fn what_is_listed_can_be_asked_for_by_its_link() {
         shown.sort_unstable();
         assert_eq!(shown, expected);
         for (href, name) in hrefs.iter().zip(&names).skip(1) {
-            // It is relative, has no scheme, and nothing in it ends the path.
-            let relative = href.strip_prefix("./").expect("a link to what stands here");
+            // The link is relative, has no scheme, and no character in it ends the path.
+            let relative = href.strip_prefix("./").expect("a link into this directory");
             assert!(!relative.contains(['/', ':', '?', '#', '"', '<', '>', '&', '\'', ' ']), "{href}");
             let reply = ask(&mut app, &format!("GET {directory}{relative}"), &[]);
             assert_eq!((reply.status(), reply.text()), (200, name.as_str()), "{href}");
@@ -86,9 +86,9 @@ fn what_is_listed_can_be_asked_for_by_its_link() {
     }
 }
 
-/// Without a script or a style of its own that the text could bring in.
+/// The page has no element but its own, and its policy allows no script.
 #[test]
-fn names_are_text_and_nothing_else() {
+fn names_in_a_listing_are_never_markup() {
     let folder = folder();
     folder.write("<script>alert(1)<b>/x", "x");
     let mut app = app("/", Files::new(folder.path("")).listing(true));
@@ -108,12 +108,12 @@ fn names_are_text_and_nothing_else() {
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("script-src"), "{policy}");
     }
     let top = ask(&mut app, "GET /", &[]);
-    assert!(!hrefs(&top).contains(&"../".to_owned()), "there is no way up");
+    assert!(!hrefs(&top).contains(&"../".to_owned()), "the top directory has no link to a parent");
     assert_eq!(names(&top), ["<script>alert(1)<b>/", "dir/"]);
 }
 
 #[test]
-fn directories_come_first_and_what_cannot_be_asked_for_does_not_come() {
+fn directories_come_first_and_only_names_that_can_be_requested_are_listed() {
     let outside = Folder::new("outside");
     outside.write("secret", "secret");
     let folder = Folder::new("listed");
@@ -131,7 +131,7 @@ fn directories_come_first_and_what_cannot_be_asked_for_does_not_come() {
     assert_eq!(listed(files().symlinks(Symlinks::Never)), [".well-known/", "dir/", "Zoo/", "A", "b", "c.txt"]);
     assert!(listed(files().symlinks(Symlinks::Follow)).contains(&"out".to_owned()));
     assert!(listed(files().hidden(true)).contains(&".git/".to_owned()));
-    // Each of them leads somewhere.
+    // Each listed name can be requested.
     let mut app = app("/", files().listing(true));
     for name in listed(files()) {
         let status = ask(&mut app, &format!("GET /{name}"), &[]).status();
@@ -140,7 +140,7 @@ fn directories_come_first_and_what_cannot_be_asked_for_does_not_come() {
 }
 
 #[test]
-fn nothing_is_listed_unless_that_is_wished() {
+fn a_directory_is_listed_only_if_that_is_on_and_it_has_no_index() {
     let folder = folder();
     let mut without = app("/", Files::new(folder.path("")));
     assert_eq!(ask(&mut without, "GET /dir/", &[]).status(), 404);
@@ -171,7 +171,7 @@ fn a_listing_that_is_too_long_says_so() {
 }
 
 #[test]
-fn neither_conditions_nor_ranges_concern_a_listing() {
+fn a_listing_ignores_conditions_and_ranges() {
     let folder = folder();
     let mut app = app("/", Files::new(folder.path("")).listing(true));
     let whole = ask(&mut app, "GET /dir/", &[]);
@@ -184,7 +184,7 @@ fn neither_conditions_nor_ranges_concern_a_listing() {
 
 #[cfg(feature = "json")]
 #[test]
-fn programs_get_json() {
+fn a_client_that_prefers_json_gets_it() {
     let folder = folder();
     folder.write("dir/sub/x", "x");
     folder.set_modified("dir/x..", 1_000_000_000);

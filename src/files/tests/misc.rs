@@ -1,11 +1,11 @@
-//! What is said of a file beside its bytes, and what is answered where there is none.
+//! The field lines of a file's reply, and the replies to paths that name no file.
 
 use super::{Folder, app, ask};
 use crate::Router;
 use crate::files::Files;
 use crate::testing::TestReply;
 
-/// Each file holds its name.
+/// Makes a directory with these files. The content of each file is its name.
 fn folder(names: &[&str]) -> Folder {
     let folder = Folder::new("misc");
     names.iter().for_each(|name| folder.write(name, name));
@@ -24,7 +24,7 @@ fn answer(app: &mut Router<()>, line: &str, fields: &[&str]) -> String {
 }
 
 #[test]
-fn the_media_type_is_that_of_the_extension() {
+fn the_media_type_follows_from_the_extension() {
     let rows = [
         ("a.html", "text/html; charset=utf-8"),
         ("a.htm", "text/html; charset=utf-8"),
@@ -41,7 +41,7 @@ fn the_media_type_is_that_of_the_extension() {
         ("a.jpg", "image/jpeg"),
         ("a.webp", "image/webp"),
         ("a.avif", "image/avif"),
-        // Not `image/x-icon`: this is the registered name.
+        // Not `image/x-icon`: this type is the registered one.
         ("a.ico", "image/vnd.microsoft.icon"),
         ("a.woff2", "font/woff2"),
         ("a.pdf", "application/pdf"),
@@ -88,7 +88,7 @@ fn the_media_type_is_that_of_the_extension() {
 }
 
 #[test]
-fn how_long_a_file_may_be_kept_is_a_matter_of_its_name() {
+fn the_cache_control_depends_on_the_name_of_the_file() {
     let folder =
         folder(&["index.html", "app-1.js", "fonts/a.woff2", "sub/fonts/a.woff2", "404.html", "dir/index.html"]);
     let files = Files::new(folder.path("")).cache_control("app-*.js", "max-age=31536000, immutable");
@@ -107,9 +107,9 @@ fn how_long_a_file_may_be_kept_is_a_matter_of_its_name() {
     }
 }
 
-/// How long a page may be kept says nothing of what is not there.
+/// The `Cache-Control` of the page itself does not apply to the missing path.
 #[test]
-fn what_is_not_there_is_not_kept() {
+fn a_404_page_is_sent_with_no_cache() {
     let folder = folder(&["404.html"]);
     let mut app = app("/", Files::new(folder.path("")).cache_control("*", "max-age=3600"));
     let reply = ask(&mut app, "GET /nothing", &[]);
@@ -119,7 +119,7 @@ fn what_is_not_there_is_not_kept() {
 }
 
 #[test]
-fn files_are_read_and_nothing_else() {
+fn only_get_head_and_options_are_answered() {
     let folder = folder(&["file.txt", "dir/x", "404.html"]);
     for (prefix, at) in [("/", ""), ("/assets", "/assets")] {
         let mut app = app(prefix, Files::new(folder.path("")));
@@ -163,7 +163,7 @@ fn head_has_all_fields_that_get_has() {
 }
 
 #[test]
-fn a_directory_is_its_first_index() {
+fn a_directory_is_answered_with_its_first_index() {
     let folder = folder(&["b.html", "both/a.html", "both/b.html", "none/x", "odd/a.html/x", "odd/b.html"]);
     let mut own = app("/", Files::new(folder.path("")).index(["a.html", "b.html"]));
     assert_eq!(answer(&mut own, "GET /", &[]), "200 b.html");
@@ -177,7 +177,7 @@ fn a_directory_is_its_first_index() {
 }
 
 #[test]
-fn an_application_in_the_browser_has_its_routes_there() {
+fn a_single_page_application_gets_its_index_for_unknown_paths() {
     let folder = folder(&["index.html", "app.js", "dir/x", "dir.d/index.html"]);
     for (prefix, at) in [("/", ""), ("/assets", "/assets")] {
         let mut app = app(prefix, Files::new(folder.path("")).single_page(true));
@@ -208,21 +208,21 @@ fn an_application_in_the_browser_has_its_routes_there() {
             let head = ask(&mut app, &format!("HEAD {at}{path}"), fields);
             assert_eq!(head.status().to_string(), expected[..3], "HEAD {path}");
         }
-        // Where the reply depends on what the client accepts, it says so.
+        // A reply that depends on `Accept` says so in `Vary`.
         for (path, fields, expected) in
             [("/gone.js", &[][..], 404), ("/gone.js", &[html], 200), ("/users/7", &[html], 200), ("/app.js", &[], 200)]
         {
             let reply = ask(&mut app, &format!("GET {at}{path}"), fields);
             assert_eq!((reply.status(), field(&reply, "Vary").contains(&"Accept")), (expected, path == "/gone.js"));
         }
-        // It is the index, with all that belongs to it.
+        // The reply is the index, with its type and its tag.
         let tag = ask(&mut app, &format!("GET {at}/"), &[]).header("ETag").unwrap().to_owned();
         let reply = ask(&mut app, &format!("GET {at}/users/7"), &[]);
         assert_eq!(field(&reply, "Content-Type"), ["text/html; charset=utf-8"]);
         let none_match = format!("If-None-Match: {tag}");
         assert_eq!(ask(&mut app, &format!("GET {at}/users/7"), &[&none_match]).status(), 304);
     }
-    // Nothing that exists is hidden by it, and nothing that is hidden is shown.
+    // A hidden file stays hidden, and a listing does not take the place of a missing index.
     let mut app = app("/", Files::new(folder.path("")).single_page(true));
     folder.write(".env", "SECRET");
     assert!(!answer(&mut app, "GET /.env", &["Accept: text/html"]).contains("SECRET"));
@@ -232,17 +232,17 @@ fn an_application_in_the_browser_has_its_routes_there() {
 }
 
 #[test]
-fn the_page_for_what_is_not_there() {
+fn a_missing_path_gets_the_404_page() {
     let folder = folder(&["404.html", "errors/none.html", "dir/404.html", "x/y"]);
     let files = || Files::new(folder.path(""));
     let default = "404 {\"error\":\"Not found\"}";
     let rows: [(&str, Files, &str); 6] = [
-        ("by itself", files(), "404 404.html"),
-        ("another", files().not_found_page(Some("errors/none.html")), "404 errors/none.html"),
-        ("with a slash in front", files().not_found_page(Some("/errors/none.html")), "404 errors/none.html"),
-        ("none", files().not_found_page(None), default),
-        ("one that is not there", files().not_found_page(Some("gone.html")), default),
-        ("one that is a directory", files().not_found_page(Some("x")), default),
+        ("the default", files(), "404 404.html"),
+        ("another page", files().not_found_page(Some("errors/none.html")), "404 errors/none.html"),
+        ("a path with a leading slash", files().not_found_page(Some("/errors/none.html")), "404 errors/none.html"),
+        ("no page", files().not_found_page(None), default),
+        ("a page that does not exist", files().not_found_page(Some("gone.html")), default),
+        ("a page that is a directory", files().not_found_page(Some("x")), default),
     ];
     for (name, files, expected) in rows {
         let mut app = app("/", files);
@@ -250,7 +250,7 @@ fn the_page_for_what_is_not_there() {
             assert_eq!(answer(&mut app, &format!("GET {path}"), &[]), expected, "{name}: {path}");
         }
     }
-    // A 400 is no 404, and what another route has to say is not overlaid.
+    // The page replaces neither a 400 nor the 404 of another route.
     let mut app = app("/", files());
     app.get("/own", |_, _, _| Err(crate::Error::not_found("No such thing")));
     assert_eq!(answer(&mut app, "GET /own", &[]), "404 {\"error\":\"No such thing\"}");
@@ -258,7 +258,7 @@ fn the_page_for_what_is_not_there() {
 }
 
 #[test]
-fn routes_and_several_directories_live_beside_each_other() {
+fn routes_and_several_directories_can_be_mounted_together() {
     let (one, two) = (folder(&["a.txt", "api/x"]), folder(&["b.txt"]));
     let mut app = app("/", Files::new(one.path("")));
     app.mount("/two", Files::new(two.path("")));

@@ -1,7 +1,7 @@
-//! What the tests of files share: a directory on the disk, and a client that knows the date.
+//! Helpers that the tests of files share: a directory on the disk, and a client whose date can be set.
 //!
-//! The clock of a `TestClient` ends in 2024, before any file that a test makes was changed, so there every validator is weak.
-//! What depends on the age of a file is asked for through a [`Site`], whose date is set by hand.
+//! The clock of a `TestClient` ends in 2024, before any test file was changed, so every validator is weak there. Tests
+//! that depend on the age of a file use a [`Site`], whose date is set by hand.
 
 #[cfg(feature = "json")]
 mod cache;
@@ -38,11 +38,11 @@ impl Folder {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("monoloop-{}-{number}-{name}", std::process::id()));
         std::fs::create_dir_all(&path).expect("the folder for temporary files can be written");
-        // As the kernel sees it: some systems have a link on the way.
+        // The path after links are resolved: on some systems the temporary directory is a link.
         Self(path.canonicalize().expect("it was just made"))
     }
 
-    /// The path of something in it.
+    /// The path of `inner` in this directory.
     pub(super) fn path(&self, inner: impl AsRef<Path>) -> PathBuf {
         self.0.join(inner)
     }
@@ -55,7 +55,7 @@ impl Folder {
         std::fs::write(path, content).expect("a file can be written");
     }
 
-    /// Sets when a file was modified, in seconds of Unix time. When it was changed is not for us to set.
+    /// Sets when a file was modified, in seconds of Unix time. Only the kernel can set when it was changed.
     #[track_caller]
     #[cfg(feature = "json")]
     pub(super) fn set_modified(&self, name: &str, second: u64) {
@@ -63,7 +63,7 @@ impl Folder {
         file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(second)).expect("it is ours");
     }
 
-    /// Makes a FIFO that nobody writes to.
+    /// Makes a FIFO that has no writer.
     #[track_caller]
     pub(super) fn fifo(&self, name: &str) {
         mknodat(CWD, self.path(name), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a FIFO can be made");
@@ -76,7 +76,7 @@ impl Drop for Folder {
     }
 }
 
-/// The reply to one request; `line` is method and target, `fields` are field lines.
+/// Returns the reply to one request; `line` is method and target, `fields` are field lines.
 #[track_caller]
 fn ask<S>(app: &mut Router<S>, line: &str, fields: &[&str]) -> TestReply {
     let (method, target) = line.split_once(' ').expect("a method and a target");
@@ -86,20 +86,20 @@ fn ask<S>(app: &mut Router<S>, line: &str, fields: &[&str]) -> TestReply {
     fields.fold(request, |request, (name, value)| request.header(name, value)).send()
 }
 
-/// An application of nothing but files.
+/// An application that serves these files and nothing else.
 fn app(prefix: &str, files: super::Files) -> Router<()> {
     let mut app = Router::new(());
     app.mount(prefix, files);
     app
 }
 
-/// Bytes that tell where they stand.
+/// Content whose bytes tell their own position.
 #[cfg(feature = "json")]
 fn numbered(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at % 251) as u8 ^ (at / 251) as u8).collect()
 }
 
-/// So many cases, always the same; `PROPTEST_CASES=10000` asks for so many fresh ones.
+/// Runs `count` cases that are always the same. `PROPTEST_CASES=10000` runs that many random cases instead.
 fn cases(count: u32) -> Cases {
     let config = Cases { failure_persistence: None, ..Cases::default() };
     match std::env::var_os("PROPTEST_CASES") {

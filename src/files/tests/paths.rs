@@ -1,4 +1,4 @@
-//! Whatever a path says, nothing outside of the directory is served, and a middleware's part is not entered by a side door.
+//! No path may lead to a file outside the directory, or past a middleware that guards a part of it.
 
 use std::ops::ControlFlow;
 use std::os::unix::fs::symlink;
@@ -16,8 +16,8 @@ use crate::{Router, TestClient};
 
 const SECRET: &[u8] = b"SECRET-THAT-NOBODY-MUST-SEE";
 
-/// A directory `root` with files in it, and beside it what must not be served. Each file holds its name, but for those that
-/// must not be seen.
+/// Makes a directory `root` with files, and beside it files that must not be served. The content of each file is its
+/// name, or `SECRET` if it must not be served.
 fn folder() -> Folder {
     let folder = Folder::new("paths");
     for name in ["file.txt", "index.html", "dir/index.html", "dir/file.txt", "dir/sub/x", "private/x", "private/y"] {
@@ -51,7 +51,7 @@ fn assert_no_secret(reply: &TestReply, target: &str) {
     }
 }
 
-/// What a path comes to, in short: the status code, with the content or the Location.
+/// The outcome of a request in short: the status code, with the content or the Location.
 #[track_caller]
 fn outcome(app: &mut Router<()>, target: &str) -> String {
     let reply = ask(app, &format!("GET {target}"), &[]);
@@ -63,12 +63,12 @@ fn outcome(app: &mut Router<()>, target: &str) -> String {
     }
 }
 
-/// The path below the place where the files are mounted, and what comes of it: a Location without the mount in front.
+/// Paths below the mount point, and their outcomes; a Location is given without the mount point.
 #[rustfmt::skip]
 const BOTH: &[(&str, &str)] = &[
     ("/file.txt", "200 file.txt"),
     ("/", "200 index.html"),
-    // Dot segments, as they are and encoded; decoded once only.
+    // Dot segments, plain and encoded; they are decoded only once.
     ("/./file.txt", "200 file.txt"),
     ("/%2e/file.txt", "200 file.txt"),
     ("/dir/../file.txt", "200 file.txt"),
@@ -92,7 +92,7 @@ const BOTH: &[(&str, &str)] = &[
     ("/.;/file.txt", "404"),
     ("/.../", "404"),
     ("/.../x", "404"),
-    // What is no UTF-8, above all dots and slashes that are longer than they need be.
+    // Invalid UTF-8, above all overlong forms of dots and slashes.
     ("/%c0%ae%c0%ae/secret.txt", "400"),
     ("/..%c0%afsecret.txt", "400"),
     ("/%e0%80%ae%e0%80%ae/secret.txt", "400"),
@@ -102,10 +102,10 @@ const BOTH: &[(&str, &str)] = &[
     ("/%u002e%u002e/secret.txt", "400"),
     ("/%", "400"),
     ("/%2", "400"),
-    // Full-width dots and slashes are letters.
+    // Full-width dots and slashes are ordinary characters.
     ("/%ef%bc%8e%ef%bc%8e/secret.txt", "404"),
     ("/..%ef%bc%8fsecret.txt", "404"),
-    // Separators of other systems.
+    // Separators of other operating systems.
     ("/..\\secret.txt", "400"),
     ("/..%5csecret.txt", "404"),
     ("/%5c..%5csecret.txt", "404"),
@@ -114,7 +114,7 @@ const BOTH: &[(&str, &str)] = &[
     ("/C:/secret.txt", "404"),
     ("/C:%5csecret.txt", "404"),
     ("/file.txt::$DATA", "404"),
-    // The end of a string, and a slash that divides nothing.
+    // NUL, which ends a string in C, and encoded slashes, which do not separate segments.
     ("/%00", "400"),
     ("/file.txt%00.html", "400"),
     ("/dir%2ffile.txt", "404"),
@@ -123,14 +123,14 @@ const BOTH: &[(&str, &str)] = &[
     ("/%2e%2e%2Fsecret.txt/../file.txt", "200 file.txt"),
     ("/%2fetc%2fpasswd", "404"),
     ("/dir/..%2f..%2fsecret.txt", "404"),
-    // What other systems leave out of a name.
+    // Characters that other operating systems ignore in a name.
     ("/file.txt.", "404"),
     ("/file.txt%20", "404"),
     ("/file.txt..", "404"),
     ("/FILE.TXT", "404"),
     ("/x..y/z.", "200 x..y/z."),
     ("/dir.", "404"),
-    // A file is no directory.
+    // A file is not a directory.
     ("/file.txt/", "404"),
     ("/file.txt/.", "404"),
     ("/file.txt/x", "404"),
@@ -139,7 +139,7 @@ const BOTH: &[(&str, &str)] = &[
     ("///dir///file.txt", "200 dir/file.txt"),
     ("//etc/passwd", "404"),
     ("//", "200 index.html"),
-    // Directories by another than their one name.
+    // Directories by a path that is not canonical.
     ("/dir/", "200 dir/index.html"),
     ("/dir/.", "200 dir/index.html"),
     ("/dir/sub/..", "200 dir/index.html"),
@@ -163,7 +163,7 @@ const BOTH: &[(&str, &str)] = &[
     ("//dir?//evil.com", "301 /dir/?//evil.com"),
     ("/file.txt?../secret.txt", "200 file.txt"),
     ("/dir/sub/", "404"),
-    // Hidden files, but for the one that is meant to be seen.
+    // Hidden files, and `/.well-known`, which is served.
     ("/.hidden", "404"),
     ("/%2ehidden", "404"),
     ("/.git/config", "404"),
@@ -175,7 +175,7 @@ const BOTH: &[(&str, &str)] = &[
     ("/.well-known", "301 /.well-known/"),
     ("/.well-known/.hidden", "404"),
     ("/dir/.well-known/x", "404"),
-    // Links that lead out.
+    // Links that lead outside.
     ("/out", "404"),
     ("/out/", "404"),
     ("/outdir", "404"),
@@ -185,9 +185,9 @@ const BOTH: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn a_path_comes_to_the_same_wherever_the_files_are_mounted() {
+fn a_path_has_the_same_outcome_under_every_mount_point() {
     let folder = folder();
-    // Where it is mounted, what is asked for, and whether each path is walked here and not by the kernel.
+    // The mount point, the prefix of the request, and whether `Root` walks each path itself.
     for (mounted, asked, walks) in [
         ("/", "", false),
         ("/assets", "/assets", false),
@@ -210,9 +210,9 @@ fn a_path_comes_to_the_same_wherever_the_files_are_mounted() {
     }
 }
 
-/// Above "/" there is nothing; above any other place there is something else.
+/// A `..` above "/" leads to "/" again. Above any other mount point it leads out of the files.
 #[test]
-fn a_path_that_climbs_out_of_the_mount_leads_nowhere() {
+fn a_path_that_climbs_out_of_the_mount_is_a_404() {
     let folder = folder();
     let (mut top, mut below) = (app("/", files(&folder)), app("/assets", files(&folder)));
     for (path, at_top) in [
@@ -234,7 +234,7 @@ fn a_path_that_climbs_out_of_the_mount_leads_nowhere() {
 }
 
 #[test]
-fn a_target_in_absolute_form_climbs_no_higher() {
+fn a_target_in_absolute_form_does_not_leave_the_directory() {
     let folder = folder();
     let mut app = app("/", files(&folder));
     for (target, expected) in [
@@ -260,7 +260,7 @@ fn a_path_may_be_very_long_and_have_very_many_segments() {
     for (name, path, expected) in [
         ("a name of 255 bytes", format!("/{}", "a".repeat(255)), "404"),
         ("a name of 256 bytes", format!("/{}", "a".repeat(256)), "404"),
-        ("one that becomes so long by its suffix", format!("/{}", "a".repeat(253)), "404"),
+        ("a name that is too long with a suffix", format!("/{}", "a".repeat(253)), "404"),
         ("a name as long as a target may be", format!("/{}", "a".repeat(8191)), "404"),
         ("a target that is too long", format!("/{}", "a".repeat(8192)), "414"),
         ("more segments than a path has bytes", "/a".repeat(4096), "404"),
@@ -277,7 +277,7 @@ fn a_path_may_be_very_long_and_have_very_many_segments() {
 }
 
 #[test]
-fn a_part_that_a_middleware_guards_has_no_side_door() {
+fn no_spelling_of_a_path_bypasses_a_middleware() {
     let folder = folder();
     for (prefix, guarded) in [("/assets", "/assets/private"), ("/", "/private"), ("/assets", "/:any/private")] {
         let mut part = Routes::new();
@@ -312,7 +312,7 @@ fn a_part_that_a_middleware_guards_has_no_side_door() {
                 assert_eq!(reply.status(), 401, "{method} {path} past the guard of {guarded}: {reply:?}");
             }
         }
-        // What is no other name for it may be refused too, and is never served.
+        // Paths that do not resolve to the guarded part may be refused too, and are never served.
         for path in ["/private%2fx", "/./private%2fx", "/..%2fprivate/x", "/%2e%2e%2fassets/private/x", "/private%5cx"]
         {
             let status = ask(&mut app, &format!("GET {at}{path}"), &[]).status();
@@ -344,7 +344,7 @@ fn a_prefix_with_a_parameter_does_not_lead_to_another_host() {
 }
 
 #[test]
-fn hidden_files_are_shown_to_who_asks_for_that() {
+fn hidden_files_are_served_if_that_is_on() {
     let folder = Folder::new("hidden");
     folder.write(".hidden", "hidden");
     folder.write("a/.b/.c", "c");
@@ -356,7 +356,7 @@ fn hidden_files_are_shown_to_who_asks_for_that() {
     }
 }
 
-/// What nasty paths are made of.
+/// Pieces from which the test makes hostile paths.
 #[rustfmt::skip]
 const PIECES: &[&str] = &[
     "/", "/", "/", "/", "//", ".", "..", "%2e", "%2E%2e", "...", "%252e", "%2f", "%5c", "\\", "%00", "%c0%ae", "%0d%0a",
@@ -368,9 +368,9 @@ const PIECES: &[&str] = &[
 proptest! {
     #![proptest_config(cases(50))]
 
-    /// A folder for many paths: to make one takes longer than to ask.
+    /// One folder serves many paths, because making a folder takes longer than a request.
     #[test]
-    fn no_path_leads_out_fails_or_sends_elsewhere(
+    fn no_path_leads_outside_fails_or_redirects_to_another_host(
         paths in vec(vec(select(PIECES), 0..12), 60),
         at_top: bool,
         listing: bool,

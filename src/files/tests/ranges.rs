@@ -1,4 +1,4 @@
-//! Range requests for files (RFC 9110 §14), their replies read to the last byte.
+//! Range requests for files (RFC 9110 §14). The tests check every byte of the replies.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -25,7 +25,8 @@ fn folder() -> Folder {
     folder
 }
 
-/// The files in memory and by descriptor, and those that nobody keeps; in each way a path and its length.
+/// Runs `action` for a small and a large file, with their lengths: with the cache, without it, and as replies of a
+/// handler.
 fn each(mut action: impl FnMut(&mut Site, &str, usize)) {
     let folder = folder();
     for files in [Files::new(folder.path("")), Files::new(folder.path("")).cache(0, 0)] {
@@ -33,7 +34,7 @@ fn each(mut action: impl FnMut(&mut Site, &str, usize)) {
         action(&mut site, "/small.bin", SMALL);
         action(&mut site, "/large.bin", LARGE);
     }
-    // As a reply of a handler.
+    // The same files as replies of a handler.
     let mut app = Router::new(());
     for name in ["small.bin", "large.bin"] {
         let path = folder.path(name);
@@ -44,7 +45,7 @@ fn each(mut action: impl FnMut(&mut Site, &str, usize)) {
     action(&mut site, "/large.bin", LARGE);
 }
 
-/// A part as it was announced.
+/// A part of a reply, with what its head announced.
 #[derive(Debug, PartialEq, Eq)]
 struct Part {
     content_type: String,
@@ -54,7 +55,7 @@ struct Part {
     content: Vec<u8>,
 }
 
-/// `bytes first-last/length`
+/// Parses `bytes first-last/length`.
 #[track_caller]
 fn content_range(value: &str) -> (usize, usize, usize) {
     let (range, length) = value.strip_prefix("bytes ").and_then(|value| value.split_once('/')).expect(value);
@@ -77,9 +78,9 @@ fn parts(reply: &Reply) -> Vec<Part> {
     let (mut found, mut rest) = (Vec::new(), reply.content.as_slice());
     let delimiter = format!("\r\n--{boundary}");
     loop {
-        rest = rest.strip_prefix(delimiter.as_bytes()).expect("a boundary where the part before ends");
+        rest = rest.strip_prefix(delimiter.as_bytes()).expect("a boundary after the part");
         if rest.starts_with(b"--") {
-            assert_eq!(rest, b"--\r\n", "nothing stands behind the last boundary");
+            assert_eq!(rest, b"--\r\n", "nothing follows the last boundary");
             return found;
         }
         rest = rest.strip_prefix(b"\r\n").expect("a line that ends");
@@ -94,12 +95,12 @@ fn parts(reply: &Reply) -> Vec<Part> {
     }
 }
 
-/// Which bytes came; that they are the right ones is checked.
+/// Returns the ranges of the parts, and checks their bytes against `whole`.
 #[track_caller]
 fn ranges_of(reply: &Reply, whole: &[u8]) -> Vec<(usize, usize)> {
     let parts = parts(reply);
     let several = parts.len() > 1;
-    assert_eq!(several, reply.field("Content-Type").unwrap().starts_with("multipart/"), "several are one with heads");
+    assert_eq!(several, reply.field("Content-Type").unwrap().starts_with("multipart/"), "only several are multipart");
     for part in &parts {
         assert_eq!(part.length, whole.len());
         assert!(part.content == whole[part.first..=part.last], "{}-{}", part.first, part.last);
@@ -108,13 +109,13 @@ fn ranges_of(reply: &Reply, whole: &[u8]) -> Vec<(usize, usize)> {
     parts.iter().map(|part| (part.first, part.last)).collect()
 }
 
-/// `L` stands for the length of the file, and `M` for the last byte.
+/// Replaces `L` with the length of the file, and `M` with the position of its last byte.
 fn fill(value: &str, length: usize) -> String {
     value.replace('L', &length.to_string()).replace('M', &(length - 1).to_string())
 }
 
 #[test]
-fn one_part_and_several() {
+fn a_range_gets_exactly_the_parts_that_it_names() {
     each(|site, path, length| {
         let (whole, last) = (numbered(length), length - 1);
         let rows: [(&str, &[(usize, usize)]); 24] = [
@@ -135,10 +136,10 @@ fn one_part_and_several() {
             ("0-9, 200-209\t,\t400-409", &[(0, 9), (200, 209), (400, 409)]),
             ("900-909,0-9", &[(900, 909), (0, 9)]),
             (",0-9,,", &[(0, 9)]),
-            // Some of it is there.
+            // Only some of the parts exist.
             ("L-,0-9", &[(0, 9)]),
             ("0-9,999999-,-0,400-409", &[(0, 9), (400, 409)]),
-            // What overlaps or nearly touches is sent once.
+            // Parts that overlap, or are close together, are sent as one.
             ("0-9,5-20,21-30", &[(0, 30)]),
             ("0-9,90-99", &[(0, 99)]),
             ("0-9,91-99", &[(0, 9), (91, 99)]),
@@ -185,7 +186,7 @@ fn a_boundary_is_never_used_twice() {
 }
 
 #[test]
-fn what_is_not_there_is_a_416() {
+fn a_range_of_which_nothing_exists_is_a_416() {
     each(|site, path, length| {
         for set in ["L-", "L-L", "-0", "99999999999999999999999999-", "L-,-0, 999999-9999999"] {
             let field = format!("Range: bytes={}", fill(set, length));
@@ -198,7 +199,7 @@ fn what_is_not_there_is_a_416() {
 }
 
 #[test]
-fn what_is_malformed_or_no_use_is_ignored() {
+fn a_malformed_or_repeated_range_is_ignored() {
     each(|site, path, length| {
         let whole = numbered(length);
         for value in [
@@ -257,7 +258,7 @@ fn a_range_bomb_brings_no_more_than_the_whole() {
                 assert_eq!(ranges_of(&reply, &numbered(length)).len(), 1);
             }
         }
-        // As many as are allowed, far apart: each head is small.
+        // The most parts that are allowed, far apart: each part has a small head.
         let most: Vec<String> = (0..32).map(|i| i * length / 32).map(|at| format!("{at}-{at}")).collect();
         let reply = site.ask(&format!("GET {path}"), &[format!("Range: bytes={}", most.join(","))]);
         assert!(reply.status == 206 && reply.content.len() < 32 * 200, "{}", reply.content.len());
@@ -290,14 +291,14 @@ fn if_range_needs_exactly_what_is_there() {
             ("its date", DATE.to_owned(), 206),
             ("its date in another form", "Sunday, 09-Sep-01 01:46:40 GMT".to_owned(), 206),
             ("a date before", "Sun, 09 Sep 2001 01:46:39 GMT".to_owned(), 200),
-            ("a date behind", later.to_owned(), 200),
+            ("a date after", later.to_owned(), 200),
             ("no date", "yesterday".to_owned(), 200),
             ("nothing", String::new(), 200),
         ] {
             let if_range = format!("If-Range: {value}");
             let reply = site.ask(&format!("GET {path}"), &["Range: bytes=0-9", &if_range]);
             assert_eq!(reply.status, expected, "{name}");
-            // What is not what the client has is sent anew, and is no mistake of the client's.
+            // If `If-Range` does not match, the whole file is sent, and the range is not an error.
             let expected = if expected == 206 { 416 } else { 200 };
             let reply = site.ask(&format!("GET {path}"), &["Range: bytes=99999999-", &if_range]);
             assert_eq!(reply.status, expected, "{name}, with a range that is not there");
@@ -332,7 +333,7 @@ fn an_empty_file_has_no_parts() {
             let reply = site.ask("GET /empty.bin", &[format!("Range: bytes={set}")]);
             assert_eq!((reply.status, reply.field("Content-Range")), (416, Some("bytes */0")), "{set}");
         }
-        // The last bytes of nothing are nothing.
+        // A suffix of an empty file is the whole file.
         assert_eq!(site.ask("GET /empty.bin", &["Range: bytes=-5"]).status, 200);
     }
 }
@@ -365,7 +366,7 @@ fn parts_are_of_the_coding_that_is_sent() {
             let reply = site.ask("GET /text.txt", &[&accepts, "Range: bytes=25000-"]);
             assert_eq!(reply.field("Content-Range"), Some(format!("bytes */{}", content.len()).as_str()), "{accepts}");
         }
-        // The tag of one coding is not that of another.
+        // The tag of one coding is not valid for another coding.
         let gzip = site.ask("GET /text.txt", &["Accept-Encoding: gzip"]).tag();
         let fields = ["Range: bytes=0-9".to_owned(), "Accept-Encoding: br".to_owned(), format!("If-Range: {gzip}")];
         assert_eq!(site.ask("GET /text.txt", &fields).status, 200);
@@ -387,7 +388,7 @@ fn only_a_200_is_sent_in_parts() {
     }
 }
 
-/// A part as a client asks for it; a suffix if it has no beginning.
+/// A part as a client requests it; without a beginning it is a suffix.
 type Asked = (Option<usize>, Option<usize>);
 
 fn any_part(most: usize) -> impl Strategy<Value = Asked> {
@@ -395,7 +396,7 @@ fn any_part(most: usize) -> impl Strategy<Value = Asked> {
     (option::weighted(0.85, at()), option::weighted(0.8, at()))
 }
 
-/// The bytes that are meant; `None` if it means nothing at all.
+/// The bytes that the part means; `None` if it is not valid.
 fn meant((first, last): Asked, length: usize) -> Option<std::ops::Range<usize>> {
     match (first, last) {
         (None, None) => None,
@@ -408,9 +409,9 @@ fn meant((first, last): Asked, length: usize) -> Option<std::ops::Range<usize>> 
 proptest! {
     #![proptest_config(cases(40))]
 
-    /// What comes is all that was asked for, in parts that do not overlap, and not more than there is.
+    /// The reply has every byte that was requested, and has no byte twice.
     #[test]
-    fn any_set_of_parts_is_answered_by_what_it_means(sets in vec(vec(any_part(1200), 1..36), 30)) {
+    fn every_requested_byte_is_sent_once(sets in vec(vec(any_part(1200), 1..36), 30)) {
         let folder = folder();
         let (mut site, whole) = (Site::of(Files::new(folder.path(""))), numbered(SMALL));
         for set in sets {

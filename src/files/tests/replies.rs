@@ -1,4 +1,4 @@
-//! A file as the reply of a handler, from wherever a reply can come; and what a middleware has set before.
+//! A file as the reply of a handler, a middleware, a sink, a deferred answer or an error renderer.
 
 use std::ops::ControlFlow;
 use std::os::unix::fs::symlink;
@@ -27,7 +27,7 @@ fn field<'r>(reply: &'r TestReply, name: &str) -> Vec<&'r str> {
     reply.header_all(name).collect()
 }
 
-/// An application that answers `/` by this function.
+/// An application whose route `/` answers with this function.
 fn answering(answer: impl Fn(Response<'_>) -> Result<Sent> + 'static) -> Router<()> {
     let mut app = Router::new(());
     app.any("/", move |_, _, res| answer(res));
@@ -35,7 +35,7 @@ fn answering(answer: impl Fn(Response<'_>) -> Result<Sent> + 'static) -> Router<
 }
 
 #[test]
-fn a_file_is_sent_with_all_that_is_known_of_it() {
+fn a_file_is_sent_with_its_type_length_and_validators() {
     let folder = folder();
     for (name, content, media_type) in [
         ("small.txt", b"0123456789".to_vec(), "text/plain; charset=utf-8"),
@@ -67,7 +67,7 @@ fn a_file_is_sent_with_all_that_is_known_of_it() {
 }
 
 #[test]
-fn what_is_no_file_is_an_error() {
+fn a_path_that_is_no_regular_file_is_a_404() {
     let folder = folder();
     for (name, expected) in [
         ("nothing", 404),
@@ -89,7 +89,7 @@ fn what_is_no_file_is_an_error() {
 }
 
 #[test]
-fn what_a_handler_has_set_stays() {
+fn fields_that_the_handler_has_set_are_kept() {
     let folder = folder();
     let path = folder.path("small.txt");
     let mut app = answering(move |res| {
@@ -120,7 +120,7 @@ fn what_a_handler_has_set_stays() {
 }
 
 #[test]
-fn a_compressed_drawing_has_its_coding_unless_the_handler_says_otherwise() {
+fn an_svgz_is_sent_as_gzip_unless_the_handler_sets_another_type_or_coding() {
     let folder = folder();
     folder.write("a.svgz", "drawing");
     for (name, set, coding) in [
@@ -155,7 +155,7 @@ fn the_parts_of_a_file_have_the_type_that_the_handler_gave_it() {
 }
 
 #[test]
-fn a_tag_of_the_handler_is_sent_in_place_of_the_files() {
+fn the_tag_of_the_handler_replaces_the_tag_of_the_file() {
     let folder = folder();
     let path = folder.path("small.txt");
     let mut app = answering(move |res| res.header("ETag", "\"mine\"").file(&path));
@@ -163,7 +163,7 @@ fn a_tag_of_the_handler_is_sent_in_place_of_the_files() {
     assert_eq!(field(&ask(&mut app, "HEAD /", &[]), "ETag"), ["\"mine\""]);
 }
 
-/// Conditions and parts are of a 200.
+/// Conditions and ranges apply only to a 200.
 #[test]
 fn another_status_is_sent_with_the_whole_file() {
     let folder = folder();
@@ -197,7 +197,7 @@ fn another_method_gets_the_whole_file() {
     for method in ["POST", "PUT", "DELETE"] {
         let reply = ask(&mut app, &format!("{method} /"), &["Range: bytes=0-1"]);
         assert_eq!((reply.status(), reply.text()), (200, "0123456789"), "{method}");
-        // What it had to do is done by now: a condition comes too late, and was about something else.
+        // The handler has already acted, so a condition on the file comes too late (RFC 9110 §13.2.1).
         for condition in [
             "If-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT",
             "If-Match: \"x\"",
@@ -210,7 +210,7 @@ fn another_method_gets_the_whole_file() {
 }
 
 #[test]
-fn what_a_handler_says_of_the_whole_is_not_said_of_a_part() {
+fn the_length_and_range_of_a_part_replace_those_of_the_handler() {
     let folder = folder();
     let path = folder.path("small.txt");
     let mut app = answering(move |res| res.header("Content-Length", "10").header("Content-Range", "x").file(&path));
@@ -223,9 +223,9 @@ fn what_a_handler_says_of_the_whole_is_not_said_of_a_part() {
     assert_eq!((parts.status(), field(&parts, "Content-Range").len()), (206, 0));
 }
 
-/// What is sent is what counts.
+/// Conditions are compared with the validators that are sent.
 #[test]
-fn conditions_are_held_against_the_validators_that_the_handler_has_set() {
+fn conditions_are_compared_with_the_validators_of_the_handler() {
     let folder = folder();
     let path = folder.path("small.txt");
     let date = "Tue, 01 Jan 1980 00:00:00 GMT";
@@ -251,7 +251,7 @@ fn conditions_are_held_against_the_validators_that_the_handler_has_set() {
 }
 
 #[test]
-fn a_reply_that_was_put_off_can_be_a_file() {
+fn a_deferred_reply_can_be_a_file() {
     let folder = folder();
     for (name, content) in [("small.txt", b"0123456789".to_vec()), ("large.bin", vec![b'x'; LARGE])] {
         let (path, missing) = (folder.path(name), folder.path("nothing"));
@@ -312,14 +312,14 @@ fn the_error_renderer_can_send_a_file() {
         let head = ask(&mut app, "HEAD /nothing", &[]);
         assert_eq!((head.status(), field(&head, "Content-Length")), (404, vec![&*content.len().to_string()]));
     }
-    // Without its page there is still a reply.
+    // If the page is missing, the client still gets a reply.
     let page = folder.path("gone");
     let mut app = Router::new(());
     app.on_error(move |_, res| res.file(&page));
     assert_eq!(ask(&mut app, "GET /nothing", &[]).status(), 500);
 }
 
-/// Content that nobody wants.
+/// A sink that ignores the content and answers with a file.
 struct Swallow(std::path::PathBuf);
 
 impl BodySink<()> for Swallow {
@@ -333,7 +333,7 @@ impl BodySink<()> for Swallow {
 }
 
 #[test]
-fn content_that_came_in_pieces_can_be_answered_by_a_file() {
+fn a_sink_can_answer_with_a_file() {
     let folder = folder();
     let path = folder.path("large.bin");
     let mut app = Router::new(());
@@ -346,7 +346,7 @@ fn content_that_came_in_pieces_can_be_answered_by_a_file() {
 }
 
 #[test]
-fn a_middleware_can_answer_by_a_file_and_what_it_sets_stays() {
+fn a_middleware_can_answer_with_a_file_and_its_fields_are_kept() {
     let folder = folder();
     let (path, mut app) =
         (folder.path("small.txt"), app("/", Files::new(folder.path("")).cache_control("*", "no-cache")));
@@ -406,7 +406,7 @@ fn a_client_that_reads_slowly_gets_every_byte() {
     let folder = folder();
     let mut client = TestClient::new(app("/", Files::new(folder.path(""))));
     client.set_window(0).write("GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n");
-    // What is being sent is the file that was asked for, whatever stands at its path meanwhile.
+    // The server sends the file that was requested, even if its path is removed meanwhile.
     std::fs::remove_file(folder.path("large.bin")).unwrap();
     for _ in 0..LARGE {
         client.set_window(997);
@@ -417,9 +417,9 @@ fn a_client_that_reads_slowly_gets_every_byte() {
     panic!("the reply does not end");
 }
 
-/// A length that was announced and cannot be kept leaves only one way to say so.
+/// The server cannot send as many bytes as it announced, so it must end the connection.
 #[test]
-fn a_file_that_is_cut_short_while_it_is_sent_ends_the_connection() {
+fn a_file_that_shrinks_while_it_is_sent_ends_the_connection() {
     let folder = folder();
     let mut client = TestClient::new(app("/", Files::new(folder.path(""))));
     client.set_window(1000).write("GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n");

@@ -1,4 +1,4 @@
-//! A client of an application whose date is set by hand, and that reads replies by itself.
+//! A client of an application whose date is set by hand. It parses replies with its own code.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,7 +15,7 @@ pub(super) struct Site {
     connection: Connected,
 }
 
-/// A reply as it came.
+/// A reply as the client received it.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: u16,
@@ -24,7 +24,8 @@ pub(super) struct Reply {
 }
 
 impl Site {
-    /// Files at the top, a minute from now: whatever was written before is old enough for strong validators.
+    /// Mounts files at `/` and sets the date to one minute from now, so that all files are old enough for strong
+    /// validators.
     pub(super) fn of(files: Files) -> Self {
         Self::new(super::app("/", files))
     }
@@ -43,14 +44,14 @@ impl Site {
         self
     }
 
-    /// The reply to one request; `line` is method and target, `fields` are field lines.
+    /// Returns the reply to one request; `line` is method and target, `fields` are field lines.
     #[track_caller]
     pub(super) fn ask<F: AsRef<str>>(&mut self, line: &str, fields: &[F]) -> Reply {
         let fields: String = fields.iter().map(|line| format!("{}\r\n", line.as_ref())).collect();
         self.ask_raw(line.starts_with("HEAD "), format!("{line} HTTP/1.1\r\nHost: a\r\n{fields}\r\n").as_bytes())
     }
 
-    /// As `ask`, with the bytes of the request. Nothing but the one reply must come.
+    /// As `ask`, with the bytes of the request. The server must send exactly one reply.
     #[track_caller]
     pub(super) fn ask_raw(&mut self, is_head: bool, request: &[u8]) -> Reply {
         if self.connection.link.wire().half_closed || self.connection.link.wire().closed.is_some() {
@@ -61,14 +62,14 @@ impl Site {
         Reply::parse(&bytes, is_head)
     }
 
-    /// What stands at a path: the status code and the content, as text.
+    /// Returns the status code and the content, as text, of a GET for this target.
     #[track_caller]
     pub(super) fn get(&mut self, target: &str) -> (u16, String) {
         let reply = self.ask::<&str>(&format!("GET {target}"), &[]);
         (reply.status, reply.text())
     }
 
-    /// The server is out of descriptors.
+    /// Acts as a server that is out of descriptors; returns whether the application closed any.
     pub(super) fn free_descriptors(&mut self) -> bool {
         self.app.free_descriptors()
     }
@@ -90,16 +91,16 @@ impl Reply {
         };
         let announced = reply.field("Content-Length").map_or(0, |value| value.parse().expect("a number"));
         let expected = if is_head || reply.status == 304 { 0 } else { announced };
-        assert_eq!(reply.content.len(), expected, "the content is as long as was said: {}", shown());
+        assert_eq!(reply.content.len(), expected, "the content is as long as announced: {}", shown());
         reply
     }
 
-    /// The value of the only field line of this name.
+    /// The value of the field of this name, which must not be repeated.
     #[track_caller]
     pub(super) fn field(&self, name: &str) -> Option<&str> {
         let mut found = self.fields.iter().filter(|(line, _)| line.eq_ignore_ascii_case(name)).map(|(_, value)| value);
         let value = found.next();
-        assert!(found.next().is_none(), "{name} stands there twice: {:?}", self.fields);
+        assert!(found.next().is_none(), "{name} is repeated: {:?}", self.fields);
         value.map(String::as_str)
     }
 
@@ -108,7 +109,7 @@ impl Reply {
         String::from_utf8(self.content.clone()).expect("the content is text")
     }
 
-    /// The tag, which must be there.
+    /// The entity tag, which the reply must have.
     #[track_caller]
     pub(super) fn tag(&self) -> String {
         self.field("ETag").expect("there is a tag").to_owned()
@@ -122,7 +123,7 @@ impl Reply {
     }
 }
 
-/// The time of day of the system, which is that of its files, in seconds of Unix time.
+/// The system's time, from which files get their times, in seconds of Unix time.
 pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
 }
