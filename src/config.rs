@@ -1,4 +1,4 @@
-//! The settings of a server. Each default is a constant of [`limits`](crate::limits), with its reason.
+//! The settings of a server. Most defaults are constants of [`limits`](crate::limits), which gives their reasons.
 
 use std::time::Duration;
 
@@ -17,60 +17,64 @@ use crate::limits;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// Longest request target in bytes; above it 414. Default 8 KiB.
+    /// The longest request target in bytes; a longer one gets a 414. Default 8 KiB.
     pub max_target: usize,
-    /// Longest request head in bytes; above it 431. Default 16 KiB.
+    /// The longest request head in bytes; a longer one gets a 431. Default 16 KiB.
     pub max_head: usize,
-    /// Largest content that is buffered for a handler, in bytes; above it 413. Default 1 MiB; on 32 bits 512 MiB at most.
+    /// The largest content that is buffered for a handler, in bytes; larger content gets a 413. Default 1 MiB. On
+    /// 32-bit systems it cannot exceed 512 MiB.
     pub max_content: u64,
-    /// Largest content that a handler may write to memory, in bytes; above it its writer fails. Default 8 MiB.
+    /// The largest content that a handler may write to memory, in bytes; beyond it, the writer fails. Default 8 MiB.
     pub max_response_buffer: usize,
 
-    /// Longest silence of a socket while nothing is owed to the client (then see `send_timeout`). Default 30 s. Between requests the connection is closed silently,
-    /// within a request with a 408. A proxy in front must keep its idle connections for a shorter time than this, or
-    /// it will now and then send a request into a connection that is just being closed.
+    /// The longest silence of a socket while no bytes are owed to the client (otherwise see `send_timeout`). Default 30
+    /// s. Between requests the server then closes the connection silently; within a request it sends a 408 first. A
+    /// proxy in front must close its idle connections earlier than that. Otherwise it sometimes sends a request on a
+    /// connection that the server is just closing.
     pub idle_timeout: Duration,
-    /// Longest silence between two requests; `None` (the default) means as `idle_timeout`.
+    /// The longest silence between two requests. With `None` (the default) it is `idle_timeout`.
     pub keep_alive_timeout: Option<Duration>,
-    /// From the first byte of a request head to its end, however it drips. Default 10 s, then 408.
+    /// The longest time from the first byte of a request head to its end, however slowly its bytes come; then 408.
+    /// Default 10 s.
     pub head_timeout: Duration,
-    /// How long content may be behind `min_content_rate`, from the end of its head on: then 408. What a client sends
-    /// faster it may save up for a pause, up to `idle_timeout`. Default 10 s.
+    /// How long a client may fall short of `min_content_rate`, counted from the end of the request head; then 408. A
+    /// client that sends faster saves up time for a pause, up to `idle_timeout`. Default 10 s.
     pub content_timeout: Duration,
-    /// Bytes per second of content that a client has to send in the long run. Default 500; 0 means any, so that only
-    /// `idle_timeout` holds.
+    /// The minimum rate at which a client must send content, in bytes per second on average. Default 500. With 0 there
+    /// is no minimum rate, and only `idle_timeout` applies.
     pub min_content_rate: u32,
-    /// How long a client may be behind `min_send_rate` while bytes are owed to it that the kernel does not take: then
-    /// the connection is closed. It is also the most that a client which takes more can save up. Default 60 s.
+    /// How long a client may fall short of `min_send_rate` while the kernel does not take the bytes that are owed to
+    /// it; then the connection is closed. A client that takes bytes faster saves up at most this time. Default 60 s.
     ///
-    /// Progress is seen in steps: a kernel says that it has room when it has much of it (64 KiB on the loopback, a
-    /// sixteenth of its buffer elsewhere). So leave it long: it is the rate only for who takes a step in this time.
+    /// The server sees progress only in steps: a kernel reports room when it has much of it (64 KiB on the loopback, a
+    /// sixteenth of its buffer elsewhere). So keep this timeout long: the minimum rate is fair only to clients that
+    /// take at least one step in this time.
     pub send_timeout: Duration,
-    /// Bytes per second of its replies that a client has to take in the long run. Default 500; 0 means any, so that only
-    /// `idle_timeout` holds.
+    /// The minimum rate at which a client must take its replies, in bytes per second on average. Default 500. With 0
+    /// there is no minimum rate, and only `idle_timeout` applies.
     pub min_send_rate: u32,
-    /// How long the application may take for a reply that it has deferred: then the client gets a 503. So long may
-    /// content be paused, too. Default 60 s.
+    /// How long the application may take for a reply that it has deferred; then the client gets a 503. Content may be
+    /// paused for the same time. Default 60 s.
     pub reply_timeout: Duration,
-    /// How long input is still read and thrown away after an error reply. Default 2 s.
+    /// How long the server still reads and discards input after an error reply. Default 2 s.
     pub linger_timeout: Duration,
-    /// How long a drain may take before what is left is cut. Default 10 s.
+    /// How long a drain may take before the server cuts the remaining connections. Default 10 s.
     pub drain_timeout: Duration,
-    /// How long the server goes on as before after the drain was asked for, so that a load balancer can take it out
-    /// first. Default zero. Counted before `drain_timeout`.
+    /// How long the server goes on as before after a drain was requested, so that a load balancer can remove it first.
+    /// This time comes before `drain_timeout`. Default zero.
     pub drain_delay: Duration,
 
-    /// Most connections at a time; further ones wait in the kernel's backlog. `None` (the default): as many as there
-    /// are descriptors.
+    /// The most connections at a time; further ones wait in the kernel's backlog. With `None` (the default) only the
+    /// number of descriptors limits them.
     pub max_connections: Option<usize>,
-    /// Queue of `listen(2)`. Default 4096; the kernel caps it at `net.core.somaxconn`.
+    /// The length of the queue of `listen(2)`. Default 4096; the kernel caps it at `net.core.somaxconn`.
     pub backlog: i32,
     /// Sets `TCP_NODELAY`, so that a small reply never waits for an acknowledgement. Default on.
     pub nodelay: bool,
-    /// Value of the `Server` field of each reply; `None` sends none. Default `monoloop`.
+    /// The value of the `Server` field in each reply; with `None` the field is not sent. Default `monoloop`.
     pub server_name: Option<String>,
-    /// Drains on SIGTERM and SIGINT, and cuts at the second one. Default on; without the feature `signals` it does
-    /// nothing.
+    /// Makes SIGTERM and SIGINT start a drain, and a second such signal end it at once. Default on. Without the feature
+    /// `signals` this has no effect.
     pub signals: bool,
     /// Raises the soft limit of open descriptors to the hard one when the server starts. Default on.
     pub raise_descriptor_limit: bool,

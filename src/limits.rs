@@ -1,7 +1,7 @@
-//! Every constant of the system: its value, its unit, why it is what it is, and what other servers use.
+//! All limits and timeouts: the value and unit of each, the reason for it, and what other servers use.
 //!
-//! The ones that a user may change are defaults of [`Config`](crate::Config); the others are fixed, because nobody has
-//! yet shown a reason to turn them.
+//! Limits that a user may change are defaults of [`Config`](crate::Config). The others are fixed, because no reason to
+//! change them is known.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ pub const MAX_HEAD: usize = 16 * KIB;
 /// Most field lines in a head; above it 431. Fixed: it is the size of an array on the stack. hyper and Apache 100.
 pub const MAX_FIELDS: usize = 100;
 
-/// Longest method token that is looked at before the request is refused with 501. The longest registered one
-/// (`UPDATEREDIRECTREF`) has 17 letters.
+/// Longest method token in bytes; a request with a longer one is refused with 501 before the token ends. The longest
+/// registered method (`UPDATEREDIRECTREF`) has 17 letters.
 pub const MAX_METHOD: usize = 32;
 
 /// Empty lines that are skipped before a request line (RFC 9112 §2.2 says "at least one"); one more is a 400.
@@ -30,25 +30,26 @@ pub const MAX_EMPTY_LINES: u8 = 4;
 /// Largest content that is buffered for a handler, in bytes; above it 413. nginx and Apache 1 MiB, Express 100 KiB.
 pub const MAX_CONTENT: u64 = MIB as u64;
 
-/// Most content that is ever buffered for a handler, in bytes, whatever is configured; above it 413. It lies in one piece,
-/// and when it grows, a piece twice as long lies beside it: 512 MiB on 32 bits, and no limit at all on 64.
+/// Most content that is ever buffered for a handler, in bytes, whatever is configured; above it 413. The buffer is one
+/// piece, and while it grows, a second piece twice as long exists. So the limit is 512 MiB on 32-bit systems; on 64-bit
+/// systems it is never reached.
 pub const MAX_BUFFERED: u64 = (usize::MAX / 8) as u64;
 
 /// Longest chunk-size line in bytes, extensions included (RFC 9112 §7.1.1 asks for a limit). Node 16 KiB in total.
 pub const MAX_CHUNK_LINE: u32 = 256;
 
-/// Chunk extensions over a whole body, in bytes. Node 16 KiB, hyper 16 KiB.
+/// Most bytes of chunk extensions in a whole body. Node 16 KiB, hyper 16 KiB.
 pub const MAX_CHUNK_EXTENSIONS: u32 = 16 * KIB as u32;
 
-/// Trailer section in bytes; above it 431.
+/// Longest trailer section in bytes; above it 431.
 pub const MAX_TRAILERS: u32 = 8 * KIB as u32;
 
-/// Content that nobody reads (a 404 to a POST) is discarded up to this many bytes to keep the connection; a longer one
-/// closes it after the reply.
+/// Most bytes of unread content (such as that of a POST with a 404) that are discarded to keep the connection. If there
+/// are more, the connection is closed after the reply.
 pub const MAX_DISCARD: u64 = 64 * KIB as u64;
 
-/// Bytes that are read and thrown away after an error reply, so that a reset does not take the reply from the client.
-/// nginx bounds this by time alone (`lingering_time` 30 s).
+/// Bytes that are read and discarded after an error reply. Otherwise a reset could destroy the reply before the client
+/// reads it. nginx bounds this by time alone (`lingering_time` 30 s).
 pub const LINGER_BYTES: u32 = 64 * KIB as u32;
 
 // ---- what we may send -------------------------------------------------------------------------------------------
@@ -56,172 +57,178 @@ pub const LINGER_BYTES: u32 = 64 * KIB as u32;
 /// Largest reply that a handler may write to memory, in bytes; above it its writer fails.
 pub const MAX_RESPONSE_BUFFER: usize = 8 * MIB;
 
-/// Content from this size on is queued as a segment of its own and written by vectored write instead of being copied
-/// behind its head. Below it one copy is cheaper than one more `iovec`.
+/// Content of at least this size is queued as a segment of its own and sent by a vectored write. Smaller content is
+/// copied after its head, because one copy is cheaper than one more `iovec`.
 pub const SHARE_FROM: usize = 16 * KIB;
 
-/// Owed bytes at which a connection is no longer read or parsed. Node's `highWaterMark` is 16 KiB, nginx's
+/// Owed bytes from which on a connection is no longer read or parsed. Node's `highWaterMark` is 16 KiB; nginx's
 /// `postpone_output` and h2o's pull limit are of the same order.
 pub const HIGH_WATER: usize = 64 * KIB;
 
-/// Bytes that a `BodySender` holds before it is full; the connection takes them as the client does. As [`HIGH_WATER`].
+/// Bytes that a `BodySender` holds before it is full. The connection takes them at the speed of the client. The value
+/// is that of [`HIGH_WATER`].
 pub const CHANNEL_BYTES: usize = 64 * KIB;
 
-/// Owed bytes below which it is read and parsed again.
+/// Owed bytes below which a connection is read and parsed again.
 pub const LOW_WATER: usize = 16 * KIB;
 
-/// Most slices of one vectored write. Linux takes 1,024; past a few dozen nothing is gained.
+/// Most slices of one vectored write. Linux takes 1,024, but more than a few dozen gain nothing.
 pub const MAX_SLICES: usize = 16;
 
-/// Bytes of a file that are sent in a turn while nobody else has anything to do. One such slice takes well under a
-/// millisecond, so whoever comes meanwhile does not wait long. nginx 2 MiB (`sendfile_max_chunk`), Apache 16 MiB.
+/// Bytes of a file that are sent in a turn while no other session is runnable. This takes well under a millisecond, so
+/// a request that comes meanwhile does not wait long. nginx 2 MiB (`sendfile_max_chunk`), Apache 16 MiB.
 pub const FILE_TURN: usize = 2 * MIB;
 
-/// Bytes of a file that are sent in a turn while others wait for theirs, or while the disk may have to be waited for. h2o
-/// sends 64 KiB at a time, and pays for it in system calls.
+/// Bytes of a file that are sent in a turn while other sessions wait for their turns, or if the disk may have to be
+/// read. h2o sends 64 KiB at a time, and needs more system calls for it.
 pub const FILE_TURN_AMONG_OTHERS: usize = 256 * KIB;
 
-/// Bytes of files that are sent in a tick in which everyone who has a turn is in the middle of a long reply: they share it,
-/// within these two. Four turns of one alone: one to two milliseconds. nginx has no such bound: each sends 2 MiB.
+/// Bytes of files that all sessions together send in a tick, if each session with a turn is in the middle of a long
+/// reply. Each gets an equal share, between [`FILE_TURN_AMONG_OTHERS`] and [`FILE_TURN`]. The total is four turns of
+/// one session alone, or one to two milliseconds. nginx has no such bound: each connection sends 2 MiB.
 pub const FILE_TICK: usize = 4 * FILE_TURN;
 
-/// Bytes of a file that are read and written at a time where the kernel does not send files by itself.
+/// Bytes of a file that are read and written at a time if the kernel cannot send the file by itself.
 pub const FILE_PIECE: usize = 64 * KIB;
 
 // ---- static files -----------------------------------------------------------------------------------------------
 
-/// Most parts in a `Range`; a field with more is ignored. Apache 200, nginx as many as there are bytes.
+/// Most parts in a `Range`; a field with more is ignored. Apache 200, nginx as many as the file has bytes.
 pub const MAX_RANGES: usize = 32;
 
-/// Parts of a `Range` that are no further apart than this are sent as one: the head of a part takes about as many bytes
+/// Bytes between two parts of a `Range` up to which they are sent as one. The head of a part takes about as many bytes
 /// (RFC 9110 §15.3.7.2 says 80).
 pub const RANGE_GAP: u64 = 80;
 
-/// Files that are kept open, or in memory. nginx's `open_file_cache` has no default, its examples 1,000.
+/// Most files that are kept open or in memory. nginx's `open_file_cache` has no default; its examples have 1,000.
 pub const CACHED_FILES: usize = 512;
 
-/// A file up to this size is kept in memory, with its head: one write sends both. As [`SHARE_FROM`], above which more than
-/// one slice is written.
+/// Largest file that is kept in memory, in bytes. It is kept with its head, so one write sends both. The value is that
+/// of [`SHARE_FROM`], above which more than one slice is written.
 pub const CACHED_FILE_BYTES: u64 = SHARE_FROM as u64;
 
-/// Bytes of files in memory, all together.
+/// Most bytes of all files in memory together.
 pub const CACHE_BYTES: usize = 4 * MIB;
 
-/// Names in a listing; the rest of a larger directory is left out, because nobody else is served while it is read.
+/// Most names in a listing. The rest of a larger directory is left out, because no other client is served while it is
+/// read.
 pub const MAX_LISTED: usize = 2_000;
 
-/// Symbolic links on the way to a file, as Linux has it (path_resolution(7)).
+/// Most symbolic links on the way to a file; the value is that of Linux (path_resolution(7)).
 pub const MAX_LINKS: usize = 40;
 
 // ---- the access log ---------------------------------------------------------------------------------------------
 
-/// Lines that wait to be written; what comes beyond them is dropped.
+/// Most lines that wait to be written; further lines are dropped.
 pub const ACCESS_LOG_LINES: usize = 8 * 1024;
 
-/// Bytes of lines that wait to be written; likewise. A line has some 200, but a client can make it longer than a head.
+/// Most bytes of lines that wait to be written; further lines are dropped. A line has some 200 bytes, but a client can
+/// make it longer than a request head.
 pub const ACCESS_LOG_BYTES: usize = 2 * MIB;
 
-/// How long the end of a server waits for lines to be written.
+/// How long a server waits at its end until the remaining lines are written.
 pub const ACCESS_LOG_PATIENCE: Duration = Duration::from_secs(1);
 
 // ---- buffers ----------------------------------------------------------------------------------------------------
 
-/// Size of a fresh receive buffer; it doubles when a head does not fit. Nearly all do, and a client that sends half a
-/// head and waits costs no more. nginx 1 KiB and then 8 KiB, Node 64 KiB.
+/// Size of a fresh receive buffer in bytes; it doubles when a head does not fit. Nearly all heads fit, and a client
+/// that sends half a head and waits takes no more memory. nginx 1 KiB and then 8 KiB, Node 64 KiB.
 pub const RECEIVE_BUFFER: usize = 4 * KIB;
 
-/// Size of a fresh buffer for content that comes in pieces; it doubles with what has come.
+/// Size of a fresh buffer for content that comes in pieces, in bytes; it doubles as content comes in.
 pub const CONTENT_BUFFER: usize = 16 * KIB;
 
-/// A read is never offered less room than this, except for the last bytes of a content of known length and of a limit.
+/// Least room for one read, in bytes. Only the last bytes of content of known length, or before a limit, get less.
 pub const MIN_READ: usize = 2 * KIB;
 
-/// Most room for one read of content, in bytes, so that a long content is not zeroed far ahead of what has come.
+/// Most room for one read of content, in bytes. More would zero memory far ahead of the content that has come.
 pub const MAX_READ: usize = 256 * KIB;
 
-/// Bytes that the pools keep for the next storm; the rest goes back to the allocator.
+/// Bytes that the pools keep for the next burst of requests; the rest goes back to the allocator.
 pub const POOL_BYTES: usize = MIB;
 
-/// Bytes in large buffers that a pool keeps while they are used again and again. Large contents would otherwise fetch their memory from
-/// the kernel each time, page by page, which took half of the time of a 1 MiB echo.
+/// Bytes in large buffers that a pool keeps while they are used again and again. Otherwise each large content would
+/// fetch its memory from the kernel page by page, which took half the time of a 1 MiB echo.
 pub const POOL_BUSY_BYTES: usize = 8 * MIB;
 
-/// A buffer that has grown past this is large: it is kept only while it is used again and again, and lent only to who
-/// needs so much.
+/// Bytes above which a buffer is large. A large buffer is kept only while it is used again and again, and lent only to
+/// sessions that need so much.
 pub const POOL_MAX_BUFFER: usize = 64 * KIB;
 
-/// A buffer that has grown past this is not kept at all.
+/// Bytes above which a buffer is not kept at all.
 pub const POOL_LARGEST_BUFFER: usize = 2 * MIB;
 
 // ---- the tick ---------------------------------------------------------------------------------------------------
 
-/// Events taken from one poll. 12 KiB; more in one batch only delays the first.
+/// Most events taken from one poll. They take 12 KiB; a larger batch only delays the first event.
 pub const EVENTS: usize = 1024;
 
-/// Connections accepted in one tick before those that are already here get their turn.
+/// Connections accepted in one tick before the existing sessions get their turns.
 pub const ACCEPT_BUDGET: usize = 256;
 
-/// Deadlines that are felt in one tick before those that have something to do get their turn: to close 10,000 sockets at
-/// once takes 0.1 s.
+/// Deadlines handled in one tick before runnable sessions are served. Closing 10,000 sockets at once takes 0.1 s.
 pub const EXPIRE_BUDGET: usize = 256;
 
-/// Letters of other threads, and tasks that they have posted, that are looked at in one tick before the sockets get their
-/// turn again.
+/// Letters from other threads, and tasks that they have posted, that are handled in one tick before the sockets get
+/// their turns again.
 pub const POSTED_BUDGET: usize = 1024;
 
-/// Timers of the application that are felt in one tick.
+/// Timers of the application that are called in one tick.
 pub const TIMER_BUDGET: usize = 64;
 
-/// Requests of one connection that are answered in one turn before its neighbours get theirs.
+/// Requests of one connection that are answered in one turn before other connections get their turns.
 pub const TURN_REQUESTS: usize = 64;
 
 /// Bytes read from one connection in one turn.
 pub const TURN_BYTES: usize = 256 * KIB;
 
-/// Queue of `listen(2)`; the kernel caps it at `net.core.somaxconn` (4096 by default). nginx 511, Node 511.
+/// Length of the queue of `listen(2)`; the kernel caps it at `net.core.somaxconn` (4096 by default). nginx 511, Node
+/// 511.
 pub const BACKLOG: i32 = 4096;
 
-/// Pause of accepting after `EMFILE` or `ENFILE`, unless a connection closes earlier. nginx 500 ms.
+/// How long accepting pauses after `EMFILE` or `ENFILE`, unless a connection closes earlier. nginx 500 ms.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
-/// Width of a slot of the timer wheel: nothing fires more than this late.
+/// Width of a slot of the timer wheel: no deadline fires later than this.
 pub const WHEEL_SLOT: Duration = Duration::from_millis(250);
 
-/// Slots of the timer wheel: 128 s; a later deadline is looked at once a round. A multiple of 64.
+/// Slots of the timer wheel; a round takes 128 s. A deadline after that is checked once a round. A multiple of 64.
 pub const WHEEL_SLOTS: usize = 512;
 
-/// Most workers of a process: more than a machine has cores, and few enough to catch a slip of the pen. nginx has 1024,
-/// too.
+/// Most workers of a process. This is more than a machine has cores, and low enough to catch a typing error. nginx has
+/// the same limit.
 pub const MAX_WORKERS: usize = 1024;
 
 // ---- time -------------------------------------------------------------------------------------------------------
 
-/// No byte in or out on the socket, while nothing is owed to the client. Node's tutorial value; nginx `keepalive_timeout` 75 s, hyper none.
+/// How long a socket may be silent in both directions while no bytes are owed to the client. The value is that of
+/// Node's tutorial; nginx `keepalive_timeout` 75 s, hyper none.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// From the first byte of a request head to its end. nginx 60 s, Node 60 s, hyper 30 s.
+/// Longest time from the first byte of a request head to its end. nginx 60 s, Node 60 s, hyper 30 s.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the content of a request may be behind its minimum rate: the grace at its start. Apache 20 s, Kestrel 5 s;
-/// nginx and Node know only a pause (60 s) and a total (300 s).
+/// How long the content of a request may fall short of its minimum rate, counted from its start. Apache 20 s, Kestrel 5
+/// s; nginx limits only a pause (60 s), and Node only the total (300 s).
 pub const CONTENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes per second of content that a client has to send in the long run. Apache 500, Kestrel 240.
+/// Minimum rate at which a client must send content, in bytes per second on average. Apache 500, Kestrel 240.
 pub const MIN_CONTENT_RATE: u32 = 500;
 
-/// How long a client may be behind the minimum rate at which it takes its replies. Long, because progress is seen only
-/// when the kernel has room again, which may come in steps of 64 KiB. nginx `send_timeout` 60 s (a pause), Kestrel 5 s.
+/// How long a client may fall short of the minimum rate at which it takes its replies. The value is long, because the
+/// server sees progress only when the kernel has room again, which may come in steps of 64 KiB. nginx `send_timeout` 60
+/// s (a pause), Kestrel 5 s.
 pub const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Bytes per second of its replies that a client has to take in the long run. Kestrel 240.
+/// Minimum rate at which a client must take its replies, in bytes per second on average. Kestrel 240.
 pub const MIN_SEND_RATE: u32 = 500;
 
-/// How long the application may take for a reply that it has deferred, or leave content paused. nginx
+/// How long the application may take for a reply that it has deferred, or keep content paused. nginx
 /// `proxy_read_timeout` 60 s, AWS's load balancers 60 s.
 pub const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a stream of events is silent before a comment is sent, so that neither the idle timeout nor a proxy takes it for
-/// dead. WHATWG HTML §9.2.7 says "every 15 seconds or so"; axum 15 s.
+/// Silence in a stream of events after which a comment is sent, so that neither the idle timeout nor a proxy ends the
+/// stream. WHATWG HTML §9.2.7 says "every 15 seconds or so"; axum 15 s.
 pub const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How long input is discarded after an error reply. nginx `lingering_timeout` 5 s, Apache 2 s.
@@ -230,5 +237,6 @@ pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an idle connection that the drain has half-closed may take to close its side.
 pub const DRAIN_LINGER: Duration = Duration::from_secs(1);
 
-/// From the start of a drain to the cut of what is left. The tutorial's 10 s; Kubernetes sends SIGKILL after 30 s.
+/// Time from the start of a drain until the remaining connections are cut. Tutorials take 10 s as well;
+/// Kubernetes sends SIGKILL after 30 s.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
