@@ -1,4 +1,4 @@
-//! A path and what can be had there.
+//! A path and its handlers and protocols.
 
 use super::path::Pattern;
 use super::unhandled::Unhandled;
@@ -11,36 +11,37 @@ type DuplexFactory<S> = Box<dyn Fn(&mut S, &Request<'_>, Response<'_>) -> Result
 pub(super) type ProtocolFactory<S> =
     Box<dyn for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, Box<dyn Protocol<S>>)>>;
 
-/// A path and what answers it, method by method.
+/// A path, and the handler for each method.
 pub(super) struct Endpoint<S> {
     pub(super) pattern: Pattern,
     pub(super) handlers: Vec<Handler<S>>,
     /// Which of the handlers answers each method; [`NO_HANDLER`] if none does.
     by_method: [u8; Method::ALL.len()],
     pub(super) upgrades: Vec<Upgrade<S>>,
-    /// What is answered where there is no handler: apart, so that what each request touches lies close together.
+    /// The answers for methods without a handler. They are boxed, so that the fields that each request uses are close
+    /// together in memory.
     pub(super) unhandled: Box<Unhandled>,
 }
 
-/// What answers a method.
+/// The handler of one route.
 pub(super) struct Handler<S> {
     pub(super) verb: Verb,
     pub(super) kind: Kind<S>,
-    /// Most content in bytes, if it is not the server's limit.
+    /// The largest content in bytes; `None` means the default limit.
     pub(super) max_content: Option<u64>,
 }
 
-/// How it takes the content.
+/// How a handler takes the content.
 pub(super) enum Kind<S> {
-    /// As a whole.
+    /// It takes the content as a whole.
     Whole(Whole<S>),
-    /// Piece by piece, and replies then.
+    /// It takes the content piece by piece, and replies at the end.
     Sink(SinkFactory<S>),
-    /// Piece by piece, and the reply begins before.
+    /// It takes the content piece by piece, and begins the reply before.
     Duplex(DuplexFactory<S>),
 }
 
-/// Another protocol that can be had at a path.
+/// A protocol to which a client can switch at a path.
 pub(super) struct Upgrade<S> {
     pub(super) protocol: Box<str>,
     pub(super) factory: ProtocolFactory<S>,
@@ -48,7 +49,7 @@ pub(super) struct Upgrade<S> {
 
 const NO_HANDLER: u8 = u8::MAX;
 
-/// What a route is registered for.
+/// The method, or the kind of request, for which a route is registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
     One(Method),
@@ -76,7 +77,7 @@ impl<S> Endpoint<S> {
     /// Adds a handler.
     ///
     /// # Panics
-    /// If there is one for this verb.
+    /// If the path has a handler for this verb already.
     pub(super) fn add(&mut self, handler: Handler<S>) {
         let (path, verb) = (self.pattern.as_str(), handler.verb);
         assert!(self.handlers.iter().all(|known| known.verb != verb), "{path} has a route for {verb:?} already");
@@ -85,10 +86,10 @@ impl<S> Endpoint<S> {
         *self.unhandled = Unhandled::new(self.allowed(), self.protocols());
     }
 
-    /// Adds another protocol.
+    /// Adds a protocol to which clients can switch.
     ///
     /// # Panics
-    /// If there is one of this name.
+    /// If the path has a protocol of this name already.
     pub(super) fn add_upgrade(&mut self, upgrade: Upgrade<S>) {
         let (path, protocol) = (self.pattern.as_str(), &upgrade.protocol);
         let known = self.upgrades.iter().any(|known| known.protocol.eq_ignore_ascii_case(protocol));
@@ -103,7 +104,7 @@ impl<S> Endpoint<S> {
         self.handlers.get(usize::from(self.by_method[method as usize]))
     }
 
-    /// Where the handler for `method` stands: its own, for HEAD that of GET, else the one for any.
+    /// The index of the handler for `method`: its own one; for HEAD also that of GET; else the one for any method.
     fn find(&self, method: Method) -> Option<usize> {
         let find = |verb| self.handlers.iter().position(|known| known.verb == verb);
         match (find(Verb::One(method)), method) {
@@ -114,7 +115,7 @@ impl<S> Endpoint<S> {
         }
     }
 
-    /// The methods that are answered: for `Allow`.
+    /// The methods that are answered, for the `Allow` field.
     pub(super) fn allowed(&self) -> MethodSet {
         let mut allowed = MethodSet::EMPTY.with(Method::Options);
         for method in Method::ALL {
@@ -125,7 +126,8 @@ impl<S> Endpoint<S> {
         allowed
     }
 
-    /// The protocol that the client offers and that can be had here: the first one that was registered.
+    /// The protocol that the client offers and this path supports; if there are several, the first one that was
+    /// registered.
     pub(super) fn offered(&self, request: &Request<'_>) -> Option<&Upgrade<S>> {
         if !request.offers_upgrade() || request.method() != Method::Get {
             return None;
@@ -136,14 +138,14 @@ impl<S> Endpoint<S> {
         })
     }
 
-    /// The protocols that can be had here, as a list.
+    /// The protocols that this path supports, as a comma-separated list.
     fn protocols(&self) -> Option<String> {
         let names: Vec<&str> = self.upgrades.iter().map(|upgrade| &*upgrade.protocol).collect();
         (!names.is_empty()).then(|| names.join(", "))
     }
 }
 
-/// Whether an offer is for a protocol: by its name and version, or by its name if the version does not matter.
+/// Whether an offer names this protocol: with the same version, or with any version if `protocol` has none.
 fn is_named(offer: &[u8], protocol: &str) -> bool {
     let name = offer.split(|&byte| byte == b'/').next().unwrap_or_default();
     offer.eq_ignore_ascii_case(protocol.as_bytes()) || name.eq_ignore_ascii_case(protocol.as_bytes())

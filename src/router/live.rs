@@ -1,4 +1,4 @@
-//! What an application keeps alive for as long as an exchange or a connection: sinks and protocols.
+//! The sinks and protocols of an application, which live as long as an exchange or a connection.
 
 use std::fmt;
 use std::io;
@@ -10,7 +10,7 @@ use crate::exchange::{
 };
 use crate::http::{Error, Result};
 
-/// Sinks and protocols, by the keys that the loop knows them by.
+/// Sinks and protocols, by the keys that the loop uses for them.
 pub(super) struct Live<S>(Slab<One<S>>);
 
 pub(super) enum One<S> {

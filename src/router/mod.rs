@@ -1,8 +1,8 @@
-//! The router: from a method and a path to whoever answers, with 404, 405, 426, HEAD and OPTIONS taken care of.
+//! The router finds the handler for a method and a path. It also answers 404, 405, 426, HEAD and OPTIONS.
 //!
 //! [`Routes`] is a table of routes and middleware without state; a [`Router`] is such a table and the state `S` that
-//! its handlers get as `&mut S`. Paths are looked up in a trie of segments (`trie`). What lives longer than a call, sinks
-//! and protocols, stands in `live`; work that no request asks for in `tasks`.
+//! its handlers get as `&mut S`. Paths are looked up in a trie of segments (`trie`). Sinks and protocols live longer
+//! than a call; `live` keeps them. `tasks` does work that no request asks for.
 
 mod endpoint;
 #[cfg(feature = "internals")]
@@ -31,7 +31,7 @@ pub use tasks::Timer;
 
 type Renderer = Box<dyn Fn(&Error, Response<'_>) -> Result<Sent>>;
 
-/// What a middleware decides: to pass the response on, perhaps with more header fields, or to answer itself.
+/// The decision of a middleware: it passes the response on, perhaps with more header fields, or it answers itself.
 ///
 /// ```
 /// use monoloop::{Request, Response, Router, router::Next};
@@ -76,12 +76,12 @@ impl<S> Router<S> {
         &self.state
     }
 
-    /// The state, to be changed.
+    /// The state, mutably.
     pub const fn state_mut(&mut self) -> &mut S {
         &mut self.state
     }
 
-    /// What other threads post for the state.
+    /// The queue of tasks that other threads post for the state.
     pub(crate) fn tasks(&self) -> Arc<Tasks<S>> {
         self.inbox.tasks()
     }
@@ -97,7 +97,7 @@ impl<S> Router<S> {
     }
 }
 
-/// A router is its table of routes: `get`, `with`, `mount` and the rest are those of [`Routes`].
+/// A router derefs to its table of routes: `get`, `with`, `mount` and the rest are methods of [`Routes`].
 impl<S> Deref for Router<S> {
     type Target = Routes<S>;
 

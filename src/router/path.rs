@@ -1,4 +1,4 @@
-//! Paths of routes, and how the segments of a request compare with them.
+//! The paths of routes, and the comparison of a request's segments with them.
 
 use crate::exchange::MAX_PARAMS;
 use crate::http::{Remaining, decode_segment, decodes_to, is_directory, may_resolve};
@@ -20,17 +20,17 @@ pub(super) enum Segment {
 }
 
 impl Pattern {
-    /// The pattern that covers every path: what an unmounted middleware sees.
+    /// The pattern that covers every path: the scope of a middleware that is not mounted.
     pub(super) fn root() -> Self {
         Self { text: "/".to_owned(), segments: Vec::new(), names: Box::default() }
     }
 
     /// # Panics
-    /// If it is malformed: that is a mistake of the program, best found at its start.
+    /// If the path is malformed. That is a bug in the program, and the panic shows it at the start.
     #[track_caller]
     pub(super) fn parse(text: &str) -> Self {
-        let Some(rest) = text.strip_prefix('/') else { panic!("a path begins with a slash: {text:?}") };
-        assert!(!text.contains(['?', '#']), "a path has no query: {text:?}");
+        let Some(rest) = text.strip_prefix('/') else { panic!("a path must begin with a slash: {text:?}") };
+        assert!(!text.contains(['?', '#']), "a path must not have a query: {text:?}");
         let mut names: Vec<Box<str>> = Vec::new();
         let segments: Vec<Segment> = rest
             .split('/')
@@ -47,14 +47,14 @@ impl Pattern {
             })
             .collect();
         let unique = |i: usize| !names[i].is_empty() && !names[..i].contains(&names[i]);
-        assert!((0..names.len()).all(unique), "a parameter needs a name of its own: {text:?}");
+        assert!((0..names.len()).all(unique), "each parameter needs a name of its own: {text:?}");
         assert!(names.len() <= MAX_PARAMS, "a path has at most {MAX_PARAMS} parameters: {text:?}");
         let rest = segments.iter().position(|segment| *segment == Segment::Rest);
-        assert!(rest.is_none_or(|at| at + 1 == segments.len()), "*rest is the last segment: {text:?}");
+        assert!(rest.is_none_or(|at| at + 1 == segments.len()), "*rest must be the last segment: {text:?}");
         Self { text: text.to_owned(), segments, names: names.into() }
     }
 
-    /// This pattern as a prefix of `inner`; the `/` of the inner one is the prefix itself.
+    /// Joins this pattern, as a prefix, with `inner`. If `inner` is `/`, the result is the prefix itself.
     #[track_caller]
     pub(super) fn join(&self, inner: &Self) -> Self {
         let prefix = self.text.trim_end_matches('/');
@@ -81,8 +81,8 @@ impl Pattern {
     /// Whether `path` is this pattern or lies below it. Segments are decoded before they are compared, as in the trie,
     /// so that an encoded letter does not lead past a middleware.
     ///
-    /// A path with dot segments or empty ones is covered also if what it resolves to is: whoever serves files serves it as
-    /// that.
+    /// A path with dot segments or empty segments is also covered if its resolved form is, because `Files` serves the
+    /// resolved form.
     #[inline]
     pub(super) fn covers(&self, path: &[u8]) -> bool {
         self.segments.is_empty()
@@ -96,7 +96,7 @@ impl Pattern {
             Some((Segment::Rest, heads)) => heads,
             _ => &self.segments[..],
         };
-        // From the end: a directory ends in an empty segment.
+        // The segments are compared from the end. The path of a directory ends in an empty segment.
         let parts = is_directory(path).then_some(&b""[..]).into_iter().chain(Remaining::of(path));
         let Some(below) = parts.clone().count().checked_sub(heads.len()) else { return false };
         heads.iter().rev().zip(parts.skip(below)).all(|(segment, part)| segment.fits(part))
@@ -112,7 +112,7 @@ impl Pattern {
 }
 
 impl Segment {
-    /// Whether a segment of a request's path, decoded, is this one.
+    /// Whether a raw segment of a request's path matches this one once it is decoded.
     fn fits(&self, part: &[u8]) -> bool {
         match self {
             Self::Rest => true,
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mount_prefix_and_an_inner_path() {
+    fn a_mount_prefix_and_an_inner_path_are_joined() {
         let join = |prefix, inner| Pattern::parse(prefix).join(&Pattern::parse(inner)).text;
         assert_eq!(join("/api", "/users/:id"), "/api/users/:id");
         assert_eq!(join("/api/", "/users"), "/api/users");
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_prefix_covers() {
+    fn a_prefix_covers_itself_and_all_paths_below_it() {
         let covers = |prefix, path: &str| Pattern::root().join(&Pattern::parse(prefix)).covers(path.as_bytes());
         assert!(
             covers("/api", "/api") && covers("/api", "/api/") && covers("/api", "/api/x") && covers("/api", "/%61pi/x")
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_path_is_found_at_the_start() {
+    fn a_malformed_path_panics() {
         for text in ["", "users", "/:", "/*", "/:a/:a", "/*rest/x", "/a?b", "/:a/:b/:c/:d/:e/:f/:g/:h/:i"] {
             assert!(std::panic::catch_unwind(|| Pattern::parse(text)).is_err(), "{text}");
         }

@@ -12,11 +12,12 @@ use crate::http::{Method, MethodSet, Result, is_token};
 
 type Middleware<S> = Box<dyn for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r>>;
 
-/// A table of routes and middleware, to be used by a [`Router`](super::Router) or mounted in another table.
+/// A table of routes and middleware. A [`Router`](super::Router) uses it, or it is mounted in another table.
 ///
-/// A path is `/`-separated segments. `:name` stands for one segment that is not empty, `*name` (at the end) for the
-/// rest, empty or not. A literal segment is tried before `:name`, and that before `*name`. Segments of a request are
-/// percent-decoded once, after the path was split; a trailing slash makes another path.
+/// A path consists of segments that are separated by `/`. `:name` matches one segment that is not empty. `*name` (at
+/// the end) matches the rest, empty or not. A literal segment is tried before `:name`, and `:name` before `*name`. The
+/// segments of a request are percent-decoded once, after the path was split. A path with a trailing slash is another
+/// path.
 ///
 /// ```
 /// use monoloop::{Router, router::Routes};
@@ -46,23 +47,23 @@ pub struct Routes<S> {
     listed: Vec<(Verb, usize)>,
     /// All methods that any route answers.
     allowed: MethodSet,
-    /// What is answered where there is no endpoint.
+    /// The answers for paths without an endpoint.
     pub(super) no_endpoint: NoEndpoint,
     pub(super) timers: Timers<S>,
-    /// Who has descriptors to give back.
+    /// The functions that close descriptors when none is free.
     pub(super) keepers: Vec<Keeper>,
 }
 
-/// Closes what it has open and does not need; tells whether there was anything.
+/// Closes open descriptors that are not needed now; returns whether there were any.
 pub(super) type Keeper = Box<dyn Fn() -> bool>;
 
-/// A middleware and the part of the paths that it sees.
+/// A middleware, and the pattern of the paths whose requests it sees.
 pub(super) struct Scoped<S> {
     pub(super) scope: Pattern,
     pub(super) middleware: Middleware<S>,
 }
 
-/// A registered route; `Display` pads the method so that a list of them lines up.
+/// A registered route. `Display` pads the method, so that a list of routes is aligned.
 ///
 /// ```
 /// let mut app = monoloop::Router::new(());
@@ -86,7 +87,7 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// Whether it leads to another protocol.
+    /// Whether the route switches to another protocol.
     pub const fn is_upgrade(&self) -> bool {
         matches!(self.verb, Verb::Upgrade)
     }
@@ -104,13 +105,14 @@ impl fmt::Display for Route<'_> {
     }
 }
 
-/// One method of [`Routes`] per HTTP method. The bound on the closure stands right there: behind a trait with a blanket
-/// implementation, the lifetimes of closures would not infer.
+/// Makes one method of [`Routes`] per HTTP method. The bound on the closure is written out in it: with a trait and a
+/// blanket implementation instead, the compiler could not infer the lifetimes of closures.
 macro_rules! registration {
     ($($(#[$doc:meta])* $name:ident $verb:expr;)*) => {$(
         $(#[$doc])*
         ///
-        /// Write the closure in place, or use a `fn`: one that was stored in a `let` does not infer.
+        /// Write the closure in place, or use a `fn`. The compiler cannot infer the lifetimes of a closure that was
+        /// stored in a `let` before.
         ///
         /// # Panics
         /// If the path is malformed, or has a route for this method already.
@@ -124,7 +126,7 @@ macro_rules! registration {
     )*};
 }
 
-/// A route that was just registered, to be adjusted.
+/// A route that was just registered, and whose settings can be changed.
 ///
 /// ```
 /// let mut app = monoloop::Router::new(());
@@ -133,9 +135,9 @@ macro_rules! registration {
 pub struct Registered<'a, S>(&'a mut Handler<S>);
 
 impl<S> Registered<'_, S> {
-    /// Sets the most content that a request may have here, in bytes; above it 413. Without it,
-    /// [`Config::max_content`](crate::Config::max_content) holds where content is buffered, and nothing where it is taken
-    /// piece by piece. What is buffered ends at [`limits::MAX_BUFFERED`](crate::limits::MAX_BUFFERED) in any case.
+    /// Sets the largest content that a request may have on this route, in bytes; larger content gets a 413. By default
+    /// buffered content obeys [`Config::max_content`](crate::Config::max_content), and streamed content is unlimited.
+    /// Buffered content never exceeds [`limits::MAX_BUFFERED`](crate::limits::MAX_BUFFERED).
     pub fn max_content(self, bytes: u64) -> Self {
         self.0.max_content = Some(bytes);
         self
@@ -179,17 +181,17 @@ impl<S> Routes<S> {
         delete Verb::One(Method::Delete);
         /// Adds a handler for OPTIONS, in place of the automatic answer.
         options Verb::One(Method::Options);
-        /// Adds a handler for every method that has none of its own, but for TRACE.
+        /// Adds a handler for every method that has none of its own, except TRACE.
         any Verb::Any;
     }
 
-    /// Adds a route whose content is taken piece by piece, as it comes, however much it is: `factory` sees the head and
-    /// makes a [`BodySink`], which gives the reply when the content has ended. An error of the factory refuses the request
-    /// before any content is read; a client that [expects](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1) `100
-    /// Continue` gets it only if there is none.
+    /// Adds a route that takes content of any length piece by piece, as it comes. `factory` sees the head and makes a
+    /// [`BodySink`], which replies when the content has ended. If the factory returns an error, the request is refused
+    /// before any content is read. A client that [expects](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1)
+    /// `100 Continue` gets it only if the factory returns no error.
     ///
     /// # Panics
-    /// As [`get`](Self::get).
+    /// In the same cases as [`get`](Self::get).
     pub fn sink<T: BodySink<S> + 'static>(
         &mut self,
         method: Method,
@@ -202,22 +204,22 @@ impl<S> Routes<S> {
         self.add(Pattern::parse(path), Handler::new(Verb::One(method), Kind::Sink(Box::new(boxed))))
     }
 
-    /// Adds a route whose reply begins at the head of the request, while its content is still to come piece by piece:
-    /// `factory` gives the reply (mostly by [`channel`](Response::channel), [`defer`](Response::defer) or
-    /// [`stream`](Response::stream)) and makes the [`Duplex`] that takes the content.
+    /// Adds a route whose reply begins right after the head of the request, before its content has come. `factory`
+    /// returns the reply (mostly by [`channel`](Response::channel), [`defer`](Response::defer) or
+    /// [`stream`](Response::stream)), and the [`Duplex`] that takes the content piece by piece.
     ///
     /// ```
     /// use monoloop::exchange::{BodySender, Duplex, Intake, SendError, Trailers};
     /// use monoloop::{Error, Method, Result, Router};
     ///
-    /// /// Sends back what comes, as it comes.
+    /// /// Sends each piece of content back as soon as it comes.
     /// struct Echo(BodySender);
     ///
     /// impl<S> Duplex<S> for Echo {
     ///     fn data(&mut self, _: &mut S, piece: &[u8], intake: &mut Intake<'_>) -> Result<()> {
     ///         self.0.send(piece.to_vec())?;
     ///         if self.0.is_full() {
-    ///             let resumer = intake.pause();            // the client waits until its echo has left
+    ///             let resumer = intake.pause();            // read no more until the echo has been sent
     ///             self.0.on_room(move || resumer.resume());
     ///         }
     ///         Ok(())
@@ -237,7 +239,7 @@ impl<S> Routes<S> {
     /// ```
     ///
     /// # Panics
-    /// As [`get`](Self::get).
+    /// In the same cases as [`get`](Self::get).
     pub fn duplex<T: Duplex<S> + 'static>(
         &mut self,
         method: Method,
@@ -252,15 +254,16 @@ impl<S> Routes<S> {
         self.add(Pattern::parse(path), Handler::new(Verb::One(method), Kind::Duplex(Box::new(boxed))))
     }
 
-    /// Adds a route at which a client can go over to another protocol (RFC 9110 §7.8): one that offers `protocol` by
-    /// `Upgrade` and `Connection: upgrade` gets a 101, if `factory` makes a [`Protocol`]; its error refuses, and HTTP goes
-    /// on. It gives the response back, with field lines for the 101 if there are any.
+    /// Adds a route at which a client can switch to another protocol (RFC 9110 §7.8). If the client offers `protocol`
+    /// with `Upgrade` and `Connection: upgrade`, and `factory` makes a [`Protocol`], the client gets a 101. The factory
+    /// also returns the response, to which it may add field lines for the 101. If it returns an error, the offer is
+    /// refused, and the connection goes on with HTTP.
     ///
-    /// A GET that offers nothing is answered by the handler for GET, if there is one here, or else by 426. Only a GET
-    /// of HTTP/1.1 without content is an offer.
+    /// A GET without an offer is answered by the handler for GET, if the path has one, or else with a 426. Only a GET
+    /// of HTTP/1.1 without content can make an offer.
     ///
     /// # Panics
-    /// As [`get`](Self::get), and if `protocol` is not the name of one.
+    /// In the same cases as [`get`](Self::get), and if `protocol` is not a valid protocol name.
     pub fn upgrade<T: Protocol<S> + 'static>(
         &mut self,
         path: &str,
@@ -272,15 +275,15 @@ impl<S> Routes<S> {
         self.add_upgrade(Pattern::parse(path), Upgrade { protocol: protocol.into(), factory: boxed.into_boxed() });
     }
 
-    /// Has `task` called with the state once, `delay` after the server has started. It must not block.
+    /// Calls `task` with the state once, `delay` after the server has started. The task must not block.
     pub fn after(&mut self, delay: Duration, task: impl FnOnce(&mut S) + 'static) -> Timer {
         let timer = Timer::default();
         self.timers.add(NewTimer::once(delay, Box::new(task), &timer));
         timer
     }
 
-    /// Has `task` called with the state again and again, the first time `period` (at least a millisecond) after the server
-    /// has started. It must not block. Where the loop is late, calls are left out, not made up for.
+    /// Calls `task` with the state once in each `period`, the first time one period after the server has started. A
+    /// period is at least one millisecond. The task must not block. If the loop is late, missed calls are skipped.
     ///
     /// ```
     /// use monoloop::Router;
@@ -295,16 +298,16 @@ impl<S> Routes<S> {
         timer
     }
 
-    /// Has `close` called when there is no descriptor for a connection that waits: it closes what is kept open and not
-    /// needed now, and tells whether there was anything. It must not block.
+    /// Calls `close` when no descriptor is free for a waiting connection. It must close open descriptors that are not
+    /// needed now, and return whether there were any. It must not block.
     pub fn when_descriptors_run_out(&mut self, close: impl Fn() -> bool + 'static) {
         self.keepers.push(Box::new(close));
     }
 
-    /// Adds a middleware. It sees every request below this table, also those that no route answers, in the order in
-    /// which middleware was added; the parameters of the route are known.
+    /// Adds a middleware. It sees every request below this table, including those that no route answers. Middleware is
+    /// called in the order in which it was added, and can read the parameters of the route.
     ///
-    /// Header fields that it sets are kept on error replies too.
+    /// Error replies, too, keep the header fields that a middleware sets.
     ///
     /// ```
     /// use monoloop::Router;
@@ -323,12 +326,12 @@ impl<S> Routes<S> {
         self.middleware.push(Scoped { scope: Pattern::root(), middleware: Box::new(middleware) });
     }
 
-    /// Adds everything of `part` below `prefix`: its routes, and its middleware for all paths there.
+    /// Adds all of `part` below `prefix`: its routes, and its middleware for all paths below the prefix.
     ///
     /// The route `/` of the part answers at the prefix itself.
     ///
     /// # Panics
-    /// If the prefix is malformed or ends in `*rest`, or if one of the routes is there already.
+    /// If the prefix is malformed or ends in `*rest`, or if this table already has one of the routes.
     pub fn mount(&mut self, prefix: &str, part: impl Mount<S>) {
         part.mount_at(prefix, self);
     }
@@ -369,7 +372,7 @@ impl<S> Routes<S> {
         self.allow(allowed);
     }
 
-    /// These methods are answered somewhere.
+    /// Notes that some route answers these methods.
     fn allow(&mut self, methods: MethodSet) {
         let allowed = self.allowed.union(methods);
         if allowed != self.allowed {
@@ -378,7 +381,7 @@ impl<S> Routes<S> {
         }
     }
 
-    /// The endpoint with this path; a new one if there is none.
+    /// Returns the index of the endpoint with this path, and adds one if there is none.
     fn endpoint(&mut self, pattern: Pattern) -> usize {
         let index = self.trie.insert(&pattern, self.endpoints.len());
         if index == self.endpoints.len() {
@@ -391,7 +394,7 @@ impl<S> Routes<S> {
     }
 }
 
-/// Boxes what the factory of an upgrade makes.
+/// Wraps the factory of an upgrade, and boxes the protocols that it makes.
 struct BoxedFactory<F>(F);
 
 impl<F> BoxedFactory<F> {
@@ -420,7 +423,7 @@ impl<S> fmt::Debug for Routes<S> {
     }
 }
 
-/// What can be mounted in a table of routes.
+/// A part of an application that can be mounted in a table of routes.
 ///
 /// ```
 /// use monoloop::{Router, router::{Mount, Routes}};
@@ -438,7 +441,7 @@ impl<S> fmt::Debug for Routes<S> {
 /// assert_eq!(app.routes().next().unwrap().path(), "/health/live");
 /// ```
 pub trait Mount<S> {
-    /// Adds everything of this part to `routes`, below `prefix`.
+    /// Adds all of this part to `routes`, below `prefix`.
     fn mount_at(self, prefix: &str, routes: &mut Routes<S>);
 }
 
@@ -450,7 +453,7 @@ impl<S> Mount<S> for Routes<S> {
             .into_iter()
             .map(|endpoint| (prefix.join(&endpoint.pattern), endpoint.handlers, endpoint.upgrades.into_iter()))
             .collect();
-        // In the order in which they were registered.
+        // The routes keep the order in which they were registered.
         for (verb, endpoint) in self.listed {
             let (pattern, handlers, upgrades) = &mut parts[endpoint];
             if verb == Verb::Upgrade {

@@ -1,4 +1,4 @@
-//! The router as the loop sees it: what it does with a request, its content, and another protocol.
+//! The router as the loop sees it: it handles requests, their content, and other protocols.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -14,7 +14,7 @@ use crate::exchange::{
 use crate::http::{Error, Method, Moment, Result};
 
 impl<S> Router<S> {
-    /// Answers where no handler does.
+    /// Answers a request that has no handler.
     #[cold]
     fn answer_without_handler(
         &self,
@@ -34,7 +34,7 @@ impl<S> Router<S> {
 }
 
 impl<S> Service for Router<S> {
-    /// Content is worth waiting for only if a handler will see it.
+    /// The server waits for content only if a handler will see it.
     fn admit(&mut self, request: &Request<'_>) -> Admission {
         let mut spans = Spans::default();
         let (Some(endpoint), _) = self.routes.locate(*request, &mut spans) else { return Admission::Now };
@@ -100,7 +100,7 @@ impl<S> Service for Router<S> {
                 let (sent, duplex) = factory(&mut self.state, &request, response.accept_content())?;
                 (sent, One::Duplex(duplex))
             }
-            _ => return Err(Error::internal("a route was admitted that takes no content piece by piece")),
+            _ => return Err(Error::internal("this route takes no content piece by piece")),
         };
         Ok((sent, Some(self.live.keep(one))))
     }
@@ -130,7 +130,7 @@ impl<S> Service for Router<S> {
             ControlFlow::Break(answered) => return Ok((answered?, None)),
         };
         let Some(upgrade) = endpoint.and_then(|endpoint| endpoint.offered(&request)) else {
-            return Err(Error::internal("a route was admitted that leads to no other protocol"));
+            return Err(Error::internal("this route has no protocol that the client offers"));
         };
         let (response, protocol) = (upgrade.factory)(&mut self.state, &request, response)?;
         let sent = response.switch(&upgrade.protocol)?;
@@ -154,12 +154,12 @@ impl<S> Service for Router<S> {
     }
 
     fn free_descriptors(&mut self) -> bool {
-        // All of them are asked, not only the first that has any.
+        // `count` calls all of them; `any` would stop at the first that closes something.
         self.routes.keepers.iter().filter(|close| close()).count() > 0
     }
 }
 
-/// Calls a route that would take content piece by piece for a request that has none.
+/// Calls a route that takes content piece by piece, for a request that has no content.
 #[cold]
 fn call_without_content<S>(
     kind: &Kind<S>,

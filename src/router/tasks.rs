@@ -1,5 +1,5 @@
-//! Work that no request asks for: what other threads post, and timers. All of it runs on the loop's thread, with the
-//! state.
+//! Work that no request asks for: tasks that other threads post, and timers. All of it runs on the loop's thread, with
+//! access to the state.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
@@ -17,14 +17,15 @@ type Repeated<S> = Box<dyn FnMut(&mut S) + Send>;
 type LocalTask<S> = Box<dyn FnOnce(&mut S)>;
 type LocalRepeated<S> = Box<dyn FnMut(&mut S)>;
 
-/// A timer that can be cancelled: see [`Routes::every`](super::Routes::every) and [`Routes::after`](super::Routes::after).
+/// A timer that can be cancelled: see [`Routes::every`](super::Routes::every) and
+/// [`Routes::after`](super::Routes::after).
 ///
-/// Dropping it changes nothing.
+/// Dropping this handle does not cancel the timer.
 #[derive(Clone, Debug, Default)]
 pub struct Timer(Arc<AtomicBool>);
 
 impl Timer {
-    /// From now on it is not called any more; from another thread, a call that has begun goes on.
+    /// Cancels the timer: no further call begins. If another thread cancels it, a call that has already begun goes on.
     pub fn cancel(&self) {
         self.0.store(true, Memory::Release);
     }
@@ -34,18 +35,18 @@ impl Timer {
     }
 }
 
-/// What other threads have posted for the state, and not seen done yet.
+/// The tasks that other threads have posted for the state, and that have not been run yet.
 pub(crate) struct Tasks<S> {
     posted: Mutex<Queue<S>>,
 }
 
 struct Queue<S> {
     waiting: VecDeque<Posted<S>>,
-    /// The router is gone: nobody does anything any more.
+    /// The router was dropped, so no task will be run.
     closed: bool,
 }
 
-/// The router's end of its tasks. When it is dropped, so is everything that was not done.
+/// The router's end of its tasks. When it is dropped, so are all tasks that were not run.
 pub(super) struct Inbox<S>(Arc<Tasks<S>>);
 
 enum Posted<S> {
@@ -54,7 +55,7 @@ enum Posted<S> {
     Every(Duration, Repeated<S>, Timer),
 }
 
-/// A timer whose time has not begun.
+/// A timer whose delay has not begun yet.
 pub(super) struct NewTimer<S> {
     delay: Duration,
     what: What<S>,
@@ -103,15 +104,15 @@ impl<S> Inbox<S> {
         Self(Arc::new(Tasks { posted: Mutex::new(queue) }))
     }
 
-    /// The end for other threads.
+    /// The end of the queue for other threads.
     pub(super) fn tasks(&self) -> Arc<Tasks<S>> {
         Arc::clone(&self.0)
     }
 
-    /// Does some of what was posted; tells whether there is more.
+    /// Runs some of the posted tasks; returns whether there are more.
     pub(super) fn run(&self, state: &mut S, timers: &mut Timers<S>, now: Moment) -> bool {
         for _ in 0..POSTED_BUDGET {
-            // In a statement of its own: the lock is not held while the task is at work.
+            // A separate statement: the lock must not be held while the task runs.
             let next = self.0.queue().waiting.pop_front();
             match next {
                 None => return false,
@@ -144,28 +145,28 @@ impl<S> NewTimer<S> {
     }
 
     pub(super) fn every(period: Duration, task: LocalRepeated<S>, timer: &Timer) -> Self {
-        // A period of zero would leave no time for anything else.
+        // A timer with a period of zero would be due all the time.
         let period = period.max(Duration::from_millis(1));
         Self { delay: period, what: What::Every(period, task), timer: timer.clone() }
     }
 }
 
-/// The timers of an application. They are few, so a heap does.
+/// The timers of an application. There are few of them, so a heap is good enough.
 pub(super) struct Timers<S> {
-    /// Set before the loop has told the time.
+    /// Timers that were set before the loop has told the time.
     new: Vec<NewTimer<S>>,
     running: BinaryHeap<Running<S>>,
     next_number: u64,
-    /// With so many it looks for those that were cancelled.
+    /// The number of running timers at which cancelled ones are searched and removed.
     swept_at: usize,
 }
 
-/// Fewer timers are not looked through.
+/// With fewer timers than this, cancelled ones are not searched.
 const MIN_SWEEP: usize = 64;
 
 struct Running<S> {
     due: Moment,
-    /// Those that are due together are called in the order in which they were set.
+    /// Timers that are due at the same time are called in the order of their numbers.
     number: u64,
     what: What<S>,
     timer: Timer,
@@ -176,7 +177,7 @@ impl<S> Timers<S> {
         Self { new: Vec::new(), running: BinaryHeap::new(), next_number: 0, swept_at: MIN_SWEEP }
     }
 
-    /// Sets a timer; its time begins when the loop next looks.
+    /// Sets a timer; its delay begins at the next call of [`run`](Self::run).
     pub(super) fn add(&mut self, new: NewTimer<S>) {
         self.new.push(new);
     }
@@ -192,7 +193,8 @@ impl<S> Timers<S> {
     }
 
     fn push(&mut self, due: Moment, what: What<S>, timer: Timer) {
-        // Those that were cancelled go long before they are due, at a cost that is shared by all.
+        // Cancelled timers are removed here, long before they are due. The threshold doubles, so that the cost per
+        // timer stays constant.
         if self.running.len() >= self.swept_at {
             let mut running = std::mem::take(&mut self.running).into_vec();
             running.extract_if(.., |timer| timer.timer.is_cancelled()).for_each(dispose);
@@ -203,7 +205,7 @@ impl<S> Timers<S> {
         self.next_number += 1;
     }
 
-    /// Calls some of what is due; tells when the next one is.
+    /// Calls some of the timers that are due; returns when the next one is due.
     pub(super) fn run(&mut self, state: &mut S, now: Moment) -> Option<Moment> {
         for new in std::mem::take(&mut self.new) {
             self.begin(new, now);
@@ -221,7 +223,7 @@ impl<S> Timers<S> {
                 What::Once(task) => call(|| task(state)),
                 What::Every(period, mut task) => {
                     call(|| task(state));
-                    // It keeps its beat; beats that were missed are left out.
+                    // The next call is due at a multiple of the period; missed calls are skipped.
                     let missed = now.since(due).as_nanos() / period.as_nanos();
                     let missed = u32::try_from(missed).unwrap_or(u32::MAX);
                     let next = due + period.saturating_mul(missed) + period;
@@ -245,7 +247,7 @@ impl<S> fmt::Debug for Timers<S> {
     }
 }
 
-// The heap gives the greatest: the one that is due first, and of those the one that was set first.
+// The heap returns the greatest timer, so the one that is due first, or was set first, must compare as the greatest.
 impl<S> Ord for Running<S> {
     fn cmp(&self, other: &Self) -> Ordering {
         (other.due, other.number).cmp(&(self.due, self.number))
@@ -279,13 +281,13 @@ mod tests {
     }
 
     #[test]
-    fn timers_are_called_when_they_are_due_and_in_the_order_in_which_they_were_set() {
+    fn timers_are_called_when_they_are_due_in_the_order_in_which_they_were_set() {
         let (mut timers, mut notes) = (Timers::new(), Vec::new());
         let timer = Timer::default();
         timers.add(NewTimer::once(Duration::from_millis(20), Box::new(note("late")), &timer));
         timers.add(NewTimer::once(Duration::from_millis(10), Box::new(note("a")), &timer));
         timers.add(NewTimer::once(Duration::from_millis(10), Box::new(note("b")), &timer));
-        assert_eq!(timers.run(&mut notes, at(100)), Some(at(110)), "their time begins at the first look");
+        assert_eq!(timers.run(&mut notes, at(100)), Some(at(110)), "the delays begin at the first run");
         assert_eq!(timers.run(&mut notes, at(109)), Some(at(110)));
         assert!(notes.is_empty());
         assert_eq!(timers.run(&mut notes, at(110)), Some(at(120)));
@@ -295,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_timer_keeps_its_beat_and_leaves_out_what_it_missed() {
+    fn a_repeated_timer_keeps_its_period_and_skips_missed_calls() {
         let (mut timers, mut notes) = (Timers::new(), Vec::new());
         let timer = Timer::default();
         timers.add(NewTimer::every(Duration::from_millis(10), Box::new(note("tick")), &timer));
@@ -317,13 +319,13 @@ mod tests {
         };
         timers.add(NewTimer::every(Duration::ZERO, Box::new(task), &Timer::default()));
         for now in [0, 1, 2] {
-            assert_eq!(timers.run(&mut count, at(now)), Some(at(now + 1)), "a period of zero is one of a millisecond");
+            assert_eq!(timers.run(&mut count, at(now)), Some(at(now + 1)), "a period of zero is one millisecond");
         }
         assert_eq!(count, 2);
     }
 
     #[test]
-    fn so_many_are_called_at_a_time() {
+    fn one_run_calls_no_more_than_its_budget() {
         let (mut timers, mut count) = (Timers::new(), 0_usize);
         for _ in 0..TIMER_BUDGET + 1 {
             timers.add(NewTimer::once(Duration::ZERO, Box::new(|count: &mut usize| *count += 1), &Timer::default()));
@@ -344,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_posted_is_done_in_order_and_a_panic_stops_nothing() {
+    fn posted_tasks_run_in_order_and_a_panic_does_not_stop_them() {
         let (inbox, mut timers, mut notes) = (Inbox::new(), Timers::new(), Vec::new());
         let tasks = inbox.tasks();
         tasks.post(Box::new(note("one")));
@@ -359,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_done_is_dropped_with_the_router() {
+    fn tasks_that_were_not_run_are_dropped_with_the_router() {
         let (inbox, kept) = (Inbox::<()>::new(), Arc::new(()));
         let tasks = inbox.tasks();
         let task = |kept: &Arc<()>| {
@@ -374,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn cancelled_timers_do_not_pile_up_until_they_are_due() {
+    fn cancelled_timers_are_removed_before_they_are_due() {
         let (mut timers, kept) = (Timers::<()>::new(), Arc::new(()));
         for now in 0..10_000 {
             let (timer, kept) = (Timer::default(), Arc::clone(&kept));

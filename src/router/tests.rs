@@ -1,4 +1,4 @@
-//! The router as a client sees it: requests in, replies out, through the protocol core.
+//! The router as a client sees it: requests go in and replies come out through the protocol core.
 
 use std::ops::ControlFlow;
 
@@ -8,7 +8,7 @@ use crate::http::{Error, Method};
 use crate::middleware::Cors;
 use crate::testing::TestReply;
 
-/// The reply to one request without content; `line` is method and target, `fields` are field lines.
+/// Returns the reply to one request without content; `line` is method and target, `fields` are field lines.
 #[track_caller]
 fn ask<S>(app: &mut Router<S>, line: &str, fields: &[&str]) -> TestReply {
     let (method, target) = line.split_once(' ').unwrap();
@@ -113,10 +113,10 @@ fn a_mounted_part_keeps_its_routes_and_its_middleware_below_the_prefix() {
     assert_eq!(listed, ["GET    /", "GET    /part", "GET    /part/:id"]);
 }
 
-/// Each spelling of a path that leads to the route leads through the middleware of its mount.
+/// Each spelling of a path that reaches the route passes through the middleware of its mount.
 #[test]
-fn a_percent_sign_in_a_mount_led_around_its_middleware() {
-    // Prefix, what it means in the spellings of a request, and what is another path.
+fn no_spelling_of_a_mount_bypasses_its_middleware() {
+    // The prefix, spellings of the same path in a request, and spellings of other paths.
     let cases: [(&str, &[&str], &[&str]); 7] = [
         ("/caf%C3%A9", &["/caf%C3%A9", "/caf%c3%a9", "/%63af%C3%A9"], &["/caf%25C3%25A9", "/cafe", "/caf%2543"]),
         ("/caf\u{e9}", &["/caf%C3%A9", "/caf%c3%a9", "/%63af%C3%A9"], &["/caf%25C3%25A9", "/cafe"]),
@@ -150,7 +150,7 @@ fn a_percent_sign_in_a_mount_led_around_its_middleware() {
 }
 
 #[test]
-fn a_refused_request_had_no_parameters_of_its_route() {
+fn middleware_sees_the_parameters_of_a_refused_request() {
     let mut app = Router::new(());
     app.with(|_, req, res| match req.param::<String>("id") {
         Ok(id) => ControlFlow::Continue(res.header("X-Id", id)),
@@ -166,7 +166,7 @@ fn a_refused_request_had_no_parameters_of_its_route() {
 }
 
 #[test]
-fn what_middleware_set_survives_an_error_and_what_the_handler_set_does_not() {
+fn an_error_keeps_the_fields_of_middleware_and_drops_those_of_the_handler() {
     let mut app = Router::new(());
     app.with(|_, _, res| ControlFlow::Continue(res.header("X-Kept", "1").header("Content-Language", "en")));
     app.with(|_, req, res| match req.path() {
@@ -192,7 +192,7 @@ fn what_middleware_set_survives_an_error_and_what_the_handler_set_does_not() {
 }
 
 #[test]
-fn errors_can_be_rendered_otherwise_and_a_renderer_that_fails_does_no_harm() {
+fn an_application_can_render_errors_and_a_failing_renderer_gives_a_500() {
     let mut app = Router::new(());
     app.get("/fails", |_, _, _| Err(Error::new(409, "twice")));
     app.on_error(|error, res| res.text(format!("sorry: {}", error.message())));
@@ -205,7 +205,7 @@ fn errors_can_be_rendered_otherwise_and_a_renderer_that_fails_does_no_harm() {
 }
 
 #[test]
-fn a_route_that_is_there_twice_is_found_at_the_start() {
+fn a_route_that_is_added_twice_panics() {
     let twice = |second: &'static str| {
         std::panic::catch_unwind(move || {
             let mut app = Router::new(());
@@ -248,7 +248,7 @@ fn any_origin_is_allowed_on_every_reply() {
 }
 
 #[test]
-fn an_origin_that_is_not_listed_is_told_nothing_but_caches_are() {
+fn an_origin_that_is_not_listed_gets_no_permission_but_vary() {
     let mut app = with_cors(Cors::list(["https://app.example"]));
     let allowed = ask(&mut app, "GET /", &[ORIGIN]);
     assert_eq!(field(&allowed, "Access-Control-Allow-Origin"), ["https://app.example"]);
@@ -261,7 +261,7 @@ fn an_origin_that_is_not_listed_is_told_nothing_but_caches_are() {
 }
 
 #[test]
-fn credentials_name_the_origin() {
+fn replies_with_credentials_name_the_origin() {
     let mut app = with_cors(Cors::any().credentials().expose(["X-Total", "X-Page"]));
     let reply = ask(&mut app, "GET /", &[ORIGIN]);
     assert_eq!(field(&reply, "Access-Control-Allow-Origin"), ["https://app.example"]);
@@ -271,7 +271,7 @@ fn credentials_name_the_origin() {
 }
 
 #[test]
-fn a_preflight_says_what_was_configured() {
+fn a_preflight_is_answered_as_configured() {
     let cors = Cors::list(["https://app.example"]).methods([Method::Get, Method::Put]);
     let mut app = with_cors(cors.any_headers().max_age(std::time::Duration::from_secs(600)));
     let asks = [ORIGIN, ASKS, "Access-Control-Request-Headers: x-one,x-two"];

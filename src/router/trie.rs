@@ -1,8 +1,8 @@
 //! The trie of segments: one node per prefix of a route.
 //!
-//! Looking a path up walks down one segment at a time, the literal child first, then `:param`, then `*rest`, and steps
-//! back where that led nowhere. Each node is visited at most once, so a lookup is bounded by the number of routes,
-//! and is a few steps in practice.
+//! A look-up walks down one segment at a time: it tries the literal child first, then `:param`, then `*rest`, and steps
+//! back from a dead end. Each node is visited at most once. So the number of routes bounds a look-up, which takes a few
+//! steps in practice.
 
 use std::borrow::Cow;
 
@@ -11,12 +11,12 @@ use percent_encoding::percent_decode;
 use super::path::{Pattern, Segment};
 use crate::exchange::Spans;
 
-/// Nodes in one vector; the first is the root.
+/// The nodes in one vector; the first one is the root.
 #[derive(Debug)]
 pub(super) struct Trie {
     nodes: Vec<Node>,
-    /// The endpoints of paths without parameters and without percent signs, by their whole text: the walk would come to
-    /// the same one, since it tries literals first.
+    /// The endpoints of paths without parameters and percent signs, by their whole text. A walk would find the same
+    /// endpoint, since it tries literals first.
     exact: Literals,
 }
 
@@ -24,24 +24,25 @@ pub(super) struct Trie {
 struct Node {
     literals: Literals,
     param: Option<u32>,
-    /// The endpoint of `*rest` here.
+    /// The endpoint of the path that goes on with `*rest` here.
     rest: Option<u32>,
     /// The endpoint of the path that ends here.
     endpoint: Option<u32>,
 }
 
-/// Texts and what they lead to: a hash table, each slot of which holds the index of an entry.
+/// Maps texts to nodes or endpoints: a hash table, each slot of which has the index of an entry.
 #[derive(Debug, Default)]
 struct Literals {
     slots: Box<[u32]>,
     entries: Vec<(Box<[u8]>, u32)>,
-    /// How long the longest text is.
+    /// The length of the longest text in bytes.
     longest: usize,
 }
 
 const FREE: u32 = u32::MAX;
 
-/// Bytes in which a segment of a request is decoded: few routes have a longer one.
+/// Size in bytes of the buffer on the stack in which a segment of a request is decoded. Few routes have a longer
+/// segment.
 const ROOM: usize = 128;
 
 impl Default for Trie {
@@ -51,7 +52,7 @@ impl Default for Trie {
 }
 
 impl Trie {
-    /// The endpoint of this path: the one that is there, or else `new`.
+    /// Returns the endpoint of this path. If the path has none, it becomes `new`.
     pub(super) fn insert(&mut self, pattern: &Pattern, new: usize) -> usize {
         let mut at = 0;
         for segment in pattern.segments() {
@@ -90,7 +91,7 @@ impl Trie {
         self.nodes.len() as u32 - 1
     }
 
-    /// Looks up a raw path: the endpoint. Where its parameters lie goes to `spans`.
+    /// Looks up a raw path and returns its endpoint. The positions of the parameters are written to `spans`.
     #[inline]
     pub(super) fn find(&self, path: &[u8], spans: &mut Spans) -> Option<usize> {
         if let Some(endpoint) = self.exact.get(path) {
@@ -108,7 +109,7 @@ impl Trie {
     }
 }
 
-/// One look-up on its way.
+/// A look-up in progress.
 struct Walk<'a> {
     nodes: &'a [Node],
     path: &'a [u8],
@@ -116,11 +117,12 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Looks up what begins at `from`, below the node `at`; so many parameters were taken on the way.
+    /// Looks up the rest of the path from `from` on, below the node `at`. `params` parameters were found before.
     ///
-    /// Nearly always a node leaves one way only, and going on is a turn of the loop. [`fork`](Self::fork) is for the others.
+    /// Nearly always only one child of a node can match, and the loop goes on with it. [`fork`](Self::fork) tries
+    /// several.
     fn down(&mut self, mut at: u32, mut from: usize, mut params: usize) -> Option<u32> {
-        // Behind the last segment there is no slash, and `from` is one too many.
+        // After the last segment there is no slash, so `from` is then one more than the length of the path.
         while from <= self.path.len() {
             let node = &self.nodes[at as usize];
             let part = Part::read(self.path, from);
@@ -141,7 +143,7 @@ impl Walk<'_> {
         self.nodes[at as usize].endpoint
     }
 
-    /// Tries one way after another: the literal child, `:param`, `*rest`.
+    /// Tries the ways in order: the literal child, `:param`, `*rest`.
     fn fork(&mut self, ways: [Option<u32>; 3], from: usize, end: usize, params: usize) -> Option<u32> {
         let [literal, param, rest] = ways;
         if let Some(child) = literal
@@ -158,7 +160,7 @@ impl Walk<'_> {
         self.rest(rest, from, params)
     }
 
-    /// The endpoint of `*rest`, if there is one.
+    /// Returns the endpoint of `*rest`, if there is one, and notes the span of the rest.
     #[inline]
     fn rest(&mut self, rest: Option<u32>, from: usize, params: usize) -> Option<u32> {
         if rest.is_some() {
@@ -171,16 +173,16 @@ impl Walk<'_> {
 /// A segment of a request's path, still raw.
 struct Part<'p> {
     text: &'p [u8],
-    /// Whether there is a percent sign in it.
+    /// Whether the text has a percent sign.
     is_encoded: bool,
 }
 
 impl<'p> Part<'p> {
-    /// The one that begins at `from`: it lasts until the next slash, or to the end.
+    /// Reads the segment that begins at `from`; it ends before the next slash, or at the end of the path.
     #[inline]
     fn read(path: &'p [u8], from: usize) -> Self {
         let rest = &path[from..];
-        // One look for both: nearly always there is no percent sign before the slash.
+        // One search finds either byte: nearly always there is no percent sign before the slash.
         let len = rest.iter().position(|&byte| byte == b'/' || byte == b'%').unwrap_or(rest.len());
         match rest.get(len) {
             Some(b'%') => Self { text: until_slash(rest), is_encoded: true },
@@ -189,20 +191,20 @@ impl<'p> Part<'p> {
     }
 }
 
-/// What lies before the first slash.
+/// The bytes before the first slash.
 #[cold]
 fn until_slash(rest: &[u8]) -> &[u8] {
     rest.split(|&byte| byte == b'/').next().unwrap_or_default()
 }
 
 impl Literals {
-    /// What the text leads to.
+    /// The value of this text.
     #[inline]
     fn get(&self, text: &[u8]) -> Option<u32> {
         let mut slot = self.home(text);
         loop {
             let entry = *self.slots.get(slot)?;
-            // There is none for a slot that is free.
+            // A free slot has no entry.
             let (known, value) = self.entries.get(entry as usize)?;
             if **known == *text {
                 return Some(*value);
@@ -211,14 +213,14 @@ impl Literals {
         }
     }
 
-    /// What a percent-encoded text leads to. It allocates only for routes that have a segment longer than [`ROOM`].
+    /// The value of a percent-encoded text. This allocates only if some route has a segment longer than [`ROOM`].
     #[cold]
     fn get_encoded(&self, text: &[u8]) -> Option<u32> {
         let mut room = [0; ROOM];
         let mut len = 0;
         for byte in percent_decode(text) {
             match room.get_mut(len) {
-                // What is longer than all that are known is none of them.
+                // The text is longer than every known text, so it is none of them.
                 _ if len == self.longest => return None,
                 Some(place) => *place = byte,
                 None => return self.get(&Cow::from(percent_decode(text))),
@@ -228,7 +230,7 @@ impl Literals {
         self.get(&room[..len])
     }
 
-    /// Adds a text that is not there yet.
+    /// Adds a text, which must be new.
     fn insert(&mut self, text: &str, value: u32) {
         self.longest = self.longest.max(text.len());
         self.entries.push((text.as_bytes().into(), value));
@@ -249,10 +251,10 @@ impl Literals {
         self.slots[slot] = entry as u32;
     }
 
-    /// The slot where a text stands unless others stand there already.
+    /// The first slot to try for a text.
     #[inline]
     fn home(&self, text: &[u8]) -> usize {
-        // The high bits of a product depend on all bits of its factors.
+        // This takes the high bits of a product, because they depend on all bits of the hash.
         ((u128::from(hash(text)) * self.slots.len() as u128) >> 64) as usize
     }
 
@@ -262,13 +264,13 @@ impl Literals {
     }
 }
 
-/// Multiplies eight bytes at a time. Clients choose what is looked up, but only routes are ever put in; so nobody can
-/// make the chains longer, and a hash that withstands that is not needed.
+/// Hashes eight bytes at a time by multiplication. Clients choose the texts that are looked up, but only routes are
+/// inserted. So no client can make the chains longer, and the hash need not resist attacks.
 #[inline]
 fn hash(text: &[u8]) -> u64 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
     let (words, _) = text.as_chunks();
-    // The last eight bytes are taken whole, though some of them are in a word before.
+    // The last eight bytes are taken as one word, although some of them are in the word before, too.
     let last = match text.last_chunk() {
         Some(last) => u64::from_le_bytes(*last),
         None => text.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
@@ -279,12 +281,12 @@ fn hash(text: &[u8]) -> u64 {
 }
 
 impl Node {
-    /// The child for this segment, which is percent-decoded first.
+    /// The literal child for this segment, which is percent-decoded first.
     #[inline]
     fn literal(&self, part: &Part<'_>) -> Option<u32> {
         match (&*self.literals.entries, part.is_encoded) {
             ([], _) => None,
-            // To compare is cheaper than to hash.
+            // With one literal, a comparison is cheaper than a hash.
             ([(only, child)], false) => (**only == *part.text).then_some(*child),
             (_, false) => self.literals.get(part.text),
             (_, true) => self.literals.get_encoded(part.text),
@@ -304,7 +306,7 @@ mod tests {
         trie
     }
 
-    /// The path that was found, and its parameters.
+    /// The pattern that was found, and its parameters.
     fn find<'p>(paths: &[&'p str], path: &'p str) -> Option<(&'p str, Vec<&'p str>)> {
         let mut spans = Spans::default();
         let endpoint = trie(paths).find(path.as_bytes(), &mut spans)?;
@@ -314,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_matches_what() {
+    fn a_path_finds_the_first_pattern_that_matches() {
         let paths = [
             "/",
             "/users",
@@ -337,7 +339,7 @@ mod tests {
             ("/users/me", Some(("/users/me", &[]))),
             ("/users/mee", Some(("/users/:id", &["mee"]))),
             ("/users/me/x", Some(("/users/me/x", &[]))),
-            // The literal `me` leads nowhere here: a step back to `:id`.
+            // The literal `me` is a dead end here, so the walk steps back to `:id`.
             ("/users/me/posts/7", Some(("/users/:id/posts/:post", &["me", "7"]))),
             ("/users/1/posts", None),
             ("/users/1/posts/", None),
@@ -377,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_back_where_a_way_leads_nowhere() {
+    fn a_look_up_steps_back_from_a_dead_end() {
         let paths = ["/a/b/c", "/a/:x/d", "/:x/b/:y", "/:x/*rest", "/a/b/:y/e", "/only/:x/end", "/only/*rest"];
         type Case<'a> = (&'a str, Option<(&'a str, &'a [&'a str])>);
         let cases: &[Case<'_>] = &[
@@ -402,7 +404,7 @@ mod tests {
         }
     }
 
-    /// The order in which segments are tried, where they match this path: the least of these is found.
+    /// The priorities of a pattern's segments, if it matches this path. The pattern with the least list must be found.
     fn order(pattern: &str, path: &str) -> Option<Vec<u8>> {
         let mut parts = path.strip_prefix('/')?.split('/');
         let pattern = Pattern::parse(pattern);
@@ -424,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_what_trying_every_pattern_finds() {
+    fn a_look_up_finds_the_same_as_a_trial_of_every_pattern() {
         const PARTS: [&str; 6] = ["", "a", "b", "%61", "%2525", "x%"];
         let tables: [&[&str]; 4] = [
             &["/a/b", "/a/:x", "/:x/b", "/:x/:y/a", "/a/*rest", "/b/:x/*rest"],
@@ -443,25 +445,25 @@ mod tests {
     }
 
     #[test]
-    fn one_path_is_one_endpoint_whatever_its_parameters_are_called() {
+    fn patterns_that_differ_only_in_parameter_names_share_an_endpoint() {
         let mut trie = trie(&["/a/:x"]);
         assert_eq!(trie.insert(&Pattern::parse("/a/:y"), 1), 0);
     }
 
     #[test]
-    fn paths_that_are_alike_do_not_make_long_chains() {
+    fn similar_paths_do_not_make_long_chains() {
         for alike in [|i| format!("/somewhere/{i}/settings"), |i| format!("/{i}"), |i| format!("/api/v1/users/{i:08}")]
         {
             let mut literals = Literals::default();
             (0..10_000).for_each(|i: u32| literals.insert(&alike(i), i));
             assert!((0..10_000).all(|i| literals.get(alike(i).as_bytes()) == Some(i)));
             let runs = literals.slots.split(|&slot| slot == FREE).map(<[u32]>::len);
-            assert!(runs.max() < Some(60), "a run of {:?} slots for {}", literals.slots.len(), alike(0));
+            assert!(runs.max() < Some(60), "too long a run in {:?} slots for {}", literals.slots.len(), alike(0));
         }
     }
 
     #[test]
-    fn many_routes() {
+    fn each_of_many_routes_is_found() {
         let paths: Vec<String> = (0..500).flat_map(|i| [format!("/r{i}/:id"), format!("/r{i}/x/y")]).collect();
         let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
         assert_eq!(find(&paths, "/r499/7"), Some(("/r499/:id", vec!["7"])));

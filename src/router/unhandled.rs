@@ -1,5 +1,5 @@
-//! What the router answers where no handler does. It is prepared when the routes are registered: scanners and bots ask
-//! for it again and again, so it should cost little.
+//! The router's own answers for requests that have no handler. They are prepared when the routes are registered,
+//! because scanners and bots request them again and again, and they should cost little.
 
 use crate::exchange::{PreparedField, Response, Sent};
 use crate::http::{Error, Method, MethodSet, PreparedError, Result};
@@ -8,12 +8,12 @@ use crate::http::{Error, Method, MethodSet, PreparedError, Result};
 pub(super) struct Unhandled {
     allow: PreparedField,
     not_allowed: PreparedError,
-    /// For a GET, where other protocols can be had.
+    /// The answer to a GET on a path that offers other protocols (426).
     other_protocol: Option<PreparedError>,
 }
 
 impl Unhandled {
-    /// For a path with these methods, and these protocols as a list.
+    /// Prepares the answers of a path with these methods, and with a comma-separated list of protocols.
     pub(super) fn new(allowed: MethodSet, protocols: Option<String>) -> Self {
         let allowed = allowed.to_string();
         let allow = PreparedField::new("Allow", &allowed);
@@ -39,17 +39,17 @@ impl Unhandled {
     }
 }
 
-/// The answers for paths that are no endpoint.
+/// The answers for paths without an endpoint.
 pub(super) struct NoEndpoint {
     pub(super) not_found: PreparedError,
-    /// For `OPTIONS *`: all methods that any route answers.
+    /// The answer to `OPTIONS *`: it names all methods that any route answers.
     pub(super) all: Unhandled,
-    /// For TRACE, which no path answers.
+    /// The answer to TRACE, which no path supports.
     pub(super) trace: Unhandled,
 }
 
 impl NoEndpoint {
-    /// For a table with these methods.
+    /// Prepares the answers of a table whose routes answer these methods.
     pub(super) fn new(allowed: MethodSet) -> Self {
         Self {
             not_found: PreparedError::new(Error::not_found("Not found")),
