@@ -5,9 +5,10 @@ use crate::exchange::{PreparedField, Request, Response};
 use crate::http::Method;
 use crate::router::Next;
 
-/// Cross-origin resource sharing by the Fetch standard: tells browsers which other origins may use this server.
+/// Cross-origin resource sharing as in the Fetch standard: it tells browsers which other origins may use this server.
 ///
-/// Preflights are answered with 204; all other replies, errors too, get the header fields that the browser asks for.
+/// Preflights are answered with a 204. All other replies, including errors, get the header fields that the browser
+/// needs.
 ///
 /// ```
 /// use monoloop::{Router, middleware::Cors};
@@ -35,13 +36,13 @@ enum Origins {
 #[derive(Clone, Debug)]
 enum Headers {
     List(String),
-    /// Whatever the preflight asks for.
+    /// All fields that the preflight asks for.
     Mirror,
 }
 
 impl Cors {
-    /// Every origin may use the server; with the methods GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS, and the header
-    /// fields `Content-Type` and `Authorization`.
+    /// Lets every origin use the server, with the methods GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS, and the
+    /// header fields `Content-Type` and `Authorization`.
     pub fn any() -> Self {
         Self {
             origins: Origins::Any,
@@ -53,7 +54,8 @@ impl Cors {
         }
     }
 
-    /// Only these origins may, such as `https://app.example`; compared byte by byte, as browsers send them.
+    /// Lets only these origins use the server, such as `https://app.example`. They are compared byte by byte with what
+    /// browsers send.
     pub fn list<O: Into<String>>(origins: impl IntoIterator<Item = O>) -> Self {
         Self { origins: Origins::List(origins.into_iter().map(Into::into).collect()), ..Self::any() }
     }
@@ -72,29 +74,29 @@ impl Cors {
         self
     }
 
-    /// Allows whatever header fields a preflight asks for.
+    /// Allows all header fields that a preflight asks for.
     #[must_use]
     pub fn any_headers(mut self) -> Self {
         self.headers = Headers::Mirror;
         self
     }
 
-    /// Sets the response header fields that a script may read, beside the few that it always may.
+    /// Sets the response header fields that a script may read, besides the few that it may always read.
     #[must_use]
     pub fn expose<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Self {
         self.exposed = join(names);
         self
     }
 
-    /// Allows cookies and other credentials. With [`any`](Self::any), the origin is then named in each reply, since
-    /// browsers refuse `*` together with credentials: think twice before you trust every origin with them.
+    /// Allows cookies and other credentials. With [`any`](Self::any), each reply then names the origin, since browsers
+    /// refuse `*` together with credentials. Think twice before you trust every origin with them.
     #[must_use]
     pub const fn credentials(mut self) -> Self {
         self.credentials = true;
         self
     }
 
-    /// How long a browser may remember a preflight; in whole seconds.
+    /// Sets how long a browser may remember the answer to a preflight, in whole seconds.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = Some(age.as_secs().to_string());
@@ -119,15 +121,15 @@ impl Cors {
         }
     }
 
-    /// What says that the origin of a request may see the reply, if it is the same for all origins.
+    /// The field line that allows every origin to read the reply, if it is the same for all origins.
     fn fixed(&self) -> Option<PreparedField> {
         let is_fixed = matches!(self.origins, Origins::Any) && !self.credentials;
         is_fixed.then(|| PreparedField::new("Access-Control-Allow-Origin", "*"))
     }
 
-    /// Says whether the origin of the request may see the reply.
+    /// Adds the field lines that say whether the origin of the request may read the reply.
     fn mark<'r>(&self, request: &Request<'_>, response: Response<'r>) -> Response<'r> {
-        // The reply depends on the origin, so caches must keep one per origin, also of a reply that allows none.
+        // The reply depends on the origin, so caches must keep one per origin. This includes replies that allow none.
         let response = response.append_header("Vary", "Origin");
         let origin = request.header("origin");
         let allowed = match &self.origins {
@@ -142,7 +144,7 @@ impl Cors {
         }
     }
 
-    /// Adds what only a preflight asks for.
+    /// Adds the field lines that only a preflight needs.
     fn allow<'r>(&self, request: &Request<'_>, response: Response<'r>) -> Response<'r> {
         let response = response.header("Access-Control-Allow-Methods", &self.methods);
         let response = match &self.headers {
@@ -160,7 +162,7 @@ impl Cors {
     }
 }
 
-/// A preflight is OPTIONS from an origin that asks for a method; any other OPTIONS goes on to the router.
+/// A preflight is an OPTIONS request with an origin that asks for a method. Any other OPTIONS goes on to the router.
 fn is_preflight(request: &Request<'_>) -> bool {
     request.method() == Method::Options
         && request.header("origin").is_some()

@@ -1,4 +1,4 @@
-//! Ready middleware, to be added by [`Routes::with`](crate::router::Routes::with).
+//! Ready-made middleware. Add it with [`Routes::with`](crate::router::Routes::with).
 
 mod cors;
 
