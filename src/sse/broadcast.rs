@@ -6,53 +6,56 @@ use super::{Event, EventSender};
 use crate::exchange::SendError;
 use crate::http::Result;
 
-/// Tells many clients the same. It lives in the application's state, so it needs no lock: whoever sends has `&mut S`.
+/// Sends the same events to many clients. It is part of the application's state and needs no lock, because each sender
+/// needs `&mut S`.
 ///
-/// An event is encoded once, and its bytes are there once, however many clients have yet to take them. What waits for a
-/// client that is slow is bounded by [`CHANNEL_BYTES`](crate::limits::CHANNEL_BYTES) and one event more in its sender, and
-/// [`HIGH_WATER`](crate::limits::HIGH_WATER) and one event more in its connection; [`Slow`] says what becomes of it then.
+/// An event is encoded once, and memory has its bytes once, however many clients have yet to take them. For a slow
+/// client, its sender holds at most [`CHANNEL_BYTES`](crate::limits::CHANNEL_BYTES) and one event more, and its
+/// connection at most [`HIGH_WATER`](crate::limits::HIGH_WATER) and one event more. [`Slow`] says what happens to the
+/// client then.
 ///
-/// The example of the [module](super) has one.
+/// See the example of the [module](super).
 #[derive(Debug)]
 pub struct Broadcast {
     clients: Vec<EventSender>,
     slow: Slow,
-    /// Clients that were dropped, or events that clients have missed.
+    /// The number of clients that were dropped.
     dropped: u64,
+    /// The number of events that clients have missed.
     skipped: u64,
-    /// How many clients there may be before those that are gone are looked for, so that they go also when nothing is sent.
+    /// The number of clients at which closed ones are removed, so that they do not pile up when nothing is sent.
     sweep_at: usize,
 }
 
-/// What becomes of a client that does not take its events as fast as they come.
+/// What happens to a client that does not take its events as fast as they come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slow {
-    /// Its stream ends, behind what waits for it. So it loses nothing: the browser comes again when it has taken that,
-    /// says by [`Last-Event-ID`](super::last_event_id) what it has had last, and gets what it has missed. For events that
-    /// each count.
+    /// Its stream ends after the events that wait for it. So the client loses nothing: the browser takes those events,
+    /// reconnects, names the last one in [`Last-Event-ID`](super::last_event_id), and gets the missed ones. Use this if
+    /// each event counts.
     ///
-    /// An abort would take from it also what it would still have had. One that takes nothing at all does not stay for
-    /// long either: the [send timeout](crate::Config::send_timeout) ends it.
+    /// An abort would also discard the events that wait. A client that takes nothing at all does not stay for long
+    /// either: the [send timeout](crate::Config::send_timeout) closes its connection.
     Drop,
-    /// It misses what is sent until it has taken half of what waits for it, and does not know. For events of which the
-    /// last one counts, such as a price.
+    /// It misses further events, without notice, until it has taken half of those that wait for it. Use this if only
+    /// the last event counts, such as a price.
     Skip,
 }
 
-/// So few clients are not worth a search.
+/// With no more clients than this, closed ones are not searched.
 const FEW: usize = 16;
 
 impl Broadcast {
-    /// A broadcast that nobody hears yet.
+    /// A broadcast without clients.
     pub const fn new(slow: Slow) -> Self {
         Self { clients: Vec::new(), slow, dropped: 0, skipped: 0, sweep_at: FEW }
     }
 
-    /// Adds a client: it gets what is sent from now on.
+    /// Adds a client, which gets all events that are sent from now on.
     pub fn add(&mut self, client: EventSender) {
         if self.clients.len() >= self.sweep_at {
             self.clients.retain(|client| !client.is_closed());
-            // Only when they have doubled again, so that a client costs the same at any number of them.
+            // The next search is due when the number has doubled, so that the cost per client stays constant.
             self.sweep_at = FEW.max(2 * self.clients.len());
         }
         if !client.is_closed() {
@@ -60,15 +63,16 @@ impl Broadcast {
         }
     }
 
-    /// Sends an event to all clients; gives how many have taken it. Those that are gone are forgotten.
+    /// Sends an event to all clients; returns how many have taken it. Clients that have left are removed.
     ///
     /// # Errors
-    /// A mistake in the event: then nobody gets it.
+    /// A mistake in the event: then no client gets it.
     pub fn send(&mut self, event: &Event) -> Result<usize> {
         Ok(self.send_encoded(&event.encode()?))
     }
 
-    /// As [`send`](Self::send), for what [`Event::encode`] has made: so it can be kept for those who come again.
+    /// As [`send`](Self::send), for an event from [`Event::encode`]. The application can keep that for clients that
+    /// reconnect.
     pub fn send_encoded(&mut self, event: &Arc<[u8]>) -> usize {
         let Self { clients, slow, dropped, skipped, .. } = self;
         let mut taken = 0;
@@ -90,12 +94,12 @@ impl Broadcast {
         taken
     }
 
-    /// How many clients there are now. It asks each.
+    /// How many clients there are now. This checks each of them.
     pub fn len(&self) -> usize {
         self.clients.iter().filter(|client| !client.is_closed()).count()
     }
 
-    /// Whether nobody would hear an event.
+    /// Whether no client would get an event.
     pub fn is_empty(&self) -> bool {
         self.clients.iter().all(EventSender::is_closed)
     }
@@ -105,19 +109,19 @@ impl Broadcast {
         self.dropped
     }
 
-    /// How many times so far a client has missed an event because it was slow, all clients together: always 0 with
+    /// How many events clients have missed so far because they were slow, summed over all clients: always 0 with
     /// [`Slow::Drop`].
     pub const fn skipped(&self) -> u64 {
         self.skipped
     }
 
-    /// How many senders are kept, those that are closed included.
+    /// How many senders are kept, including closed ones.
     #[cfg(test)]
     pub(super) const fn kept(&self) -> usize {
         self.clients.len()
     }
 
-    /// Ends all streams, behind what was sent. The browsers come again, unless they find a 204.
+    /// Ends all streams after the events that were sent. The browsers reconnect, unless the reply is a 204 then.
     pub fn close(&mut self) {
         self.clients.clear();
     }

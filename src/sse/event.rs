@@ -1,4 +1,4 @@
-//! One event, and how it is written: WHATWG HTML §9.2.5 (the grammar) and §9.2.6 (what a browser makes of it).
+//! One event and its encoding: WHATWG HTML §9.2.5 (the grammar) and §9.2.6 (how a browser interprets it).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use crate::http::{Error, Result, is_field_value};
 /// # Ok::<(), monoloop::Error>(())
 /// ```
 ///
-/// A mistake, such as a line break in its name, never reaches the wire: [`encode`](Self::encode) returns it as an error,
-/// and so does whatever sends it.
+/// A mistake, such as a line break in the name, never reaches the wire: [`encode`](Self::encode) returns an error, and
+/// so does each method that sends the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "it has to be sent"]
 pub struct Event {
@@ -35,12 +35,12 @@ enum Text {
 }
 
 impl Event {
-    /// An event with this data. Its lines may end in LF, CRLF or CR: the script gets them with LFs.
+    /// An event with this data. Its lines may end in LF, CRLF or CR; the script gets them with LF.
     pub fn new(data: impl Into<String>) -> Self {
         Self::of(Text::Data(data.into()))
     }
 
-    /// An event with `value` as JSON for its data.
+    /// An event whose data is `value` as JSON.
     ///
     /// ```
     /// use monoloop::sse::Event;
@@ -50,14 +50,14 @@ impl Event {
     /// ```
     ///
     /// # Errors
-    /// When the value does not serialise.
+    /// If the value cannot be serialised.
     #[cfg(feature = "json")]
     pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self> {
         Ok(Self::new(serde_json::to_string(value)?))
     }
 
-    /// A comment: it reaches the browser, and no script. With an [`id`](Self::id) or a [`retry`](Self::retry) it still
-    /// sets these.
+    /// A comment: the browser receives it, but no script sees it. If it has an [`id`](Self::id) or a
+    /// [`retry`](Self::retry), the browser still uses these.
     pub fn comment(text: impl Into<String>) -> Self {
         Self::of(Text::Comment(text.into()))
     }
@@ -66,36 +66,36 @@ impl Event {
         Self { text, name: None, id: None, retry: None }
     }
 
-    /// Sets the name: the script takes it by `addEventListener(name, …)`. Without one it is `message`, and `onmessage`
-    /// takes it, too.
+    /// Sets the name: the script receives the event with `addEventListener(name, …)`. Without a name it is `message`,
+    /// and `onmessage` receives it, too.
     ///
-    /// A line break in it is a mistake.
+    /// A line break in the name is a mistake.
     pub fn event(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Sets the id, which the browser sends as [`Last-Event-ID`](super::last_event_id) when it comes again. It stays until
-    /// another event sets another one; an empty one makes the browser forget it.
+    /// Sets the id, which the browser sends as [`Last-Event-ID`](super::last_event_id) when it reconnects. The browser
+    /// keeps it until another event sets another id; an empty id makes the browser forget it.
     ///
-    /// It has to come back in a field line (RFC 9110 §5.5): a control character in it, or white space around it, is a
-    /// mistake. Keep it short, since a request head that is too long is refused.
+    /// The id must be a valid field value (RFC 9110 §5.5): a control character in it, or white space around it, is a
+    /// mistake. Keep it short, since the server refuses a request head that is too long.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// Sets how long the browser waits, from now on, before it comes again when it has lost the stream; in whole
-    /// milliseconds, rounded down.
+    /// Sets how long the browser waits from now on before it reconnects after it has lost the stream. The time is sent
+    /// in whole milliseconds, rounded down.
     pub const fn retry(mut self, wait: Duration) -> Self {
         self.retry = Some(wait);
         self
     }
 
-    /// The event as it goes on the wire, to be shared by all who get it.
+    /// Encodes the event for the wire. All clients can share the result.
     ///
     /// # Errors
-    /// A mistake that was made with the name or the id; it is a 500 if it is returned from a handler.
+    /// A mistake in the name or the id. If a handler returns it, it is a 500.
     pub fn encode(&self) -> Result<Arc<[u8]>> {
         if let Some(name) = &self.name {
             check(!name.contains(['\r', '\n']), "the name of an event holds a line break", name)?;
@@ -104,7 +104,7 @@ impl Event {
             check(is_field_value(id.as_bytes()), "the id of an event holds a control character", id)?;
             check(*id == id.trim_matches([' ', '\t']), "the id of an event has white space around it", id)?;
         }
-        // Written twice, the first time to learn its length: so the bytes that are shared are all that is allocated.
+        // The event is written twice, the first time to learn its length. So only the shared bytes are allocated.
         let mut length = 0;
         self.write(&mut |piece| length += piece.len());
         let mut encoded: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
@@ -117,7 +117,7 @@ impl Event {
         Ok(encoded)
     }
 
-    /// Gives the event to `out`, piece by piece.
+    /// Writes the event to `out`, piece by piece.
     fn write(&self, out: &mut impl FnMut(&str)) {
         if let Some(name) = &self.name {
             line(out, "event", name);
@@ -141,7 +141,8 @@ fn check(holds: bool, mistake: &str, text: &str) -> Result<()> {
     if holds { Ok(()) } else { Err(Error::internal(format!("{mistake}: {text:?}"))) }
 }
 
-/// A field, or a comment if `name` is empty. One space behind the colon is not part of the value, so any other is.
+/// Writes a field, or a comment if `name` is empty. A browser removes one space after the colon, so one is written
+/// before each value; further spaces belong to the value.
 fn line(out: &mut impl FnMut(&str), name: &str, value: &str) {
     out(name);
     out(if value.is_empty() { ":" } else { ": " });
@@ -149,7 +150,8 @@ fn line(out: &mut impl FnMut(&str), name: &str, value: &str) {
     out("\n");
 }
 
-/// The lines of `text`: at least one, and one behind a line break at its end, so that it comes back.
+/// The lines of `text`: at least one. If the text ends in a line break, an empty line follows, so that the browser
+/// restores the break.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {

@@ -1,12 +1,13 @@
-//! Server-sent events (WHATWG HTML §9.2): a reply that does not end, and in it events that a browser takes by
+//! Server-sent events (WHATWG HTML §9.2): a reply that does not end and carries events. A browser receives them with
 //! `new EventSource(url)`.
 //!
 //! ```text
 //!     Event ─encode→ bytes ─┬→ EventSender → exchange::BodySender → the connection
-//!                           └→ … one for each client of a Broadcast, which share the bytes
+//!                           └→ … one for each client of a Broadcast; all share the bytes
 //! ```
 //!
-//! A [`Broadcast`] in the application's state tells all who listen; the loop has one thread, so it takes no lock:
+//! A [`Broadcast`] in the application's state sends events to all its clients. The loop has one thread, so it needs no
+//! lock:
 //!
 //! ```
 //! use monoloop::sse::{self, Broadcast, Event, Slow};
@@ -31,11 +32,12 @@
 //! # Ok::<(), monoloop::Error>(())
 //! ```
 //!
-//! A browser that loses its stream comes again after a few seconds ([`Event::retry`]) and says in `Last-Event-ID` which
-//! event it has had last. Whoever keeps the events gives it what it has missed, as [`last_event_id`] shows. A 204 tells it
-//! to stay away; any other status but 200 fails it.
+//! A browser that loses its stream reconnects after a few seconds ([`Event::retry`]), and names in `Last-Event-ID` the
+//! last event that it received. An application that keeps its events can then send the missed ones, as
+//! [`last_event_id`] shows. A 204 tells the browser not to reconnect; any other status except 200 makes the connection
+//! fail.
 //!
-//! nginx holds events back unless the reply says `X-Accel-Buffering: no`.
+//! nginx holds events back unless the reply has the field `X-Accel-Buffering: no`.
 
 mod broadcast;
 mod event;
@@ -53,16 +55,16 @@ use crate::exchange::{BodySender, Request, Response, SendError, Sent};
 use crate::http::Result;
 use crate::limits::EVENT_HEARTBEAT;
 
-/// A comment without text: it reaches the browser, and no script (WHATWG HTML §9.2.7).
+/// A comment without text: the browser receives it, but no script sees it (WHATWG HTML §9.2.7).
 const HEARTBEAT: &[u8] = b":\n\n";
 
-/// Finishes a response with events that are [sent](EventSender) from now on, by any thread.
+/// Finishes a response with a stream of events. Any thread can [send](EventSender) them from now on.
 ///
-/// The reply is `text/event-stream` and not to be stored, unless the handler has set `Content-Type` or `Cache-Control`
-/// itself. A comment is sent whenever it was silent for [`EVENT_HEARTBEAT`], and it ends
-/// when the server begins to drain, so that the browser goes to another one.
+/// The reply is `text/event-stream` and must not be stored, unless the handler has set `Content-Type` or
+/// `Cache-Control` itself. After a silence of [`EVENT_HEARTBEAT`] a comment is sent. The stream ends when the server
+/// begins to drain, so that the browser connects to another server.
 ///
-/// The reply to HEAD ends at its head, and its sender is [closed](EventSender::is_closed) at once.
+/// The reply to HEAD ends after its head, and its sender is [closed](EventSender::is_closed) at once.
 ///
 /// ```
 /// use monoloop::sse::{self, Event};
@@ -76,7 +78,7 @@ const HEARTBEAT: &[u8] = b":\n\n";
 ///         for tick in 0.. {
 ///             match sender.send(&Event::new(tick.to_string())) {
 ///                 Ok(true) => std::thread::sleep(Duration::from_secs(1)),
-///                 _ => return,                            // the client is gone, or does not keep up
+///                 _ => return,                            // the client has left, or does not keep up
 ///             }
 ///         }
 ///     });
@@ -85,7 +87,7 @@ const HEARTBEAT: &[u8] = b":\n\n";
 /// ```
 ///
 /// # Errors
-/// A mistake that was made with the head.
+/// A mistake in the head that was set before.
 pub fn start(res: Response<'_>) -> Result<(Sent, EventSender)> {
     let res = match res.has_header("Content-Type") {
         true => res,
@@ -102,13 +104,14 @@ pub fn start(res: Response<'_>) -> Result<(Sent, EventSender)> {
     Ok((sent, sender))
 }
 
-/// The id of the last event that the client has had, if it says so: it had a stream before, and lost it.
+/// The id of the last event that the client received, if the request names one: then the client had a stream and lost
+/// it.
 ///
 /// ```
 /// use monoloop::sse::{self, Broadcast, Event, Slow};
 /// use monoloop::{Result, Router, TestClient};
 ///
-/// /// The headlines so far, and who waits for the next one.
+/// /// The headlines so far, and the clients that wait for the next one.
 /// struct News {
 ///     headlines: Vec<String>,
 ///     listeners: Broadcast,
@@ -131,7 +134,7 @@ pub fn start(res: Response<'_>) -> Result<(Sent, EventSender)> {
 ///     let last: Option<usize> = sse::last_event_id(req).and_then(|id| id.parse().ok());
 ///     let (sent, sender) = sse::start(res)?;
 ///     let mut missed = last.map_or(0, |last| last.saturating_add(1))..news.headlines.len();
-///     // What it does not take now, it asks for when its stream has ended.
+///     // If it does not take all events now, the stream ends, and the client asks for the rest when it reconnects.
 ///     let has_all = missed.try_fold(true, |taken, number| Ok(taken && sender.send(&news.event(number))?));
 ///     match has_all {
 ///         Ok(true) => news.listeners.add(sender),
@@ -147,24 +150,25 @@ pub fn start(res: Response<'_>) -> Result<(Sent, EventSender)> {
 /// assert_eq!(client.read(), b"13\r\nid: 2\ndata: three\n\n\r\n");
 /// ```
 pub fn last_event_id<'a>(req: &Request<'a>) -> Option<&'a str> {
-    // No id and an empty one are the same to a browser, which sends none then.
+    // To a browser, an empty id is the same as none, and it sends none then.
     req.header("Last-Event-ID").filter(|id| !id.is_empty())
 }
 
 /// Sends events to one client, from any thread.
 ///
-/// It holds at most [`CHANNEL_BYTES`](crate::limits::CHANNEL_BYTES) of events, and one event more, for a client that takes
-/// them slowly; then it is [full](Self::is_full).
+/// For a slow client, it holds at most [`CHANNEL_BYTES`](crate::limits::CHANNEL_BYTES) of events and one event more;
+/// then it is [full](Self::is_full).
 ///
-/// Dropping it ends the stream behind what was sent. Other contents would have to be aborted, so that half of it is not
-/// taken for all; but a stream of events has no end of its own, and the browser only comes again.
+/// Dropping it ends the stream after the events that were sent. Other content would have to be aborted, so that the
+/// client does not take half of it for all. But a stream of events has no end of its own, and the browser just
+/// reconnects.
 ///
-/// What it can do beside this, such as to wait until there is room, [`BodySender`] does:
+/// [`BodySender`] can do more, such as wait until there is room:
 ///
 /// ```
 /// # use monoloop::sse::{Event, EventSender};
 /// # use monoloop::Result;
-/// /// Not on the loop's thread, which would wait for itself.
+/// /// Do not call this on the loop's thread, which would wait for itself.
 /// fn send_patiently(sender: &EventSender, event: &Event) -> Result<()> {
 ///     Ok(sender.as_ref().send_blocking(event.encode()?)?)
 /// }
@@ -172,12 +176,12 @@ pub fn last_event_id<'a>(req: &Request<'a>) -> Option<&'a str> {
 #[derive(Debug)]
 #[must_use = "dropping it ends the stream"]
 pub struct EventSender {
-    /// Only `into_inner` and the end take it out.
+    /// It is `Some` until `into_inner` or `drop` takes it out.
     body: Option<BodySender>,
 }
 
 impl EventSender {
-    /// Sends an event; false if it was not taken, because the sender [is full](Self::is_full) or
+    /// Sends an event. Returns false if it was not taken, because the sender [is full](Self::is_full) or
     /// [closed](Self::is_closed).
     ///
     /// ```
@@ -194,13 +198,13 @@ impl EventSender {
     /// ```
     ///
     /// # Errors
-    /// Only for a mistake in the event; that there is nobody, as behind the reply to a HEAD, is none.
+    /// Only a mistake in the event. It is not an error if there is no client, as after the reply to a HEAD.
     pub fn send(&self, event: &Event) -> Result<bool> {
         Ok(self.send_encoded(event.encode()?))
     }
 
-    /// Sends what [`Event::encode`] has made, or several of them one behind the other. The bytes are shared, so they can
-    /// wait in many senders and be there once. False if they were not taken.
+    /// Sends an event from [`Event::encode`], or several in one piece, one after the other. Many senders can share the
+    /// bytes, so memory has them only once. Returns false if they were not taken.
     #[must_use = "it says whether they were taken"]
     pub fn send_encoded(&self, event: Arc<[u8]>) -> bool {
         self.push(event).is_ok()
@@ -210,39 +214,39 @@ impl EventSender {
         self.as_ref().send(Content::Shared(event))
     }
 
-    /// Has a comment sent whenever nothing was for `silence`, give or take a quarter of a second, in place of
-    /// [`EVENT_HEARTBEAT`]. If that is longer than the connection's
-    /// [idle timeout](crate::Config::idle_timeout), a silent stream ends there.
+    /// Sets the silence after which a comment is sent, in place of [`EVENT_HEARTBEAT`]; it is accurate to a quarter of
+    /// a second. If it is longer than the connection's [idle timeout](crate::Config::idle_timeout), that timeout ends a
+    /// silent stream.
     pub fn set_heartbeat(&self, silence: Duration) {
         self.as_ref().set_heartbeat(silence, Content::Static(HEARTBEAT));
     }
 
-    /// Whether it takes no more for now: the client does not keep up.
+    /// Whether the sender takes no more events for now, because the client does not keep up.
     pub fn is_full(&self) -> bool {
         self.as_ref().is_full()
     }
 
-    /// Whether nobody takes anything any more: the client is gone, or the reply was a HEAD's, or the server drains.
+    /// Whether no further event can be sent: the client has left, or the request was a HEAD, or the server drains.
     pub fn is_closed(&self) -> bool {
         self.as_ref().is_closed()
     }
 
-    /// Sets what is called when nobody takes anything any more, once, in place of what was set before: on the loop's
-    /// thread, or at once on this one if it is so already.
+    /// Sets a function that is called once when the sender closes. It replaces the function that was set before. It is
+    /// called on the loop's thread; if the sender is already closed, it is called at once on this thread.
     pub fn on_close(&self, call: impl FnOnce() + Send + 'static) {
         self.as_ref().on_close(call);
     }
 
-    /// Ends the stream behind what was sent, as dropping it does.
+    /// Ends the stream after the events that were sent. Dropping the sender does the same.
     pub fn finish(self) {}
 
-    /// The sender of the reply's content. Dropping that one aborts the connection, as it does for other contents.
+    /// Returns the sender of the reply's content. Dropping that sender aborts the connection, as with other content.
     pub fn into_inner(mut self) -> BodySender {
         self.body.take().expect(ONLY_AT_THE_END)
     }
 }
 
-const ONLY_AT_THE_END: &str = "it is taken out only at the end";
+const ONLY_AT_THE_END: &str = "the body is taken out only at the end";
 
 impl AsRef<BodySender> for EventSender {
     fn as_ref(&self) -> &BodySender {

@@ -1,4 +1,4 @@
-//! The encoder, judged by a reader of its own; and streams, driven through clients in memory.
+//! Tests of the encoder, whose output an independent reader checks, and of streams to clients in memory.
 
 mod encoding;
 mod reader;

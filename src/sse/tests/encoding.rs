@@ -1,4 +1,4 @@
-//! What an event looks like on the wire, and that nothing in it can look like something else.
+//! The form of an event on the wire, and that no part of an event can be taken for another part.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn encoded(event: &Event) -> String {
 }
 
 #[test]
-fn events_on_the_wire() {
+fn each_event_is_encoded_as_in_the_standard() {
     let table = [
         ("data", Event::new("hello"), "data: hello\n\n"),
         ("no data", Event::new(""), "data:\n\n"),
@@ -27,11 +27,11 @@ fn events_on_the_wire() {
         ("LF", Event::new("a\nb"), "data: a\ndata: b\n\n"),
         ("CRLF", Event::new("a\r\nb"), "data: a\ndata: b\n\n"),
         ("CR", Event::new("a\rb"), "data: a\ndata: b\n\n"),
-        ("LF CR is two", Event::new("a\n\rb"), "data: a\ndata:\ndata: b\n\n"),
+        ("LF CR is two line ends", Event::new("a\n\rb"), "data: a\ndata:\ndata: b\n\n"),
         ("LF at the end", Event::new("a\n"), "data: a\ndata:\n\n"),
         ("CR at the end", Event::new("a\r"), "data: a\ndata:\n\n"),
         ("LF alone", Event::new("\n"), "data:\ndata:\n\n"),
-        ("other line ends are none", Event::new("a\u{85}b\u{2028}c\u{b}d"), "data: a\u{85}b\u{2028}c\u{b}d\n\n"),
+        ("others do not end a line", Event::new("a\u{85}b\u{2028}c\u{b}d"), "data: a\u{85}b\u{2028}c\u{b}d\n\n"),
         ("NUL", Event::new("a\0b"), "data: a\0b\n\n"),
         ("a name", Event::new("a").event("joined"), "event: joined\ndata: a\n\n"),
         ("an empty name", Event::new("a").event(""), "event:\ndata: a\n\n"),
@@ -78,7 +78,7 @@ fn json_with_line_breaks_is_one_line() {
     assert!(Event::json(&map).is_err(), "a key that is no string");
 }
 
-/// So many cases, always the same; `PROPTEST_CASES=10000` asks for so many fresh ones.
+/// Runs `count` cases that are always the same. `PROPTEST_CASES=10000` runs that many random cases instead.
 fn cases(count: u32) -> Cases {
     let config = Cases { failure_persistence: None, ..Cases::default() };
     match std::env::var_os("PROPTEST_CASES") {
@@ -87,7 +87,7 @@ fn cases(count: u32) -> Cases {
     }
 }
 
-/// Text in which everything stands that means something in a stream of events.
+/// Text that is made of all pieces with a meaning in a stream of events.
 fn any_text() -> impl Strategy<Value = String> {
     let pieces = vec![
         "\n",
@@ -115,7 +115,7 @@ fn any_text() -> impl Strategy<Value = String> {
     vec(piece, 0..8).prop_map(|pieces| pieces.concat())
 }
 
-/// Mostly without what is a mistake, so that the others are tried as well.
+/// Mostly valid names and ids, so that valid events are tested as well.
 fn any_label() -> impl Strategy<Value = String> {
     let harmless = any_text().prop_map(|text| text.replace(|c: char| c.is_control(), "").trim().to_owned());
     prop_oneof![3 => harmless, 1 => any_text()]
@@ -125,7 +125,7 @@ proptest! {
     #![proptest_config(cases(2_000))]
 
     #[test]
-    fn what_is_accepted_comes_back_and_nothing_else_does(
+    fn an_encoded_event_is_read_back_unchanged(
         text in any_text(),
         is_comment in prop::bool::weighted(0.2),
         name in option::of(any_label()),
@@ -145,7 +145,7 @@ proptest! {
         let breaks = |text: &Option<String>| text.as_ref().is_some_and(|text| text.contains(['\r', '\n']));
         let Ok(bytes) = event.encode() else {
             let strange = id.as_ref().is_some_and(|id| id.contains(|c: char| c.is_ascii_control()) || id.trim() != id);
-            prop_assert!(breaks(&name) || strange, "nothing was wrong");
+            prop_assert!(breaks(&name) || strange, "the event had no mistake");
             return Ok(());
         };
         prop_assert!(!breaks(&name) && !breaks(&id) && !id.as_ref().is_some_and(|id| id.contains('\0')));

@@ -1,5 +1,5 @@
-//! A reader of event streams that follows the text of the standard step by step (WHATWG HTML §9.2.6), and nothing else: the
-//! judge of the encoder. It shares no code with it.
+//! A reader of event streams that follows only the text of the standard, step by step (WHATWG HTML §9.2.6). It checks
+//! the encoder and shares no code with it.
 
 /// An event as a script gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub(super) struct Seen {
     pub(super) last_event_id: String,
 }
 
-/// What a browser has made of a stream.
+/// The state of a browser after it has read a stream.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Reader {
     data: String,
@@ -20,7 +20,7 @@ pub(super) struct Reader {
     pub(super) seen: Vec<Seen>,
 }
 
-/// Reads a whole stream; what is not ended by an empty line is thrown away.
+/// Reads a whole stream. An event that no empty line ends is discarded.
 pub(super) fn read(stream: &[u8]) -> Reader {
     let text = std::str::from_utf8(stream).expect("the stream is UTF-8");
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -71,7 +71,7 @@ impl Reader {
     }
 }
 
-/// The examples that the standard gives, and the three ends of a line.
+/// The examples of the standard, and the three kinds of line ends.
 #[test]
 fn the_reader_understands_the_examples_of_the_standard() {
     type Row = (&'static [u8], &'static [(&'static str, &'static str)]);

@@ -1,4 +1,4 @@
-//! Streams from the head to the end, and many of them at once.
+//! Single streams from head to end, and broadcasts to many streams.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -35,7 +35,7 @@ fn app() -> Router<Vec<EventSender>> {
     app
 }
 
-/// A client with a stream, and the head it got.
+/// A client with an open stream, and the head of its reply.
 fn client() -> (TestClient<Router<Vec<EventSender>>>, String) {
     let mut client = TestClient::new(app());
     client.write("GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -51,10 +51,10 @@ fn sender(client: &TestClient<Router<Vec<EventSender>>>) -> &EventSender {
     client.app().state().last().expect("there is a stream")
 }
 
-/// What is posted from outside of the loop is delivered in its next turn.
+/// A step of time in which the loop delivers what was sent from outside of it.
 const TURN: Duration = Duration::ZERO;
 
-/// The content of a chunked reply as far as it has come, and whether its end has.
+/// The content of a chunked reply so far, and whether its end has come.
 #[track_caller]
 fn dechunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
     let mut content = Vec::new();
@@ -72,7 +72,7 @@ fn dechunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
 }
 
 #[test]
-fn the_head_says_what_it_is() {
+fn the_head_announces_a_stream_of_events() {
     let (mut client, head) = client();
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
     for line in ["Content-Type: text/event-stream", "Cache-Control: no-store", "Transfer-Encoding: chunked"] {
@@ -96,7 +96,7 @@ fn events_leave_as_they_are_sent() {
 }
 
 #[test]
-fn a_mistake_never_reaches_the_wire_and_leaves_the_stream_alone() {
+fn an_event_with_a_mistake_is_not_sent_and_the_stream_goes_on() {
     let (mut client, _) = client();
     assert!(sender(&client).send(&Event::new("a").event("b\ndata: c")).is_err());
     client.advance(TURN);
@@ -118,7 +118,7 @@ fn a_silent_stream_has_a_heartbeat_and_does_not_idle_out() {
     assert_eq!(client.ended(), None);
     assert_eq!(beats, "3\r\n:\n\n\r\n".repeat(beats.len() / 8));
     assert!((19..=20).contains(&(beats.len() / 8)), "{} beats", beats.len() / 8);
-    // An event is a sign of life as well.
+    // After an event, too, the silence is counted again from zero.
     client.advance(EVENT_HEARTBEAT);
     client.read();
     sender(&client).send(&Event::new("a")).unwrap();
@@ -153,7 +153,7 @@ fn dropping_the_sender_ends_the_stream_and_keeps_the_connection() {
 }
 
 #[test]
-fn the_inner_sender_aborts_as_others_do() {
+fn dropping_the_inner_sender_aborts_the_reply() {
     let (mut client, _) = client();
     drop(client.app_mut().state_mut().pop().unwrap().into_inner());
     client.advance(TURN);
@@ -205,11 +205,11 @@ fn a_client_that_leaves_is_noticed() {
     assert_eq!(calls.load(Ordering::Relaxed), 1);
     assert!(!sender(&client).send(&Event::new("a")).unwrap());
     sender(&client).on_close(count());
-    assert_eq!(calls.load(Ordering::Relaxed), 2, "it is so already");
+    assert_eq!(calls.load(Ordering::Relaxed), 2, "the sender was already closed");
 }
 
 #[test]
-fn a_client_that_has_only_closed_its_side_goes_on_listening() {
+fn a_client_that_has_only_closed_its_side_still_gets_events() {
     let (mut client, _) = client();
     client.half_close();
     assert!(!sender(&client).is_closed());
@@ -223,7 +223,7 @@ fn a_client_that_has_only_closed_its_side_goes_on_listening() {
 }
 
 #[test]
-fn the_drain_ends_a_stream_behind_what_was_sent() {
+fn the_drain_ends_a_stream_after_what_was_sent() {
     let (mut client, _) = client();
     sender(&client).send(&Event::new("last")).unwrap();
     client.drain();
@@ -245,7 +245,7 @@ fn a_stream_that_begins_while_the_server_drains_ends_at_once() {
 }
 
 #[test]
-fn a_handler_that_fails_behind_it_takes_the_stream_back() {
+fn a_handler_that_fails_after_it_started_a_stream_cancels_it() {
     let mut client = TestClient::new(app());
     assert_eq!(client.get("/fails").send().status(), 418);
     assert!(sender(&client).is_closed());
@@ -255,7 +255,7 @@ fn a_handler_that_fails_behind_it_takes_the_stream_back() {
 }
 
 #[test]
-fn requests_behind_a_stream_wait_for_its_end() {
+fn requests_after_a_stream_wait_for_its_end() {
     let mut client = TestClient::new(app());
     client.write("GET /events HTTP/1.1\r\nHost: x\r\n\r\nGET /last HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 7\r\n\r\n");
     assert!(text(&mut client).ends_with("\r\n\r\n"));
@@ -266,7 +266,7 @@ fn requests_behind_a_stream_wait_for_its_end() {
 }
 
 #[test]
-fn the_id_of_the_last_event_comes_back() {
+fn the_id_of_the_last_event_is_read_from_the_request() {
     let mut client = TestClient::new(app());
     for (sent, expected) in [("7", "7"), ("é 7", "é 7"), ("", "none"), ("  ", "none")] {
         assert_eq!(client.get("/last").header("last-event-id", sent).send().text(), expected, "{sent:?}");
@@ -290,7 +290,7 @@ fn events_come_from_any_thread() {
 
 // ---- many streams -----------------------------------------------------------------------------------------------
 
-/// An application whose clients hear the same, and clients that have a stream each.
+/// An application with a broadcast, and clients that each have a stream.
 struct Hall {
     app: Router<Broadcast>,
     virtual_loop: VirtualLoop,
@@ -310,7 +310,7 @@ impl Hall {
         hall
     }
 
-    /// One more; its head is read.
+    /// Adds a client, and discards the head of its reply.
     fn join(&mut self, method: &str) {
         let client = self.virtual_loop.connect();
         let request = format!("{method} /events HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -350,11 +350,11 @@ fn long(number: usize) -> String {
     format!("{number} {}", "x".repeat(1024))
 }
 
-/// More of them than can wait for one client.
+/// More long events than can wait for one client.
 const TOO_MANY: usize = 2 * (HIGH_WATER + CHANNEL_BYTES) / 1024;
 
 #[test]
-fn all_who_listen_hear_the_same() {
+fn all_clients_get_the_same_events() {
     let mut hall = Hall::new(Slow::Drop, 3);
     assert!(hall.listeners().len() == 3 && !hall.listeners().is_empty());
     assert_eq!(hall.say("one"), 3);
@@ -367,7 +367,7 @@ fn all_who_listen_hear_the_same() {
 }
 
 #[test]
-fn who_is_gone_is_forgotten() {
+fn clients_that_have_left_are_removed() {
     let mut hall = Hall::new(Slow::Drop, 3);
     hall.reset(1);
     assert_eq!((hall.listeners().len(), hall.listeners().kept()), (2, 3));
@@ -382,14 +382,14 @@ fn who_is_gone_is_forgotten() {
 }
 
 #[test]
-fn a_head_request_adds_nobody() {
+fn a_head_request_adds_no_client() {
     let mut hall = Hall::new(Slow::Drop, 0);
     hall.join("HEAD");
     assert!(hall.listeners().is_empty() && hall.listeners().kept() == 0);
     assert_eq!(hall.say("one"), 0);
 }
 
-/// Also where nothing is ever sent.
+/// Closed senders are removed even if nothing is ever sent.
 #[test]
 fn clients_that_come_and_go_do_not_pile_up() {
     let mut hall = Hall::new(Slow::Drop, 10);
@@ -404,7 +404,7 @@ fn clients_that_come_and_go_do_not_pile_up() {
 }
 
 #[test]
-fn a_slow_client_is_dropped_behind_what_waits_for_it() {
+fn a_slow_client_is_dropped_after_the_events_that_wait_for_it() {
     let mut hall = Hall::new(Slow::Drop, 2);
     hall.set_window(0, 0);
     let counts: Vec<usize> = (0..TOO_MANY).map(|number| hall.say(long(number))).collect();
@@ -419,7 +419,7 @@ fn a_slow_client_is_dropped_behind_what_waits_for_it() {
 }
 
 #[test]
-fn a_slow_client_that_takes_nothing_at_all_is_gone_after_the_send_timeout() {
+fn a_slow_client_that_takes_nothing_is_removed_after_the_send_timeout() {
     let mut hall = Hall::new(Slow::Skip, 1);
     hall.set_window(0, 0);
     for number in 0..TOO_MANY {
@@ -432,7 +432,7 @@ fn a_slow_client_that_takes_nothing_at_all_is_gone_after_the_send_timeout() {
 }
 
 #[test]
-fn a_slow_client_that_skips_hears_again_when_it_has_caught_up() {
+fn a_slow_client_that_skips_gets_events_again_when_it_has_caught_up() {
     let mut hall = Hall::new(Slow::Skip, 2);
     hall.set_window(0, 0);
     let counts: Vec<usize> = (0..TOO_MANY).map(|number| hall.say(long(number))).collect();
@@ -448,7 +448,7 @@ fn a_slow_client_that_skips_hears_again_when_it_has_caught_up() {
 }
 
 #[test]
-fn the_bytes_are_there_once() {
+fn all_clients_share_the_bytes_of_an_event() {
     const CLIENTS: usize = 5;
     let mut hall = Hall::new(Slow::Drop, CLIENTS);
     (0..CLIENTS).for_each(|client| hall.set_window(client, 0));
