@@ -1,10 +1,10 @@
-//! An exchange in memory that costs as little as it can beside the exchange itself.
+//! An exchange in memory, for measurements: it adds as little cost as possible to the exchange itself.
 
 use super::TestClient;
 use crate::exchange::Service;
 
-/// Sends requests and lets the server answer; gives the length of the replies. They stay in the buffer they came in, and
-/// the next ones take their place: so nothing is allocated for the client's sake.
+/// Sends requests and lets the server answer; returns the length of the replies. The replies stay in their buffer until
+/// the next call overwrites them, so the client allocates nothing.
 #[inline(never)]
 pub fn exchange<A: Service>(client: &mut TestClient<A>, requests: &[u8]) -> usize {
     client.act(|wire| {

@@ -1,5 +1,5 @@
-//! An application under test, in memory: the same protocol core, pump, deadlines and router as behind a socket, and no
-//! socket, thread or clock. [`TestClient`] is its client.
+//! Tests of an application in memory. They use the same protocol core, pump, deadlines and router as a real server, but
+//! no socket, thread or clock. [`TestClient`] is the client.
 
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
@@ -26,13 +26,13 @@ use crate::http::Method;
 
 /// A client that speaks to an application in memory, for its tests.
 ///
-/// Requests go in as values or as bytes, replies come out as values or as bytes; between them stands all that stands
-/// there behind a socket, limits and timeouts included. Time is virtual: it passes in [`advance`](Self::advance), and
-/// begins at the moment that RFC 9110 uses as its example.
+/// Requests go in, and replies come out, as values or as bytes. They pass through the same code as on a socket,
+/// including limits and timeouts. Time is virtual: it passes only in [`advance`](Self::advance), and begins at the date
+/// that RFC 9110 uses as its example.
 ///
-/// It has one connection at a time; several clients that share an application take turns by
-/// [`connect_from`](Self::connect_from). A handler that panics, by an `assert!` too, is a 500 as it is behind a socket:
-/// look at the status, or [watch](Self::observer) for errors.
+/// A client has one connection at a time; to act as several clients, switch with [`connect_from`](Self::connect_from).
+/// A handler that panics gives a 500 as on a real server, even if the panic is a failed `assert!` of the test. So check
+/// the status, or [watch](Self::observer) for errors.
 ///
 /// ```
 /// use monoloop::{Router, TestClient};
@@ -51,7 +51,7 @@ use crate::http::Method;
 /// assert_eq!(client.app().state().len(), 1);
 /// ```
 ///
-/// By bytes, for what a well-behaved client does not send:
+/// A test can also send bytes that a well-behaved client does not send:
 ///
 /// ```
 /// # use monoloop::{Router, TestClient, server::CloseReason};
@@ -74,21 +74,22 @@ pub struct TestClient<A> {
 }
 
 impl<A: Service> TestClient<A> {
-    /// A client of `app`, which is a [`Router`](crate::Router) or any other [`Service`], with the default settings. It
-    /// has a connection.
+    /// A client of `app`, which is a [`Router`](crate::Router) or any other [`Service`], with the default settings. The
+    /// client is connected.
     pub fn new(app: A) -> Self {
         Self::with_config(app, Config::default())
     }
 
-    /// As [`new`](Self::new), with settings of your own. Those that concern sockets, signals and the drain mean
-    /// nothing here.
+    /// As [`new`](Self::new), with settings of your own. Settings of sockets, signals and the drain have no effect
+    /// here.
     pub fn with_config(app: A, config: Config) -> Self {
         let mut virtual_loop = VirtualLoop::new(config);
         let connection = virtual_loop.connect();
         Self { app, virtual_loop, connection }
     }
 
-    /// Sets who watches, best before the first request: an observer hears of each error that a handler returned, also of the text that is never sent.
+    /// Sets the observer; do this before the first request. An observer gets each error that a handler returns,
+    /// including the text that is never sent to clients.
     ///
     /// ```
     /// # use monoloop::{Error, Router, TestClient, server::{ConnectionId, Observer}};
@@ -115,8 +116,9 @@ impl<A: Service> TestClient<A> {
         self
     }
 
-    /// Sets the time of day, which is that of an example of RFC 9110 otherwise: 1994. It goes on from there as virtual time
-    /// does. Files that the test has just made are then not of the future, and have strong validators.
+    /// Sets the date; by default it is that of the example in RFC 9110, in 1994. From there it advances with virtual
+    /// time. With a present date, files that the test has just made are not in the future, and can have strong
+    /// validators.
     ///
     /// ```
     /// # use monoloop::{Router, TestClient};
@@ -138,14 +140,14 @@ impl<A: Service> TestClient<A> {
         &self.app
     }
 
-    /// The application, to be changed between two requests.
+    /// The application, mutably: a test can change it between two requests.
     pub const fn app_mut(&mut self) -> &mut A {
         &mut self.app
     }
 
     // ---- requests and replies as values -----------------------------------------------------------------------------
 
-    /// A GET request, to be completed and [sent](TestRequest::send).
+    /// A GET request, which can be completed and then [sent](TestRequest::send).
     pub fn get(&mut self, target: &str) -> TestRequest<'_, A> {
         self.request(Method::Get, target)
     }
@@ -180,15 +182,15 @@ impl<A: Service> TestClient<A> {
         self.request(Method::Options, target)
     }
 
-    /// A request of any method. `target` is sent as it is: what needs percent-encoding must have it.
+    /// A request of any method. `target` is sent as it is, so it must already be percent-encoded where that is needed.
     pub fn request(&mut self, method: Method, target: &str) -> TestRequest<'_, A> {
         TestRequest::new(self, method, target)
     }
 
     // ---- bytes ------------------------------------------------------------------------------------------------------
 
-    /// Sends bytes, and lets the server do all that it can do with them. What comes after the end of the connection is
-    /// lost, as it is on a socket.
+    /// Sends bytes, and lets the server do all that it can do with them. Bytes that are sent after the end of the
+    /// connection are lost, as on a socket.
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.act(|wire| wire.inbound.extend(bytes.as_ref()))
     }
@@ -198,11 +200,11 @@ impl<A: Service> TestClient<A> {
         std::mem::take(&mut self.connection.link.wire_mut().outbound)
     }
 
-    /// Takes the next reply, without the interim ones (`100 Continue`) before it; `None` if it is not all there. It
-    /// must not be the reply to a HEAD request, whose end only a [`TestRequest`] knows.
+    /// Takes the next final reply, and skips interim ones (`100 Continue`) before it. Returns `None` if the reply is
+    /// not complete. It must not be the reply to a HEAD request, whose end only a [`TestRequest`] knows.
     ///
     /// # Panics
-    /// If what the server sent is no reply.
+    /// If the server sent bytes that are not a reply.
     #[track_caller]
     pub fn read_reply(&mut self) -> Option<TestReply> {
         self.take_reply(false)
@@ -216,28 +218,28 @@ impl<A: Service> TestClient<A> {
         Some(reply)
     }
 
-    /// Lets the kernel take `bytes` more of what the server sends before the client has to read again: zero is a client
-    /// that does not read. At first there is no limit.
+    /// Sets how many more bytes the kernel takes from the server before the client has to read. With zero, the client
+    /// does not read. At first there is no limit.
     pub fn set_window(&mut self, bytes: usize) -> &mut Self {
         self.act(|wire| wire.window = bytes)
     }
 
     // ---- the connection ---------------------------------------------------------------------------------------------
 
-    /// Closes the client's side: the server reads to the end, and may still answer.
+    /// Half-closes the connection: the server reads to the end, and may still answer.
     pub fn half_close(&mut self) -> &mut Self {
         self.act(|wire| wire.fin = true)
     }
 
-    /// Leaves without a word: the server's next read or write fails.
+    /// Resets the connection: the server's next read or write fails.
     pub fn reset(&mut self) -> &mut Self {
         self.act(|wire| wire.reset = true)
     }
 
-    /// Opens another connection; the one before is left as by [`reset`](Self::reset).
+    /// Opens another connection, and leaves the earlier one as [`reset`](Self::reset) does.
     ///
     /// # Panics
-    /// If the server drains: it takes no more.
+    /// If the server drains, because it then accepts no connections.
     #[track_caller]
     pub fn reconnect(&mut self) -> &mut Self {
         self.leave();
@@ -245,7 +247,7 @@ impl<A: Service> TestClient<A> {
         self
     }
 
-    /// As [`reconnect`](Self::reconnect), from another place: an address and a port, or a unix socket.
+    /// As [`reconnect`](Self::reconnect), but from a given peer: an address and a port, or a unix socket.
     ///
     /// # Panics
     /// If the server drains.
@@ -258,17 +260,17 @@ impl<A: Service> TestClient<A> {
 
     #[track_caller]
     fn leave(&mut self) {
-        assert!(!self.virtual_loop.is_draining(), "a server that drains takes no more connections");
+        assert!(!self.virtual_loop.is_draining(), "a server that drains accepts no connections");
         self.reset();
     }
 
-    /// Whether the server has closed its side, so that no other reply can come.
+    /// Whether the server has closed its side, so that no further reply can come.
     pub fn is_half_closed(&self) -> bool {
         let wire = self.connection.link.wire();
         wire.half_closed || wire.closed.is_some()
     }
 
-    /// Why the server has let go of the connection, if it has.
+    /// Why the server has ended the connection; `None` if it has not.
     pub fn ended(&self) -> Option<CloseReason> {
         self.connection.link.wire().closed
     }
@@ -280,15 +282,15 @@ impl<A: Service> TestClient<A> {
 
     // ---- time -------------------------------------------------------------------------------------------------------
 
-    /// Time passes, and with it the timeouts and the timers of the application. It ends some thirty years after its
-    /// beginning. With no time at all, the loop takes up what has come from elsewhere: what a thread has answered, or a
-    /// [`BodySender`](crate::exchange::BodySender) was given.
+    /// Lets time pass, so that timeouts expire and timers of the application are called. Virtual time ends some thirty
+    /// years after its beginning. Even with a time of zero, the loop handles work that came from outside: answers of
+    /// other threads, and content that a [`BodySender`](crate::exchange::BodySender) was given.
     pub fn advance(&mut self, time: Duration) -> &mut Self {
         self.virtual_loop.wait(&mut self.app, time);
         self
     }
 
-    /// The server begins to drain: a reply is the last of its connection, and idle connections are closed.
+    /// Begins the drain of the server: each connection ends after its next reply, and idle connections are closed.
     pub fn drain(&mut self) -> &mut Self {
         self.virtual_loop.drain(&mut self.app);
         self

@@ -1,4 +1,4 @@
-//! A connection in memory: what the client and the kernel hold of it, and the end of it that a session owns.
+//! A connection in memory: the state that the client and the kernel have of it, and the end that a session owns.
 
 use std::cell::{Ref, RefCell, RefMut};
 use std::collections::VecDeque;
@@ -12,29 +12,29 @@ use crate::sessions::Transport;
 /// Both directions of a stream, seen from the client.
 #[derive(Debug)]
 pub(crate) struct Wire {
-    /// What the client sent and the session did not read.
+    /// Bytes that the client sent and the session has not read.
     pub(crate) inbound: VecDeque<u8>,
     /// The client has closed its side.
     pub(crate) fin: bool,
-    /// The client is gone.
+    /// The client has reset the connection.
     pub(crate) reset: bool,
-    /// What the session sent and nobody took.
+    /// Bytes that the session sent and the client has not taken.
     pub(crate) outbound: Vec<u8>,
     /// Bytes that the kernel still takes before the client has to read.
     pub(crate) window: usize,
     /// The session has closed its side.
     pub(crate) half_closed: bool,
-    /// The session has ended it as a failure.
+    /// The session has reset the connection.
     pub(crate) was_reset: bool,
-    /// The session is gone, and why.
+    /// Why the session has ended, once it has.
     pub(crate) closed: Option<CloseReason>,
-    /// Files lie on a slow disk.
+    /// Files are not in the page cache, but on a slow disk.
     pub(crate) is_cold: bool,
-    /// Bytes of files that were asked for ahead, each time.
+    /// The number of bytes of each question whether a file is in the page cache.
     pub(crate) fetched: RefCell<Vec<usize>>,
     /// Bytes that the session has read.
     pub(crate) taken: usize,
-    /// Most bytes that the session offered at once.
+    /// Most bytes that the session offered in one write.
     pub(crate) most_offered: usize,
     local: Endpoint,
 }
@@ -58,7 +58,7 @@ impl Wire {
         }
     }
 
-    /// Whether a read would bring something.
+    /// Whether a read would return bytes, the end, or an error.
     #[cfg(all(any(test, fuzzing), feature = "json"))]
     pub(crate) fn is_readable(&self) -> bool {
         !self.inbound.is_empty() || self.fin || self.reset
@@ -115,7 +115,7 @@ impl Transport for Pipe {
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut wire = self.0.wire_mut();
-        assert!(!wire.half_closed, "nothing can be sent behind our FIN");
+        assert!(!wire.half_closed, "no bytes can be sent after our FIN");
         let offered = slices.iter().map(|slice| slice.len()).sum();
         wire.most_offered = wire.most_offered.max(offered);
         if wire.reset {

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// A reply, as a [`TestClient`](super::TestClient) read it.
+/// A reply that a [`TestClient`](super::TestClient) has read.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TestReply {
     status: u16,
@@ -35,7 +35,7 @@ impl TestReply {
         self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The content. Of a reply in chunks whose end has not come there is none: the chunks are left for
+    /// The content. For a chunked reply whose end has not come, it is empty, and the chunks are left for
     /// [`TestClient::read`](super::TestClient::read).
     pub fn body(&self) -> &[u8] {
         &self.content
@@ -47,13 +47,13 @@ impl TestReply {
     /// If it is not UTF-8.
     #[track_caller]
     pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.content).unwrap_or_else(|error| panic!("the content is no text: {error}"))
+        std::str::from_utf8(&self.content).unwrap_or_else(|error| panic!("the content is not UTF-8: {error}"))
     }
 
-    /// The content, read as JSON.
+    /// The content, parsed as JSON.
     ///
     /// # Panics
-    /// If it is not JSON, or not of the shape of `T`.
+    /// If it is not JSON, or does not fit `T`.
     #[cfg(feature = "json")]
     #[track_caller]
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> T {
@@ -61,11 +61,12 @@ impl TestReply {
         value.unwrap_or_else(|error| panic!("{error} in the JSON {:?}", self.content.escape_ascii().to_string()))
     }
 
-    /// Reads the reply at the front of `bytes`, behind any interim ones (but 101); gives it and its length, or nothing if it is
-    /// not all there. `to_head`: it answers a HEAD request, so its content does not follow.
+    /// Parses the first final reply (or 101) in `bytes`, after any interim ones. Returns it and the length of all that
+    /// was parsed, or `None` if it is not complete. `to_head` means that it answers a HEAD request, so it has no
+    /// content.
     ///
     /// # Panics
-    /// If it is no reply.
+    /// If `bytes` do not begin with a reply.
     #[track_caller]
     pub(super) fn parse(bytes: &[u8], to_head: bool) -> Option<(Self, usize)> {
         let mut at = 0;
@@ -86,25 +87,25 @@ impl TestReply {
             let length = reply
                 .header("Content-Length")
                 .filter(|_| has_content)
-                .map_or(0, |value| value.parse::<usize>().unwrap_or_else(|_| panic!("no Content-Length: {value:?}")));
+                .map_or(0, |value| value.parse::<usize>().unwrap_or_else(|_| panic!("bad Content-Length: {value:?}")));
             reply.content = bytes.get(at..at + length)?.to_vec();
             return Some((reply, at + length));
         }
     }
 }
 
-/// Reads content in chunks at the front of `bytes`, trailers included; gives it and its length on the wire, or nothing if it is
-/// not all there.
+/// Parses chunked content at the start of `bytes`, including trailers. Returns the content and its length on the wire,
+/// or `None` if it is not complete.
 ///
 /// # Panics
-/// If it is none.
+/// If the bytes are not chunked content.
 #[track_caller]
 fn parse_chunks(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (mut content, mut at) = (Vec::new(), 0);
     loop {
         let len = memchr::memmem::find(&bytes[at..], b"\r\n")?;
         let line = std::str::from_utf8(&bytes[at..at + len]).unwrap_or_default();
-        let size = usize::from_str_radix(line, 16).unwrap_or_else(|_| panic!("no size of a chunk: {line:?}"));
+        let size = usize::from_str_radix(line, 16).unwrap_or_else(|_| panic!("not a chunk size: {line:?}"));
         at += len + 2;
         if size == 0 {
             break;
@@ -113,7 +114,7 @@ fn parse_chunks(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
         assert_eq!(bytes.get(at + size..at + size + 2)?, b"\r\n", "a chunk ends in CRLF");
         at += size + 2;
     }
-    // Each trailer is a line, and an empty one is the end.
+    // Each trailer is a line, and an empty line ends the section.
     loop {
         let len = memchr::memmem::find(&bytes[at..], b"\r\n")?;
         at += len + 2;
@@ -126,22 +127,22 @@ fn parse_chunks(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
 #[track_caller]
 fn parse_head(bytes: &[u8]) -> Option<(TestReply, usize)> {
     let end = memchr::memmem::find(bytes, b"\r\n\r\n")?;
-    let head = std::str::from_utf8(&bytes[..end]).unwrap_or_else(|error| panic!("a head that is no text: {error}"));
+    let head = std::str::from_utf8(&bytes[..end]).unwrap_or_else(|error| panic!("the head is not UTF-8: {error}"));
     let mut lines = head.split("\r\n");
     let line = lines.next().unwrap_or_default();
     let (status, reason) = line
         .strip_prefix("HTTP/1.1 ")
         .and_then(|line| line.split_once(' '))
         .and_then(|(code, reason)| Some((code.parse().ok()?, reason.to_owned())))
-        .unwrap_or_else(|| panic!("no status line: {line:?}"));
+        .unwrap_or_else(|| panic!("not a status line: {line:?}"));
     let fields = lines.map(|line| {
-        let (name, value) = line.split_once(':').unwrap_or_else(|| panic!("no field line: {line:?}"));
+        let (name, value) = line.split_once(':').unwrap_or_else(|| panic!("not a field line: {line:?}"));
         (name.to_owned(), value.trim().to_owned())
     });
     Some((TestReply { status, reason, fields: fields.collect(), content: Vec::new() }, end + 4))
 }
 
-/// As it came, but with the content only counted when it is no text.
+/// Shows the reply as it came. Content that is not UTF-8 is shown only by its length.
 impl fmt::Debug for TestReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.status, self.reason)?;

@@ -20,10 +20,10 @@ pub struct TestRequest<'c, A> {
     method: Method,
     head: String,
     has_host: bool,
-    /// A Content-Length or a Transfer-Encoding was set by hand.
+    /// The test has set a Content-Length or a Transfer-Encoding by hand.
     has_framing: bool,
     content: Option<Vec<u8>>,
-    /// Field lines to come behind the content.
+    /// Field lines that are sent after the content.
     trailers: String,
 }
 
@@ -33,11 +33,11 @@ impl<'c, A: Service> TestRequest<'c, A> {
         Self { client, method, head, has_host: false, has_framing: false, content: None, trailers: String::new() }
     }
 
-    /// Adds a field line, beside earlier ones of this name. `Host: localhost` and the `Content-Length` are there by
-    /// themselves, unless they are set here.
+    /// Adds a field line, in addition to earlier ones of this name. `Host: localhost` and the `Content-Length` are
+    /// added automatically, unless they are set here.
     ///
     /// # Panics
-    /// If it is no field line: to send one that is broken, [write](TestClient::write) it.
+    /// If name or value is not valid. To send a malformed field line, [write](TestClient::write) the bytes.
     #[track_caller]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.has_host |= name.eq_ignore_ascii_case("host");
@@ -46,7 +46,7 @@ impl<'c, A: Service> TestRequest<'c, A> {
         self
     }
 
-    /// Adds a trailer: a field line that comes behind the content, which is sent chunked then.
+    /// Adds a trailer: a field line that is sent after the content. The content is then sent chunked.
     ///
     /// ```
     /// # use monoloop::{Router, TestClient};
@@ -58,7 +58,7 @@ impl<'c, A: Service> TestRequest<'c, A> {
     /// ```
     ///
     /// # Panics
-    /// If it is no field line.
+    /// If name or value is not valid.
     #[track_caller]
     pub fn trailer(mut self, name: &str, value: &str) -> Self {
         self.trailers += &field_line(name, value);
@@ -74,11 +74,11 @@ impl<'c, A: Service> TestRequest<'c, A> {
     /// Sets the content to `value` as JSON, with its `Content-Type`.
     ///
     /// # Panics
-    /// If it does not serialise.
+    /// If `value` cannot be serialised.
     #[cfg(feature = "json")]
     #[track_caller]
     pub fn json<T: serde::Serialize + ?Sized>(self, value: &T) -> Self {
-        let content = serde_json::to_vec(value).unwrap_or_else(|error| panic!("no JSON: {error}"));
+        let content = serde_json::to_vec(value).unwrap_or_else(|error| panic!("the value cannot be JSON: {error}"));
         self.header("Content-Type", "application/json").body(content)
     }
 
@@ -88,12 +88,12 @@ impl<'c, A: Service> TestRequest<'c, A> {
         self.header("Content-Type", "application/x-www-form-urlencoded").body(content)
     }
 
-    /// Sends it and gives the reply. If the server has closed its side of the connection, another one is opened first.
-    /// Bytes of earlier replies that were not read are dropped; what was [written](TestClient::write) before stands in
-    /// front of this request.
+    /// Sends the request and returns the reply. If the server has closed its side of the connection, another connection
+    /// is opened first. Unread bytes of earlier replies are dropped. Bytes that were [written](TestClient::write)
+    /// before are in front of this request.
     ///
     /// # Panics
-    /// If no whole reply comes.
+    /// If no complete reply comes.
     #[track_caller]
     pub fn send(self) -> TestReply {
         let Self { client, method, mut head, has_host, has_framing, content, trailers } = self;
@@ -128,11 +128,11 @@ impl<'c, A: Service> TestRequest<'c, A> {
 
 #[track_caller]
 fn field_line(name: &str, value: &str) -> String {
-    assert!(is_token(name.as_bytes()) && is_field_value(value.as_bytes()), "no field line: {name:?}: {value:?}");
+    assert!(is_token(name.as_bytes()) && is_field_value(value.as_bytes()), "not a field line: {name:?}: {value:?}");
     format!("{name}: {value}\r\n")
 }
 
-/// `content` as one chunk, and what stands behind it.
+/// Encodes `content` as one chunk, followed by the last chunk and the trailers.
 fn chunked(content: &[u8], trailers: &str) -> Vec<u8> {
     let mut body = Vec::new();
     if !content.is_empty() {

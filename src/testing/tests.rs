@@ -1,4 +1,4 @@
-//! The client itself. What it tests is tested with it elsewhere: in `src/router/tests.rs` and `src/h1/tests`.
+//! Tests of the test client itself. Other tests use it to test the rest: see `src/router/tests.rs` and `src/h1/tests`.
 
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
@@ -24,7 +24,7 @@ fn client() -> TestClient<Router<u32>> {
 }
 
 #[test]
-fn requests_as_values() {
+fn a_request_and_its_reply_can_be_values() {
     let mut client = client();
     assert_eq!(client.get("/").header("Host", "other").send().text(), "1");
     let head = client.head("/").send();
@@ -50,7 +50,7 @@ fn a_connection_that_has_ended_is_replaced() {
 }
 
 #[test]
-fn each_connection_comes_from_a_port_of_its_own_or_from_where_one_says() {
+fn each_connection_has_a_port_of_its_own_or_the_given_peer() {
     let mut client = client();
     assert_eq!(client.get("/peer").send().text(), "127.0.0.1:49152");
     assert_eq!(client.reconnect().get("/peer").send().text(), "127.0.0.1:49153");
@@ -60,7 +60,7 @@ fn each_connection_comes_from_a_port_of_its_own_or_from_where_one_says() {
 }
 
 #[test]
-fn a_missing_reply_says_what_came() {
+fn a_missing_reply_panics_with_the_bytes_that_came() {
     let mut client = client();
     client.set_window(12);
     let panic = catch_unwind(AssertUnwindSafe(|| client.get("/").send())).unwrap_err();
@@ -69,16 +69,16 @@ fn a_missing_reply_says_what_came() {
 }
 
 #[test]
-fn a_server_that_drains_takes_no_more_connections() {
+fn a_server_that_drains_accepts_no_connections() {
     let mut client = client();
     client.drain();
     assert!(client.is_half_closed());
     assert!(catch_unwind(AssertUnwindSafe(|| client.get("/").send())).is_err());
 }
 
-/// The wheel counted its turns in 32 bits, and after 34 years nothing came up any more.
+/// The timer wheel counts its turns in 32 bits. After 34 years it found no deadline any more, and `advance` hung.
 #[test]
-fn advance_hung_at_the_end_of_time() {
+fn advance_returns_at_the_end_of_virtual_time() {
     let mut client = client();
     client.advance(Duration::MAX);
     assert_eq!(client.ended(), Some(CloseReason::IdleTimeout));
@@ -94,7 +94,7 @@ fn advance_hung_at_the_end_of_time() {
 }
 
 #[test]
-fn a_stream_that_is_cut_gave_its_output_back_twice() {
+fn a_stream_that_is_cut_gives_its_output_back_once() {
     let mut app = Router::new(None);
     app.get("/", |kept, _, res| {
         let (sent, sender) = res.channel()?;
@@ -109,7 +109,7 @@ fn a_stream_that_is_cut_gave_its_output_back_twice() {
 }
 
 #[test]
-fn a_reply_in_chunks_is_read_as_a_whole_and_an_open_one_by_its_head() {
+fn a_chunked_reply_is_read_as_a_whole_and_an_open_one_up_to_its_head() {
     let mut app = Router::new(None);
     app.get("/whole", |_, _, res| res.stream(from_iter(["one ", "two"])));
     app.get("/open", |kept, _, res| {
@@ -130,7 +130,7 @@ fn a_reply_in_chunks_is_read_as_a_whole_and_an_open_one_by_its_head() {
     assert_eq!(client.get("/whole").send().status(), 200, "the connection goes on");
 }
 
-/// What the client gets when a middleware answers a sink route in such a way.
+/// The status codes that the client gets, and whether the server half-closes, if a middleware answers a sink route so.
 fn answered_early(answer: fn(Response<'_>) -> crate::Result<Sent>, request: &str) -> (Vec<u16>, bool) {
     let mut app = Router::new(());
     app.with(move |_, _, res| ControlFlow::Break(answer(res)));
@@ -154,7 +154,7 @@ impl BodySink<()> for Nobody {
 }
 
 #[test]
-fn content_that_was_accepted_and_then_not_taken_was_read_as_if_it_were_short() {
+fn content_that_no_sink_takes_closes_the_connection_unless_it_is_short() {
     let chunked = "POST /sink HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
     assert_eq!(answered_early(|res| res.accept_content().text("no"), chunked), (vec![200], true));
     assert_eq!(answered_early(|res| res.text("no"), chunked), (vec![200], true));
@@ -163,7 +163,7 @@ fn content_that_was_accepted_and_then_not_taken_was_read_as_if_it_were_short() {
 }
 
 #[test]
-fn a_reply_that_a_middleware_puts_off_waited_for_nobody() {
+fn a_middleware_that_puts_a_reply_off_without_a_sink_is_a_500() {
     for framing in ["Transfer-Encoding: chunked", "Content-Length: 4"] {
         let request = format!("POST /sink HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n");
         let (replies, _) = answered_early(|res| Ok(res.later()), &request);
@@ -171,7 +171,7 @@ fn a_reply_that_a_middleware_puts_off_waited_for_nobody() {
     }
 }
 
-/// A client of a stream that pushes nothing but heartbeats, each after so long.
+/// A client of an application whose streams send only heartbeats, each after a silence of `heartbeat`.
 fn silent(heartbeat: Duration) -> TestClient<Router<Vec<BodySender>>> {
     let mut app = Router::new(Vec::new());
     app.get("/", move |kept: &mut Vec<BodySender>, _, res| {
@@ -202,7 +202,7 @@ impl<S> Duplex<S> for Holder {
 }
 
 #[test]
-fn a_heartbeat_just_below_the_idle_timeout_came_too_late() {
+fn a_heartbeat_just_below_the_idle_timeout_comes_in_time() {
     for millis in [29_000, 29_800, 29_990, 30_000] {
         let mut client = silent(Duration::from_millis(millis));
         client.get("/").send();
@@ -213,7 +213,7 @@ fn a_heartbeat_just_below_the_idle_timeout_came_too_late() {
 }
 
 #[test]
-fn a_heartbeat_kept_a_stalled_upload_alive() {
+fn a_heartbeat_does_not_keep_a_stalled_upload_alive() {
     let mut client = silent(Duration::from_millis(300));
     client.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n12");
     client.advance(Duration::from_secs(15));

@@ -9,25 +9,25 @@ use crate::http::Moment;
 use crate::sessions::Session;
 use crate::sessions::{Readiness, Sessions};
 
-/// When virtual time begins, in Unix time: the example of RFC 9110 §5.6.7, Sun, 06 Nov 1994 08:49:37 GMT.
+/// The beginning of virtual time, in Unix time: the example of RFC 9110 §5.6.7, Sun, 06 Nov 1994 08:49:37 GMT.
 const BEGIN: Duration = Duration::from_secs(784_111_777);
 
-/// The same moment on the clock of the loop. Not zero, which stands for "never" in places.
+/// The same moment on the clock of the loop. It is not zero, because zero means "never" in some places.
 const START: Moment = Moment::from_nanos(1_000_000_000);
 
-/// Where virtual time ends: the wheel counts its turns in 32 bits, which last for 34 years.
+/// The end of virtual time: the timer wheel counts its turns in 32 bits, which last for 34 years.
 const END: Moment = Moment::from_nanos(30 * 365 * 86_400 * 1_000_000_000);
 
-/// No session needs so many ticks for what is there; if one does, it never comes to rest.
+/// Most ticks for one action. No session needs so many; if one does, it never becomes idle.
 const MAX_TICKS: usize = 1_000_000;
 
-/// The loop of a server without a server: sessions over [`Wire`]s, and time that passes when it is told to.
+/// An event loop without sockets: it has sessions over [`Wire`]s, and its time passes only on request.
 pub(crate) struct VirtualLoop {
     sessions: Sessions<Pipe>,
     next_port: u16,
-    /// When the application wants to do something on its own accord.
+    /// When the next timer of the application is due.
     next_timer: Moment,
-    /// What the time of day was at the start.
+    /// The date at the start of virtual time.
     began: SystemTime,
 }
 
@@ -75,20 +75,21 @@ impl VirtualLoop {
         connected
     }
 
-    /// The session of a connection that has not ended.
+    /// The session of a connection; `None` if the connection has ended.
     #[cfg(all(any(test, fuzzing), feature = "json"))]
     pub(crate) fn session(&self, connected: &Connected) -> Option<&Session<Pipe>> {
         let ended = connected.link.wire().closed.is_some();
         if ended { None } else { self.sessions.get(connected.key) }
     }
 
-    /// Does something to a connection as its client, and lets the loop turn until it rests.
+    /// Applies an action of the client to a connection, and turns the loop until no work is left.
     pub(crate) fn act(&mut self, connected: &Connected, service: &mut dyn Service, action: impl FnOnce(&mut Wire)) {
         self.deliver(connected, action);
         self.turn(service);
     }
 
-    /// Does something to a connection as its client, and tells the session what an edge-triggered poll would.
+    /// Applies an action of the client to a connection, and tells the session the readiness that an edge-triggered poll
+    /// would report.
     pub(crate) fn deliver(&mut self, connected: &Connected, action: impl FnOnce(&mut Wire)) {
         let (before, after) = {
             let mut wire = connected.link.wire_mut();
@@ -111,7 +112,7 @@ impl VirtualLoop {
         }
     }
 
-    /// Turns until nobody is runnable.
+    /// Turns the loop until no session is runnable, and no task or timer is left.
     pub(crate) fn turn(&mut self, service: &mut dyn Service) {
         for _ in 0..MAX_TICKS {
             self.sessions.pump_runnable(service);
@@ -131,10 +132,10 @@ impl VirtualLoop {
                 return;
             }
         }
-        panic!("the loop does not come to rest");
+        panic!("the loop does not become idle");
     }
 
-    /// Time passes, though not beyond its end; deadlines that pass with it are felt on time.
+    /// Lets time pass, but not beyond its end. Each deadline in between is handled when it is due.
     pub(crate) fn wait(&mut self, service: &mut dyn Service, duration: Duration) {
         let until = (self.now() + duration).min(END);
         self.next_timer = Moment::ZERO;
@@ -146,7 +147,7 @@ impl VirtualLoop {
         self.set_now(until);
     }
 
-    /// When something is due next.
+    /// When the next deadline or timer is due.
     fn next_moment(&self) -> Option<Moment> {
         let timer = Some(self.next_timer).filter(|due| *due < Moment::MAX);
         self.sessions.next_deadline().into_iter().chain(timer).min()
@@ -158,7 +159,7 @@ impl VirtualLoop {
         self.sessions.trim();
     }
 
-    /// Sets the time of day; it goes on from there as virtual time does.
+    /// Sets the date; from there it advances with virtual time.
     pub(crate) fn set_date(&mut self, date: SystemTime) {
         self.began = date.checked_sub(self.now().since(START)).unwrap_or(UNIX_EPOCH);
         self.set_now(self.now());
@@ -168,13 +169,13 @@ impl VirtualLoop {
         self.sessions.draining
     }
 
-    /// Sets who watches.
+    /// Sets the observer.
     pub(crate) fn watch(&mut self, observer: Box<dyn Observer>) {
         self.sessions.watch = Watch::new(Some(observer));
         self.sessions.introduce();
     }
 
-    /// Begins to drain.
+    /// Begins the drain.
     pub(crate) fn drain(&mut self, service: &mut dyn Service) {
         self.sessions.draining = true;
         self.sessions.look_at_all();
