@@ -52,7 +52,7 @@ pub const MAX_DISCARD: u64 = 64 * KIB as u64;
 /// reads it. nginx bounds this by time alone (`lingering_time` 30 s).
 pub const LINGER_BYTES: u32 = 64 * KIB as u32;
 
-// ---- what we may send -------------------------------------------------------------------------------------------
+// ---- what the server may send -----------------------------------------------------------------------------------
 
 /// Largest reply that a handler may write to memory, in bytes; above it its writer fails.
 pub const MAX_RESPONSE_BUFFER: usize = 8 * MIB;

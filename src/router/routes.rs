@@ -298,8 +298,8 @@ impl<S> Routes<S> {
         timer
     }
 
-    /// Calls `close` when no descriptor is free for a waiting connection. It must close open descriptors that are not
-    /// needed now, and return whether there were any. It must not block.
+    /// Calls `close` when no descriptor is free for a waiting connection. The function must close open descriptors that
+    /// are not needed now, and return whether there were any. It must not block.
     pub fn when_descriptors_run_out(&mut self, close: impl Fn() -> bool + 'static) {
         self.keepers.push(Box::new(close));
     }

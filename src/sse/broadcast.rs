@@ -6,7 +6,7 @@ use super::{Event, EventSender};
 use crate::exchange::SendError;
 use crate::http::Result;
 
-/// Sends the same events to many clients. It is part of the application's state and needs no lock, because each sender
+/// Sends the same events to many clients. It is part of the application's state and needs no lock, because sending
 /// needs `&mut S`.
 ///
 /// An event is encoded once, and memory has its bytes once, however many clients have yet to take them. For a slow

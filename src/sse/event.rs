@@ -142,7 +142,7 @@ fn check(holds: bool, mistake: &str, text: &str) -> Result<()> {
 }
 
 /// Writes a field, or a comment if `name` is empty. A browser removes one space after the colon, so one is written
-/// before each value; further spaces belong to the value.
+/// before each non-empty value; further spaces belong to the value.
 fn line(out: &mut impl FnMut(&str), name: &str, value: &str) {
     out(name);
     out(if value.is_empty() { ":" } else { ": " });

@@ -30,7 +30,7 @@ pub(crate) struct Wire {
     pub(crate) closed: Option<CloseReason>,
     /// Files are not in the page cache, but on a slow disk.
     pub(crate) is_cold: bool,
-    /// The number of bytes of each question whether a file is in the page cache.
+    /// Sizes of all file ranges for which the session asked whether they are in the page cache, in bytes.
     pub(crate) fetched: RefCell<Vec<usize>>,
     /// Bytes that the session has read.
     pub(crate) taken: usize,

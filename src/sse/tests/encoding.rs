@@ -62,7 +62,7 @@ fn mistakes_are_errors() {
         ("a control character in an id", Event::new("a").id("a\u{1}")),
         ("DEL in an id", Event::new("a").id("\u{7f}")),
         ("a space in front of an id", Event::new("a").id(" a")),
-        ("a tab behind an id", Event::comment("a").id("a\t")),
+        ("a tab after an id", Event::comment("a").id("a\t")),
     ];
     for (name, event) in table {
         let error = event.encode().expect_err(name);
