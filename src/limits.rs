@@ -237,6 +237,6 @@ pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an idle connection that the drain has half-closed may take to close its side.
 pub const DRAIN_LINGER: Duration = Duration::from_secs(1);
 
-/// Time from the start of a drain until the remaining connections are cut. Tutorials take 10 s as well;
+/// Time from the start of a drain until the remaining connections are cut. Shutdown examples for Node use 10 s as well;
 /// Kubernetes sends SIGKILL after 30 s.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
