@@ -1,8 +1,8 @@
-//! Content codings (RFC 9110 §8.4.1), and which of them a client takes (§12.5.3).
+//! Content codings (RFC 9110 §8.4.1), and which of them a client accepts (§12.5.3).
 
 use super::conditional::Lines;
 
-/// A coding in which a file may lie beside itself.
+/// A coding in which a copy of a file may lie beside the plain file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coding {
     Brotli,
@@ -11,7 +11,7 @@ pub(crate) enum Coding {
 }
 
 impl Coding {
-    /// All of them; where a client does not care, the first one that is there is taken.
+    /// All codings. If the client has no preference, the first one for which there is a file is taken.
     pub(crate) const ALL: [Self; 3] = [Self::Brotli, Self::Zstandard, Self::Gzip];
 
     /// Its name in `Content-Encoding`.
@@ -23,7 +23,7 @@ impl Coding {
         }
     }
 
-    /// What a file in this coding is called behind the name of the plain one.
+    /// What a file in this coding has after the name of the plain file.
     pub(crate) const fn suffix(self) -> &'static str {
         match self {
             Self::Brotli => ".br",
@@ -33,7 +33,7 @@ impl Coding {
     }
 }
 
-/// How much a client wants each coding, in thousandths; 0: not at all.
+/// The weight that a client gives to each coding, in thousandths. 0 means that it does not accept the coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wishes {
     of: [u16; Coding::ALL.len()],
@@ -41,8 +41,8 @@ pub(crate) struct Wishes {
 }
 
 impl Wishes {
-    /// Reads an `Accept-Encoding`. Without one only the plain file is sent: "any" would be allowed, but who says nothing
-    /// mostly decodes nothing. A member that is malformed is passed over.
+    /// Reads an `Accept-Encoding`. Without one, only the plain file is sent. RFC 9110 §12.5.3 would allow any coding,
+    /// but most clients that send no such field decode nothing. A malformed member is skipped.
     pub(crate) fn read(lines: &Lines<'_>) -> Self {
         let mut named = [None; Coding::ALL.len()];
         let (mut plain, mut others) = (None, None);
@@ -57,11 +57,11 @@ impl Wishes {
                 _ => {}
             }
         }
-        // What is not named is not wanted, but for the plain file: that is only what nobody prefers.
+        // A coding that is not named is not accepted. The plain file then has the lowest weight, but is accepted.
         Self { of: named.map(|weight| weight.or(others).unwrap_or(0)), plain: plain.or(others).unwrap_or(1) }
     }
 
-    /// The codings that are wanted at least as much as the plain file, the most wanted first.
+    /// The codings with at least the weight of the plain file, the highest weight first.
     pub(crate) fn in_order(self) -> impl Iterator<Item = Coding> {
         let mut order = [0, 1, 2];
         order.sort_by_key(|&at: &usize| std::cmp::Reverse(self.of[at]));
@@ -69,7 +69,7 @@ impl Wishes {
     }
 }
 
-/// A member of a list with weights: `name;q=0.5` (RFC 9110 §12.4.2); the weight in thousandths.
+/// Reads a member of a list with weights: `name;q=0.5` (RFC 9110 §12.4.2). The weight is in thousandths.
 pub(crate) fn weighted(member: &str) -> Option<(&str, u16)> {
     let mut pieces = member.split(';').map(|piece| piece.trim_matches([' ', '\t']));
     let name = pieces.next().filter(|name| !name.is_empty())?;
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_wants_comes_first() {
+    fn codings_come_in_the_order_of_their_weights() {
         check(&["gzip, deflate, br, zstd"], &[Brotli, Zstandard, Gzip]);
         check(&["gzip, br;q=0.5"], &[Gzip, Brotli]);
         check(&["gzip;q=0.001"], &[Gzip]);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_want_is_not_sent() {
+    fn a_coding_that_the_client_does_not_accept_is_not_sent() {
         check(&[], &[]);
         check(&[""], &[]);
         check(&["identity"], &[]);

@@ -1,31 +1,32 @@
-//! Conditional requests (RFC 9110 §13): whether a client has what it asks for already, or asks about something else than
-//! what is there.
+//! Conditional requests (RFC 9110 §13): whether a client already has the current representation, or expects another
+//! one.
 
 use super::{Fields, Method, parse_http_date};
 
-/// What tells one state of a representation from another (RFC 9110 §8.8).
+/// The values that tell one state of a representation from another (RFC 9110 §8.8).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Validators<'a> {
     /// The opaque tag, with its quotes and without `W/`.
     pub(crate) tag: &'a str,
-    /// It may change again without another tag, or another date.
+    /// The representation may change again without a new tag or a new date.
     pub(crate) weak: bool,
-    /// When it was last modified, in seconds of Unix time.
+    /// When the representation was last modified, in seconds of Unix time.
     pub(crate) modified: u64,
 }
 
-/// What the conditions of a request say.
+/// The result of evaluating the conditions of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The method is performed.
+    /// The server performs the method.
     Perform,
-    /// The client has it already: 304.
+    /// The client already has the current representation: 304.
     NotModified,
-    /// It is not what the client takes it for: 412.
+    /// The current representation is not the one that the client expects: 412.
     Failed,
 }
 
-/// The field lines of a request that choose, or make conditions: found in one look at its head.
+/// The field lines of a request that select a representation or set conditions. One pass over the head finds all of
+/// them.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Conditions<'a> {
     if_match: Lines<'a>,
@@ -37,11 +38,11 @@ pub(crate) struct Conditions<'a> {
     pub(crate) accept_encoding: Lines<'a>,
 }
 
-/// The field lines of one name, which are one list (RFC 9110 §5.3).
+/// The field lines of one name; together they form one list (RFC 9110 §5.3).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Lines<'a> {
     first: Option<&'a [u8]>,
-    /// There are more of them; then all are looked for again.
+    /// Set if there is more than one line. [`all`](Self::all) then searches the whole head again.
     rest: Option<(Fields<'a>, &'static str)>,
 }
 
@@ -71,11 +72,11 @@ impl<'a> Lines<'a> {
 }
 
 impl<'a> Conditions<'a> {
-    /// Looks for them in a head.
+    /// Finds these field lines in a head.
     pub(crate) fn of(fields: Fields<'a>) -> Self {
         let mut found = Self::default();
         for (name, value) in fields.iter() {
-            // The lengths tell them apart from nearly everything else.
+            // The length of the name already excludes nearly all other fields.
             let (lines, full): (_, &'static str) = match name.len() {
                 5 => (&mut found.range, "range"),
                 8 if name.as_bytes()[3] | 0x20 == b'm' => (&mut found.if_match, "if-match"),
@@ -93,7 +94,7 @@ impl<'a> Conditions<'a> {
         found
     }
 
-    /// Whether nothing but the target and the codings that the client takes decides what it gets.
+    /// Whether only the target and the accepted codings decide what the client gets.
     pub(crate) const fn is_plain(&self) -> bool {
         self.if_match.is_none()
             && self.if_none_match.is_none()
@@ -102,7 +103,7 @@ impl<'a> Conditions<'a> {
             && self.range.is_none()
     }
 
-    /// Evaluates them in the order of RFC 9110 §13.2.2, but for `If-Range`.
+    /// Evaluates all conditions except `If-Range`, in the order of RFC 9110 §13.2.2.
     pub(crate) fn evaluate(&self, method: Method, current: &Validators<'_>) -> Verdict {
         let safe = matches!(method, Method::Get | Method::Head);
         if !self.if_match.is_none() {
@@ -129,8 +130,8 @@ impl<'a> Conditions<'a> {
         if safe && unmodified { Verdict::NotModified } else { Verdict::Perform }
     }
 
-    /// Whether a part may be sent: if there is an `If-Range`, only when it names exactly what is there, by a validator
-    /// that is strong (RFC 9110 §13.1.5).
+    /// Whether a part may be sent. An `If-Range`, if there is one, must match the current representation by a strong
+    /// validator (RFC 9110 §13.1.5).
     pub(crate) fn allow_range(&self, current: &Validators<'_>) -> bool {
         if self.if_range.is_none() {
             return true;
@@ -145,8 +146,8 @@ impl<'a> Conditions<'a> {
     }
 }
 
-/// Whether a list of tags is `*`, or has one that `is_same` (given without `W/`, and whether it was there). What does not
-/// parse matches nothing, from there on.
+/// Whether a list of tags is `*`, or has a tag that `is_same` accepts. That function gets the tag without `W/`, and
+/// whether `W/` was there. A line matches nothing from its first malformed tag on.
 fn names(lines: &Lines<'_>, is_same: impl Fn(&[u8], bool) -> bool) -> bool {
     lines.all().any(|line| line == b"*" || tag_in(line, &is_same))
 }
@@ -157,7 +158,8 @@ fn tag_in(mut list: &[u8], is_same: &impl Fn(&[u8], bool) -> bool) -> bool {
         let start = list.iter().position(|byte| !is_space(byte) && *byte != b',').unwrap_or(list.len());
         list = &list[start..];
         let (weak, rest) = list.strip_prefix(b"W/").map_or((false, list), |rest| (true, rest));
-        // entity-tag = [ weak ] DQUOTE *etagc DQUOTE (RFC 9110 §8.8.3): anything printable but a quote, in any character set.
+        // entity-tag = [ weak ] DQUOTE *etagc DQUOTE (RFC 9110 §8.8.3). An etagc is any printable character but a
+        // quote, in any character set.
         let Some(length) = rest.strip_prefix(b"\"").and_then(|rest| memchr::memchr(b'"', rest)) else { return false };
         let (tag, behind) = rest.split_at(length + 2);
         if tag.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
@@ -195,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_something_fails_where_what_reads_is_not_modified() {
+    fn if_none_match_gives_304_to_a_read_and_412_to_a_change() {
         use Verdict::{Failed, NotModified, Perform};
         let rows: [(&str, &str, Verdict, Verdict); 9] = [
             ("If-None-Match", "\"a\"", NotModified, Failed),
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_weak_tag_is_the_same_only_for_who_has_it_already() {
+    fn a_weak_tag_matches_if_none_match_but_not_if_match() {
         let verdict =
             |name, value: &str| with(&[(name, value.as_bytes())], |it| it.evaluate(Method::Get, &current(true)));
         for value in ["\"a\"", "W/\"a\""] {
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_found_where_nothing_is_asked() {
+    fn a_field_with_a_similar_name_is_not_a_condition() {
         for name in ["Ranges", "If-Matches", "If-None-March", "Accept", "X-If-Match", "Xange", "If-Rangf", "If-Mbtch"] {
             with(&[(name, b"\"a\"")], |it| {
                 assert!(it.is_plain() && it.accept_encoding.is_none(), "{name}");
@@ -241,12 +243,12 @@ mod tests {
         for name in ["range", "IF-MATCH", "if-none-match", "If-Modified-Since", "IF-UNMODIFIED-SINCE"] {
             with(&[(name, b"x")], |it| assert!(!it.is_plain(), "{name}"));
         }
-        // By itself it asks for nothing.
+        // Without a `Range`, an `If-Range` has no effect.
         with(&[("If-Range", b"\"a\"")], |it| assert!(it.is_plain()));
     }
 
     #[test]
-    fn a_part_continues_only_what_is_surely_the_same() {
+    fn if_range_allows_a_part_only_on_a_strong_match() {
         let rows: [(&[&[u8]], bool); 13] = [
             (&[], true),
             (&[b"\"a\""], true),
@@ -266,7 +268,7 @@ mod tests {
             let lines: Vec<_> = values.iter().map(|value| ("If-Range", *value)).collect();
             with(&lines, |it| {
                 assert_eq!(it.allow_range(&current(false)), expected, "{lines:?}");
-                assert_eq!(it.allow_range(&current(true)), values.is_empty(), "{lines:?}, and what is there is weak");
+                assert_eq!(it.allow_range(&current(true)), values.is_empty(), "{lines:?}, and the current tag is weak");
             });
         }
     }

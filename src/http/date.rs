@@ -13,7 +13,7 @@ impl DateText {
         Self { second, text: http_date(second) }
     }
 
-    /// Takes the new time; tells whether the text has changed.
+    /// Takes the new time and returns whether the text has changed.
     pub(crate) fn update(&mut self, now: SystemTime) -> bool {
         let second = unix_second(now);
         if second == self.second {
@@ -40,7 +40,7 @@ fn unix_second(now: SystemTime) -> u64 {
 
 /// Seconds of Unix time as an HTTP date.
 pub(crate) fn http_date(second: u64) -> String {
-    // A clock past the year 9999 would make httpdate panic; stop there.
+    // httpdate panics on a date after the year 9999, so a later clock stays at its last second.
     const YEAR_9999: u64 = 253_402_300_799;
     httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second.min(YEAR_9999)))
 }
@@ -51,7 +51,7 @@ pub(crate) fn parse_http_date(date: &str) -> Option<u64> {
     httpdate::parse_http_date(date).ok().map(unix_second)
 }
 
-/// Day and time of a second of Unix time, as `1994-11-06` and `08:49:37` (ISO 8601): cut out of the HTTP date.
+/// Day and time of a second of Unix time, as `1994-11-06` and `08:49:37` (ISO 8601). Both are cut out of the HTTP date.
 pub(crate) fn iso_date(second: u64) -> (String, String) {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     // Sun, 06 Nov 1994 08:49:37 GMT
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_for_programs() {
+    fn an_iso_date_has_its_day_and_its_time() {
         assert_eq!(iso_date(784_111_777), ("1994-11-06".to_owned(), "08:49:37".to_owned()));
         assert_eq!(iso_date(0), ("1970-01-01".to_owned(), "00:00:00".to_owned()));
         assert_eq!(iso_date(1_735_689_599).0, "2024-12-31");

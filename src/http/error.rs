@@ -3,12 +3,12 @@ use std::error::Error as StdError;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
-/// What handlers return: a reply that was finished, or an error that becomes one.
+/// What handlers return: a finished reply, or an error that becomes a reply.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error that is answered: a status code, a message for the client, and a source that only the log sees.
+/// An error that becomes a reply: a status code, a message for the client, and a source that only the log shows.
 ///
-/// Every [`std::error::Error`] converts into one by `?`: as a 500 whose text is logged and never sent.
+/// Every [`std::error::Error`] converts into one by `?`. It becomes a 500; its text is logged and never sent.
 ///
 /// ```
 /// use monoloop::Error;
@@ -20,7 +20,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// assert_eq!((any.status(), any.message()), (500, "Internal server error"));
 /// ```
 ///
-/// It does not implement `std::error::Error` itself; that is what allows the conversion. It is one pointer wide.
+/// `Error` does not implement `std::error::Error` itself, because that would prevent the conversion. It is one pointer
+/// wide.
 pub struct Error(Arc<Inner>);
 
 struct Inner {
@@ -31,9 +32,9 @@ struct Inner {
 }
 
 impl Error {
-    /// An error that is answered with `status` and tells the client `message`.
+    /// An error whose reply has the status code `status` and tells the client `message`.
     ///
-    /// A status outside 400..=599 is a mistake of the program and is answered with 500.
+    /// A status outside 400..=599 is a mistake of the program and becomes a 500.
     pub fn new(status: u16, message: impl Into<Cow<'static, str>>) -> Self {
         let (status, message) = match status {
             400..=599 => (status, message.into()),
@@ -70,7 +71,8 @@ impl Error {
         self
     }
 
-    /// Adds a field line to the reply, such as `WWW-Authenticate` to a 401. One that is not valid makes the reply a 500.
+    /// Adds a field line to the reply, such as `WWW-Authenticate` to a 401. An invalid field line makes the reply a
+    /// 500.
     ///
     /// ```
     /// let error = monoloop::Error::new(401, "Who are you?").with_header("WWW-Authenticate", "Basic realm=\"me\"");
@@ -108,7 +110,7 @@ impl Error {
     /// assert_eq!(monoloop::Error::not_found("No \"x\"").to_json(), r#"{"error":"No \"x\""}"#);
     /// ```
     pub fn to_json(&self) -> String {
-        // What is escaped becomes six bytes at most.
+        // An escaped character takes six bytes at most.
         let escapes = self.0.message.chars().filter(|&c| !is_plain(c)).count();
         let mut json = String::with_capacity(self.0.message.len() + 12 + 5 * escapes);
         json.push_str("{\"error\":");
@@ -117,46 +119,46 @@ impl Error {
         json
     }
 
-    /// The contents, to be changed.
+    /// The contents, for a change. If the error shares them, this copies them first.
     fn inner(&mut self) -> &mut Inner {
         if Arc::get_mut(&mut self.0).is_none() {
-            // It was prepared, so it has no source.
+            // Only a prepared error shares its contents, and it has no source.
             let Inner { status, message, fields, .. } = &*self.0;
             let (status, message, fields) = (*status, message.clone(), fields.clone());
             self.0 = Arc::new(Inner { status, message, source: None, fields });
         }
-        Arc::get_mut(&mut self.0).expect("nobody else has it")
+        Arc::get_mut(&mut self.0).expect("the contents are not shared")
     }
 }
 
-/// An error that is answered often: made once, and given to each request without an allocation.
+/// An error for a frequent reply. It is made once, and each request gets it without an allocation.
 pub(crate) struct PreparedError(Error);
 
 impl PreparedError {
     /// # Panics
-    /// If it has a source: that would be the cause of one error, and not of many.
+    /// If the error has a source: a source is the cause of one error, not of many.
     pub(crate) fn new(error: Error) -> Self {
         assert!(error.source().is_none(), "a prepared error has no source: {error:?}");
         Self(error)
     }
 
-    /// The error, for one request.
+    /// The error for one request.
     pub(crate) fn get(&self) -> Error {
         Error(Arc::clone(&self.0.0))
     }
 }
 
-/// Whether a string of JSON holds this character as it is.
+/// Whether a JSON string holds this character without an escape.
 fn is_plain(c: char) -> bool {
     !matches!(c, '"' | '\\') && !c.is_control()
 }
 
-/// Whether a string of JSON holds `text` as it is.
+/// Whether a JSON string holds `text` without any escape.
 pub(crate) fn is_plain_json(text: &str) -> bool {
     text.chars().all(is_plain)
 }
 
-/// Appends `text` as a string of JSON (RFC 8259 §7). Of the control characters also those are escaped that need not be: a
+/// Appends `text` as a JSON string (RFC 8259 §7). All control characters are escaped, also those that JSON allows: a
 /// terminal would obey them.
 pub(crate) fn push_json_string(json: &mut String, text: &str) {
     json.push('"');
@@ -168,7 +170,7 @@ pub(crate) fn push_json_string(json: &mut String, text: &str) {
             '\n' => json.push_str("\\n"),
             '\r' => json.push_str("\\r"),
             '\t' => json.push_str("\\t"),
-            // Writing to a string does not fail.
+            // Writing to a `String` cannot fail.
             c => drop(write!(json, "\\u{:04x}", u32::from(c))),
         }
     }
@@ -201,7 +203,7 @@ impl fmt::Debug for Error {
     }
 }
 
-/// Turns a `None` into an [`Error`], so that `?` answers it.
+/// Turns a `None` into an [`Error`], so that a handler can use `?` on it.
 ///
 /// ```
 /// use monoloop::OptionExt;
@@ -213,13 +215,13 @@ pub trait OptionExt<T> {
     /// The value, or a 404 with this message.
     ///
     /// # Errors
-    /// When there is no value.
+    /// If there is no value.
     fn or_not_found(self, message: impl Into<Cow<'static, str>>) -> Result<T>;
 
     /// The value, or an error with this status and message.
     ///
     /// # Errors
-    /// When there is no value.
+    /// If there is no value.
     fn or_status(self, status: u16, message: impl Into<Cow<'static, str>>) -> Result<T>;
 }
 
@@ -243,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_added_to_a_prepared_error_stays_with_the_one_it_was_added_to() {
+    fn a_change_to_one_copy_of_a_prepared_error_leaves_the_others_alone() {
         let prepared = PreparedError::new(Error::new(405, "Method not allowed").with_header("Allow", "GET"));
         let plain = prepared.get();
         let more = prepared.get().with_header("X-More", "yes").with_source("a cause");
@@ -256,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_no_escape_is_known() {
+    fn text_that_needs_no_escape_is_recognized() {
         for text in ["", "Not found", "caf\u{e9} \u{1f600} /{}'"] {
             assert!(is_plain_json(text), "{text}");
             assert_eq!(Error::not_found(text.to_owned()).to_json(), format!("{{\"error\":\"{text}\"}}"));
@@ -267,13 +269,13 @@ mod tests {
     }
 
     #[test]
-    fn json_escapes_what_it_must() {
+    fn json_escapes_quotes_backslashes_and_control_characters() {
         let error = Error::bad_request("a\"b\\c\nd\r\te\u{1}f\u{e9}");
         assert_eq!(error.to_json(), "{\"error\":\"a\\\"b\\\\c\\nd\\r\\te\\u0001f\u{e9}\"}");
     }
 
     #[test]
-    fn a_status_that_is_no_error_is_a_500() {
+    fn a_status_that_is_not_an_error_becomes_a_500() {
         assert_eq!(Error::new(200, "fine").status(), 500);
         assert_eq!(Error::new(700, "odd").status(), 500);
     }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// The field lines of a request head, in the order in which they came; nothing is copied and nothing is merged.
+/// The field lines of a request head, in the order in which the client sent them. Nothing is copied or merged.
 ///
 /// Names compare without regard to case (RFC 9110 §5.1). Values are bytes: RFC 9110 §5.5 lets them hold any byte from
 /// 0x80 on.
@@ -17,25 +17,25 @@ use std::fmt;
 /// ```
 #[derive(Clone, Copy, Default)]
 pub struct Fields<'a> {
-    /// The lines one after the other, each with its CRLF, at the front of these bytes.
+    /// These bytes begin with the lines, one after the other, each with its CRLF.
     text: &'a [u8],
-    /// One for each line.
+    /// One shape for each line.
     shapes: &'a [LineShape],
 }
 
-/// Where a field line has its colon, and where it ends. Eight bytes, so that room for the lines of the largest head is
-/// small enough to stay in the cache.
+/// Where a field line has its colon, and where it ends. It takes eight bytes, so the shapes of the largest head fit
+/// into the CPU cache.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LineShape {
     pub(crate) name_len: u32,
-    /// CRLF included.
+    /// The length of the line, CRLF included.
     pub(crate) len: u32,
 }
 
-/// A valid field line, as it came.
+/// A valid field line, as the client sent it.
 #[derive(Clone, Copy)]
 pub(crate) struct Line<'a> {
-    /// The line at the front of these bytes.
+    /// These bytes begin with the line.
     pub(crate) text: &'a [u8],
     pub(crate) shape: LineShape,
 }
@@ -55,15 +55,15 @@ impl<'a> Line<'a> {
     #[inline(always)]
     pub(crate) fn value(self) -> &'a [u8] {
         match &self.text[self.name_len() + ":".len()..self.shape.len as usize - "\r\n".len()] {
-            // Nearly always one space is before the value and none after it. The only byte below the space that a value
-            // can hold is the tab.
+            // Nearly always one space comes before the value and none after it. Tab is the only byte below the space
+            // that a value can hold.
             [b' ', value @ ..] if matches!(value, [b'!'..=u8::MAX, .., b'!'..=u8::MAX]) => value,
             value => trim(value),
         }
     }
 }
 
-/// Without optional white space: space and tab, nothing else (RFC 9110 §5.6.3).
+/// Removes optional white space from both ends: spaces and tabs, nothing else (RFC 9110 §5.6.3).
 #[inline(never)]
 pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
@@ -72,7 +72,7 @@ pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Cuts lines of these shapes from the front of `text`.
+/// Cuts the lines that `shapes` describes from the front of `text`.
 #[inline]
 pub(crate) fn lines<'a, 's>(
     mut text: &'a [u8],
@@ -86,7 +86,7 @@ pub(crate) fn lines<'a, 's>(
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of valid lines: those of these shapes at the front of `text`.
+    /// The fields of the valid lines that `text` begins with and `shapes` describes.
     pub(crate) const fn new(text: &'a [u8], shapes: &'a [LineShape]) -> Self {
         Self { text, shapes }
     }
@@ -118,7 +118,7 @@ impl<'a> Fields<'a> {
         self.shapes.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no field line.
     pub fn is_empty(&self) -> bool {
         self.shapes.is_empty()
     }
@@ -130,7 +130,7 @@ impl fmt::Debug for Fields<'_> {
     }
 }
 
-/// Field lines for a test.
+/// Field lines that a test owns.
 #[cfg(all(test, feature = "files"))]
 pub(crate) struct TestFields {
     text: Vec<u8>,

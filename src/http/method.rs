@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// A request method (RFC 9110 §9, RFC 5789). Methods are case-sensitive; any other token is answered with 501.
+/// A request method (RFC 9110 §9, RFC 5789). Methods are case-sensitive. The server answers any other token with 501.
 ///
 /// ```
 /// use monoloop::Method;
@@ -30,11 +30,11 @@ pub enum Method {
 }
 
 impl Method {
-    /// All methods that are known, in the order in which `Allow` lists them.
+    /// All known methods, in the order in which `Allow` lists them.
     pub const ALL: [Self; 8] =
         [Self::Get, Self::Head, Self::Post, Self::Put, Self::Delete, Self::Options, Self::Patch, Self::Trace];
 
-    /// The method that `token` names, if it is one of ours; upper case only.
+    /// The method that `token` names, if it is a known one. Only upper case matches.
     #[inline(always)]
     pub fn from_token(token: &str) -> Option<Self> {
         Some(match token.as_bytes() {
@@ -50,7 +50,7 @@ impl Method {
         })
     }
 
-    /// The method as it stands in a request line.
+    /// The method as a request line contains it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -86,7 +86,7 @@ impl MethodSet {
     /// No method.
     pub const EMPTY: Self = Self(0);
 
-    /// This set and `method`.
+    /// This set plus `method`.
     #[must_use]
     pub const fn with(self, method: Method) -> Self {
         Self(self.0 | 1 << method as u8)
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_names_its_method_and_nothing_else() {
+    fn only_an_exact_upper_case_token_names_a_method() {
         for method in Method::ALL {
             assert_eq!(Method::from_token(method.as_str()), Some(method));
             assert_eq!(Method::from_token(&method.as_str().to_lowercase()), None);

@@ -1,4 +1,5 @@
-//! The vocabulary of HTTP: methods, status codes, versions, field lines, dates, errors. No I/O, no state machine.
+//! The vocabulary of HTTP: methods, status codes, versions, field lines, dates, errors. This module does no I/O and has
+//! no state machine.
 
 #[cfg(feature = "files")]
 pub(crate) mod coding;

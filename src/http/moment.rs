@@ -3,8 +3,8 @@ use std::time::Duration;
 
 /// A point in time, counted from the start of the loop's clock.
 ///
-/// The protocol core never asks what time it is: it is told. Eight bytes instead of the sixteen of
-/// [`Instant`](std::time::Instant), because every connection stores one.
+/// The protocol core never reads a clock; its caller tells it the time. A moment takes eight bytes instead of the
+/// sixteen of [`Instant`](std::time::Instant), because every connection stores one.
 ///
 /// ```
 /// use monoloop::http::Moment;
@@ -20,10 +20,10 @@ impl Moment {
     /// The start of the clock.
     pub const ZERO: Self = Self(0);
 
-    /// Never: the last moment that can be counted.
+    /// The last moment that can be counted; it means "never".
     pub const MAX: Self = Self(u64::MAX);
 
-    /// The moment `nanos` nanoseconds after the start of the clock; 584 years fit.
+    /// The moment `nanos` nanoseconds after the start of the clock. The range is 584 years.
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
@@ -42,14 +42,14 @@ impl Moment {
 impl Add<Duration> for Moment {
     type Output = Self;
 
-    /// Saturates: a timeout of centuries is "never", not a panic.
+    /// Saturates: a timeout of centuries means "never" and does not panic.
     fn add(self, after: Duration) -> Self {
         let nanos = after.as_secs().saturating_mul(1_000_000_000);
         Self(self.0.saturating_add(nanos).saturating_add(u64::from(after.subsec_nanos())))
     }
 }
 
-/// A timeout of a connection in whole milliseconds: four bytes, because every connection stores one.
+/// A timeout of a connection in whole milliseconds. It takes four bytes, because every connection stores one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Millis(u32);
 
@@ -65,7 +65,7 @@ impl Millis {
 }
 
 impl From<Duration> for Millis {
-    /// Rounds up, so that a short timeout is not none at all; 49 days are the most.
+    /// Rounds up, so that a short timeout does not become zero. The longest timeout is 49 days.
     fn from(duration: Duration) -> Self {
         Self(u32::try_from(duration.as_micros().div_ceil(1000)).unwrap_or(u32::MAX))
     }

@@ -1,11 +1,11 @@
-//! Paths of request targets: segments, percent-decoded, without what leads nowhere.
+//! Paths of request targets: they are split into segments, percent-decoded, and freed of dot segments and empty ones.
 
 use std::borrow::Cow;
 
 use memchr::{memchr, memrchr};
 use percent_encoding::percent_decode;
 
-/// A part of a request's path, percent-decoded. The head was checked: it decodes to UTF-8.
+/// Percent-decodes a part of a request's path. The parser has checked that it decodes to UTF-8.
 #[inline]
 pub(crate) fn decode_segment(segment: &[u8]) -> Cow<'_, str> {
     match memchr(b'%', segment) {
@@ -14,27 +14,27 @@ pub(crate) fn decode_segment(segment: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Bytes that are not encoded as text; what is no UTF-8 is replaced.
+/// Converts bytes without percent-encoding to text. Invalid UTF-8 is replaced.
 #[inline]
 pub(crate) fn plain_text(bytes: &[u8]) -> Cow<'_, str> {
-    // Looks at many bytes at a time, which the lossy way does not.
+    // `from_utf8` looks at many bytes at a time, `from_utf8_lossy` does not.
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
-/// Bytes of a request target as text: the head was checked, so they are ASCII.
+/// Converts bytes of a request target to text. The parser has checked that they are ASCII.
 pub(crate) fn target_text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
-/// Decoded bytes, at most `most` of them, as text. That takes one allocation. If they are no UTF-8, the wrong ones are
-/// replaced, which takes another one.
+/// Collects decoded bytes, at most `most` of them, into text. That takes one allocation. Invalid UTF-8 is replaced,
+/// which takes a second one.
 pub(crate) fn collect_text(most: usize, bytes: impl Iterator<Item = u8>) -> String {
     let mut decoded = Vec::with_capacity(most);
     decoded.extend(bytes);
     String::from_utf8(decoded).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// Whether a part of a request's path, percent-decoded, is `text`. It allocates nothing.
+/// Whether a part of a request's path equals `text` when it is percent-decoded. The comparison allocates nothing.
 #[inline]
 pub(crate) fn decodes_to(part: &[u8], text: &[u8]) -> bool {
     match memchr(b'%', part) {
@@ -43,10 +43,10 @@ pub(crate) fn decodes_to(part: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// Where a segment leads.
+/// What a segment does to the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// Nowhere: it is empty, or a single dot.
+    /// Nothing: the segment is empty, or a single dot.
     Stay,
     Up,
     Down,
@@ -63,12 +63,14 @@ impl Step {
     }
 }
 
-/// What remains of a path when its dot segments are resolved (RFC 3986 §5.2.4) and its empty segments are left out: raw
-/// segments, the last one first. From the end a `..` is seen before what it takes away, so nothing has to be kept.
+/// Iterates over the segments that remain when dot segments are resolved (RFC 3986 §5.2.4) and empty ones are left out.
+///
+/// The segments are raw, and the last one comes first. In this direction a `..` comes before the segment that it
+/// removes, so no stack is needed.
 #[derive(Clone, Debug)]
 pub(crate) struct Remaining<'a> {
     rest: Option<&'a [u8]>,
-    /// How many segments are still to be taken away.
+    /// How many segments are still to be removed.
     climbs: usize,
 }
 
@@ -99,14 +101,14 @@ impl<'a> Iterator for Remaining<'a> {
     }
 }
 
-/// Whether a path ends in a slash, or in a dot segment, which comes to the same.
+/// Whether a path ends in a slash, or in a dot segment, which means the same.
 pub(crate) fn is_directory(raw: &[u8]) -> bool {
     let last = memrchr(b'/', raw).map_or(raw, |slash| &raw[slash + 1..]);
     Step::of(last) != Step::Down
 }
 
-/// A path that is percent-decoded as a whole, if that comes to the same as [resolving](ResolvedPath) it: it has no dot
-/// segment, no empty one but at its end, and no encoded slash.
+/// Percent-decodes a path as a whole, if [resolving](ResolvedPath) it would give the same. That holds for a path with
+/// no dot segment, no encoded slash, and no empty segment except at its end.
 #[cfg(feature = "files")]
 pub(crate) fn decode_resolved(raw: &[u8]) -> Option<Cow<'_, str>> {
     let path = decode_segment(raw);
@@ -119,15 +121,15 @@ pub(crate) fn decode_resolved(raw: &[u8]) -> Option<Cow<'_, str>> {
 
 /// A path whose dot segments are resolved (RFC 3986 §5.2.4), and whose empty segments are left out.
 ///
-/// It is split first and decoded then, once: so an encoded slash divides nothing, and `%2e%2e` climbs as `..` does (a dot
-/// need not be encoded, so it means the same, RFC 3986 §6.2.2.2).
+/// The path is split first, and then each segment is decoded once. So an encoded slash does not separate segments, and
+/// `%2e%2e` means the same as `..`, because a dot need not be encoded (RFC 3986 §6.2.2.2).
 #[cfg(feature = "files")]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ResolvedPath<'a> {
     pub(crate) segments: Vec<Cow<'a, str>>,
-    /// It ends in a slash, or in a dot segment, which comes to the same.
+    /// The path ends in a slash, or in a dot segment, which means the same.
     pub(crate) is_directory: bool,
-    /// It tried to leave by `..` what it began in.
+    /// The path tried to go above its start by `..`.
     pub(crate) climbed: bool,
 }
 
@@ -137,12 +139,12 @@ impl<'a> ResolvedPath<'a> {
         let mut remaining = Remaining::of(raw);
         let mut segments: Vec<_> = remaining.by_ref().map(decode_segment).collect();
         segments.reverse();
-        // What was to be taken away, and nothing was there any more.
+        // A remaining climb is a `..` that found no segment to remove.
         Self { segments, is_directory: is_directory(raw), climbed: remaining.climbs > 0 }
     }
 }
 
-/// Whether a path may be written otherwise than it is resolved: it has dot segments, empty segments, or something encoded.
+/// Whether resolving may change a path: false only if it has no dot segment, no empty segment and no encoded byte.
 pub(crate) fn may_resolve(raw: &[u8]) -> bool {
     let mut before = b'/';
     raw.iter().any(|&byte| {
@@ -187,14 +189,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_plainly_needs_no_second_look() {
+    fn a_plain_path_need_not_be_resolved() {
         assert!(["a/b", "a/b/", "", "a.b/c.d", "x..y/z."].iter().all(|path| !may_resolve(path.as_bytes())));
         for path in ["/a", "a//b", ".", "..", "a/.", "a/../b", ".a", "a%62"] {
             assert!(may_resolve(path.as_bytes()), "{path}");
         }
     }
 
-    /// Forwards, with a stack.
+    /// Resolves a path forwards, with a stack.
     fn resolve(raw: &str) -> (Vec<&str>, usize) {
         let (mut stack, mut climbs) = (Vec::new(), 0);
         for segment in raw.split('/') {
@@ -208,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn from_the_end_remains_what_remains_from_the_front() {
+    fn resolving_backwards_gives_the_same_as_resolving_forwards() {
         const PARTS: [&str; 7] = ["", ".", "..", "a", "%62", "%2e", ".%2E"];
         for number in 0..PARTS.len().pow(6) {
             let parts: Vec<_> = (0..6).map(|at| PARTS[number / PARTS.len().pow(at) % PARTS.len()]).collect();
@@ -222,7 +224,7 @@ mod tests {
 
     #[cfg(feature = "files")]
     #[test]
-    fn what_is_decoded_as_a_whole_is_resolved() {
+    fn a_path_decoded_as_a_whole_equals_the_resolved_path() {
         const PARTS: [&str; 8] = ["", ".", "a", "%62", "%2e", "%2e%2E", "c%2Fd", "%252e"];
         let mut count = 0;
         for number in 0..PARTS.len().pow(4) {
@@ -244,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_part_decodes_to() {
+    fn decodes_to_agrees_with_decode_segment() {
         for part in ["", "a", "%61", "%C3%A4", "100%25", "%2525", "a%2fb"] {
             let text = decode_segment(part.as_bytes());
             for other in ["", "a", "\u{e4}", "100%", "100%25", "%25", "a/b", "aa"] {
@@ -254,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_decodes_to_no_text_is_replaced() {
+    fn bytes_that_are_not_utf8_are_replaced() {
         assert_eq!(decode_segment(b"a%ffb%zz"), "a\u{fffd}b%zz");
     }
 }

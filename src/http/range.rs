@@ -1,9 +1,9 @@
-//! Range requests (RFC 9110 §14): which parts of a representation a client wants.
+//! Range requests (RFC 9110 §14): which parts of a representation a client asks for.
 
 use super::conditional::Lines;
 use crate::limits::{MAX_RANGES, RANGE_GAP};
 
-/// A part: bytes from `start` up to `end`, which is not in it.
+/// A part: the bytes from `start` up to, but not including, `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Part {
     pub(crate) start: u64,
@@ -19,19 +19,19 @@ impl Part {
 /// What a `Range` asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// All of it: there is no `Range`, or one that is ignored.
+    /// The whole representation: there is no `Range`, or it is ignored.
     Whole,
     /// Parts that do not overlap: at least one, and none of them empty.
     Parts(Vec<Part>),
-    /// Only parts that are not there: 416.
+    /// Only parts that the representation does not have: 416.
     Nothing,
 }
 
 /// Reads a `Range` for a representation of `length` bytes.
 ///
-/// "A server MAY ignore the Range header field" (§14.2): it does where the field is malformed or repeated, in another unit
-/// than bytes, or asks for more parts than is reasonable. Parts that overlap or nearly touch become one (§15.3.7.2), so
-/// however a client asks, no byte is sent twice.
+/// "A server MAY ignore the Range header field" (§14.2). This one ignores a field that is malformed or repeated, that
+/// uses another unit than bytes, or that asks for more than `MAX_RANGES` parts. Parts that overlap or nearly touch are
+/// merged (§15.3.7.2), so no byte is sent twice.
 pub(crate) fn wanted(range: &Lines<'_>, length: u64) -> Wanted {
     match range.single() {
         Some(value) => parse(value, length).unwrap_or(Wanted::Whole),
@@ -39,14 +39,14 @@ pub(crate) fn wanted(range: &Lines<'_>, length: u64) -> Wanted {
     }
 }
 
-/// `None` if it is to be ignored.
+/// `None` if the field must be ignored.
 fn parse(value: &str, length: u64) -> Option<Wanted> {
     let (unit, set) = value.split_once('=')?;
     if !unit.eq_ignore_ascii_case("bytes") {
         return None;
     }
     let (mut parts, mut count) = (Vec::new(), 0);
-    // Of an empty representation any suffix is the whole, which cannot be named as a part.
+    // Any suffix of an empty representation is the whole of it, and a `Part` cannot express that.
     let mut all_of_nothing = false;
     for spec in set.split(',').map(|spec| spec.trim_matches([' ', '\t'])).filter(|spec| !spec.is_empty()) {
         count += 1;
@@ -67,7 +67,8 @@ fn parse(value: &str, length: u64) -> Option<Wanted> {
     }
 }
 
-/// One `first-last`, `first-` or `-suffix`; `Some(None)` if it is well-formed, and nothing of it is there.
+/// Reads one `first-last`, `first-` or `-suffix`. The result is `Some(None)` if it is well-formed, but the
+/// representation has none of its bytes.
 fn parse_one(spec: &str, length: u64) -> Option<Option<Part>> {
     let (first, last) = spec.split_once('-')?;
     if first.is_empty() {
@@ -89,17 +90,17 @@ fn parse_one(spec: &str, length: u64) -> Option<Option<Part>> {
     Some((start < length).then_some(Part { start, end }))
 }
 
-/// Digits only; what is too large to be counted is more than any file has.
+/// Reads digits only. A number that is too large for `u64` becomes `u64::MAX`, which is more than any file has.
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
-/// Adds a part; those that it overlaps or nearly touches are taken into it. They keep their order otherwise.
+/// Adds a part and merges it with those that it overlaps or nearly touches. The other parts keep their order.
 fn add(parts: &mut Vec<Part>, new: Part) {
     let mut whole = new;
     let mut place = None;
-    // Each time it grows it may reach others.
+    // Each time the merged part grows, it may reach further parts.
     while let Some(at) = parts.iter().position(|part| {
         part.start <= whole.end.saturating_add(RANGE_GAP) && whole.start <= part.end.saturating_add(RANGE_GAP)
     }) {
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn one_part() {
+    fn one_part_is_read_in_each_of_its_forms() {
         check("bytes=0-0", 1000, Some(&[(0, 1)]));
         check("bytes=0-499", 1000, Some(&[(0, 500)]));
         check("BYTES=500-", 1000, Some(&[(500, 1000)]));
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there() {
+    fn a_part_that_the_representation_does_not_have_is_left_out() {
         check("bytes=1000-", 1000, Some(&[]));
         check("bytes=-0", 1000, Some(&[]));
         check("bytes=99999999999999999999999-", 1000, Some(&[]));
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_ignored() {
+    fn a_malformed_range_is_ignored() {
         for value in ["bytes", "bytes=", "bytes=,", "bytes=a-b", "bytes=1", "bytes=--1", "bytes=-", "bytes=5-4"] {
             check(value, 1000, None);
         }
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_bomb_is_ignored_or_comes_to_no_more_than_the_whole() {
+    fn a_range_bomb_is_ignored_or_merged_into_the_whole() {
         let many: Vec<String> = (0..MAX_RANGES as u64 + 1).map(|i| format!("{0}-{0}", i * 1000)).collect();
         check(&format!("bytes={}", many.join(",")), 1_000_000, None);
         let overlapping = vec!["0-"; MAX_RANGES].join(",");

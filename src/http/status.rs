@@ -1,10 +1,10 @@
-/// The reason phrase that the IANA registry gives for a status code; empty for a code that it does not know.
+/// The reason phrase that the IANA registry gives for a status code. It is empty for a code that is not registered.
 ///
 /// ```
 /// assert_eq!(monoloop::http::reason_phrase(404), "Not Found");
 /// ```
 pub const fn reason_phrase(status: u16) -> &'static str {
-    // The status line without "HTTP/1.1 404 " in front and CRLF behind.
+    // The status line without "HTTP/1.1 404 " before the phrase and CRLF after it.
     match status_line(status) {
         Some(line) => {
             let (_, phrase) = line.split_at(13);
@@ -14,7 +14,7 @@ pub const fn reason_phrase(status: u16) -> &'static str {
     }
 }
 
-/// The status lines of the registered final codes (RFC 9110 §15 and the IANA registry), ready for the wire.
+/// The status lines of the registered final codes (RFC 9110 §15 and the IANA registry), ready to send.
 macro_rules! status_lines {
     ($($code:literal $phrase:literal)*) => {
         /// The whole status line of a registered status code, CRLF included.

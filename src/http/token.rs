@@ -1,7 +1,8 @@
-//! Byte tables for the two productions that every field line is made of. The loops do not leave early: nearly all input
-//! is valid, and so the compiler may look at many bytes at once.
+//! Byte tables for the two grammar productions of a field line: the token and the field value. The loops do not return
+//! early, because nearly all input is valid. So the compiler can process many bytes at once.
 
-/// The classes of all of `bytes`, taken together: what `table` says of each, or-ed. No early end, and four at a time.
+/// Looks up the class of each byte in `table` and combines the classes by a bitwise OR. The loop takes four bytes at a
+/// time and does not return early.
 #[inline(always)]
 pub(crate) fn classes(table: &[u8; 256], bytes: &[u8]) -> u8 {
     let (fours, rest) = bytes.as_chunks::<4>();
@@ -23,33 +24,37 @@ const TOKEN: [bool; 256] = {
     table
 };
 
-/// Whether `byte` may stand in a token: a method, a field name, a chunk-extension name.
+/// Whether a token may contain `byte`. Methods, field names and chunk-extension names are tokens.
 pub(crate) const fn is_token_byte(byte: u8) -> bool {
     TOKEN[byte as usize]
 }
 
-/// Whether `bytes` are a token: at least one byte, and each of them allowed.
+/// Whether `bytes` form a token: at least one byte, and only allowed ones.
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().fold(true, |all, &byte| all & is_token_byte(byte))
 }
 
-/// Whether `name`, which is a token, is this one of ours in any case. `lower` is letters and hyphens.
+/// Whether the token `name` equals `lower`, without regard to case. `lower` must hold lower-case letters and hyphens
+/// only.
 ///
-/// The length is known when this is compiled, so it is a few wide comparisons instead of a loop over bytes.
+/// The length is known at compile time, so this compiles to a few wide comparisons instead of a loop over bytes.
 #[inline]
 pub(crate) fn is_name<const N: usize>(name: impl AsRef<[u8]>, lower: &[u8; N]) -> bool {
-    // Setting the bit that tells the cases apart leaves a hyphen as it is, and makes none of another token byte.
+    // Bit 0x20 is the difference between upper and lower case. Setting it keeps a hyphen as it is, and turns no other
+    // token byte into a hyphen.
     name.as_ref().try_into().is_ok_and(|name: &[u8; N]| {
         name.iter().zip(lower).fold(true, |all, (byte, lower)| all & (byte | 0x20 == *lower))
     })
 }
 
-/// Whether `bytes` may be sent as a field value (RFC 9110 §5.5): no CR, LF, NUL or other control byte, only tab.
+/// Whether `bytes` may be sent as a field value (RFC 9110 §5.5). Tab is the only allowed control byte; CR, LF, NUL and
+/// the others are not.
 pub(crate) fn is_field_value(bytes: &[u8]) -> bool {
     bytes.iter().fold(true, |all, &byte| all & (byte == b'\t' || (byte >= b' ' && byte != 0x7f)))
 }
 
-/// Whether this can be sent as a field line: a token, and a value without control characters (RFC 9110 §5).
+/// Whether a field line can be sent: `name` must be a token, and `value` must have no control character but tab (RFC
+/// 9110 §5).
 ///
 /// ```
 /// use monoloop::http::is_field_line;
@@ -61,7 +66,7 @@ pub fn is_field_line(name: &str, value: &str) -> bool {
     is_token(name.as_bytes()) && is_field_value(value.as_bytes())
 }
 
-/// Whether this can be sent as a `Content-Type`: `type/subtype`, perhaps with parameters (RFC 9110 §8.3.1).
+/// Whether `text` can be sent as a `Content-Type`: `type/subtype`, perhaps with parameters (RFC 9110 §8.3.1).
 ///
 /// ```
 /// use monoloop::http::is_media_type;
