@@ -4,9 +4,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-/// Bytes of a file that are to be sent, from where they lie: they never pass through our memory if the kernel can help it.
+/// A range of bytes of a file that will be sent. If the kernel can do so, it sends them without a copy into our memory.
 ///
-/// The file is shared, and its position is neither used nor moved: many replies can send the same one.
+/// The file is shared, and its position is neither used nor moved. So many replies can send the same file.
 ///
 /// ```
 /// use monoloop::buffer::{FileRange, OutputQueue};
@@ -27,16 +27,16 @@ pub struct FileRange {
     len: u64,
 }
 
-/// What `off_t` can count.
+/// The largest value of `off_t`.
 const LONGEST: u64 = i64::MAX as u64;
 
 impl FileRange {
-    /// `len` bytes from `offset` on. If they are not there when it is their turn, the connection is closed.
+    /// `len` bytes from `offset` on. If the file does not have them when they are sent, the connection is closed.
     ///
     /// # Panics
-    /// If they end behind what a file can have: 2^63 bytes.
+    /// If the range ends after the largest size of a file, 2^63 - 1 bytes.
     pub const fn new(file: Arc<File>, offset: u64, len: u64) -> Self {
-        assert!(matches!(offset.checked_add(len), Some(0..=LONGEST)), "no file is so long");
+        assert!(matches!(offset.checked_add(len), Some(0..=LONGEST)), "no file is as long as this range requires");
         Self { file, offset, len }
     }
 
@@ -45,31 +45,32 @@ impl FileRange {
         &self.file
     }
 
-    /// Where the next byte stands.
+    /// The position of the next byte in the file.
     pub const fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Bytes that are left.
+    /// The number of bytes that are left.
     pub const fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether none is left.
+    /// Whether no byte is left.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Reads from its front, at most as much as is left of it; 0 if the file has ended before.
+    /// Reads from the front of the range, at most what is left of it. The result is 0 if the file ends before the
+    /// range.
     ///
     /// # Errors
-    /// Those of pread(2).
+    /// The errors of pread(2).
     pub fn read(&self, room: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.len).map_or(room.len(), |len| room.len().min(len));
         self.file.read_at(&mut room[..most], self.offset)
     }
 
-    /// The first `count` bytes are done with.
+    /// Removes the first `count` bytes from the range.
     pub(super) const fn advance(&mut self, count: u64) {
         self.offset += count;
         self.len -= count;
@@ -87,12 +88,12 @@ mod tests {
     use super::*;
 
     fn range(offset: u64, len: u64) -> FileRange {
-        FileRange::new(Arc::new(File::open("Cargo.toml").expect("it is there")), offset, len)
+        FileRange::new(Arc::new(File::open("Cargo.toml").expect("the file exists")), offset, len)
     }
 
     #[test]
-    fn it_reads_no_more_than_is_left_of_it_and_moves_only_when_told() {
-        let whole = std::fs::read("Cargo.toml").expect("it is there");
+    fn a_range_reads_no_more_than_is_left_of_it_and_moves_only_when_advanced() {
+        let whole = std::fs::read("Cargo.toml").expect("the file exists");
         let mut range = range(10, 20);
         let mut room = [0; 64];
         for _ in 0..2 {
@@ -109,15 +110,15 @@ mod tests {
     }
 
     #[test]
-    fn a_short_room_is_filled() {
+    fn a_read_fills_room_that_is_shorter_than_the_range() {
         let mut room = [0; 3];
         assert_eq!(range(0, LONGEST).read(&mut room).expect("a file that can be read"), 3);
         assert_eq!(range(0, LONGEST).read(&mut []).expect("a file that can be read"), 0);
     }
 
     #[test]
-    fn a_file_that_ends_before_it_gives_what_is_there_and_then_nothing() {
-        let length = std::fs::metadata("Cargo.toml").expect("it is there").len();
+    fn a_range_beyond_the_end_of_its_file_reads_what_the_file_has_and_then_nothing() {
+        let length = std::fs::metadata("Cargo.toml").expect("the file exists").len();
         let mut range = range(length - 2, 1 << 40);
         let mut room = [0; 64];
         assert_eq!(range.read(&mut room).expect("a file that can be read"), 2);
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn two_that_share_a_file_do_not_move_each_other() {
+    fn two_ranges_that_share_a_file_do_not_move_each_other() {
         let (mut one, mut room) = (range(0, 100), [0; 4]);
         let other = one.clone();
         one.read(&mut room).expect("a file that can be read");

@@ -1,5 +1,5 @@
-//! Buffers. An idle connection owns none: it borrows one from a [`Pool`] when bytes come or go and gives it back when
-//! it holds nothing any more.
+//! Buffers. An idle connection owns none. It borrows one from a [`Pool`] when bytes arrive or leave, and gives it back
+//! when the buffer is empty again.
 
 mod file;
 mod output;

@@ -7,11 +7,11 @@ use super::{FileRange, Pace, Pooled};
 use crate::http::{Method, Moment};
 use crate::limits::{MAX_SLICES, SHARE_FROM};
 
-/// The bytes that a connection owes, in the order in which they will be sent.
+/// The bytes that a connection owes to its client, in the order in which they will be sent.
 ///
-/// Heads and small contents stand inline, one behind the other in one buffer, so that the replies to a batch of
-/// pipelined requests leave with one write. A large content is spliced in at its place without being copied, or is not
-/// even read: bytes of a file.
+/// Heads and small contents are inline, one after the other in one buffer. So one write sends the replies to a batch of
+/// pipelined requests. A large content is spliced in at its place without being copied. Bytes of a file are spliced in
+/// without even being read.
 ///
 /// ```text
 ///     inline   [ head A | content A | head B |        | head C |        | head D | content D ]
@@ -39,21 +39,21 @@ pub struct OutputQueue {
     splices: VecDeque<Splice>,
     /// Bytes in `splices` that have not been sent.
     spliced: u64,
-    /// Bytes that have left since the queue was lent.
+    /// Bytes that have been sent since the pool lent the queue.
     left: u64,
-    /// Replies whose end has not left, for the observer.
+    /// Replies whose last byte has not been sent, for the observer.
     records: VecDeque<ReplyRecord>,
-    /// How long the client may take; it runs while bytes are owed that the kernel did not take at once.
+    /// How long the client may take to read. It runs while bytes are owed that the kernel did not take at once.
     pub(crate) pace: Pace,
 }
 
-/// Content that goes out between `inline[..at]` and `inline[at..]`.
+/// Content that is sent between `inline[..at]` and `inline[at..]`.
 struct Splice {
     at: usize,
     rest: Spliced,
 }
 
-/// What is left of spliced content.
+/// The part of spliced content that has not been sent.
 enum Spliced {
     Memory { content: Content<'static>, sent: usize },
     File(FileRange),
@@ -67,7 +67,7 @@ impl Spliced {
         }
     }
 
-    /// The first `count` bytes of it have been sent.
+    /// Notes that its first `count` bytes have been sent.
     fn advance(&mut self, count: usize) {
         match self {
             Self::Memory { sent, .. } => *sent += count,
@@ -76,10 +76,10 @@ impl Spliced {
     }
 }
 
-/// What stands first in the queue, where not all of it lies in one piece.
+/// The front of a queue that does not lie in one piece.
 #[derive(Debug)]
 pub(crate) enum Front<'a> {
-    /// So many slices of memory; `more`: a file comes right behind them.
+    /// `slices` slices of memory; `more` says that a file follows right after them.
     Memory { slices: usize, more: bool },
     /// Bytes of a file.
     File(&'a FileRange),
@@ -93,7 +93,7 @@ pub(crate) struct Mark {
     spliced: u64,
 }
 
-/// What the observer is told when the last byte of a reply has been given to the kernel.
+/// What the observer learns when the kernel has taken the last byte of a reply.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReplyRecord {
     /// Position in the stream of sent bytes at which the reply ends.
@@ -104,8 +104,8 @@ pub(crate) struct ReplyRecord {
     pub(crate) began: Moment,
 }
 
-/// The content of a reply: borrowed (it will be copied), or owned or shared (from
-/// [`SHARE_FROM`](crate::limits::SHARE_FROM) bytes on it is sent from where it lies).
+/// The content of a reply. Borrowed content is copied. Owned, shared and static content of at least
+/// [`SHARE_FROM`](crate::limits::SHARE_FROM) bytes is sent without a copy.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -116,7 +116,7 @@ pub(crate) struct ReplyRecord {
 /// ```
 #[derive(Clone)]
 pub enum Content<'a> {
-    /// Bytes that are copied behind the head.
+    /// Bytes that are copied, after the head.
     Borrowed(&'a [u8]),
     /// Bytes that live as long as the program.
     Static(&'static [u8]),
@@ -202,19 +202,18 @@ impl From<Arc<[u8]>> for Content<'_> {
 }
 
 impl OutputQueue {
-    /// The inline bytes; only to be appended to.
+    /// The inline bytes. A caller may only append to them.
     #[inline]
     pub fn inline(&mut self) -> &mut Vec<u8> {
         &mut self.inline
     }
 
-    /// Whether content is [copied](Self::push) behind what is queued.
+    /// Whether [`push`](Self::push) copies this content.
     pub(crate) fn copies(content: &Content<'_>) -> bool {
         matches!(content, Content::Borrowed(_)) || content.as_bytes().len() < SHARE_FROM
     }
 
-    /// Puts bytes in at a place to which the queue could be rolled back, before all that was queued since. Nothing may have
-    /// been sent in between.
+    /// Inserts bytes at `mark`, before all that was queued since. Nothing may have been sent in between.
     pub(crate) fn insert(&mut self, mark: Mark, bytes: &[u8]) {
         let position = self.left + (mark.inline - self.sent) as u64 + mark.spliced;
         let behind = self.records.iter_mut().filter(|record| record.end > position);
@@ -223,7 +222,7 @@ impl OutputQueue {
         self.splices.iter_mut().skip(mark.splices).for_each(|splice| splice.at += bytes.len());
     }
 
-    /// Appends content: copied if it is small or borrowed, spliced in otherwise.
+    /// Appends content. Small or borrowed content is copied; other content is spliced in.
     #[inline(always)]
     pub fn push(&mut self, content: Content<'_>) {
         match content {
@@ -243,7 +242,7 @@ impl OutputQueue {
         self.splice(Spliced::Memory { content, sent: 0 });
     }
 
-    /// Appends bytes of a file: they are sent from where they lie.
+    /// Appends bytes of a file, which are sent without being read into the queue.
     pub fn push_file(&mut self, range: FileRange) {
         if !range.is_empty() {
             self.splice(Spliced::File(range));
@@ -255,7 +254,7 @@ impl OutputQueue {
         self.splices.push_back(Splice { at: self.inline.len(), rest });
     }
 
-    /// Bytes that are owed; as many as can be counted, where a file has more.
+    /// The number of bytes that are owed; `usize::MAX` if a file has more.
     #[inline]
     pub fn len(&self) -> usize {
         usize::try_from(self.total()).unwrap_or(usize::MAX)
@@ -278,7 +277,7 @@ impl OutputQueue {
         self.splices.is_empty().then(|| &self.inline[self.sent..])
     }
 
-    /// Fills `slices` with what is owed, from the front up to the first file; gives the number of slices filled.
+    /// Fills `slices` with what is owed, from the front up to the first file, and returns the number of filled slices.
     pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         match self.front(slices) {
             Front::Memory { slices, .. } => slices,
@@ -286,7 +285,7 @@ impl OutputQueue {
         }
     }
 
-    /// What stands first: fills `slices` if it is memory.
+    /// The front of the queue. If it is memory, this fills `slices` with it.
     pub(crate) fn front<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> Front<'a> {
         let room = slices.len().min(MAX_SLICES);
         let mut count = 0;
@@ -311,10 +310,10 @@ impl OutputQueue {
         Front::Memory { slices, more: false }
     }
 
-    /// The first `count` owed bytes have been taken by the kernel.
+    /// Removes the first `count` bytes, which the kernel has taken.
     ///
     /// # Panics
-    /// If not so many are owed.
+    /// If fewer bytes are owed.
     #[inline(always)]
     pub fn advance(&mut self, count: usize) {
         assert!(count <= self.len(), "no more can be sent than is owed");
@@ -326,7 +325,8 @@ impl OutputQueue {
         }
     }
 
-    /// [`advance`](Self::advance) where content is spliced in; gives the bytes behind the last of it that were taken.
+    /// [`advance`](Self::advance) for a queue with spliced content. Returns how many of the bytes were inline bytes
+    /// after the last splice.
     #[inline(never)]
     fn advance_splices(&mut self, mut count: usize) -> usize {
         while let Some(splice) = self.splices.front_mut() {
@@ -345,7 +345,8 @@ impl OutputQueue {
         count
     }
 
-    /// Drops the memory of what has been sent, when that is most of it. Not while a [`Mark`] is held.
+    /// Removes the inline bytes that have been sent, if they are more than half of all. It must not be called while a
+    /// [`Mark`] is held.
     #[inline]
     pub(crate) fn compact(&mut self) {
         if self.sent > self.inline.len() / 2 {
@@ -365,26 +366,26 @@ impl OutputQueue {
         Mark { inline: self.inline.len(), splices: self.splices.len(), spliced: self.spliced }
     }
 
-    /// Forgets everything that was queued since `mark`. Nothing may have been sent in between.
+    /// Removes everything that was queued since `mark`. Nothing may have been sent in between.
     pub(crate) fn roll_back(&mut self, mark: Mark) {
         self.inline.truncate(mark.inline);
         self.splices.truncate(mark.splices);
         self.spliced = mark.spliced;
     }
 
-    /// Remembers that a reply ends where the queue ends now.
+    /// Records that a reply ends where the queue ends now.
     pub(crate) fn record(&mut self, mut record: ReplyRecord) {
         record.end = self.left + self.total();
         self.records.push_back(record);
     }
 
-    /// The reply that is being sent, with as much of its content as has left.
+    /// The reply that is being sent. Its `content` counts only the bytes that have been sent.
     pub(crate) fn unfinished(&self) -> Option<ReplyRecord> {
         let record = *self.records.front()?;
         Some(ReplyRecord { content: record.content.saturating_sub(record.end.saturating_sub(self.left)), ..record })
     }
 
-    /// The next reply whose last byte has left.
+    /// Takes the next reply whose last byte has been sent.
     pub(crate) fn next_finished(&mut self) -> Option<ReplyRecord> {
         self.records.front().filter(|record| record.end <= self.left)?;
         self.records.pop_front()
@@ -437,7 +438,7 @@ mod tests {
         slices[..count].iter().flat_map(|slice| slice.to_vec()).collect()
     }
 
-    /// Inline and spliced pieces in turn, and the bytes they stand for.
+    /// A queue of inline and spliced pieces in turn, and the bytes that it must send.
     fn mixed() -> (OutputQueue, Vec<u8>) {
         let (mut queue, mut expected) = (OutputQueue::default(), Vec::new());
         let large: Arc<[u8]> = (0..SHARE_FROM + 7).map(|i| i as u8).collect();
@@ -519,7 +520,7 @@ mod tests {
 
     // ---- with bytes of files ------------------------------------------------------------------------------------
 
-    /// A file without a name, and what stands in it.
+    /// A file without a name, and its contents.
     fn file() -> (Arc<File>, Vec<u8>) {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -532,9 +533,9 @@ mod tests {
         (Arc::new(file), bytes)
     }
 
-    /// So much of no file in particular, for a test that does not read it.
+    /// A range of some file, for a test that does not read it.
     fn no_file(offset: u64, len: u64) -> FileRange {
-        FileRange::new(Arc::new(File::open("Cargo.toml").expect("it is there")), offset, len)
+        FileRange::new(Arc::new(File::open("Cargo.toml").expect("the file exists")), offset, len)
     }
 
     /// Sends at most `most` bytes, as a session does.
@@ -543,7 +544,7 @@ mod tests {
         let mut slices = [IoSlice::new(b""); MAX_SLICES];
         match queue.front(&mut slices) {
             Front::Memory { slices: count, .. } => {
-                assert!(count > 0, "something is owed, and nothing stands first");
+                assert!(count > 0, "bytes are owed, but the front of the queue is empty");
                 for slice in &slices[..count] {
                     assert!(!slice.is_empty());
                     let left = most - (sent.len() - before);
@@ -585,7 +586,7 @@ mod tests {
         }
     }
 
-    /// Files first, last, side by side, behind memory and before it, and one of a single byte.
+    /// Files at both ends, side by side, after memory and before it, and one of a single byte.
     const PIECES: [Piece; 12] = [
         Piece::File(0, 70_000),
         Piece::Inline(5),
@@ -621,7 +622,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_may_end_anywhere_even_behind_several_files_at_once() {
+    fn a_write_may_end_anywhere_even_after_several_files_at_once() {
         let file = file();
         let mut whole = OutputQueue::default();
         let expected: Vec<u8> = PIECES[1..6].iter().flat_map(|piece| push(&mut whole, *piece, &file)).collect();
@@ -634,12 +635,12 @@ mod tests {
             while !queue.is_empty() {
                 send(&mut queue, &mut sent, usize::MAX);
             }
-            assert!(sent == expected, "behind {first} bytes");
+            assert!(sent == expected, "after {first} bytes");
         }
     }
 
     #[test]
-    fn what_stands_first_says_whether_a_file_follows() {
+    fn the_front_of_the_queue_tells_whether_a_file_follows() {
         let first = |queue: &OutputQueue| format!("{:?}", queue.front(&mut [IoSlice::new(b""); MAX_SLICES]));
         let mut queue = OutputQueue::default();
         assert_eq!(first(&queue), "Memory { slices: 0, more: false }");
@@ -651,7 +652,7 @@ mod tests {
         assert_eq!(gathered(&queue), b"head", "up to the file");
         queue.advance(4);
         assert_eq!(first(&queue), "File(FileRange(10 bytes from 3))");
-        assert_eq!(gathered(&queue), b"", "what stands first is a file");
+        assert_eq!(gathered(&queue), b"", "the front of the queue is a file");
         assert_eq!(queue.as_slice(), None);
         queue.advance(9);
         assert_eq!(first(&queue), "File(FileRange(1 bytes from 12))");
@@ -661,7 +662,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_behind_more_memory_than_there_are_slices_waits_for_its_turn() {
+    fn a_file_after_more_memory_than_there_are_slices_waits_for_its_turn() {
         let file = file();
         let mut queue = OutputQueue::default();
         let pieces = (0..2 * MAX_SLICES).map(Piece::Memory).chain([Piece::File(7, 9), Piece::Inline(1)]);
@@ -676,7 +677,7 @@ mod tests {
     }
 
     #[test]
-    fn a_roll_back_takes_files_away_and_leaves_those_that_were_there_before() {
+    fn a_roll_back_removes_only_the_files_that_were_queued_after_the_mark() {
         let file = file();
         for kept in 0..=PIECES.len() {
             for sent_before in [0, 3, 70_001] {
@@ -701,7 +702,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_in_before_a_file_is_sent_before_it() {
+    fn bytes_that_are_inserted_before_a_file_are_sent_before_it() {
         let file = file();
         let record = ReplyRecord { end: 0, method: None, status: 200, content: 3, began: Moment::ZERO };
         for kept in 0..=PIECES.len() {
@@ -718,7 +719,7 @@ mod tests {
             queue.insert(mark, b"a head");
             expected.extend(b"a head");
             expected.extend(behind);
-            assert_eq!(queue.records[0].end, ends as u64, "what ended before does not move");
+            assert_eq!(queue.records[0].end, ends as u64, "the end of an earlier reply does not move");
             if expected.len() > ends + 6 {
                 assert_eq!(queue.records[1].end, expected.len() as u64);
             }
@@ -726,7 +727,7 @@ mod tests {
             while !queue.is_empty() {
                 send(&mut queue, &mut sent, 777);
             }
-            assert!(sent == expected, "behind {kept}");
+            assert!(sent == expected, "after {kept} pieces");
         }
     }
 
@@ -771,7 +772,7 @@ mod tests {
         assert_eq!((Arc::strong_count(&file.0), queue.total()), (1, 0));
         push(&mut queue, Piece::File(0, 5), &file);
         queue.advance(5);
-        assert_eq!(Arc::strong_count(&file.0), 1, "what was sent is let go");
+        assert_eq!(Arc::strong_count(&file.0), 1, "a file is dropped when it has been sent");
     }
 
     #[test]
@@ -793,9 +794,9 @@ mod tests {
     proptest! {
         #![proptest_config(Cases { failure_persistence: None, cases: 60, rng_seed: RngSeed::Fixed(0x6d6f_6e6f), ..Cases::default() })]
 
-        /// Replies are queued and sent in turn; some of them are taken back, and others stand in their place.
+        /// Replies are queued and sent in turn. Some of them are rolled back, and others replace them.
         #[test]
-        fn whatever_is_queued_between_two_writes_is_sent_in_order(
+        fn everything_queued_between_two_writes_is_sent_in_order(
             rounds in vec((vec(piece(), 0..5), option::of(vec(piece(), 0..4)), 0..40_000_usize), 1..12),
         ) {
             let file = file();

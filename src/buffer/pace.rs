@@ -2,19 +2,19 @@ use std::time::Duration;
 
 use crate::http::Moment;
 
-/// A minimum rate: how long the other side may still take for what it is to send or to read.
+/// A minimum rate: how long the client may still take to send or to read.
 ///
-/// It begins with some grace. From then on each byte buys the time that it takes at the minimum rate, and only so much
-/// of that can be saved up. So whoever keeps to the rate goes on for ever, a burst pays for a pause, and whoever drips
-/// is found out soon, however much went through before.
+/// The client begins with a grace period. Each byte then adds the time that it takes at the minimum rate, and the saved
+/// time has an upper limit. So a client that keeps the rate never expires, and a burst pays for a pause. A client below
+/// the rate expires soon, however many bytes it sent or read before.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
-    /// When the time is over; zero if it does not run.
+    /// When the client's time is over; zero if the pace is not running.
     due: Moment,
 }
 
 impl Pace {
-    /// Begins: `grace` from now, or for ever if there is no rate to keep to.
+    /// Begins: the client's time is over `grace` from now, or never if there is no minimum rate.
     pub(crate) fn begin(now: Moment, grace: Duration, rate: u32) -> Self {
         let grace = if rate == 0 { Duration::MAX } else { grace };
         Self { due: now + grace }
@@ -24,24 +24,25 @@ impl Pace {
         self.due.as_nanos() > 0
     }
 
-    /// When the time is over.
+    /// When the client's time is over.
     pub(crate) const fn due(self) -> Moment {
         self.due
     }
 
-    /// Runs at least as long as `other`.
+    /// Gives the client at least as much time as `other` does.
     pub(crate) fn extend(&mut self, other: Self) {
         self.due = self.due.max(other.due);
     }
 
-    /// So much time does not count.
+    /// Adds time that shall not count against the client, if the pace is running.
     pub(crate) fn postpone(&mut self, by: Duration) {
         if self.is_running() {
             self.due = self.due + by;
         }
     }
 
-    /// So many bytes went through; at `rate` bytes per second they buy time, of which at most `most` is kept.
+    /// Notes that `bytes` went through. They add the time that they take at `rate` bytes per second; at most `most` is
+    /// saved.
     pub(crate) fn progress(&mut self, bytes: usize, now: Moment, rate: u32, most: Duration) {
         if rate == 0 {
             return;
@@ -63,17 +64,17 @@ mod tests {
     }
 
     #[test]
-    fn whoever_keeps_to_the_rate_goes_on_for_ever() {
+    fn a_client_that_keeps_the_rate_never_expires() {
         let mut pace = Pace::begin(at(1), 10 * SECOND, RATE);
         assert_eq!(pace.due(), at(11));
         for second in 2..100_000 {
             pace.progress(500, at(second), RATE, 30 * SECOND);
-            assert_eq!(pace.due(), at(second + 10), "neither gains nor loses");
+            assert_eq!(pace.due(), at(second + 10), "the client neither gains nor loses time");
         }
     }
 
     #[test]
-    fn whoever_drips_loses_a_little_each_second() {
+    fn a_client_below_the_rate_loses_a_little_time_each_second() {
         let mut pace = Pace::begin(at(1), 10 * SECOND, RATE);
         let found_out = (2..).find(|&second| {
             pace.progress(250, at(second), RATE, 30 * SECOND);
@@ -92,14 +93,14 @@ mod tests {
     }
 
     #[test]
-    fn a_grace_that_is_longer_than_what_can_be_saved_is_not_cut() {
+    fn a_grace_period_longer_than_the_saving_limit_is_not_cut() {
         let mut pace = Pace::begin(at(1), 100 * SECOND, RATE);
         pace.progress(1, at(2), RATE, 30 * SECOND);
         assert_eq!(pace.due(), at(101));
     }
 
     #[test]
-    fn without_a_rate_there_is_no_end() {
+    fn without_a_minimum_rate_the_client_never_expires() {
         let mut pace = Pace::begin(at(1), SECOND, 0);
         pace.progress(1, at(2), 0, SECOND);
         assert!(pace.is_running() && pace.due() > at(1 << 33));

@@ -2,20 +2,21 @@ use std::fmt;
 
 use crate::limits::{POOL_BUSY_BYTES, POOL_LARGEST_BUFFER, POOL_MAX_BUFFER};
 
-/// What a [`Pool`] lends.
+/// An item that a [`Pool`] lends.
 pub trait Pooled: Default {
-    /// Forgets the contents; the memory stays.
+    /// Discards the contents and keeps the memory.
     fn reset(&mut self);
 
-    /// Bytes of memory that it holds.
+    /// Bytes of memory that the item holds.
     fn footprint(&self) -> usize;
 }
 
-/// Boxes that are lent, last in first out, so that the one that is hot in the cache is lent first.
+/// Lends boxes, last in first out: the one that came back last is most likely still in the CPU cache.
 ///
-/// It keeps at most a given number of bytes; what comes back beyond that is freed. Large ones are kept apart, and only
-/// while they are used again and again: otherwise each large content would fetch its memory from the kernel page by page.
-/// Who asks for a small one never gets a large one, or slow clients would sit on what others have grown.
+/// The pool keeps at most a given number of bytes and frees an item that comes back beyond that. It keeps large items
+/// apart, and only while they are used again and again. Without them, each large content would get its memory from the
+/// kernel page by page. A caller that asks for a small item never gets a large one. Otherwise slow clients would hold
+/// the memory that other clients have made grow.
 ///
 /// ```
 /// use monoloop::buffer::{Pool, Receive};
@@ -27,7 +28,7 @@ pub trait Pooled: Default {
 /// assert_eq!(pool.lent(), 0);
 /// ```
 pub struct Pool<T> {
-    /// The one that came back last: mostly the next one to be lent, so it is not counted among the idle.
+    /// The item that came back last. It is mostly lent next, so it is not counted among the idle ones.
     hot: Option<Box<T>>,
     #[allow(clippy::vec_box, reason = "the box is what is lent: it moves between connection and pool as one pointer")]
     idle: Vec<Box<T>>,
@@ -36,13 +37,13 @@ pub struct Pool<T> {
     #[allow(clippy::vec_box, reason = "as above")]
     large: Vec<Box<T>>,
     large_bytes: usize,
-    /// So many of the large ones, from the front, were idle all the time since the last trim.
+    /// How many of the large items, counted from the front, were idle all the time since the last trim.
     unused: usize,
     lent: usize,
 }
 
 impl<T: Pooled> Pool<T> {
-    /// An empty pool that will keep at most `max_bytes` for long.
+    /// An empty pool that will keep at most `max_bytes` of idle items for long.
     pub const fn new(max_bytes: usize) -> Self {
         Self {
             hot: None,
@@ -56,7 +57,7 @@ impl<T: Pooled> Pool<T> {
         }
     }
 
-    /// An empty one, the most recently used if there is any.
+    /// Lends an empty item: the one that came back last, or a new one if the pool has none.
     #[inline]
     pub fn lend(&mut self) -> Box<T> {
         self.lent += 1;
@@ -74,7 +75,7 @@ impl<T: Pooled> Pool<T> {
         }
     }
 
-    /// A large one, for someone who is sure to fill it; `None` if there is none.
+    /// Lends a large item to a caller that is sure to fill it; `None` if the pool has none.
     pub fn lend_large(&mut self) -> Option<Box<T>> {
         let item = self.large.pop()?;
         self.large_bytes -= cost(&*item);
@@ -83,7 +84,7 @@ impl<T: Pooled> Pool<T> {
         Some(item)
     }
 
-    /// Takes one back.
+    /// Takes an item back.
     #[inline(always)]
     pub fn give_back(&mut self, mut item: Box<T>) {
         self.lent -= 1;
@@ -95,18 +96,18 @@ impl<T: Pooled> Pool<T> {
         }
     }
 
-    /// Counts one as lent that was made elsewhere: it will be given back, or [dropped](Self::discard).
+    /// Counts an item as lent that was made elsewhere. The caller will give it back, or [drop](Self::discard) it.
     pub fn adopt(&mut self, item: Box<T>) -> Box<T> {
         self.lent += 1;
         item
     }
 
-    /// Drops one that was lent or adopted, instead of taking it back.
+    /// Drops an item that was lent or adopted, instead of taking it back.
     pub fn discard(&mut self, item: Box<T>) {
         drop(self.disown(item));
     }
 
-    /// Counts one no longer as lent, and leaves it to the caller: the reverse of [`adopt`](Self::adopt).
+    /// Stops counting an item as lent and leaves it to the caller: the reverse of [`adopt`](Self::adopt).
     pub(crate) fn disown(&mut self, item: Box<T>) -> Box<T> {
         self.lent -= 1;
         item
@@ -130,30 +131,30 @@ impl<T: Pooled> Pool<T> {
         }
     }
 
-    /// Frees the large ones that were idle since the last call. To be called about once a second while there is
-    /// [any](Self::has_large).
+    /// Frees the large items that were idle since the last call. Call it about once a second while the pool [has
+    /// any](Self::has_large).
     pub fn trim(&mut self) {
         let freed = self.large.drain(..self.unused).map(|item| cost(&*item)).sum::<usize>();
         self.large_bytes -= freed;
         self.unused = self.large.len();
     }
 
-    /// Whether it holds a large one.
+    /// Whether the pool holds a large item.
     pub const fn has_large(&self) -> bool {
         !self.large.is_empty()
     }
 
-    /// How many are lent at the moment.
+    /// How many items are lent at the moment.
     pub const fn lent(&self) -> usize {
         self.lent
     }
 
-    /// Bytes that lie idle in the pool, without the one that came back last, and without the large ones.
+    /// Bytes of the idle items in the pool, without the item that came back last and without the large ones.
     pub const fn idle_bytes(&self) -> usize {
         self.idle_bytes
     }
 
-    /// Bytes of the large ones that lie idle in the pool.
+    /// Bytes of the large items in the pool.
     pub const fn large_bytes(&self) -> usize {
         self.large_bytes
     }
@@ -175,7 +176,7 @@ mod tests {
     use super::*;
     use crate::buffer::{OutputQueue, Receive};
 
-    /// So many, each with a buffer of its own, given back one after the other.
+    /// Lends `count` buffers with room for `size` bytes each, then gives them back one after the other.
     fn storm(pool: &mut Pool<Receive>, count: usize, size: usize) {
         let lent: Vec<_> = (0..count)
             .map(|_| {
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_storm_the_pool_keeps_no_more_than_it_may() {
+    fn after_many_loans_at_once_the_pool_keeps_no_more_than_its_limit() {
         let mut pool: Pool<Receive> = Pool::new(100_000);
         storm(&mut pool, 50, 1);
         assert!(pool.idle_bytes() > 50_000 && pool.idle_bytes() <= 100_000 && !pool.has_large(), "{pool:?}");
@@ -201,8 +202,8 @@ mod tests {
         let mut pool: Pool<Receive> = Pool::new(100_000);
         storm(&mut pool, 50, 1 << 20);
         assert!(pool.large_bytes() > 1 << 20 && pool.large_bytes() <= POOL_BUSY_BYTES, "{pool:?}");
-        assert_eq!(pool.lend().footprint(), 0, "who asks for a small one gets no large one");
-        // Two are in use all the time; the others go at the second trim.
+        assert_eq!(pool.lend().footprint(), 0, "a caller that asks for a small item gets no large one");
+        // Two are in use all the time; the second trim frees the others.
         pool.trim();
         let both = [pool.lend_large().unwrap(), pool.lend_large().unwrap()];
         both.into_iter().for_each(|buffer| pool.give_back(buffer));
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_grown_too_large_is_not_kept_at_all() {
+    fn an_item_that_has_grown_too_large_is_not_kept() {
         let mut pool: Pool<OutputQueue> = Pool::new(10 << 20);
         let mut queue = pool.lend();
         queue.inline().resize(POOL_LARGEST_BUFFER + 1, 0);

@@ -3,10 +3,10 @@ use std::fmt;
 use super::Pooled;
 use crate::limits::{MIN_READ, RECEIVE_BUFFER};
 
-/// The receive buffer: bytes that came from the socket and are not understood yet.
+/// The receive buffer: bytes that came from the socket and are not consumed yet.
 ///
-/// A plain queue of bytes in one piece, because a head is parsed in place and a handler borrows straight from it. The
-/// memory is zeroed once, when it is allocated, and reused from then on.
+/// The bytes lie in one piece, because a head is parsed in place and a handler borrows straight from it. The memory is
+/// zeroed once, when it is allocated, and reused afterwards.
 ///
 /// ```
 /// use monoloop::buffer::Receive;
@@ -25,20 +25,20 @@ pub struct Receive {
 }
 
 impl Receive {
-    /// The bytes that wait to be understood.
+    /// The bytes that are not consumed yet.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.memory[self.start..self.end]
     }
 
-    /// Whether no byte waits.
+    /// Whether all bytes are consumed.
     #[inline]
     pub const fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
-    /// Room for the next read: at least `min` bytes (at least [`MIN_READ`]), unless that would make the buffer hold
-    /// more than `max`; then what is left until `max`, or nothing.
+    /// Room for the next read: at least `min` bytes, and at least [`MIN_READ`]. The buffer does not grow beyond `max`
+    /// bytes for it; then the room is what is left up to `max`, or empty.
     #[inline]
     pub fn room(&mut self, min: usize, max: usize) -> &mut [u8] {
         let min = min.max(MIN_READ);
@@ -60,23 +60,23 @@ impl Receive {
         if self.memory.len() - self.end < min {
             let doubled = (self.memory.len() * 2).max(RECEIVE_BUFFER).max(self.end + min);
             let len = doubled.min(max).max(self.memory.len());
-            // Exactly: a vector left to itself would double what is doubled already.
+            // `reserve` would double the length, which is doubled already.
             self.memory.reserve_exact(len - self.memory.len());
             self.memory.resize(len, 0);
         }
     }
 
-    /// `count` bytes were read into the room.
+    /// Notes that a read put `count` bytes into the room.
     ///
     /// # Panics
-    /// If there was not so much room.
+    /// If the room was smaller than that.
     #[inline]
     pub fn filled(&mut self, count: usize) {
         assert!(count <= self.memory.len() - self.end, "a read cannot fill more than its room");
         self.end += count;
     }
 
-    /// Appends bytes that were not read but decoded.
+    /// Appends bytes that were decoded, not read.
     pub fn push(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.room(bytes.len(), usize::MAX)[..bytes.len()].copy_from_slice(bytes);
@@ -84,17 +84,17 @@ impl Receive {
         }
     }
 
-    /// The first `count` bytes are understood.
+    /// Removes the first `count` bytes.
     ///
     /// # Panics
-    /// If there are not so many.
+    /// If the buffer holds fewer bytes.
     #[inline]
     pub fn consume(&mut self, count: usize) {
-        assert!(count <= self.end - self.start, "only what has come can be consumed");
+        assert!(count <= self.end - self.start, "no more can be consumed than the buffer holds");
         self.start += count;
     }
 
-    /// Forgets all bytes.
+    /// Discards all bytes.
     pub const fn clear(&mut self) {
         (self.start, self.end) = (0, 0);
     }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_moves_to_the_front_before_the_buffer_grows() {
+    fn unconsumed_bytes_move_to_the_front_before_the_buffer_grows() {
         let mut buffer = Receive::default();
         buffer.push(&[b'x'; RECEIVE_BUFFER]);
         buffer.consume(RECEIVE_BUFFER - 3);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_grow_past_its_limit() {
+    fn the_buffer_does_not_grow_past_its_limit() {
         let mut buffer = Receive::default();
         let max = RECEIVE_BUFFER + 100;
         while !buffer.room(1, max).is_empty() {
