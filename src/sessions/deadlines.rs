@@ -1,9 +1,9 @@
-//! The timer wheel: slots of 250 ms, and in each a list of the sessions whose deadline falls into it.
+//! The timer wheel: each slot is 250 ms wide and has a list of the sessions whose deadlines fall into it.
 //!
-//! The links of the lists are indices in the slab entries, so arming allocates nothing and costs the same at any number
-//! of connections. A session stands in at most one list. Activity does not touch the wheel: when an entry comes up and
-//! its true deadline lies ahead, it is put back there. It is moved at
-//! once only where it would come up a slot or more after its deadline.
+//! The links of the lists are indices in the slab entries. So arming allocates nothing and costs the same at any number
+//! of connections. A session is in at most one list. Activity does not touch the wheel: an entry that comes up before
+//! its true deadline is armed again for that. An entry is moved at once only if it would come up a slot or more after
+//! its deadline.
 
 use slab::Slab;
 
@@ -19,7 +19,7 @@ const NONE: u32 = u32::MAX;
 pub(super) struct TimerLink {
     next: u32,
     prev: u32,
-    /// The turn in which it comes up: multiples of the slot's width since the start of the clock. 0: not armed.
+    /// The turn in which the session comes up, counted in slot widths since the start of the clock. 0 means not armed.
     due: u32,
 }
 
@@ -30,13 +30,13 @@ impl Default for TimerLink {
 }
 
 impl TimerLink {
-    /// Whether it comes up in time anyway: less than a slot after `deadline`, as if it were armed now.
+    /// Whether the session already comes up in time: less than a slot after `deadline`, as if it were armed now.
     #[inline]
     pub(super) fn is_in_time(&self, deadline: Moment) -> bool {
         self.due != 0 && u64::from(self.due - 1) * SLOT_NANOS < deadline.as_nanos()
     }
 
-    /// When it comes up, if it is armed.
+    /// When the session comes up, if it is armed.
     #[cfg(test)]
     pub(super) fn due(&self) -> Option<Moment> {
         (self.due != 0).then(|| Moment::from_nanos(u64::from(self.due) * SLOT_NANOS))
@@ -50,7 +50,7 @@ pub(super) struct Wheel {
     occupied: [u64; WHEEL_SLOTS / 64],
     /// The last turn whose slot was emptied.
     turn: u32,
-    /// No slot before this turn's holds anything; `NONE` if no slot does at all.
+    /// All slots before the one of this turn are empty; `NONE` if all slots are.
     next: u32,
 }
 
@@ -69,7 +69,7 @@ impl Wheel {
 
     fn link<T>(&mut self, sessions: &mut Slab<Session<T>>, key: usize, deadline: Moment) {
         let turn = deadline.as_nanos().div_ceil(SLOT_NANOS);
-        // What lies beyond the wheel is put into its last slot, and looked at again when that comes up.
+        // A deadline beyond the wheel goes into the last slot, and is checked again when that comes up.
         let last = u64::from(self.turn) + WHEEL_SLOTS as u64 - 1;
         let due = turn.clamp(u64::from(self.turn) + 1, last) as u32;
         self.disarm(sessions, key);
@@ -83,7 +83,7 @@ impl Wheel {
         self.next = self.next.min(due);
     }
 
-    /// Takes the session out, if it is in.
+    /// Takes the session out of the wheel, if it is in it.
     pub(super) fn disarm<T>(&mut self, sessions: &mut Slab<Session<T>>, key: usize) {
         let TimerLink { next, prev, due } = std::mem::take(&mut sessions[key].timer);
         if due == 0 {
@@ -125,13 +125,13 @@ impl Wheel {
         (self.next != NONE).then(|| Moment::from_nanos(u64::from(self.next) * SLOT_NANOS))
     }
 
-    /// Whether nobody is armed.
+    /// Whether no session is armed.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.occupied.iter().all(|word| *word == 0) && self.heads.iter().all(|head| *head == NONE)
     }
 
-    /// The turn of the first slot behind the current one that is not empty.
+    /// The turn of the first slot after the current one that is not empty.
     #[cold]
     fn next_occupied(&self) -> u32 {
         let first = (self.turn + 1) as usize % WHEEL_SLOTS;
@@ -211,7 +211,7 @@ mod tests {
     fn an_entry_stays_while_it_comes_up_less_than_a_slot_too_late() {
         let (mut wheel, mut sessions) = (Wheel::new(), sessions(2));
         wheel.arm(&mut sessions, 0, at(30_100));
-        // It would be linked into the same slot again: then it would come before the other.
+        // If arming linked it into the same slot again, it would come before the other one.
         wheel.arm(&mut sessions, 1, at(30_100));
         for millis in [30_001, 30_100, 30_249, 30_250] {
             assert!(sessions[0].timer.is_in_time(at(millis)), "{millis} ms");
@@ -246,7 +246,7 @@ mod tests {
     fn any_sequence_of_arming_and_disarming_agrees_with_a_plain_list() {
         const SESSIONS: u64 = 40;
         let (mut wheel, mut sessions) = (Wheel::new(), sessions(SESSIONS));
-        // The turn in which each session comes up, kept the obvious way.
+        // The turn in which each session comes up, kept in a plain list.
         let mut due: Vec<Option<u64>> = vec![None; SESSIONS as usize];
         let (mut now, mut seed) = (0_u64, 0x9e37_79b9_7f4a_7c15_u64);
         let mut random = |below: u64| {
@@ -277,7 +277,7 @@ mod tests {
                     expected.iter().for_each(|&key| due[key] = None);
                 }
             }
-            // It may wake too early for one that was disarmed, but never too late.
+            // The wheel may report a wake-up too early, for a disarmed session, but never too late.
             let earliest = due.iter().flatten().min().map(|turn| at(turn * slot));
             assert!(earliest.is_none_or(|earliest| wheel.next().is_some_and(|next| next <= earliest)));
         }

@@ -1,6 +1,6 @@
-//! The sessions of a loop: a slab of them, the queue of those that have work, and their deadlines. Nothing here knows
-//! what a socket is; so the server drives it with mio, a [`TestClient`](crate::TestClient) in memory, and the tests with
-//! a kernel that is made up.
+//! The sessions of an event loop: their slab, the queue of runnable sessions, and their deadlines. Nothing here depends
+//! on a real socket. The server drives sessions with mio, a [`TestClient`](crate::TestClient) drives them in memory,
+//! and the tests drive them with a simulated kernel.
 //!
 //! ```text
 //!     tell ──▶ runnable ──▶ pump ──▶ exhausted, runnable again, or ended ──▶ reap
@@ -38,35 +38,35 @@ use crate::limits::{EXPIRE_BUDGET, FILE_TICK, FILE_TURN, FILE_TURN_AMONG_OTHERS,
 use deadlines::Wheel;
 use session::{After, Turn};
 
-/// All sessions, and what they share.
+/// All sessions of a loop, and what they share.
 pub(crate) struct Sessions<T> {
     pub(crate) config: Config,
     pub(crate) watch: Watch,
     slab: Slab<Session<T>>,
-    /// Keys of the sessions that have something to do although no event will say so.
+    /// Keys of the sessions that have work to do, for which no further event will come.
     runnable: Vec<u32>,
-    /// The runnable ones of this tick, while they have their turns.
+    /// Keys of the sessions that have a turn in this tick.
     turns: Vec<u32>,
-    /// Keys of the sessions that have ended. They leave the slab only in `reap`: a later event of the same batch must
-    /// not reach whoever took over the slot.
+    /// Keys of the sessions that have ended. They leave the slab only in `reap`. Otherwise a later event of the same
+    /// batch could reach a new session in the same slot.
     ended: Vec<u32>,
     wheel: Wheel,
     pools: Pools,
-    /// Room for the parser.
+    /// Scratch memory of the parser.
     shapes: Box<[LineShape]>,
     reply: Reply,
     mailbox: Arc<Mailbox>,
-    /// Letters that were taken and not delivered yet, the first one last.
+    /// Letters that were taken from the mailbox and not delivered yet, the first one last.
     letters: Vec<(Ticket, Letter)>,
     known_authority: KnownAuthority,
     next_id: u64,
-    /// What time it is in this tick.
+    /// The time of this tick.
     now: Moment,
-    /// The server drains: see [`Context::draining`].
+    /// Whether the server drains: see [`Context::draining`].
     pub(crate) draining: bool,
-    /// A signal came in this tick and may have cut a read short.
+    /// Whether a signal came in this tick, which may have cut a read short.
     pub(crate) interrupted: bool,
-    /// Bytes of files that each session may send in its turn of this tick.
+    /// File bytes that each session may send in its turn of this tick.
     file_bytes: usize,
 }
 
@@ -112,8 +112,8 @@ impl<T> Sessions<T> {
         self.now
     }
 
-    /// The last tick took so long that nobody could be heard. Who had a turn in it was timed from its beginning; that is
-    /// made good.
+    /// Adds `late` to the deadlines of the sessions that had a turn in the last tick. The tick took so long that the
+    /// loop could not read what their clients sent, and these deadlines count from its beginning.
     #[cold]
     pub(crate) fn forgive(&mut self, late: Duration) {
         let now = self.now;
@@ -121,7 +121,7 @@ impl<T> Sessions<T> {
         turned.for_each(|(_, session)| session.forgive(late));
     }
 
-    /// Another tick: until the next one it is `now`.
+    /// Begins a tick, whose time is `now`.
     #[inline]
     pub(crate) const fn set_now(&mut self, now: Moment) {
         self.now = now;
@@ -137,12 +137,12 @@ impl<T> Sessions<T> {
         self.pools.trim();
     }
 
-    /// Whether [`trim`](Self::trim) should be called in a second even if nothing happens until then.
+    /// Whether [`trim`](Self::trim) should be called in a second even if no event comes until then.
     pub(crate) const fn wants_trim(&self) -> bool {
         self.pools.have_large()
     }
 
-    /// How many have not been reaped.
+    /// How many sessions have not been reaped.
     pub(crate) fn len(&self) -> usize {
         self.slab.len()
     }
@@ -151,26 +151,26 @@ impl<T> Sessions<T> {
         self.slab.is_empty()
     }
 
-    /// How many have something to do although no event will say so.
+    /// How many sessions have work to do, for which no further event will come.
     #[inline]
     pub(crate) fn runnable(&self) -> usize {
         self.runnable.len()
     }
 
-    /// When a deadline may pass next.
+    /// The earliest moment at which a deadline may pass.
     #[inline]
     pub(crate) fn next_deadline(&self) -> Option<Moment> {
         self.wheel.next()
     }
 
-    /// Tells a new observer of the connections that are there already.
+    /// Tells a new observer about the connections that are already open.
     pub(crate) fn introduce(&mut self) {
         for (_, session) in &self.slab {
             self.watch.tell(|observer| observer.connection_opened(session.id, &session.peer));
         }
     }
 
-    /// The number of the next connection.
+    /// Takes the number of the next connection.
     pub(crate) const fn next_id(&mut self) -> ConnectionId {
         let id = ConnectionId(self.next_id);
         self.next_id += 1;
@@ -188,14 +188,14 @@ impl<T> Sessions<T> {
         &self.pools
     }
 
-    /// The slot that the next session will have.
+    /// The key that the next session will have.
     pub(crate) fn vacant_key(&self) -> usize {
         self.slab.vacant_key()
     }
 
     // ---- events -----------------------------------------------------------------------------------------------------
 
-    /// Notes what an event says of a session; false if nobody has this key.
+    /// Notes an event for a session, and returns false if no session has this key.
     #[inline]
     pub(crate) fn tell(&mut self, key: usize, event: Readiness) -> bool {
         let Some(session) = self.slab.get_mut(key) else { return false };
@@ -215,7 +215,7 @@ impl<T> Sessions<T> {
         }
     }
 
-    /// Has everyone read although no event says that there is something.
+    /// Makes every session try to read, although no event says that there is anything.
     pub(crate) fn look_at_all(&mut self) {
         let keys: Vec<usize> = self.slab.iter().map(|(key, _)| key).collect();
         for key in keys {
@@ -226,8 +226,8 @@ impl<T> Sessions<T> {
 
     // ---- the end ----------------------------------------------------------------------------------------------------
 
-    /// Closes whatever is left; gives the number of those that were still owed something. Who only had to notice that
-    /// its connection has ended is not counted.
+    /// Closes all sessions that are left, and returns how many of them still owed something to their clients. A session
+    /// that only waits for its client to notice the end is not counted.
     pub(crate) fn cut(&mut self) -> usize {
         let keys: Vec<usize> = self.slab.iter().map(|(key, _)| key).collect();
         let mut count = 0;
@@ -251,7 +251,7 @@ impl<T> Sessions<T> {
 }
 
 impl<T> Drop for Sessions<T> {
-    /// Nobody reads letters any more.
+    /// Closes the mailbox and disposes of the letters, because nothing will read them any more.
     fn drop(&mut self) {
         self.mailbox.close();
         std::mem::take(&mut self.letters).into_iter().for_each(|(_, letter)| dispose(letter));
@@ -268,7 +268,8 @@ impl<T: Transport> Sessions<T> {
         self.watch.tell(|observer| observer.connection_opened(id, &peer));
     }
 
-    /// Gives a turn to everyone who is runnable now; who becomes so meanwhile has it in the next tick.
+    /// Gives a turn to each session that is runnable now. A session that becomes runnable meanwhile has its turn in the
+    /// next tick.
     #[inline(always)]
     pub(crate) fn pump_runnable(&mut self, service: &mut dyn Service) {
         std::mem::swap(&mut self.runnable, &mut self.turns);
@@ -279,8 +280,7 @@ impl<T: Transport> Sessions<T> {
         self.turns.clear();
     }
 
-    /// Bytes of files that each of those who have turns may send. Who wants something else than the next bytes of what it is
-    /// being sent shall not wait long behind the others.
+    /// File bytes that each session may send in this tick. Other work must not wait long for downloads.
     #[inline]
     fn share_of_files(&self) -> usize {
         match self.turns.len() {
@@ -296,7 +296,7 @@ impl<T: Transport> Sessions<T> {
         }
     }
 
-    /// A session's turn, unless it has ended: `first` is done to it, then it is pumped, and then its deadline is armed.
+    /// Gives a session its turn, unless it has ended: calls `first`, pumps the session, and then arms its deadline.
     #[inline(always)]
     fn turn(&mut self, key: usize, service: &mut dyn Service, first: impl FnOnce(&mut Session<T>, &mut Context<'_>)) {
         let session = &mut self.slab[key];
@@ -334,7 +334,7 @@ impl<T: Transport> Sessions<T> {
         }
     }
 
-    /// Lets those whose deadlines have passed feel it; if there are too many for one tick, the rest are due in the next.
+    /// Expires overdue sessions, at most [`EXPIRE_BUDGET`] in a tick. The rest are due in the next tick.
     pub(crate) fn expire_deadlines(&mut self, service: &mut dyn Service) {
         for _ in 0..EXPIRE_BUDGET {
             let Some(key) = self.wheel.pop(&mut self.slab, self.now) else { return };
@@ -351,7 +351,8 @@ impl<T: Transport> Sessions<T> {
         }
     }
 
-    /// Delivers what other threads have to say, some of it in each tick. A letter for an exchange that is over is dropped.
+    /// Delivers letters of other threads, at most [`POSTED_BUDGET`] in a tick. A letter for an exchange that is over is
+    /// dropped.
     pub(crate) fn deliver(&mut self, service: &mut dyn Service) {
         if self.letters.is_empty() {
             self.mailbox.take(&mut self.letters);
@@ -366,7 +367,7 @@ impl<T: Transport> Sessions<T> {
             match self.slab.get(key) {
                 Some(session) if !session.closed && session.connection.awaits(ticket) => {
                     self.turn(key, service, |session, cx| {
-                        // The client could not send while its content was paused.
+                        // The idle timeout begins again: the client could not send while its content was paused.
                         if matches!(letter, Letter::Resume) {
                             session.activity = cx.now;
                         }
@@ -378,19 +379,19 @@ impl<T: Transport> Sessions<T> {
         }
     }
 
-    /// Whether letters were taken and not delivered.
+    /// Whether letters were taken from the mailbox and not delivered yet.
     #[inline]
     pub(crate) fn has_letters(&self) -> bool {
         !self.letters.is_empty()
     }
 
-    /// Where the loop gets its letters.
+    /// The mailbox from which the loop takes letters.
     #[inline]
     pub(crate) fn mailbox(&self) -> &Mailbox {
         &self.mailbox
     }
 
-    /// Removes what has ended, and tells whether anything has. Dropping the transport closes it.
+    /// Removes the sessions that have ended, and returns whether there was one. Dropping the transport closes it.
     #[inline]
     pub(crate) fn reap(&mut self, service: &mut dyn Service) -> bool {
         let any = !self.ended.is_empty();
@@ -402,7 +403,7 @@ impl<T: Transport> Sessions<T> {
 
     #[inline(never)]
     fn reap_ended(&mut self, service: &mut dyn Service) {
-        // Keys of the ended may still stand in the queue.
+        // The queue may still hold keys of ended sessions.
         self.runnable.retain(|&key| !self.slab[key as usize].closed);
         while let Some(key) = self.ended.pop() {
             let key = key as usize;
@@ -428,7 +429,7 @@ impl<T: Transport> Sessions<T> {
     }
 }
 
-/// Puts a session into the queue of those that have a turn, if it is not there.
+/// Adds a session to the runnable queue, unless it is already there.
 #[inline]
 fn enqueue<T>(runnable: &mut Vec<u32>, session: &mut Session<T>, key: usize) {
     if !std::mem::replace(&mut session.queued, true) {

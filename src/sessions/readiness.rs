@@ -1,24 +1,27 @@
 use std::fmt;
 
-/// What the kernel last said of a socket. With edge triggering it says each thing once; so it is remembered here until
-/// the direction is exhausted.
+/// What the kernel last said about a socket. With edge triggering it says each thing only once, so it is kept here
+/// until the direction is exhausted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Readiness {
-    /// A read may bring something.
+    /// A read may return something.
     pub(crate) readable: bool,
     /// A write may take something.
     pub(crate) writable: bool,
-    /// A short read exhausts nothing any more, only `WouldBlock` and EOF do. Sticky. The client has closed its side:
-    /// data and FIN can share one edge, and no other comes. Or it has sent urgent data: a read stops short of that.
+    /// A short read does not mean any more that the socket is exhausted; only `WouldBlock` and EOF do. This flag stays
+    /// set.
+    ///
+    /// There are two causes. The client has closed its side: data and FIN can share one edge, and no other edge comes.
+    /// Or the client has sent urgent data: a read stops before that.
     pub(crate) to_the_end: bool,
-    /// The client has closed its side. Sticky, and only beside `to_the_end`; so is the next.
+    /// The client has closed its side. This flag stays set, and is set only together with `to_the_end`.
     pub(crate) half_closed: bool,
-    /// The client is gone: a reset, or both sides are closed.
+    /// The client is gone: a reset, or both sides are closed. This flag, too, stays set, and only beside `to_the_end`.
     pub(crate) hung_up: bool,
 }
 
 impl Readiness {
-    /// Adds what an event says.
+    /// Adds the readiness that an event reports.
     #[inline]
     pub(super) const fn add(&mut self, event: Self) {
         self.readable |= event.readable;

@@ -1,4 +1,4 @@
-//! A session: the transport, what the kernel said of it, and the connection whose bytes it carries.
+//! A session: the transport, what the kernel said about it, and the connection whose bytes it carries.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::time::Duration;
@@ -13,47 +13,48 @@ use crate::h1::{Budget, Connection, Context, End, Stall};
 use crate::http::{LineShape, Millis, Moment};
 use crate::limits::{FILE_TURN, FILE_TURN_AMONG_OTHERS, MAX_SLICES, TURN_BYTES, TURN_REQUESTS};
 
-/// All that an idle connection costs: at most 128 bytes in the slab.
+/// The whole cost of an idle connection: at most 128 bytes in the slab.
 #[derive(Debug)]
 pub(crate) struct Session<T> {
     pub(crate) connection: Connection,
     pub(super) id: ConnectionId,
-    /// When the last byte came or went.
+    /// When the last byte was read or written.
     pub(super) activity: Moment,
     pub(super) peer: Endpoint,
     pub(super) transport: T,
     pub(super) idle_timeout: Millis,
     pub(super) timer: TimerLink,
     pub(super) readiness: Readiness,
-    /// It stands in the runnable queue.
+    /// Whether the session is in the runnable queue.
     pub(super) queued: bool,
-    /// It waits for the reaper.
+    /// Whether the session has ended and waits to be reaped.
     pub(super) closed: bool,
 }
 
-/// What the loop says of a turn.
+/// What the loop allows and lends to a session for a turn.
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
-    /// A signal came in this tick and may have cut a read short, so a short one exhausts nothing.
+    /// A signal came in this tick and may have cut a read short. So a short read does not mean that the socket is
+    /// exhausted.
     pub(super) partial_reads: bool,
-    /// Bytes of files that may be sent in it.
+    /// File bytes that may be sent in this turn.
     pub(super) file_bytes: usize,
-    /// Room for the parser.
+    /// Scratch memory of the parser.
     pub(super) shapes: &'a mut [LineShape],
 }
 
 /// What becomes of a session after its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum After {
-    /// Each direction that it wants is exhausted: the kernel will tell when there is more.
+    /// Each direction that the session wants is exhausted. The kernel will report when there is more.
     Exhausted,
-    /// Its turn was over before that: no event will come for what is left.
+    /// The turn ended before that. No event will come for the rest.
     Runnable,
-    /// It has ended.
+    /// The session has ended.
     Closed,
 }
 
-/// The two ends of a session, for a handler that asks.
+/// The two endpoints of a session, for a handler that asks for them.
 struct Ends<'a, T> {
     peer: &'a Endpoint,
     transport: &'a T,
@@ -79,14 +80,14 @@ impl<T> Session<T> {
             transport,
             idle_timeout,
             timer: TimerLink::default(),
-            // A fresh socket can be written; whether there is something to read, the first event will tell.
+            // A fresh socket can be written. The first event will tell whether there is something to read.
             readiness: Readiness { writable: true, ..Readiness::default() },
             queued: false,
             closed: false,
         }
     }
 
-    /// So much time does not count: the loop did not listen.
+    /// Adds `late` to the deadlines, because the loop did not read during that time.
     pub(super) fn forgive(&mut self, late: Duration) {
         self.activity = self.activity + late;
         self.connection.forgive(late);
@@ -100,14 +101,14 @@ impl<T> Session<T> {
 }
 
 impl<T: Transport> Session<T> {
-    /// A turn: reads, answers and writes until each wanted direction is exhausted or the budget is.
+    /// Runs a turn: reads, answers and writes until each wanted direction is exhausted, or the budget is.
     ///
     /// **Invariant**: when it returns `Exhausted`, the kernel owes an event for everything that is still wanted.
     pub(super) fn pump(&mut self, cx: &mut Context<'_>, turn: Turn<'_>) -> After {
         let mut file_bytes = turn.file_bytes;
         let mut budget = Budget { requests: TURN_REQUESTS, bytes: TURN_BYTES, shapes: turn.shapes };
         self.look_after_client(cx);
-        // What came before and is not understood yet comes first.
+        // Input that is already in the receive buffer comes first.
         let mut reads = self.connection.has_no_input() && self.may_read();
         loop {
             if reads {
@@ -131,7 +132,8 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// Nothing is read or written meanwhile, so an event is all that tells of the client.
+    /// Looks whether an event has said that the client is gone. While the connection waits for the application, nothing
+    /// is read or written, so only an event can say so.
     #[inline]
     fn look_after_client(&mut self, cx: &mut Context<'_>) {
         if self.readiness.to_the_end && self.connection.waits_for_application() {
@@ -149,14 +151,15 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// The deadline of this session has passed.
+    /// Expires the session, because its deadline has passed.
     ///
-    /// If it owes something, the kernel may take more long before it says so (Linux announces room only when a third of
-    /// the send buffer is free): a client that reads slowly but steadily is not idle.
+    /// If the session owes something, this first tries to write. The kernel may have room long before it says so (Linux
+    /// announces room only when a third of the send buffer is free), and a client that reads slowly but steadily is not
+    /// idle.
     pub(super) fn expire(&mut self, cx: &mut Context<'_>) {
         if self.connection.output().is_some() {
             self.readiness.writable = true;
-            // What it leaves of a file has its turn behind this.
+            // The pump, which follows, sends what this leaves of a file.
             let mut file_bytes = FILE_TURN_AMONG_OTHERS;
             self.flush(cx, &mut file_bytes);
             let deadline = self.connection.deadline(cx.config, *cx.idle_timeout, self.activity);
@@ -171,7 +174,7 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// Whether the kernel would take more of what is owed.
+    /// Whether bytes are owed and the kernel may take more of them.
     #[cold]
     fn may_write(&self) -> bool {
         self.readiness.writable && self.connection.output().is_some()
@@ -181,7 +184,7 @@ impl<T: Transport> Session<T> {
         self.readiness.readable && self.connection.wants_read()
     }
 
-    /// One read.
+    /// Reads once.
     #[inline]
     fn fill(&mut self, cx: &mut Context<'_>, budget: &mut Budget<'_>, mut partial_reads: bool) {
         let room = self.connection.room(cx.pools, cx.config);
@@ -211,13 +214,14 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// Writes what is owed, until nothing is or the kernel takes no more, or so many bytes of files have been sent.
+    /// Writes what is owed until nothing is left, the kernel takes no more, or `file_bytes` bytes of files have been
+    /// sent.
     #[inline(always)]
     fn flush(&mut self, cx: &mut Context<'_>, file_bytes: &mut usize) {
         while self.readiness.writable {
             let Some(output) = self.connection.output() else { return };
             let (offered, result) = match output.as_slice() {
-                // As far as we know, nothing of the client's is unread.
+                // As far as we know, the session has read everything that the client sent.
                 Some(bytes) if self.connection.closes_after_output() && !self.readiness.readable => {
                     (bytes.len(), self.transport.write_last(bytes))
                 }
@@ -230,7 +234,7 @@ impl<T: Transport> Session<T> {
             log::trace!("conn {}: wrote {:?} of {offered}", cx.id, result);
             match result {
                 Ok(0) => {
-                    // Only of a file is nothing offered: then it has ended.
+                    // `offered` is 0 only for a file, and then a result of 0 means that the file has ended.
                     return match offered {
                         0 => self.cut_short(cx),
                         _ => self.fail(cx, &ErrorKind::WriteZero.into()),
@@ -248,7 +252,7 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// A file has fewer bytes than were announced. Nothing can stand in their place.
+    /// Aborts the connection: a file has fewer bytes than were announced, and nothing can replace them.
     #[cold]
     fn cut_short(&mut self, cx: &mut Context<'_>) {
         log::debug!("conn {}: a file has shrunk while it was sent", cx.id);
@@ -256,9 +260,10 @@ impl<T: Transport> Session<T> {
         self.readiness = Readiness::default();
     }
 
-    /// Ends the transport if the connection wants it.
+    /// Closes or half-closes the transport, if the connection wants that.
     fn end(&mut self, cx: &mut Context<'_>) -> After {
-        // Its end may have come with the request for which it waits now, and no other event will say so.
+        // The client's FIN may have come with the request whose reply the connection now waits for. No other event will
+        // report it.
         self.look_after_client(cx);
         match self.connection.wants_end() {
             None => After::Exhausted,
@@ -285,8 +290,9 @@ impl<T: Transport> Session<T> {
     }
 }
 
-/// Writes from the front of what is owed, where it does not lie in one piece. Gives the bytes that were offered, of which
-/// a short write says that the kernel takes no more, and the result; or nothing if no more bytes of a file may be sent.
+/// Writes from the front of what is owed, where it does not lie in one piece. Returns the number of bytes that were
+/// offered and the result, or `None` if no more file bytes may be sent. A write of fewer bytes than offered means that
+/// the kernel takes no more.
 #[inline(never)]
 fn write_pieces<T: Transport>(
     transport: &mut T,
@@ -298,8 +304,9 @@ fn write_pieces<T: Transport>(
         Front::File(_) if *file_bytes == 0 => None,
         Front::File(range) => {
             let mut most = usize::try_from(range.len()).map_or(*file_bytes, |len| len.min(*file_bytes));
-            // Whoever waits for a disk has all others wait: so not for long at a time, and what comes next is fetched. Asked
-            // before much is sent, and else once for each stretch of that length.
+            // A disk read stalls every client, so cold files go out in small slices while the next stretch is
+            // prefetched. The transport is asked before each large slice, and otherwise once for each `FILE_TURN` bytes
+            // of the file.
             let ahead = usize::try_from(range.len()).map_or(FILE_TURN, |len| len.min(FILE_TURN));
             let begins = range.offset() % (FILE_TURN as u64) < FILE_TURN_AMONG_OTHERS as u64;
             let asks = most > FILE_TURN_AMONG_OTHERS || (begins && *file_bytes == FILE_TURN_AMONG_OTHERS);
@@ -309,7 +316,7 @@ fn write_pieces<T: Transport>(
             }
             let result = transport.send_file(range, most);
             *file_bytes -= *result.as_ref().unwrap_or(&0);
-            // However much it was, the kernel may take more: sendfile(2) stops for reasons of its own.
+            // sendfile(2) may stop early for reasons of its own. `offered` is 0, so no count looks like a short write.
             Some((0, result))
         }
         Front::Memory { slices: 1, more: true } => Some((slices[0].len(), transport.write_ahead(&slices[0]))),

@@ -1,4 +1,4 @@
-//! Turns, one by one.
+//! Tests that run the turns of sessions one by one.
 
 use std::io;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::limits::{EXPIRE_BUDGET, HIGH_WATER, MAX_READ, TURN_BYTES, TURN_REQUES
 use crate::testing::{Connected, VirtualLoop};
 use crate::{Config, Router};
 
-/// A loop with a router that counts, and two connections.
+/// A loop with a router that counts requests, and two connections.
 fn two() -> (VirtualLoop, Router<u32>, [Connected; 2]) {
     let mut app = Router::new(0);
     app.get("/", |count, _, res| {
@@ -25,20 +25,20 @@ fn two() -> (VirtualLoop, Router<u32>, [Connected; 2]) {
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[test]
-fn a_turn_ends_after_so_many_requests_and_the_neighbour_has_its_own() {
+fn a_turn_ends_after_its_budget_of_requests_and_the_neighbour_has_its_own() {
     let (mut virtual_loop, mut app, [busy, other]) = two();
     virtual_loop.deliver(&busy, |wire| wire.inbound.extend(GET.repeat(5 * TURN_REQUESTS).bytes()));
     virtual_loop.deliver(&other, |wire| wire.inbound.extend(GET.bytes()));
     virtual_loop.sessions_mut().pump_runnable(&mut app);
     assert_eq!(*app.state() as usize, TURN_REQUESTS + 1);
-    assert!(!other.link.wire().outbound.is_empty(), "it did not wait for more than a turn");
+    assert!(!other.link.wire().outbound.is_empty(), "the neighbour did not wait for more than a turn");
     assert_eq!(virtual_loop.sessions().runnable(), 1);
     virtual_loop.turn(&mut app);
     assert_eq!(*app.state() as usize, 5 * TURN_REQUESTS + 1);
 }
 
 #[test]
-fn a_turn_ends_after_so_many_bytes_and_the_neighbour_has_its_own() {
+fn a_turn_ends_after_its_budget_of_bytes_and_the_neighbour_has_its_own() {
     const LENGTH: usize = 4 << 20;
     let (mut virtual_loop, mut app, [busy, other]) = two();
     let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {LENGTH}\r\n\r\n");
@@ -50,17 +50,17 @@ fn a_turn_ends_after_so_many_bytes_and_the_neighbour_has_its_own() {
     virtual_loop.sessions_mut().pump_runnable(&mut app);
     let taken = busy.link.wire().taken;
     assert!((TURN_BYTES..TURN_BYTES + MAX_READ).contains(&taken), "{taken} bytes in a turn");
-    assert!(!other.link.wire().outbound.is_empty(), "it did not wait for more than a turn");
+    assert!(!other.link.wire().outbound.is_empty(), "the neighbour did not wait for more than a turn");
     virtual_loop.turn(&mut app);
     assert!(busy.link.wire().outbound.ends_with(LENGTH.to_string().as_bytes()));
 }
 
-/// Writes whenever it may.
+/// A protocol that writes whenever the connection has room.
 struct Flood;
 
 impl Protocol<u32> for Flood {
     fn on_data(&mut self, _: &mut u32, bytes: &[u8], _: &mut Output<'_>) -> io::Result<usize> {
-        // One at a time, though many have come.
+        // It consumes one byte at a time, although many have come.
         Ok(bytes.len().min(1))
     }
 
@@ -71,7 +71,7 @@ impl Protocol<u32> for Flood {
 }
 
 #[test]
-fn a_protocol_that_writes_whenever_it_may_has_its_turn_and_the_neighbour_has_its_own() {
+fn the_turn_of_a_protocol_that_never_stops_writing_ends_and_the_neighbour_has_its_own() {
     let (mut virtual_loop, mut app, [busy, other]) = two();
     app.upgrade("/flood", "flood", |_, _, res| Ok((res, Flood)));
     let head = "GET /flood HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: flood\r\n\r\n";
@@ -80,12 +80,12 @@ fn a_protocol_that_writes_whenever_it_may_has_its_turn_and_the_neighbour_has_its
     virtual_loop.sessions_mut().pump_runnable(&mut app);
     let written = busy.link.wire().outbound.len();
     assert!((TURN_BYTES..TURN_BYTES + 2 * HIGH_WATER).contains(&written), "{written} bytes in a turn");
-    assert!(!other.link.wire().outbound.is_empty(), "it did not wait for more than a turn");
+    assert!(!other.link.wire().outbound.is_empty(), "the neighbour did not wait for more than a turn");
     assert_eq!(virtual_loop.sessions().runnable(), 1);
 }
 
 #[test]
-fn a_protocol_that_understands_a_byte_at_a_time_did_not_leave_too_much() {
+fn a_protocol_that_consumes_a_byte_at_a_time_is_not_closed_for_leaving_the_rest() {
     let (mut virtual_loop, mut app, [busy, _]) = two();
     app.upgrade("/flood", "flood", |_, _, res| Ok((res, Flood)));
     let head = "GET /flood HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: flood\r\n\r\n";
@@ -95,7 +95,7 @@ fn a_protocol_that_understands_a_byte_at_a_time_did_not_leave_too_much() {
     });
     virtual_loop.turn(&mut app);
     for _ in 0..10 {
-        // It is read only while it takes what it is owed.
+        // The session reads from this client only while the client takes its output.
         virtual_loop.act(&busy, &mut app, |wire| {
             wire.window = 3 * HIGH_WATER;
             wire.inbound.extend(std::iter::repeat_n(b'x', 100_000));
@@ -105,7 +105,7 @@ fn a_protocol_that_understands_a_byte_at_a_time_did_not_leave_too_much() {
 }
 
 #[test]
-fn many_deadlines_that_pass_together_are_felt_in_several_ticks() {
+fn many_deadlines_that_pass_together_expire_over_several_ticks() {
     let (mut virtual_loop, mut app, _both) = two();
     let _more: Vec<Connected> = (0..2 * EXPIRE_BUDGET).map(|_| virtual_loop.connect()).collect();
     let all = virtual_loop.sessions().len();
