@@ -1,7 +1,7 @@
-//! What the simulated application has begun and not ended: wakers, resumers, senders and responders that it keeps, as
-//! other threads would, and uses later; and what it has seen become of its sources, senders and responders.
+//! What the simulated application has begun and not ended. It keeps wakers, resumers, senders and responders, as other
+//! threads would, and uses them later. It also records what becomes of its sources, senders and responders.
 //!
-//! It is behind a lock because answers must be `Send`; nothing here ever waits for it.
+//! All of this is in a mutex because answers must be `Send`; no thread ever waits for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,13 +24,13 @@ pub(super) struct Affairs {
     pub(super) sources: Vec<Source>,
     pub(super) senders: Vec<Sender>,
     pub(super) responders: Vec<Deferred>,
-    /// When content of each connection was last let go on.
+    /// When the content of each connection was last resumed.
     pub(super) resumed: Vec<Moment>,
-    /// What was wrong; not asserted on the spot, since a panic of the application is caught.
+    /// What was wrong. It is not asserted on the spot, because the server catches a panic of the application.
     pub(super) fault: Option<String>,
-    /// What is to be told.
+    /// Lines for the trace.
     pub(super) lines: Vec<String>,
-    /// Somebody listens.
+    /// Whether the trace is on.
     told: bool,
     /// The longest delay.
     longest: Duration,
@@ -40,9 +40,9 @@ pub(super) struct Affairs {
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) whose: Whose,
-    /// What it said last; none if it was not asked yet.
+    /// What it returned last; `None` before its first call.
     pub(super) said: Option<Progress>,
-    /// It was woken since.
+    /// It was woken since then.
     pub(super) woken: bool,
     pub(super) dropped: bool,
     pub(super) asked: usize,
@@ -54,7 +54,7 @@ pub(super) struct Source {
 pub(super) struct Sender {
     pub(super) whose: Whose,
     pub(super) pushes: usize,
-    /// How often it heard that nobody takes any more.
+    /// How often it was told that the connection takes no more.
     pub(super) closed: usize,
 }
 
@@ -65,9 +65,9 @@ pub(super) struct Deferred {
     pub(super) since: Moment,
     /// Its answer was called.
     pub(super) answered: usize,
-    /// How often it heard that nobody waits any more.
+    /// How often it was told that no client waits for it any more.
     pub(super) cancelled: usize,
-    /// It was used or dropped.
+    /// The responder was used or dropped.
     pub(super) used: bool,
 }
 
@@ -102,7 +102,7 @@ impl Affairs {
         }
     }
 
-    /// Mostly none, and now and then a long one.
+    /// A random delay: mostly zero, and now and then a long one.
     pub(super) fn delay(&mut self) -> Duration {
         let longest = self.longest.as_micros() as usize;
         let most = match self.random.below(40) {
@@ -114,13 +114,13 @@ impl Affairs {
         Duration::from_micros(self.random.size(most) as u64)
     }
 
-    /// Something to be done later.
+    /// Adds an errand to be done after a random delay.
     pub(super) fn put_off(&mut self, whose: Whose, what: What) {
         let at = self.now + self.delay();
         self.errands.push(Errand { whose, at, after: None, what });
     }
 
-    /// Something to be done when `flag` is set.
+    /// Adds an errand to be done when `flag` is set.
     pub(super) fn park(&mut self, whose: Whose, flag: Arc<AtomicBool>, what: What) {
         self.errands.push(Errand { whose, at: self.now, after: Some(flag), what });
     }
@@ -130,12 +130,12 @@ impl Affairs {
         self.errands.iter().filter(|errand| errand.may_go()).map(|errand| errand.at).min()
     }
 
-    /// How many can be done now.
+    /// How many errands can be done now.
     pub(super) fn due(&self) -> usize {
         self.errands.iter().filter(|errand| errand.may_go() && errand.at <= self.now).count()
     }
 
-    /// Takes out one that can be done now.
+    /// Takes a random errand that can be done now.
     pub(super) fn take_due(&mut self) -> Option<Errand> {
         let is_due = |errand: &Errand| errand.may_go() && errand.at <= self.now;
         let due: Vec<usize> = (0..self.errands.len()).filter(|&at| is_due(&self.errands[at])).collect();
@@ -153,7 +153,7 @@ impl Affairs {
         self.resumed[connection] = self.now;
     }
 
-    /// Resumers of a connection that are kept.
+    /// The number of kept resumers of a request.
     pub(super) fn pauses(&self, whose: Whose) -> usize {
         self.errands.iter().filter(|errand| errand.whose == whose && matches!(errand.what, What::Resume(_))).count()
     }

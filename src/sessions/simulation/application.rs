@@ -1,5 +1,6 @@
-//! The application behind the simulated server. A target says who asks, which of its requests this is, and what the
-//! handler shall do: `/connection/number/deed/length`. Each reply to a request that was understood carries its number.
+//! The application of the simulated server. A target tells the connection, the number of the request, and what the
+//! handler shall do: `/connection/number/deed/length`. Each reply to a valid request carries the number of that
+//! request.
 
 use std::io;
 use std::sync::OnceLock;
@@ -17,40 +18,40 @@ use crate::exchange::{
 };
 use crate::http::{Error, Result};
 
-/// Largest content that anybody sends.
+/// The largest content of a request or a reply.
 pub(super) const LARGEST: usize = 600 * 1024;
 
-/// Different contents of that size begin at so many places.
+/// The number of places at which contents of that size begin.
 pub(super) const SLACK: usize = 4096;
 
 /// The field with the number of the request.
 pub(super) const NUMBER: &str = "X-Number";
 
-/// The field behind the content of a reply.
+/// The field after the content of a reply.
 pub(super) const TRAILER: &str = "X-Whole";
 
 /// The most content that a sink takes.
 const MAX_SINK: u64 = 1 << 20;
 
-/// The content of a request, and of the reply to it: no two are alike, so bytes that go astray are noticed.
+/// The content of a request, and of the reply to it. No two requests have the same, so the checks find misplaced bytes.
 pub(super) fn content(connection: usize, number: usize, length: usize) -> &'static [u8] {
     static NOISE: OnceLock<Vec<u8>> = OnceLock::new();
     let noise = NOISE.get_or_init(|| {
         let mut random = Random::new(0);
         let bytes = (0..(LARGEST + SLACK) / 8).flat_map(|_| random.next().to_le_bytes());
-        // Letters, so that a story can be read.
+        // Letters keep the trace readable.
         bytes.map(|byte| b'a' + byte % 26).collect()
     });
     let from = offset(connection, number);
     &noise[from..from + length]
 }
 
-/// Where it stands in all that can be said.
+/// Where the content of a request begins in the noise.
 pub(super) const fn offset(connection: usize, number: usize) -> usize {
     (connection * 1013 + number * 17) % SLACK
 }
 
-/// A target, understood.
+/// A parsed target.
 struct Asked<'a> {
     connection: usize,
     number: usize,
@@ -76,7 +77,7 @@ pub(super) struct Application {
 }
 
 impl Application {
-    /// Takes note of a request, and puts its number where no roll-back takes it away.
+    /// Notes a request, and adds its number to the reply so that no roll-back removes it.
     fn begin<'r>(&mut self, asked: &Asked<'_>, response: Response<'r>) -> Response<'r> {
         if self.answered.len() <= asked.connection.min(1 << 20) {
             self.answered.resize(asked.connection.min(1 << 20) + 1, 0);
@@ -241,7 +242,7 @@ impl Service for Application {
     }
 }
 
-/// Panics without a message on the screen.
+/// Panics without printing a message.
 pub(super) fn panic_quietly() -> ! {
     std::panic::resume_unwind(Box::new("as asked"))
 }

@@ -1,4 +1,4 @@
-//! What must hold whenever the loop is about to sleep.
+//! What must hold after each tick.
 
 use super::affairs::lock;
 use super::application::LARGEST;
@@ -14,7 +14,7 @@ use crate::limits::{
 };
 use crate::sessions::{Session, Sessions};
 
-/// Room for the head of a reply, and for a short one.
+/// Room for the head of a reply, and for a short reply.
 const HEADS: usize = 1024;
 
 pub(super) fn after_tick(world: &World) {
@@ -42,14 +42,14 @@ pub(super) fn after_tick(world: &World) {
         }
     }
     let pools = &world.sessions.pools;
-    assert_eq!((pools.receive.lent(), pools.output.lent(), pools.incoming.lent()), lent, "lent, and held by someone");
+    assert_eq!((pools.receive.lent(), pools.output.lent(), pools.incoming.lent()), lent, "the buffers that the pools have lent, and those that connections hold");
     let idle = pools.receive.idle_bytes() + pools.output.idle_bytes() + pools.incoming.idle_bytes();
     assert!(idle <= POOL_BYTES, "the pools keep {idle} bytes");
     let large = pools.receive.large_bytes().max(pools.output.large_bytes()).max(pools.incoming.large_bytes());
     assert!(large <= POOL_BUSY_BYTES, "a pool keeps {large} bytes in large buffers");
 }
 
-/// Nobody sleeps whom no event will wake: what it waits for is to come, or stands in the ready list.
+/// A session that sleeps will get an event for everything that it waits for: it is still to come, or in the ready list.
 fn sleeper(world: &World, outside: &Outside, session: &Session<SimulatedSocket>) {
     let (connection, number) = (&session.connection, session.transport.number);
     let socket = &outside.kernel.sockets[number];
@@ -67,13 +67,14 @@ fn sleeper(world: &World, outside: &Outside, session: &Session<SimulatedSocket>)
     );
     assert!(
         !owes || socket.will_tell_of_room() || socket.listed,
-        "connection {number} sleeps and owes {} bytes, and nobody will tell of room",
+        "connection {number} sleeps and owes {} bytes, and no event will announce room",
         connection.owed()
     );
-    assert_eq!(socket.corked, 0, "connection {number} sleeps, and nobody will send what is held back");
+    assert_eq!(socket.corked, 0, "connection {number} sleeps, and no call will send the bytes that the kernel holds back");
     let ended = socket.fin && world.application.live.protocol_of(number).is_some();
     let waits = connection.waits_for_application() || ended;
-    // Who lingers and has heard enough is closed by the deadline: closing over what is unread would be a reset.
+    // A connection that lingers and has read enough is closed by its deadline: closing over unread bytes would be a
+    // reset.
     let heard_enough = connection.owes_nothing() && socket.facts.taken >= LINGER_BYTES as usize;
     assert!(
         connection.wants_read() || owes || heard_enough || waits,
@@ -81,10 +82,10 @@ fn sleeper(world: &World, outside: &Outside, session: &Session<SimulatedSocket>)
     );
     let end = connection.wants_end();
     assert!(end.is_none(), "connection {number} sleeps and should end: {end:?}");
-    assert!(!connection.is_held() || connection.owed() >= LOW_WATER, "connection {number} is held and owes little");
+    assert!(!connection.is_held() || connection.owed() >= LOW_WATER, "connection {number} is held, but owes less than the low-water mark");
 }
 
-/// What sleeps for the application does so because that has said so, and has not said otherwise since.
+/// A session that waits for the application does so because the application has said so, and has not taken it back.
 fn application_waits(world: &World, outside: &Outside, session: &Session<SimulatedSocket>) {
     let (connection, number) = (&session.connection, session.transport.number);
     if world.awaits_letters() || connection.output().is_some() || connection.close_reason().is_some() {
@@ -94,18 +95,19 @@ fn application_waits(world: &World, outside: &Outside, session: &Session<Simulat
     let affairs = lock(&world.affairs);
     for source in affairs.sources.iter().filter(|source| source.whose.0 == number && !source.dropped) {
         let pending = source.said == Some(Progress::Pending) && !source.woken;
-        assert!(pending, "connection {number} sleeps over a source: {source:?}");
+        assert!(pending, "connection {number} sleeps, but its source is not pending: {source:?}");
     }
     for errand in affairs.errands.iter().filter(|errand| errand.whose.0 == number) {
         if let What::Push(push) = &errand.what {
             let told = errand.may_go() || push.sender.is_full();
-            assert!(told, "connection {number}: there is room, and the sender was not told");
-            assert!(!push.sender.is_full(), "connection {number} sleeps over a full sender");
+            assert!(told, "connection {number}: there is room, but the sender was not told");
+            assert!(!push.sender.is_full(), "connection {number} sleeps, but its sender is full");
         }
     }
     let (now, timeout) = (world.sessions.now(), world.profile.config.reply_timeout);
     for late in affairs.responders.iter().filter(|responder| responder.whose.0 == number && !responder.used) {
-        // It is told to the wheel when the client has taken what stands before it, and content that comes has its own time.
+        // The reply timeout runs from the moment at which the client has taken all earlier output. While content
+        // arrives, another timeout runs.
         let since = late.since.max(outside.kernel.sockets[number].facts.moved);
         let over = late.cancelled + late.answered > 0 || holds_content;
         assert!(over || now <= since + timeout + 2 * WHEEL_SLOT, "connection {number} waits too long: {late:?}");
@@ -113,14 +115,14 @@ fn application_waits(world: &World, outside: &Outside, session: &Session<Simulat
     let paused = |sink: &Sink| affairs.pauses(sink.whose) > 0;
     if let Some(sink) = world.application.live.sink_of(number).filter(|sink| !paused(sink)) {
         let reads = connection.wants_read() || outside.kernel.sockets[number].fin;
-        assert!(reads, "connection {number} sleeps, and nobody has paused its content at {}", sink.taken);
+        assert!(reads, "connection {number} sleeps, but the application has not paused its content at {}", sink.taken);
     }
     if let Some(protocol) = world.application.live.protocol_of(number) {
-        assert!(protocol.greeted, "connection {number} sleeps, and its protocol was not told that it may speak");
+        assert!(protocol.greeted, "connection {number} sleeps, but its protocol was not told that it may write");
     }
 }
 
-/// Every request that was read is answered, none before it came; and who was told to wait for a 100 gets one.
+/// Every request that was read is answered, and none before it came. A client that waits for a 100 gets one.
 fn requests(world: &World, outside: &Outside, session: &Session<SimulatedSocket>, may_be_late: bool) {
     let (connection, number) = (&session.connection, session.transport.number);
     let (socket, client) = (&outside.kernel.sockets[number], &outside.clients[number]);
@@ -133,8 +135,8 @@ fn requests(world: &World, outside: &Outside, session: &Session<SimulatedSocket>
     }
     let waits = connection.waits_for_application();
     let whole = messages().filter(|message| message.end <= taken).count();
-    assert!(waits || answered >= whole, "connection {number} sleeps over {} whole requests", whole - answered);
-    // In a drain nobody stays between two requests.
+    assert!(waits || answered >= whole, "connection {number} sleeps, but {} whole requests are not answered", whole - answered);
+    // In a drain no connection stays open between two requests.
     let last = answered.checked_sub(1).map_or(0, |last| client.script.messages[last].end);
     let between = taken == last && connection.output().is_none() && !waits && last_is_over(world, number);
     assert!(!(world.sessions.draining && between), "connection {number} idles in a drain");
@@ -143,20 +145,21 @@ fn requests(world: &World, outside: &Outside, session: &Session<SimulatedSocket>
     assert!(waits || !(client.waits_for_continue() && silent), "connection {number}: the client waits for a 100");
 }
 
-/// Whether nothing of the last request is alive.
+/// Whether the last request has no live sink or protocol.
 fn last_is_over(world: &World, number: usize) -> bool {
     let live = &world.application.live;
     live.sink_of(number).is_none() && live.protocol_of(number).is_none()
 }
 
-/// The wheel will have its turn in time: at most a slot late.
+/// A session comes up in the wheel in time: at most a slot late.
 fn deadline(sessions: &Sessions<SimulatedSocket>, socket: &Socket, session: &Session<SimulatedSocket>, beats: bool) {
     let (number, now) = (session.transport.number, sessions.now());
     let deadline = session.deadline(&sessions.config);
-    // What the application has used up of its time counts when the client has taken what stood before it.
+    // The application's time begins when the client has taken all earlier output.
     let moved = socket.facts.moved;
     let waits = session.connection.waits_for_application() && now <= moved + WHEEL_SLOT;
-    // A source that has nothing to say at its heartbeat is asked again in each slot, until the connection is idle.
+    // A source that has nothing to send at its heartbeat is asked again in each slot, until the idle timeout has
+    // passed.
     assert!(
         waits || beats && now <= moved + sessions.config.idle_timeout + 2 * WHEEL_SLOT || deadline + WHEEL_SLOT > now,
         "connection {number}: the deadline {deadline:?} is past at {now:?}"
@@ -168,16 +171,17 @@ fn deadline(sessions: &Sessions<SimulatedSocket>, socket: &Socket, session: &Ses
     assert!(next.is_some_and(|next| next <= due), "the wheel says {next:?}, but connection {number} is due at {due:?}");
 }
 
-/// What a connection may cost, whatever its client does.
+/// The memory that a connection may hold, whatever its client does.
 fn memory(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSocket>, uploads: bool) {
     let (number, config, holds) = (session.transport.number, &sessions.config, session.connection.holds());
     let within = |what: &str, bytes: usize, most: usize| {
         assert!(bytes <= most, "connection {number}: {bytes} bytes of {what}, more than {most}");
     };
-    // A buffer that grows doubles, or has come from the pool as it was; one that holds nothing is given back.
+    // A buffer that grows doubles its size, or a buffer of that size has come from the pool. An empty buffer is given
+    // back.
     if let Some((bytes, memory)) = holds.receive {
-        // A buffer of the pool is filled as it is. A sink is offered as much as comes, and what stands behind its content
-        // may come with it.
+        // A buffer from the pool is filled up to the size that it has. A sink is offered as much as comes, and bytes
+        // after its content may come with it.
         let most =
             (config.max_head + RECEIVE_BUFFER).max(if uploads { MAX_READ + RECEIVE_BUFFER } else { POOL_MAX_BUFFER });
         assert!(bytes > 0, "connection {number} keeps an empty receive buffer");
@@ -185,18 +189,19 @@ fn memory(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSocke
         within("memory for input", memory, POOL_MAX_BUFFER.max(2 * most));
     }
     if let Some((bytes, memory)) = holds.output {
-        // Up to the high-water mark, and the reply that crosses it.
+        // Output goes up to the high-water mark, plus the reply that crosses it.
         let most = HIGH_WATER + LARGEST + HEADS;
         let open = session.connection.waits_for_application();
         assert!(bytes > 0 || open, "connection {number} keeps an empty output queue");
         within("output", bytes, most);
-        // What was sent is forgotten when it is most of the queue; who waits keeps nothing.
+        // The queue drops sent bytes when they are most of it. A connection that waits for the application keeps
+        // nothing.
         let most = if bytes > 0 { POOL_LARGEST_BUFFER.max(4 * most) } else { 0 };
         within("memory for output", memory, most);
     }
     if let Some((bytes, memory)) = holds.incoming {
         within("content", bytes, config.max_content as usize);
-        // The buffer grows with what has come, not with what was announced; the head is beside it.
+        // The buffer grows with the bytes that have come, not with the announced length. It also holds the head.
         let most = 4 * bytes.max(CONTENT_BUFFER) + 2 * config.max_head;
         let pooled = if bytes < POOL_MAX_BUFFER / 2 { POOL_MAX_BUFFER } else { POOL_LARGEST_BUFFER };
         within("memory for content", memory, pooled.max(most));

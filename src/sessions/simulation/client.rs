@@ -1,5 +1,5 @@
-//! A client: it sends its script in pieces, with pauses, and reads replies, with pauses; and it checks each reply as it
-//! comes. What its manner leaves open, chance decides.
+//! A client. It sends its script in pieces, with pauses, and reads replies, with pauses. It checks each reply as it
+//! comes. Random numbers decide what its manner leaves open.
 
 use std::time::Duration;
 
@@ -11,24 +11,27 @@ use crate::http::Moment;
 /// How a client behaves.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Manner {
-    /// Most bytes of a send, and of a receive.
+    /// The largest number of bytes in a send.
     pub(super) send: usize,
+    /// The largest number of bytes in a receive.
     pub(super) receive: usize,
-    /// A send ends where a head or a message does.
+    /// A send ends where a head or a message ends.
     pub(super) orderly: bool,
-    /// How many of a hundred sends and receives are followed by a pause, and the longest one.
+    /// How many of a hundred sends and receives are followed by a pause.
     pub(super) pauses: usize,
+    /// The longest pause.
     pub(super) pause: Duration,
-    /// Requests that it sends without waiting for replies.
+    /// The number of requests that the client sends without waiting for replies.
     pub(super) window: usize,
-    /// It sends the content after a while although no 100 came.
+    /// The client sends the content after a while although no 100 came.
     pub(super) impatient: bool,
-    /// It goes on sending after the last reply, and even after the server's FIN.
+    /// The client goes on sending after the last reply, and even after the server's FIN.
     pub(super) deaf: bool,
-    /// It closes its side when so much is sent.
+    /// The number of bytes after which the client closes its side.
     pub(super) fin_at: Option<usize>,
-    /// It closes its side when it has all replies.
+    /// The client closes its side when it has all replies.
     pub(super) fin_when_done: bool,
+    /// The number of bytes after which the client resets the connection.
     pub(super) reset_at: Option<usize>,
     /// How many of a hundred sends are followed by urgent data.
     pub(super) urgent: usize,
@@ -39,9 +42,9 @@ pub(super) struct Manner {
 pub(super) enum Ending {
     /// The server closed its side.
     Clean,
-    /// The server reset it.
+    /// The server reset the connection.
     Reset,
-    /// The client did.
+    /// The client reset the connection.
     Ours,
 }
 
@@ -50,7 +53,7 @@ pub(super) struct Client {
     pub(super) number: usize,
     pub(super) script: Script,
     manner: Manner,
-    /// When it opens its connection.
+    /// When the client opens its connection.
     pub(super) connects_at: Moment,
     pub(super) connected: bool,
     pub(super) sent: usize,
@@ -59,18 +62,20 @@ pub(super) struct Client {
     send_at: Moment,
     receive_at: Moment,
     reader: ReplyReader,
-    /// Requests that were answered, each by its own reply.
+    /// The number of requests that were answered, each by its own reply.
     pub(super) answered: usize,
-    /// The protocol has changed: so much of what was said there has come back; or none yet, not even the greeting.
+    /// The number of bytes that the other protocol has echoed; `None` before its greeting has come.
     pub(super) echoed: Option<usize>,
+    /// The connection has changed to the other protocol.
     upgraded: bool,
-    /// A 100 has come for the next of them; or it did not, and the client waits no more.
+    /// A 100 has come for the next request.
     continued: bool,
+    /// No 100 has come for the next request, and the client does not wait any longer.
     gave_up: bool,
-    /// The last reply that it will get, once it has it.
+    /// The last reply that the client will get, once it has it.
     pub(super) last: Option<Reply>,
     pub(super) fin_sent: bool,
-    /// It sends no more, reads what there is, and closes its side.
+    /// The client sends no more, reads what there is, and closes its side.
     pub(super) polite: bool,
     pub(super) ending: Option<Ending>,
 }
@@ -106,7 +111,7 @@ impl Client {
         format!("client {number}, {flavour:?}, {sizes:?}, {manner:?}, says {}", messages.join(", "))
     }
 
-    /// Nothing more will happen that it does not wait for in vain.
+    /// Whether the client has nothing more to do: the connection has ended and, if it ended cleanly, on both sides.
     pub(super) fn is_done(&self) -> bool {
         self.ending.is_some() && (self.fin_sent || self.ending != Some(Ending::Clean))
     }
@@ -119,7 +124,7 @@ impl Client {
         (self.send_at, self.receive_at) = (now, now);
     }
 
-    /// When it will do something, if it has something to do.
+    /// When the client will act next, if it has something to do.
     pub(super) fn next_action(&self, kernel: &Kernel) -> Option<Moment> {
         if !self.connected {
             return None;
@@ -128,7 +133,7 @@ impl Client {
         receives.into_iter().chain(self.wants_send(kernel).then_some(self.send_at)).min()
     }
 
-    /// Does one of the things for which it is time; `kernel.random` says which.
+    /// Sends or receives, whichever is due; if both are, `kernel.random` decides.
     pub(super) fn step(&mut self, kernel: &mut Kernel) {
         let receives = self.wants_receive(kernel) && self.receive_at <= kernel.now;
         let sends = self.wants_send(kernel) && self.send_at <= kernel.now;
@@ -153,7 +158,7 @@ impl Client {
 
     fn wants_fin(&self) -> bool {
         let all = self.sent == self.script.stream.len();
-        // Who has its reply may still be sending its content, or talk on.
+        // A client that has its reply may still be sending its content, or speaking the other protocol.
         let has_all = self.answered == self.script.messages.len() && all && !self.talks();
         let done = self.last.is_some() || has_all || self.ending.is_some();
         let deaf = self.manner.deaf && !all;
@@ -162,7 +167,7 @@ impl Client {
             || (!deaf && done && (self.manner.fin_when_done || self.ending.is_some()))
     }
 
-    /// Whether it has not heard all that it said come back.
+    /// Whether the other protocol has not echoed everything yet.
     pub(super) fn talks(&self) -> bool {
         let Some(last) = self.script.messages.last().filter(|_| self.upgraded) else { return false };
         self.echoed.unwrap_or(0) < last.end - last.head_end
@@ -172,7 +177,7 @@ impl Client {
         !self.polite && self.manner.reset_at.is_some_and(|at| self.sent >= at)
     }
 
-    /// How far it may send for now.
+    /// The place in the stream up to which the client may send for now.
     fn limit(&self) -> usize {
         let quiet = self.polite || (!self.manner.deaf && (self.last.is_some() || self.ending.is_some()));
         if quiet {
@@ -186,7 +191,7 @@ impl Client {
         }
         let messages = &self.script.messages;
         let window = messages.get(self.answered + self.manner.window).map_or(whole, |message| message.begin);
-        // It stands before content that it holds back until a 100 has come.
+        // The client stops before content that it holds back until a 100 has come.
         let held_back = self.held_back().map_or(whole, |message| message.head_end);
         most.min(window).min(held_back)
     }
@@ -198,7 +203,7 @@ impl Client {
         messages.find(|message| message.expects_continue && self.sent <= message.head_end)
     }
 
-    /// Whether it waits for a 100 and does nothing until then.
+    /// Whether the client waits for a 100 and does nothing until then.
     pub(super) fn waits_for_continue(&self) -> bool {
         let next = self.script.messages.get(self.answered);
         !(self.continued || self.gave_up || self.polite || self.manner.deaf)
@@ -226,7 +231,7 @@ impl Client {
         }
         let count = kernel.send(self.number, &self.script.stream[self.sent..self.sent + piece]);
         self.sent += count;
-        // A broken pipe: there is no one to talk to.
+        // A broken pipe: nothing reads what the client sends, so it sends no FIN.
         self.fin_sent = kernel.sockets[self.number].broken;
         let messages = &self.script.messages;
         let begun = messages.iter().skip(self.begun.len()).take_while(|message| message.begin < self.sent).count();
@@ -266,7 +271,7 @@ impl Client {
             Received::Bytes(bytes) => {
                 assert!(
                     self.last.is_none(),
-                    "client {}: bytes behind the last reply: {}",
+                    "client {}: bytes after the last reply: {}",
                     self.number,
                     bytes.escape_ascii()
                 );
@@ -297,7 +302,7 @@ impl Client {
         self.receive_at = self.pause(kernel);
     }
 
-    /// Listens to the other protocol: a greeting, then what was said, and marks anywhere among it.
+    /// Reads the other protocol: a greeting `?`, then the echo, with `!` marks anywhere in it.
     fn listen(&mut self) {
         let rest = self.reader.take_rest();
         let message = &self.script.messages[self.answered - 1];
@@ -324,20 +329,20 @@ impl Client {
         })
     }
 
-    /// Checks a reply. Whether it may be the last one without need is for the end to decide.
+    /// Checks a reply. The verdict at the end decides whether the server had a reason to make it the last one.
     fn take(&mut self, reply: Reply) {
         let number = self.number;
-        assert!(self.last.is_none(), "client {number}: a reply behind the last: {reply:?}");
+        assert!(self.last.is_none(), "client {number}: a reply after the last one: {reply:?}");
         let expected = self.script.messages.get(self.answered);
         if reply.status == 100 {
             let asked = expected.is_some_and(|message| message.expects_continue && message.head_end <= self.sent);
-            assert!(asked && !self.continued, "client {number}: a 100 that nobody expects");
+            assert!(asked && !self.continued, "client {number}: a 100 that it does not expect");
             self.continued = true;
             return;
         }
         if reply.status == 103 {
             let allowed = expected.is_some_and(|message| message.traits.hints);
-            return assert!(allowed, "client {number}: hints that nobody expects: {expected:?}");
+            return assert!(allowed, "client {number}: hints that it does not expect: {expected:?}");
         }
         if let Some(answered) = reply.number {
             let message = expected.unwrap_or_else(|| panic!("client {number}: a reply to nothing: {reply:?}"));
@@ -362,7 +367,7 @@ impl Client {
         if traits.late && reply.closes && matches!(reply.status, 400 | 408 | 503) && reply.status != message.status {
             return;
         }
-        assert!(!traits.fails, "client {number}: this must never be whole: {message:?}, {reply}");
+        assert!(!traits.fails, "client {number}: this reply must never be whole: {message:?}, {reply}");
         assert_eq!(reply.status, message.status, "client {number}: {message:?}, {reply}");
         let without_beats = || reply.content.iter().copied().filter(|byte| *byte != b'!').collect::<Vec<_>>();
         let right = message.is_head
@@ -370,14 +375,14 @@ impl Client {
                 true => without_beats() == *content,
                 false => reply.content == *content,
             });
-        assert!(right, "client {number}: another content: {message:?}, {reply}");
+        assert!(right, "client {number}: wrong content: {message:?}, {reply}");
         let trailer = traits.trailers && reply.framing == Framing::Chunked && !message.is_head;
         assert_eq!(reply.trailer, trailer, "client {number}: {message:?}, {reply}");
         let may_go_on = message.ends.is_none() || traits.unannounced;
-        assert!(reply.closes || may_go_on, "client {number}: this must be the last: {message:?}, {reply}");
+        assert!(reply.closes || may_go_on, "client {number}: this must be the last reply: {message:?}, {reply}");
     }
 
-    /// Of a reply that was cut short, only its beginning has come, and it is the right one.
+    /// Checks a reply that was cut short: the part that came must be the right beginning, and not all of it.
     fn check_partial(&self) {
         let Some((reply, came)) = self.reader.partial().filter(|(reply, _)| reply.number == Some(self.answered)) else {
             return;
@@ -387,11 +392,11 @@ impl Client {
             && let Some(expected) = message.expected(reply)
         {
             let right = came.len() < expected.len() && expected.starts_with(came);
-            assert!(right, "client {}: of a reply came another beginning: {message:?}, {reply}", self.number);
+            assert!(right, "client {}: a reply has a wrong beginning: {message:?}, {reply}", self.number);
         }
     }
 
-    /// Whether the stream of replies ended behind a whole one.
+    /// Whether the stream of replies ended after a whole one.
     pub(super) fn is_between_replies(&self) -> bool {
         self.reader.is_between_replies()
     }

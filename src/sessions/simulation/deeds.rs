@@ -1,4 +1,4 @@
-//! Requests whose replies take time, and whose content is taken as it comes; and those that ask for another protocol.
+//! Requests whose replies take time, requests whose content a sink takes, and requests for another protocol.
 
 use super::random::Random;
 use super::script::{Body, Draft, Taste, draft};
@@ -6,30 +6,30 @@ use crate::config::Config;
 use crate::exchange::CloseReason;
 use crate::limits::MAX_DISCARD;
 
-/// What a reply may be like, beside what its message says.
+/// Traits of a reply, besides those that its message has.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Traits {
-    /// It is streamed: something may cut it short.
+    /// The reply is streamed: something may cut it short.
     pub(super) streams: bool,
-    /// It is never whole.
+    /// The reply is never whole.
     pub(super) fails: bool,
-    /// An error that ends the connection may come in its place, if the client or the application is late.
+    /// If the client or the application is late, an error that ends the connection may come instead.
     pub(super) late: bool,
-    /// Hints may come ahead of it.
+    /// Early hints may come before the reply.
     pub(super) hints: bool,
-    /// It has heartbeats among its content.
+    /// The content has heartbeats in it.
     pub(super) beats: bool,
-    /// It has a trailer.
+    /// The reply has a trailer.
     pub(super) trailers: bool,
-    /// The protocol changes; the end of the message is that of the conversation.
+    /// The protocol changes. The message ends where the other protocol ends.
     pub(super) upgrades: bool,
-    /// It is a file that loses its end while it is sent, or before, or behind that.
+    /// The reply is a file that is truncated before it is sent, meanwhile, or afterwards.
     pub(super) shrinks: bool,
-    /// It does not say that it is the last one, if it is.
+    /// If the reply is the last one, it does not say so.
     pub(super) unannounced: bool,
 }
 
-/// One of them.
+/// A random request of these three kinds.
 pub(super) fn lasting(random: &mut Random, taste: &Taste, config: &Config) -> Draft {
     match random.below(100) {
         0..45 => reply(random, taste),
@@ -123,7 +123,7 @@ fn upload(random: &mut Random, taste: &Taste, config: &Config) -> Draft {
         upload.fields.push("Expect: 100-continue".to_owned());
     }
     if upload.deed == "nowpull" && !chunked && length as u64 > config.max_content {
-        // It is refused for its length.
+        // The server refuses it for its length.
         upload.deed = "sink";
         upload.ends = None;
         upload.traits = Traits { late: true, ..Traits::default() };
@@ -132,7 +132,7 @@ fn upload(random: &mut Random, taste: &Taste, config: &Config) -> Draft {
     upload
 }
 
-/// Content that is not taken, or not all of it. `keeps`: the connection survives content that nobody wants.
+/// A request whose content is not taken, or not all of it. `keeps` says that the connection survives unwanted content.
 fn refused(random: &mut Random, length: usize, body: Body, keeps: bool) -> Draft {
     let chunked = matches!(body, Body::Chunked(_));
     let unread = (!keeps).then_some(CloseReason::ContentUnread);
@@ -166,7 +166,7 @@ fn refused(random: &mut Random, length: usize, body: Body, keeps: bool) -> Draft
         _ => {
             let ends = (!short).then_some(CloseReason::ContentUnread);
             let traits = Traits { late: true, ..Traits::default() };
-            // How much of a known length is left when it fails, nobody knows.
+            // With a known length it would be random whether the rest is short enough to be discarded.
             let body = if short { body } else { Body::Chunked(length) };
             Draft { status: 409, ends, traits, body, ..draft("POST", "sinkfail", length) }
         }

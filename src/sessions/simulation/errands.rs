@@ -1,4 +1,4 @@
-//! What is done later, at random times, by whoever the simulated application has left something with.
+//! Errands: what other threads of the simulated application do later, at random times.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,11 +14,11 @@ use crate::buffer::Content;
 use crate::exchange::{BodySender, Responder, Response, Resumer, SendError, Sent, Waker};
 use crate::http::{Error, Moment, Result};
 
-/// Something that somebody will do.
+/// Something that another thread will do.
 pub(super) struct Errand {
     pub(super) whose: Whose,
     pub(super) at: Moment,
-    /// It waits for this, however long.
+    /// The errand waits until this is set, however long that takes.
     pub(super) after: Option<Arc<AtomicBool>>,
     pub(super) what: What,
 }
@@ -29,7 +29,7 @@ pub(super) enum What {
     Resume(Resumer),
     Push(Push),
     Answer(Answer),
-    /// A file loses its end.
+    /// Truncates a file.
     #[cfg(feature = "files")]
     Shrink(std::fs::File, usize),
 }
@@ -40,7 +40,7 @@ pub(super) struct Push {
     record: usize,
     pub(super) plan: Plan,
     at: usize,
-    /// Where it is dropped, if it fails.
+    /// Where the sender is dropped, if it fails.
     until: usize,
 }
 
@@ -73,7 +73,7 @@ impl Errand {
     }
 }
 
-/// Does one of the errands for which it is time.
+/// Does one of the errands that can be done now.
 pub(super) fn act(shared: &Shared) {
     let mut affairs = lock(shared);
     let Some(errand) = affairs.take_due() else { return };
@@ -123,7 +123,7 @@ impl What {
 pub(super) fn begin_push(shared: &Shared, plan: Plan, sender: BodySender) {
     let record = watch_sender(shared, plan.whose, &sender);
     if plan.beats {
-        // It may have nothing to say even then.
+        // The heartbeat may be empty.
         let beat = if plan.length.is_multiple_of(3) { "" } else { "!" };
         sender.set_heartbeat(Duration::from_millis(if plan.length.is_multiple_of(2) { 200 } else { 800 }), beat);
     }
@@ -160,7 +160,7 @@ impl Push {
                 Err(SendError::Closed) => return,
                 Err(SendError::Full(back)) => {
                     if back.as_bytes() != bytes || !self.sender.is_full() {
-                        lock(shared).blame(format!("{whose:?}: a piece came back changed, or without need"));
+                        lock(shared).blame(format!("{whose:?}: the sender returned a changed piece, or one for which it had room"));
                     }
                     return self.wait_for_room(shared, whose);
                 }
@@ -209,7 +209,7 @@ impl Answer {
         answer.give(shared, whose, random);
     }
 
-    /// Gives the answer: it must be called if and only if someone waits for it.
+    /// Gives the answer. The server must call it if and only if a client waits for it.
     fn give(self, shared: &Shared, whose: Whose, random: &mut Random) {
         let Self { responder, record, how, plan, cancelled } = self;
         lock(shared).responders[record].used = true;
@@ -219,7 +219,7 @@ impl Answer {
             let mut affairs = lock(&caller);
             affairs.responders[record].answered += 1;
             if cancelled.load(Ordering::Relaxed) {
-                affairs.blame(format!("{whose:?}: an answer that nobody waits for is called"));
+                affairs.blame(format!("{whose:?}: the answer was called although no client waits for it"));
             }
         };
         let shared = Arc::clone(shared);

@@ -1,15 +1,15 @@
-//! The client's side of the kernel, and the way between the two.
+//! The client's side of the kernel, and the transfer between the two sides.
 
 use std::io::Read;
 
 use super::kernel::{Flavour, Kernel, Received};
 
 impl Kernel {
-    /// Gives the number of bytes that were taken; none if the queue is full.
+    /// Sends bytes of the client and returns how many were taken: 0 if the queue is full.
     pub(super) fn send(&mut self, number: usize, bytes: &[u8]) -> usize {
         let socket = &mut self.sockets[number];
         if socket.facts.closed.is_some() {
-            // Nobody is there any more.
+            // The server has closed the socket.
             self.trace.note(|| format!("client {number}: sends {} bytes too late", bytes.len()));
             if !self.sockets[number].broken {
                 self.break_off(number);
@@ -27,7 +27,7 @@ impl Kernel {
         count
     }
 
-    /// Marks the end of what was sent so far as urgent. There is one mark at most, the last.
+    /// Marks the end of what was sent so far as urgent. There is at most one mark; a new one replaces the old one.
     pub(super) fn send_urgent(&mut self, number: usize) {
         let socket = &mut self.sockets[number];
         if socket.flavour == Flavour::Tcp && !socket.fin && socket.facts.closed.is_none() {
@@ -64,7 +64,7 @@ impl Kernel {
             0 => Received::Nothing,
             _ => {
                 let mut bytes = vec![0; count];
-                socket.arrived.read_exact(&mut bytes).expect("so many are there");
+                socket.arrived.read_exact(&mut bytes).expect("the queue has that many bytes");
                 Received::Bytes(bytes)
             }
         };
@@ -77,7 +77,7 @@ impl Kernel {
         received
     }
 
-    /// What was sent travels, as far as the client has room for it.
+    /// Moves the bytes that the server sent to the client, as far as the client has room for them.
     pub(super) fn transfer(&mut self, number: usize) {
         let socket = &mut self.sockets[number];
         let free = socket.sending.len().saturating_sub(socket.corked);
@@ -103,7 +103,7 @@ impl Kernel {
     }
 }
 
-/// The beginning of some bytes, and how many there are.
+/// The number of bytes, and the first of them, for the trace.
 fn shown(bytes: &[u8]) -> String {
     let first = bytes[..bytes.len().min(70)].escape_ascii();
     format!("{} bytes: {first}{}", bytes.len(), if bytes.len() > 70 { "..." } else { "" })

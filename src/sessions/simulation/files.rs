@@ -1,6 +1,6 @@
-//! Replies by files: whole ones, parts of one, and such as are taken back, or lose their end.
+//! Replies that send files: whole files, parts of one, files that are rolled back, and files that are truncated.
 //!
-//! All files hold the beginning of what can be said. They have no names, so nothing of them is left.
+//! All files hold the beginning of the same noise. They have no names, so nothing of them remains.
 
 use std::fs::File;
 use std::io::Write;
@@ -18,16 +18,16 @@ use crate::http::conditional::{Conditions, Validators};
 use crate::http::{Error, Result};
 use crate::limits::RANGE_GAP;
 
-/// Lengths of files.
+/// The lengths of the files.
 const LENGTHS: [usize; 5] = [1, 700, 5 << 10, 70_000, LARGEST];
 
-/// An error whose reply is a file, and its length.
+/// The status of an error whose reply is a file, and the length of that file.
 pub(super) const GONE: u16 = 410;
 pub(super) const GONE_LENGTH: usize = LENGTHS[3];
 
 // ---- what clients ask for ---------------------------------------------------------------------------------------
 
-/// A request for a file, or for some of one.
+/// A request for a file, or for parts of one.
 pub(super) fn draft(random: &mut Random, taste: &Taste, connection: usize, number: usize) -> Draft {
     let lengths: Vec<usize> = LENGTHS.into_iter().filter(|length| *length <= 3 * taste.reply).collect();
     let length = random.pick(&lengths);
@@ -59,7 +59,7 @@ fn part(random: &mut Random, taste: &Taste, connection: usize, number: usize) ->
     Draft { status: 206, fields, reply, ..plain("GET", "filepart", length) }
 }
 
-/// So far apart that each of them is sent by itself.
+/// A request for parts that are so far apart that the server does not merge them.
 fn parts(random: &mut Random, taste: &Taste) -> Draft {
     let count = random.within(2..=4);
     let mut parts = Vec::new();
@@ -74,7 +74,7 @@ fn parts(random: &mut Random, taste: &Taste) -> Draft {
     Draft { status: 206, fields, parts, ..plain("GET", "fileparts", 0) }
 }
 
-// ---- how it is answered -----------------------------------------------------------------------------------------
+// ---- how they are answered ----------------------------------------------------------------------------------------
 
 pub(super) fn answer(
     shared: &Shared,
@@ -110,7 +110,7 @@ pub(super) fn leave(length: usize, response: Response<'_>) -> Result<Sent> {
     response.leave_file(stored(length))
 }
 
-/// A file of its own, which loses its end at once or later.
+/// Leaves a file that no other reply uses, and that is truncated at once or later.
 fn leave_shrinking(shared: &Shared, whose: Whose, length: usize, response: Response<'_>) -> Result<Sent> {
     let file = make(length);
     let also = file.try_clone().map_err(Error::internal)?;
@@ -125,12 +125,12 @@ fn leave_shrinking(shared: &Shared, whose: Whose, length: usize, response: Respo
 }
 
 pub(super) fn shrink(file: &File, length: usize) {
-    file.set_len(length as u64).expect("a file of ours can be made shorter");
+    file.set_len(length as u64).expect("our own file can be truncated");
 }
 
 // ---- the files --------------------------------------------------------------------------------------------------
 
-/// A file that is shared by all who send so much.
+/// A file that all replies of this length share.
 fn stored(length: usize) -> Representation {
     static FILES: Mutex<Vec<(usize, Arc<File>)>> = Mutex::new(Vec::new());
     let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);

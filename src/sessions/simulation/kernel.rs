@@ -1,24 +1,25 @@
-//! The kernel, made up: streams with finite buffers, and an epoll instance with its ready list.
+//! A simulated kernel: streams with finite buffers, and an epoll instance with its ready list.
 //!
 //! ```text
-//!     client ──send──▶ received ──read──▶ server        a FIN or a reset stands behind the bytes in `received`
+//!     client ──send──▶ received ──read──▶ server        a FIN or a reset comes after the bytes in `received`
 //!     client ◀─receive── arrived ◀──transfer── sending ◀──write── server
 //! ```
 //!
-//! **What it takes from Linux.** A socket enters the ready list when something *changes*: bytes, urgent data, a FIN or a
-//! reset arrive; our FIN is acknowledged; room appears in a send buffer that a write, or a poll, had found full
-//! (`SOCK_NOSPACE`), once a third of it is free; and at registration. `epoll_wait` takes entries off and reports what is
-//! the case *then*; an entry of which nothing is the case falls silently. Reading a part makes no edge. Closing over
-//! unread bytes, and bytes that arrive after the close, make a reset; otherwise a FIN follows what was sent.
-//! `sendfile` looks at the file first, then at the room, and stops where it likes; `MSG_MORE` holds bytes back until more
-//! is sent.
+//! **What it takes from Linux.** A socket enters the ready list when something *changes*: bytes, urgent data, a FIN or
+//! a reset arrive, or our FIN is acknowledged. It also enters when a write, or a poll, had found the send buffer full
+//! (`SOCK_NOSPACE`) and a third of it becomes free; and at registration. `epoll_wait` removes entries from the list and
+//! reports their state at *that* moment; it drops an entry that is neither readable nor writable. Reading a part of the
+//! bytes makes no edge. A close with unread bytes makes a reset, and so do bytes that arrive after the close. Otherwise
+//! a FIN follows what was sent. `sendfile` looks at the file first, then at the room, and may stop anywhere. `MSG_MORE`
+//! holds bytes back until more is sent.
 //!
-//! **Where it is simpler, or worse.** Bytes of the client are in our queue at once, those of the server travel when the
-//! client looks or chance has it. A reset takes from the client what it has not read yet: Linux spares the client's
-//! queue and loses only what travels, others do not (RFC 9293 §3.10.7). After EINTR, and in a tick in which a signal
-//! came, a read may be cut short. Of unix sockets: a read hands over one piece as it was sent; a write may be short with
-//! room left; each time the client takes something and three quarters are free there is an edge; a reset takes nothing.
-//! A write is never refused for want of memory, and a read at an urgent mark never because of a pending signal.
+//! **Where it is simpler, or worse.** The client's bytes are in our queue at once; those of the server travel when the
+//! client reads, or at random times. A reset takes from the client what it has not read yet. Linux keeps the client's
+//! queue and loses only the bytes on the way; other systems do not (RFC 9293 §3.10.7). After EINTR, and in a tick in
+//! which a signal came, a read may be cut short. On unix sockets a read returns one piece as it was sent, and a write
+//! may be short although there is room. There is an edge each time the client reads and three quarters are free, and a
+//! reset takes nothing away. A write never fails for lack of memory, and a read at an urgent mark never fails because
+//! of a pending signal.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read};
@@ -46,7 +47,7 @@ pub(super) struct Sizes {
     pub(super) arrived: usize,
 }
 
-/// What a client's receive brings.
+/// The result of a client's receive.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Received {
     Bytes(Vec<u8>),
@@ -55,18 +56,18 @@ pub(super) enum Received {
     Reset,
 }
 
-/// What happened on a socket, for the checks: nobody decides anything by it.
+/// What happened on a socket, for the checks. The simulation does not depend on it.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
-    /// Bytes that the client sent while there was someone to take them.
+    /// Bytes that the client sent while the server had the socket.
     pub(super) sent: usize,
     /// Bytes that the server has read.
     pub(super) taken: usize,
-    /// How many it had read when it closed its side, and when that was.
+    /// How many bytes the server had read when it closed its side, and when that was.
     pub(super) ended: Option<(usize, Moment)>,
-    /// When it was closed, and why.
+    /// When the server closed the socket, and why.
     pub(super) closed: Option<(Moment, CloseReason)>,
-    /// When the server last moved a byte, and the longest time in which it did not.
+    /// When the server last moved a byte, and the longest time between two such moves.
     pub(super) moved: Moment,
     pub(super) longest_gap: Duration,
     /// The last write found no room for all of its bytes.
@@ -88,7 +89,7 @@ pub(super) struct Socket {
     pub(super) received: VecDeque<u8>,
     /// Lengths of the pieces in `received`.
     pub(super) pieces: VecDeque<usize>,
-    /// So many bytes of `received` stand before the urgent mark.
+    /// The number of bytes in `received` before the urgent mark.
     pub(super) urgent: Option<usize>,
     /// The client has closed its side.
     pub(super) fin: bool,
@@ -100,12 +101,12 @@ pub(super) struct Socket {
 
     pub(super) sending: VecDeque<u8>,
     pub(super) arrived: VecDeque<u8>,
-    /// So many bytes at the end of `sending` are held back until more is sent (`MSG_MORE`).
+    /// The number of bytes at the end of `sending` that are held back until more is sent (`MSG_MORE`).
     pub(super) corked: usize,
     pub(super) nospace: bool,
     pub(super) fin_sent: bool,
     pub(super) fin_acknowledged: bool,
-    /// We had to reset the connection.
+    /// The kernel has reset the connection on the server's side.
     pub(super) broken: bool,
 
     /// The token in the poll, while the server has the socket.
@@ -115,12 +116,12 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Whether a read would bring something else than `WouldBlock`.
+    /// Whether a read would return something other than `WouldBlock`.
     pub(super) fn is_readable(&self) -> bool {
         !self.received.is_empty() || self.fin || self.reset
     }
 
-    /// Whether a poll would say that it can be written.
+    /// Whether a poll would report the socket as writable.
     pub(super) fn is_writable(&self) -> bool {
         let (room, size) = (self.room(), self.sizes.sending);
         let enough = match self.flavour {
@@ -130,7 +131,7 @@ impl Socket {
         enough || self.reset || self.fin_sent
     }
 
-    /// Whether an edge will come when the client makes room.
+    /// Whether an edge will come when the client's reads make room.
     pub(super) fn will_tell_of_room(&self) -> bool {
         self.nospace || self.flavour == Flavour::Unix
     }
@@ -140,7 +141,7 @@ impl Socket {
         !self.sending.is_empty() || !self.arrived.is_empty()
     }
 
-    /// Whether a receive would bring something else than nothing.
+    /// Whether a receive would return anything.
     pub(super) fn is_receivable(&self) -> bool {
         self.has_bytes_for_client() || self.fin_sent || self.broken
     }
@@ -191,7 +192,7 @@ impl Kernel {
         Self { sockets: Vec::new(), ready: VecDeque::new(), random, trace, now, signal: false, interruptions }
     }
 
-    /// A connection that nobody has accepted yet; gives its number.
+    /// Opens a connection that the server has not accepted yet, and returns its number.
     pub(super) fn connect(&mut self, flavour: Flavour, sizes: Sizes) -> usize {
         self.sockets.push(Socket {
             flavour,
@@ -227,7 +228,7 @@ impl Kernel {
         self.notify(number);
     }
 
-    /// Something has changed.
+    /// Adds a socket to the ready list, because something has changed.
     pub(super) fn notify(&mut self, number: usize) {
         let socket = &mut self.sockets[number];
         if socket.key.is_some() && !socket.listed {
@@ -250,7 +251,7 @@ impl Kernel {
             socket.listed = false;
             socket.nospace |= !socket.is_writable();
             let readiness = socket.readiness();
-            let Some(key) = socket.key else { unreachable!("who leaves the poll leaves its list") };
+            let Some(key) = socket.key else { unreachable!("a socket that leaves the poll leaves the ready list") };
             if readiness.readable || readiness.writable {
                 socket.facts.events += 1;
                 self.trace.note(|| format!("poll: connection {number} is {readiness}"));
@@ -326,7 +327,7 @@ impl Kernel {
 
     fn try_write(&mut self, number: usize, slices: &[IoSlice<'_>], offered: usize) -> io::Result<usize> {
         let socket = &mut self.sockets[number];
-        assert!(!socket.fin_sent, "connection {number}: a write behind our FIN");
+        assert!(!socket.fin_sent, "connection {number}: a write after our FIN");
         if self.random.percent(self.interruptions) {
             return Err(ErrorKind::Interrupted.into());
         }
@@ -357,7 +358,7 @@ impl Kernel {
         Ok(count)
     }
 
-    /// As `write`, but what is taken stays here until more is sent.
+    /// As `write`, but the kernel holds the bytes back until more is sent.
     pub(super) fn write_ahead(&mut self, number: usize, bytes: &[u8]) -> io::Result<usize> {
         let result = self.write(number, &[IoSlice::new(bytes)]);
         let socket = &mut self.sockets[number];
@@ -370,8 +371,8 @@ impl Kernel {
         result
     }
 
-    /// As sendfile(2): the file is looked at first, so its end is told even where there is no room; and it may stop for
-    /// reasons of its own, which say nothing of the socket.
+    /// As sendfile(2). It reads the file first, so it reports the end of the file even if there is no room. It may stop
+    /// for reasons of its own, which say nothing about the socket.
     pub(super) fn send_file(&mut self, number: usize, range: &FileRange, most: usize) -> io::Result<usize> {
         assert!(most > 0 && most as u64 <= range.len(), "connection {number}: {most} bytes of {range:?}");
         let result = self.try_send_file(number, range, most);
@@ -381,7 +382,7 @@ impl Kernel {
 
     fn try_send_file(&mut self, number: usize, range: &FileRange, most: usize) -> io::Result<usize> {
         let socket = &mut self.sockets[number];
-        assert!(!socket.fin_sent, "connection {number}: a file behind our FIN");
+        assert!(!socket.fin_sent, "connection {number}: a file after our FIN");
         if self.random.percent(self.interruptions) {
             return Err(ErrorKind::Interrupted.into());
         }
@@ -423,7 +424,7 @@ impl Kernel {
         if socket.reset { Err(ErrorKind::NotConnected.into()) } else { Ok(()) }
     }
 
-    /// The server says why, and drops the socket.
+    /// Records why the server ends the connection. The server drops the socket next.
     pub(super) fn ended(&mut self, number: usize, reason: CloseReason) {
         let facts = &mut self.sockets[number].facts;
         assert!(facts.closed.is_none(), "connection {number} ends twice");

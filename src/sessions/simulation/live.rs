@@ -1,5 +1,5 @@
-//! What the simulated application keeps for as long as an exchange lives: sinks and protocols. Each of them checks that
-//! it gets what the client has sent, in order, and exactly one end.
+//! What the simulated application keeps as long as an exchange lives: sinks and protocols. Each of them checks that it
+//! gets what the client has sent, in order, and exactly one end.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::exchange::{
 };
 use crate::http::{Error, Result};
 
-/// What is alive, and what was.
+/// All sinks and protocols, live ones and ended ones.
 #[derive(Default)]
 pub(super) struct Live {
     pub(super) sinks: Vec<Sink>,
@@ -28,10 +28,10 @@ pub(super) struct Sink {
     pub(super) taken: usize,
     /// Where it fails, if it does.
     until: usize,
-    /// How it ended: whole, or why not.
+    /// How it ended: its content came whole, or why it did not.
     pub(super) ended: Option<std::result::Result<(), Abort>>,
     sender: Option<BodySender>,
-    /// Lets go of whoever waits for its end.
+    /// Set when the sink has ended. Errands can wait for it.
     released: Arc<AtomicBool>,
 }
 
@@ -47,13 +47,13 @@ pub(super) struct Protocol {
     pub(super) closed: Option<CloseReason>,
 }
 
-/// How the reply to an upload is made, at its head or at its end.
+/// How the reply to an upload is given, at its head or at its end.
 const HOWS: [How; 3] = [How::Text, How::Pull, How::Push];
 
 impl Live {
     // ---- sinks ------------------------------------------------------------------------------------------------------
 
-    /// Takes in a request with content.
+    /// Opens a sink for a request with content.
     pub(super) fn open(
         &mut self,
         shared: &Shared,
@@ -109,7 +109,7 @@ impl Live {
             lock(shared).blame(format!("{whose:?}: a piece of {} at {from}, ended: {:?}", piece.len(), sink.ended));
         }
         if lock(shared).pauses(whose) > 0 {
-            lock(shared).blame(format!("{whose:?}: content comes while it is paused"));
+            lock(shared).blame(format!("{whose:?}: content comes although it is paused"));
         }
         if sink.taken >= sink.until {
             return Err(Error::new(409, "Failed as asked"));
@@ -251,7 +251,7 @@ impl Live {
 }
 
 impl Sink {
-    /// Sends back what came; if that is too much, no more comes until there is room.
+    /// Sends back what came. If the sender is full, it pauses the content until there is room.
     fn pass_on(&mut self, shared: &Shared, piece: &[u8], intake: &mut Intake<'_>) {
         let Some(sender) = &self.sender else { return };
         if let Err(SendError::Full(_)) = sender.send(piece.to_vec()) {

@@ -1,5 +1,5 @@
-//! The simulation: the core and the pump against a made-up kernel, made-up clients and a made-up clock. A seed decides
-//! everything, so each run can be had again.
+//! The simulation: the core and the pump run against a simulated kernel, simulated clients and a simulated clock. A
+//! seed decides everything, so each run can be repeated.
 //!
 //! ```text
 //!     clients ──▶ kernel (far_side) ─┐
@@ -11,14 +11,14 @@
 //!
 //! ```text
 //!     cargo test --lib simulation                      some seeds, in a few seconds
-//!     MONOLOOP_SEED=7 cargo test --lib simulation      one, told line by line
+//!     MONOLOOP_SEED=7 cargo test --lib simulation      one, printed line by line
 //!     MONOLOOP_SCHEDULES=100000 cargo test --profile simulation --lib simulation
 //!                                                      many, from MONOLOOP_SEED on if that is set too
 //! ```
 //!
 //! Reading order: `world` (how time passes), `kernel` and `far_side` (what epoll promises), `outside` (the transport),
-//! `client`, `script`, `deeds`, `profile` (who comes), `application`, `files`, `live`, `sources`, `affairs` and `errands`
-//! (who answers, at once or later), `checks` and `verdict` (what must hold).
+//! `client`, `script`, `deeds`, `profile` (the clients), `application`, `files`, `live`, `sources`, `affairs` and
+//! `errands` (the replies, at once or later), `checks` and `verdict` (what must hold).
 
 mod affairs;
 mod application;
@@ -50,7 +50,7 @@ use crate::exchange::CloseReason;
 use trace::Telling;
 use world::World;
 
-/// Seeds of a plain run: a few seconds in a debug build.
+/// The number of seeds in a plain run, which takes a few seconds in a debug build.
 const SCHEDULES: u64 = 1_000;
 
 #[test]
@@ -65,13 +65,13 @@ fn simulation() {
             let unseen: Vec<_> = ENDINGS.iter().chain(shrunk).filter(|ending| !endings.contains(*ending)).collect();
             assert!(
                 schedules < SCHEDULES || unseen.is_empty(),
-                "no schedule led to {unseen:?}: it proves nothing of them"
+                "no schedule led to {unseen:?}, so this run proves nothing about them"
             );
         }
     }
 }
 
-/// Where the schedules of a plain run must lead, taken together.
+/// The endings that the schedules of a plain run must reach, taken together.
 const ENDINGS: [CloseReason; 18] = [
     CloseReason::ClientClosed,
     CloseReason::ClientClosedEarly,
@@ -93,7 +93,7 @@ const ENDINGS: [CloseReason; 18] = [
     CloseReason::Cut,
 ];
 
-/// Runs a schedule and tells how its connections ended; if it fails, runs it once more to tell the end of its story.
+/// Runs a schedule and returns how its connections ended. If it fails, runs it once more to record the last steps.
 #[track_caller]
 fn simulate(seed: u64) -> Vec<CloseReason> {
     let run = |telling| {
@@ -109,7 +109,7 @@ fn simulate(seed: u64) -> Vec<CloseReason> {
     };
     run(Telling::Nobody).unwrap_or_else(|(message, (step, _))| {
         let story = run(Telling::Last).err().map(|(_, (_, story))| story).unwrap_or_default();
-        panic!("seed {seed} fails at step {step}: {message}\n\n{story}\n\nMONOLOOP_SEED={seed} tells all of it")
+        panic!("seed {seed} fails at step {step}: {message}\n\n{story}\n\nMONOLOOP_SEED={seed} prints all of it")
     })
 }
 

@@ -1,31 +1,33 @@
-//! What an observer of the simulated server writes down. Half of the worlds have none: the code has two ways.
+//! What an observer of the simulated server records. Half of the worlds have no observer, because the code takes
+//! another path then.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::exchange::{CloseReason, ConnectionId, Endpoint, FinishedReply, Observer, Request};
 
-/// What was observed of a connection.
+/// What the observer saw of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
     pub(super) opened: usize,
     pub(super) closed: usize,
     pub(super) requests: usize,
     pub(super) replies: usize,
-    /// Backpressure is on; and how often it was switched to what it was already.
+    /// Whether backpressure is on.
     pub(super) held: bool,
+    /// How often backpressure was switched to the state that it already had.
     pub(super) wrong_switches: usize,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Notes {
-    /// Which connection has which number of the server's.
+    /// The server's number of each connection, and the kernel's.
     pub(super) ids: Vec<(ConnectionId, usize)>,
     watched: Vec<Watched>,
 }
 
 impl Notes {
-    /// What was observed of a connection of the kernel's number.
+    /// What the observer saw of a connection, by the kernel's number.
     pub(super) fn of(&mut self, number: usize) -> &mut Watched {
         if self.watched.len() <= number {
             self.watched.resize_with(number + 1, Watched::default);

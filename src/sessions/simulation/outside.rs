@@ -1,5 +1,5 @@
-//! Everything beyond the server: the kernel and the clients. The server's sockets reach it in the middle of a turn, and
-//! while it looks at one of them, anything can happen out there.
+//! Everything outside of the server: the kernel and the clients. The server's sockets call it in the middle of a turn,
+//! and during each call anything can happen there.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
@@ -19,12 +19,12 @@ pub(super) struct Outside {
     pub(super) clients: Vec<Client>,
     /// What other threads of the server's process do.
     pub(super) affairs: Shared,
-    /// How often something happens out there during a call of the server, in percent.
+    /// How often something happens outside during a call of the server, in percent.
     pub(super) bustle: usize,
 }
 
 impl Outside {
-    /// Clients for which it is time to do something.
+    /// The clients that have something to do now.
     pub(super) fn due(&self) -> Vec<usize> {
         let is_due = |client: &&Client| client.next_action(&self.kernel).is_some_and(|at| at <= self.kernel.now);
         self.clients.iter().filter(is_due).map(|client| client.number).collect()
@@ -39,19 +39,19 @@ impl Outside {
         self.clients[number].step(&mut self.kernel);
     }
 
-    /// Somebody does an errand.
+    /// Runs an errand.
     pub(super) fn run_errand(&mut self) {
         errands::act(&self.affairs);
         self.tell();
     }
 
-    /// Tells what the application has to tell.
+    /// Moves the lines of the application to the trace.
     pub(super) fn tell(&mut self) {
         let lines = std::mem::take(&mut lock(&self.affairs).lines);
         lines.into_iter().for_each(|line| self.kernel.trace.note(|| line));
     }
 
-    /// Something happens while the server is in the kernel.
+    /// Lets something happen while the server is in the kernel.
     fn meanwhile(&mut self) {
         let random = &mut self.kernel.random;
         if !random.percent(self.bustle) {
@@ -70,11 +70,11 @@ impl Outside {
     }
 }
 
-/// A socket as the server has it.
+/// The server's side of a socket.
 pub(super) struct SimulatedSocket {
     pub(super) outside: Rc<RefCell<Outside>>,
     pub(super) number: usize,
-    /// Our side was closed with the last bytes, and nothing is left but to drop it.
+    /// The server closed its side with the last bytes, and only has to drop the socket.
     pub(super) wrote_last: bool,
 }
 
@@ -110,7 +110,7 @@ impl Transport for SimulatedSocket {
         self.call(|kernel, number| kernel.write_ahead(number, bytes))
     }
 
-    /// Now and then the file is one that sendfile(2) does not know how to send.
+    /// Now and then the file is one that sendfile(2) cannot send.
     fn send_file(&mut self, range: &FileRange, most: usize) -> io::Result<usize> {
         let refused = self.outside.borrow_mut().kernel.random.percent(15);
         let sent = match refused {
@@ -148,7 +148,7 @@ impl Transport for SimulatedSocket {
 
 impl Drop for SimulatedSocket {
     fn drop(&mut self) {
-        // When a check has failed, the world may fall in the middle of a call.
+        // When a check has failed, the world may be dropped in the middle of a call.
         if let Ok(mut outside) = self.outside.try_borrow_mut() {
             outside.kernel.close(self.number);
         }

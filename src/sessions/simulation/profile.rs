@@ -1,4 +1,4 @@
-//! What kind of world a seed makes: the settings of the server, the sizes of the kernel's queues, and who comes.
+//! The kind of world that a seed makes: the settings of the server, the sizes of the kernel's queues, and the clients.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::script::{Script, Taste};
 use crate::config::Config;
 use crate::http::Moment;
 
-/// Largest content of a reply, of any crowd.
+/// The largest content of a reply to any crowd.
 const LARGEST_REPLY: usize = 300_000;
 
 #[derive(Debug)]
@@ -19,39 +19,39 @@ pub(super) struct Profile {
     /// Most events of a poll.
     pub(super) batch: usize,
     pub(super) interruptions: usize,
-    /// How many of a hundred ticks a signal comes in.
+    /// In how many of a hundred ticks a signal comes.
     pub(super) signals: usize,
     pub(super) bustle: usize,
-    /// How many of a hundred times the server is late by some part of a second.
+    /// In how many of a hundred cases the server is late by a part of a second.
     pub(super) late: usize,
-    /// How long the application puts something off at most.
+    /// The longest time by which the application puts something off.
     pub(super) longest: Duration,
     pub(super) observed: bool,
-    /// After so many ticks the server drains.
+    /// The number of ticks after which the server drains.
     pub(super) drains_after: Option<usize>,
-    /// It drains in the first tick in which a turn was not enough for somebody.
+    /// The server drains in the first tick in which a turn was not enough for some session.
     pub(super) drains_when_busy: bool,
-    /// Then it is cut as soon as a turn was not enough for somebody, not only when the drain's time is over.
+    /// The drain is cut as soon as a turn is not enough for some session, not only when the drain's time is over.
     pub(super) impatient: bool,
     crowd: Crowd,
 }
 
-/// What most clients of a world have in common.
+/// What most clients of a world do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Crowd {
-    /// Short scripts, small pieces, and whatever can go wrong.
+    /// They have short scripts and small pieces, and anything can go wrong.
     Mixed,
-    /// Many small requests at once: more than a turn's worth.
+    /// They send many small requests at once: more than fit into a turn.
     Pipelines,
-    /// Large content, both ways: more than a turn's worth, and more than the high-water mark.
+    /// They send and receive large content: more than fits into a turn, and more than the high-water mark.
     Large,
-    /// They break rules, go on talking and do not listen.
+    /// They break rules, go on sending and do not read.
     Hostile,
     /// They leave long pauses.
     Slow,
-    /// They ask for a lot and read a little now and then.
+    /// They ask for much content and read a little of it now and then.
     Lazy,
-    /// Most of what they ask for takes time.
+    /// Most of their requests take time.
     Lasting,
 }
 
@@ -95,7 +95,7 @@ impl Profile {
     }
 
     pub(super) fn client(&self, random: &mut Random, number: usize, start: Moment) -> Client {
-        // Now and then somebody else comes along.
+        // Now and then a client behaves as another crowd does.
         let crowd = match self.crowd {
             Crowd::Mixed if random.percent(10) => Crowd::Hostile,
             crowd if random.percent(80) => crowd,
@@ -139,7 +139,7 @@ impl Profile {
             }
             Crowd::Mixed | Crowd::Lasting => {}
         }
-        // No schedule shall need a million steps.
+        // Larger pieces keep a schedule below a million steps.
         manner.send = manner.send.max(length / 300);
         manner.receive = manner.receive.max(self.reply(crowd) / 100);
         let connects_at = start + Duration::from_micros(random.size(200_000) as u64 - 1);
@@ -176,7 +176,7 @@ impl Profile {
         }
     }
 
-    /// Largest content of a reply.
+    /// The largest content of a reply to this crowd.
     fn reply(&self, crowd: Crowd) -> usize {
         match crowd {
             Crowd::Mixed | Crowd::Slow => 60_000,

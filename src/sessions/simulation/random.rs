@@ -1,8 +1,8 @@
-//! Chance, all of it from one seed.
+//! Random numbers, all of them from one seed.
 
 use std::ops::RangeInclusive;
 
-/// splitmix64 (Steele, Lea, Flood, 2014): one addition and a good stir, and no two seeds share a stream for long.
+/// splitmix64 (Steele, Lea, Flood, 2014): one addition and a mixing function. No two seeds share a stream for long.
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);
 
@@ -35,7 +35,7 @@ impl Random {
         (1 + self.below(below)).min(max)
     }
 
-    /// True in so many cases of a hundred.
+    /// True in `percent` of a hundred cases.
     pub(super) const fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }

@@ -1,4 +1,4 @@
-//! A strict reader of replies, independent of the server's own code: it panics on whatever a client could choke on.
+//! A strict reader of replies, independent of the server's own code. It panics on everything that a client may reject.
 
 use std::fmt;
 
@@ -8,19 +8,19 @@ use super::application::{NUMBER, TRAILER};
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: u16,
-    /// The number of the request that it answers; none tells of a message that was not understood.
+    /// The number of the request that the reply answers; `None` if the server could not parse the message.
     pub(super) number: Option<usize>,
-    /// It announces the end of the connection.
+    /// The reply announces the end of the connection.
     pub(super) closes: bool,
     pub(super) framing: Framing,
     pub(super) content: Vec<u8>,
-    /// What separates its parts, if it has parts.
+    /// The boundary of its parts, if it has parts.
     pub(super) boundary: Option<String>,
-    /// A trailer came behind its content.
+    /// A trailer came after its content.
     pub(super) trailer: bool,
 }
 
-/// How the end of the content is told.
+/// How the reply marks the end of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
     Length(usize),
@@ -40,9 +40,9 @@ impl fmt::Display for Reply {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     Whole,
-    /// It answers a HEAD.
+    /// The reply answers a HEAD.
     HeadOnly,
-    /// One of both: it answers the beginning of a HEAD, and nobody knows how much of that was seen.
+    /// Either is possible: the reply answers the beginning of a HEAD, and the server may not have seen its method.
     Either,
 }
 
@@ -50,7 +50,7 @@ pub(super) enum Shape {
 pub(super) struct ReplyReader {
     bytes: Vec<u8>,
     at: usize,
-    /// The reply whose content is to come.
+    /// The reply whose head has come, and whose content has not.
     begun: Option<(Reply, Shape)>,
 }
 
@@ -63,7 +63,7 @@ impl ReplyReader {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Whether nothing of a reply has come that is not a whole one.
+    /// Whether only whole replies have come.
     pub(super) fn is_between_replies(&self) -> bool {
         let begun = self.begun.as_ref().is_some_and(|(_, shape)| *shape != Shape::Either);
         !begun && self.at == self.bytes.len()
@@ -103,7 +103,7 @@ impl ReplyReader {
         whole
     }
 
-    /// Takes whole chunks; true if the last one and the trailers behind it were among them.
+    /// Takes whole chunks, and returns true if the last chunk and the trailers after it have come.
     fn take_chunks(&mut self, reply: &mut Reply) -> bool {
         loop {
             let rest = &self.bytes[self.at..];
@@ -119,7 +119,7 @@ impl ReplyReader {
             }
             let Some(chunk) = rest.get(end + 2..end + 2 + size + 2) else { return false };
             let (content, crlf) = chunk.split_at(size);
-            assert_eq!(crlf, b"\r\n", "what stands behind a chunk");
+            assert_eq!(crlf, b"\r\n", "the bytes after a chunk");
             reply.content.extend_from_slice(content);
             self.at += end + 2 + size + 2;
         }
@@ -144,7 +144,7 @@ impl ReplyReader {
         is_counted.then(|| (reply, &self.bytes[self.at..]))
     }
 
-    /// All that has come and is not understood: of another protocol.
+    /// Takes all bytes that have come and are not parsed yet: they belong to another protocol.
     pub(super) fn take_rest(&mut self) -> Vec<u8> {
         let rest = self.bytes.split_off(self.at);
         self.bytes.clear();
@@ -152,7 +152,7 @@ impl ReplyReader {
         rest
     }
 
-    /// A reply whose content never came, where that is allowed, or which ends with the connection.
+    /// Takes a reply that ends with the connection, or whose content never came although that is allowed.
     pub(super) fn last(&mut self) -> Option<Reply> {
         let ends = |(reply, shape): &(Reply, Shape)| reply.framing == Framing::End && *shape == Shape::Whole;
         if self.begun.as_ref().is_some_and(ends) {
@@ -204,7 +204,7 @@ fn read_head(head: &[u8]) -> Reply {
         100 => assert!(fields.is_empty(), "a 100 has no fields here: {text:?}"),
         101 => assert_eq!((only("Upgrade"), only("Connection")), (Some("echo"), Some("upgrade"))),
         103 => assert!(only("Link").is_some() && fields.len() == 1, "hints: {text:?}"),
-        _ => assert!((200..600).contains(&status), "an interim reply that nobody expects: {text:?}"),
+        _ => assert!((200..600).contains(&status), "an unexpected interim reply: {text:?}"),
     }
     let (length, coding) = (only("Content-Length"), only("Transfer-Encoding"));
     if status < 200 {
@@ -218,6 +218,6 @@ fn read_head(head: &[u8]) -> Reply {
         (None, None) => Framing::End,
         _ => panic!("the framing is not clear: {text:?}"),
     };
-    assert!(framing != Framing::End || closes, "it ends with the connection and does not say so: {text:?}");
+    assert!(framing != Framing::End || closes, "the reply ends with the connection, but does not say so: {text:?}");
     reply(number, framing)
 }

@@ -1,4 +1,4 @@
-//! What a client says: requests of all kinds, one behind the other, and what the answer to each must be.
+//! What a client sends: requests of all kinds, one after the other, and what the reply to each must be.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -11,60 +11,64 @@ use crate::config::Config;
 use crate::exchange::CloseReason;
 use crate::limits::MAX_DISCARD;
 
-/// A request, or something that is none.
+/// A request, or bytes that are no request.
 #[derive(Debug)]
 pub(super) struct Message {
-    /// Where it begins in the stream, behind the empty lines before it; where its head ends, and where it does.
+    /// Where the message begins in the stream, after the empty lines before it.
     pub(super) begin: usize,
+    /// Where its head ends in the stream.
     pub(super) head_end: usize,
+    /// Where the message ends in the stream.
     pub(super) end: usize,
+    /// Its method is HEAD.
     pub(super) is_head: bool,
     /// It expects a 100 before its content.
     pub(super) expects_continue: bool,
-    /// The status of the reply; anything from 400 on if it is broken in a way that has no status of its own.
+    /// The status of its reply. It is 0 if the message is broken and any status from 400 on will do.
     pub(super) status: u16,
-    /// It is a request, if perhaps one that is refused.
+    /// It is a request, though perhaps one that is refused.
     pub(super) is_request: bool,
     /// The content of its reply, if that is known exactly.
     pub(super) reply: Option<&'static [u8]>,
-    /// Its reply has these parts of what can be said, each with a head of its own: where they begin and end.
+    /// Start and end of the parts that its reply has, each with a head of its own. They are parts of the largest file.
     pub(super) parts: Vec<(usize, usize)>,
     /// Why the reply is the last one, if it is.
     pub(super) ends: Option<CloseReason>,
-    /// The idle timeout that it sets.
+    /// The idle timeout that the request sets.
     pub(super) idle: Option<Duration>,
     pub(super) traits: Traits,
 }
 
-/// All that a client has to say.
+/// All that a client sends.
 #[derive(Debug, Default)]
 pub(super) struct Script {
     pub(super) stream: Vec<u8>,
     pub(super) messages: Vec<Message>,
 }
 
-/// What kind of client speaks.
+/// The kinds of messages that a client prefers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Taste {
-    /// Most messages.
+    /// The largest number of messages.
     pub(super) messages: usize,
-    /// Largest content of a request and of a reply.
+    /// The largest content of a request.
     pub(super) content: usize,
+    /// The largest content of a reply.
     pub(super) reply: usize,
-    /// How many of a hundred ask for files.
-    #[cfg_attr(not(feature = "files"), expect(dead_code, reason = "nobody has files"))]
+    /// How many of a hundred requests ask for files.
+    #[cfg_attr(not(feature = "files"), expect(dead_code, reason = "nothing sends files"))]
     pub(super) files: usize,
-    /// How many of the others are unusual.
+    /// How many of a hundred other requests are unusual.
     pub(super) odd: usize,
-    /// Of these, how many take time.
+    /// How many of a hundred unusual requests take time.
     pub(super) lasting: usize,
-    /// Of these, how many end the connection.
+    /// How many of a hundred unusual requests end the connection.
     pub(super) ending: usize,
-    /// How many requests with content have the largest.
+    /// How many of a hundred requests with content have the largest content.
     pub(super) full: usize,
-    /// How many of a hundred say something in the end that is no request.
+    /// How many of a hundred clients send bytes at the end that are no request.
     pub(super) broken: usize,
-    /// Most bytes that follow when all is said.
+    /// The largest number of bytes after the last message.
     pub(super) junk: usize,
 }
 
@@ -90,14 +94,14 @@ pub(super) enum Body {
     None,
     Length(usize),
     Chunked(usize),
-    /// So many bytes are announced, and fewer come.
+    /// The first number is the announced `Content-Length`; the second is the number of bytes that come.
     Announced(u64, usize),
-    /// As one chunk.
+    /// The same, as the size of one chunk.
     AnnouncedChunk(u64, usize),
 }
 
 impl Message {
-    /// The content of a reply to it, if that is known exactly.
+    /// The content of a reply to this message, if that is known exactly.
     pub(super) fn expected(&self, reply: &Reply) -> Option<Cow<'static, [u8]>> {
         if self.parts.is_empty() {
             return self.reply.map(Cow::Borrowed);
@@ -122,7 +126,7 @@ impl Script {
         for number in 0..count {
             script.add(random, connection, number, taste, config);
             if script.messages[number].traits.upgrades {
-                // What follows is the conversation.
+                // What follows belongs to the other protocol.
                 return script;
             }
         }
@@ -213,7 +217,7 @@ impl Script {
             }
         }
         if traits.upgrades {
-            // It may wait for the other protocol before it speaks.
+            // The client may wait for the switch of protocols before it sends its bytes.
             expects_continue = random.percent(50);
             self.stream.extend_from_slice(content(connection, number, length));
         }
@@ -237,7 +241,7 @@ impl Script {
         self.stream.extend_from_slice(text.as_bytes());
     }
 
-    /// Content as chunks of any size, with everything that may stand beside them.
+    /// Writes content as chunks of any size, with everything that may come with them: extensions and trailers.
     fn chunks(&mut self, random: &mut Random, mut content: &[u8]) {
         let most = random.size(content.len()).max(content.len() / 50);
         while !content.is_empty() {
@@ -252,7 +256,7 @@ impl Script {
         self.text(&format!("0\r\n{trailer}\r\n"));
     }
 
-    /// Something that is no request.
+    /// Adds bytes that are no request.
     fn add_broken(&mut self, random: &mut Random, config: &Config) {
         let begin = self.stream.len();
         let long = "x".repeat(config.max_head + 100);
@@ -274,7 +278,7 @@ impl Script {
             self.text(&long);
         }
         let end = self.stream.len();
-        // Of empty lines, only the last byte is too much.
+        // Of too many empty lines, only the last byte is an error.
         let begin = if text.starts_with('\r') { end - 1 } else { begin };
         self.messages.push(Message {
             begin,
@@ -311,7 +315,7 @@ pub(super) fn draft(method: &'static str, deed: &'static str, length: usize) -> 
     }
 }
 
-/// A request for a file, or for some of one.
+/// A request for a file, or for parts of one.
 fn file(random: &mut Random, taste: &Taste, connection: usize, number: usize) -> Option<Draft> {
     #[cfg(feature = "files")]
     return random.percent(taste.files).then(|| super::files::draft(random, taste, connection, number));

@@ -1,4 +1,4 @@
-//! Sources that are pulled: they give their content in pieces of any size, are pending now and then, and may fail.
+//! Pull sources: they give their content in pieces of any size, are pending now and then, and may fail.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -10,17 +10,17 @@ use super::random::Random;
 use crate::buffer::Content;
 use crate::exchange::{BodySource, Chunk, Progress};
 
-/// What is to be produced.
+/// The content that a source or a sender must produce.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
     pub(super) whose: Whose,
     pub(super) length: usize,
     /// The length is announced.
     pub(super) known: bool,
-    /// It ends before that.
+    /// The content ends before that.
     pub(super) fails: bool,
     pub(super) trailers: bool,
-    /// It says something while it has nothing to say.
+    /// Heartbeats are sent while there is no content.
     pub(super) beats: bool,
 }
 
@@ -30,7 +30,7 @@ impl Plan {
     }
 }
 
-/// A source.
+/// A pull source.
 pub(super) struct Pull {
     shared: Shared,
     record: usize,
@@ -39,11 +39,11 @@ pub(super) struct Pull {
     /// Where it fails.
     until: usize,
     random: Random,
-    /// How often it is pending, of a hundred times.
+    /// In how many of a hundred calls it is pending.
     pending: usize,
-    /// Largest piece.
+    /// The largest piece.
     most: usize,
-    /// It gives exactly what is wanted.
+    /// It gives exactly as many bytes as are wanted.
     exact: bool,
 }
 
@@ -53,7 +53,7 @@ impl Pull {
         let mut random = Random::new(affairs.random.next());
         let (whose, record) = (plan.whose, affairs.sources.len());
         affairs.sources.push(Source { whose, said: None, woken: false, dropped: false, asked: 0, given: 0 });
-        // Who has given all that it announced has not failed, as far as the client can see.
+        // A source that has given all announced bytes has not failed, as far as the client can see.
         let until = if plan.fails { random.below(plan.length + usize::from(!plan.known)) } else { plan.length };
         let most = random.pick(&[20, 1_000, 30_000, 90_000, 1 << 20]).max(plan.length / 200);
         let (pending, exact) = (random.pick(&[0, 5, 30, 80]), random.percent(40));
@@ -118,7 +118,7 @@ impl BodySource for Pull {
         let said = self.progress(out)?;
         let mut affairs = lock(&self.shared);
         let source = &mut affairs.sources[self.record];
-        // Who wants nothing need not ask.
+        // A call that wants no bytes does not count.
         source.asked += usize::from(wanted > 0);
         source.given += self.at - before;
         (source.said, source.woken) = (Some(said), false);

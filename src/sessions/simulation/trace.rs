@@ -1,19 +1,20 @@
-//! The story of a run, a line for each step. It is told only when someone listens: a schedule that fails is run again
-//! with the trace on, since its seed makes the same things happen.
+//! The trace of a run: a line for each step. It is off in most runs. A schedule that fails is run again with the trace
+//! on, because its seed makes the same things happen.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
-/// So much of a story is told when it ends badly.
+/// How many lines of the trace a failure shows.
 const LAST: usize = 40;
 
-/// Who listens.
+/// What becomes of the lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Telling {
+    /// No line is made.
     Nobody,
     /// The last lines are kept for the message of a failure.
     Last,
-    /// Everything is printed.
+    /// All lines are printed.
     All,
 }
 
@@ -21,7 +22,7 @@ pub(super) enum Telling {
 pub(super) struct Trace {
     telling: Telling,
     last: VecDeque<String>,
-    /// Client actions, kernel calls and ticks so far, told or not.
+    /// Client actions, kernel calls and ticks so far, whether the trace is on or off.
     pub(super) step: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What must be true when all is over.
+//! What must hold at the end of a run.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub(super) fn pass(world: &World) {
         case.reset_is_justified();
         case.nothing_is_missing();
     }
-    assert!(world.requeued <= turns, "{} turns more, though only {turns} were used up", world.requeued);
+    assert!(world.requeued <= turns, "sessions were runnable after {} turns, but only {turns} turns were used up", world.requeued);
 }
 
 /// Turns that the sources of a connection may have used up.
@@ -51,7 +51,7 @@ fn work(world: &World, number: usize) -> usize {
     (pulled + 2 * pushed) / TURN_BYTES + facts.sent / TURN_BYTES + facts.file_bytes / FILE_TURN_AMONG_OTHERS
 }
 
-/// Everyone whom the application has let go on was told of the end; nobody was told twice.
+/// Every sender, responder, source, sink and protocol of the application was told of its end exactly once.
 fn everyone_was_told(world: &World) {
     let affairs = lock(&world.affairs);
     assert_eq!(affairs.fault, None);
@@ -79,7 +79,7 @@ fn everyone_was_told(world: &World) {
     }
     let live = &world.application.live;
     for sink in &live.sinks {
-        assert!(sink.ended.is_some(), "{:?}: the sink waits for its end at {}", sink.whose, sink.taken);
+        assert!(sink.ended.is_some(), "{:?}: the sink was not told of its end, at {}", sink.whose, sink.taken);
     }
     for protocol in &live.protocols {
         assert!(protocol.closed.is_some(), "{protocol:?}");
@@ -93,24 +93,24 @@ struct Case<'a> {
     facts: &'a Facts,
     closed: Moment,
     reason: CloseReason,
-    /// The kernel had to reset it.
+    /// The kernel reset the connection.
     broken: bool,
 }
 
 impl Case<'_> {
-    /// No call into the kernel is in vain, unless an event said that it would not be.
+    /// A call into the kernel returns `WouldBlock` at most once for each event.
     fn calls(&self) {
         let (number, facts) = (self.client.number, self.facts);
-        // The drain looks without an event.
+        // The drain reads without an event.
         let looks = facts.events + 1;
-        assert!(facts.blocked_reads <= looks, "connection {number}: reads in vain: {facts:?}");
-        // A fresh socket can be written, and so may one whose deadline has passed.
+        assert!(facts.blocked_reads <= looks, "connection {number}: too many blocked reads: {facts:?}");
+        // The server also writes to a fresh socket, and to one whose deadline has passed, without an event.
         let life = self.closed.since(self.client.connects_at);
         let deadlines = life.div_duration_f64(WHEEL_SLOT) as usize;
-        assert!(facts.blocked_writes <= looks + deadlines, "connection {number}: writes in vain: {facts:?}");
+        assert!(facts.blocked_writes <= looks + deadlines, "connection {number}: too many blocked writes: {facts:?}");
     }
 
-    /// The observer was told everything once.
+    /// The observer was told of everything exactly once.
     fn observed(&self) {
         if !self.world.profile.observed {
             return;
@@ -123,7 +123,7 @@ impl Case<'_> {
         assert_eq!(watched.requests, self.world.application.answered[number], "connection {number}: {watched:?}");
         let replies =
             self.client.answered + usize::from(self.client.last.as_ref().is_some_and(|last| last.number.is_none()));
-        // The client may have all that was announced before the source has said so.
+        // The client may have all announced bytes before the source has said that it is done.
         let last = self.world.application.answered[number].checked_sub(1);
         let pending = last.is_some_and(|last| self.client.script.messages[last].traits.streams && self.broken);
         assert!(
@@ -133,14 +133,14 @@ impl Case<'_> {
         assert!(watched.replies <= watched.requests + 1, "connection {number}: {watched:?}");
     }
 
-    /// The reason agrees with what can be seen from outside.
+    /// The reason for which the connection closed agrees with what can be seen from outside.
     fn reason_is_true(&self) {
         let (client, facts, reason) = (self.client, self.facts, self.reason);
         let (number, messages) = (client.number, &client.script.messages);
         let (ended_at, when_ended) = facts.ended.expect("it has ended");
         let reset = client.ending == Some(Ending::Ours);
         let answered = self.world.application.answered[number];
-        // The message that was answered last; a broken one is answered without a number.
+        // The request that was answered last. The reply to a broken message has no number.
         let last = answered.checked_sub(1).map(|last| &messages[last]);
         let next = messages.get(answered);
         let truth = match reason {
@@ -163,7 +163,7 @@ impl Case<'_> {
                 let early = client.fin_sent || self.world.draining_since.is_some();
                 last.traits.upgrades && (last.ends == Some(reason) || early)
             }),
-            // Its reply was the next that the client would have had; what was asked behind it may be answered, too.
+            // The client was still waiting for the reply with the file. Later requests may be answered, too.
             CloseReason::FileShrank => {
                 let unsent = messages[..answered].iter().skip(client.answered);
                 unsent.into_iter().any(|message| message.traits.shrinks)
@@ -181,7 +181,7 @@ impl Case<'_> {
                 facts.longest_gap >= self.idle_timeout() && since >= self.idle_timeout()
             }
             CloseReason::HeadTimeout => {
-                // Where something else came before, the head waited for that.
+                // If another reply came first, the head timeout begins after that.
                 let begun = client.begun.get(answered).copied().unwrap_or(self.closed);
                 when_ended.since(begun) >= self.world.profile.config.head_timeout
             }
@@ -201,10 +201,10 @@ impl Case<'_> {
         assert!(truth, "connection {number}: {reason:?} is not true: {facts:?}, then {next:?}, {:?}", client.last);
     }
 
-    /// When the end was decided, the stream had been read to within the content of a request, answered or not.
+    /// Whether the server had read the stream up to a place within the content of a message when it decided to end it.
     fn was_within_content(&self, ended_at: usize) -> bool {
         let undecided = self.world.undecided[self.client.number];
-        // A message that is broken may be so in its content.
+        // A broken message may be broken in its content, so all of it counts.
         let contents = self.client.script.messages.iter().map(|message| match message.is_request {
             true => message.head_end..message.end,
             false => message.begin..message.end,
@@ -220,10 +220,11 @@ impl Case<'_> {
         own.chain([config.idle_timeout]).chain(config.keep_alive_timeout).min().unwrap_or_default()
     }
 
-    /// The connection was given up with bytes that were owed: cut, or the client read nothing for too long.
+    /// Whether the server closed a connection that still owed bytes: it was cut, or the client read nothing for too
+    /// long.
     fn was_given_up(&self) -> bool {
         let timeout = format!("{:?}", self.reason).ends_with("Timeout") && self.facts.write_was_short;
-        // There may be room long before the kernel says so.
+        // There may be room long before the kernel says so, so the server must try a write.
         let tried = self.facts.tried_to_write == self.closed;
         assert!(
             !timeout || tried,
@@ -234,7 +235,7 @@ impl Case<'_> {
         self.reason == CloseReason::Cut || timeout
     }
 
-    /// A reset takes replies from the client; so there must be no other way.
+    /// A reset can take replies away from the client, so it must have one of these reasons.
     fn reset_is_justified(&self) {
         if !self.broken || self.client.ending == Some(Ending::Ours) {
             return;
@@ -246,18 +247,19 @@ impl Case<'_> {
         let last = answered.checked_sub(1).map(|last| &client.script.messages[last]);
         let linger = if reason == CloseReason::Drained { DRAIN_LINGER } else { config.linger_timeout };
         let waited = self.closed.since(when_ended) >= linger;
-        // Who chose the last reply has no reason to go on; but if it was heard to go on, one waits.
+        // If client or handler announced the end, the client has no reason to send more, and the server need not
+        // linger. But if the server has read more than the last request, it lingers.
         let chosen = matches!(reason, CloseReason::NotPersistent | CloseReason::HandlerClosed);
         let unheard = last.is_some_and(|last| {
             chosen && ended_at == last.end && (last.is_head || last.reply.is_none_or(|reply| reply.len() < SHARE_FROM))
         });
-        // Between two requests the server may leave without a word.
+        // Between two requests an idle connection may be closed without a reply.
         let silent = reason == CloseReason::IdleTimeout;
-        // What is cut short must not look whole.
+        // A reply that is cut short must not look whole.
         let whole = matches!(reason, CloseReason::NotPersistent | CloseReason::HandlerClosed | CloseReason::Drained);
         let cut_short = last.is_some_and(|last| last.traits.streams) && !whole;
         let failed = matches!(reason, CloseReason::ProtocolFailed | CloseReason::FileShrank);
-        // It lingered when the rest was cut.
+        // The connection lingered when the drain was cut.
         let cut = self.world.cut_at == Some(self.closed);
         assert!(
             waited || unheard || silent || cut || cut_short || failed || self.was_given_up(),
@@ -267,7 +269,7 @@ impl Case<'_> {
         );
     }
 
-    /// Every whole request that was read before our side ended was answered, and the answers came whole.
+    /// Every whole request that was read before our side ended was answered, and the client got whole replies.
     fn nothing_is_missing(&self) {
         let (client, facts, reason) = (self.client, self.facts, self.reason);
         let number = client.number;
@@ -287,25 +289,25 @@ impl Case<'_> {
             return;
         }
         if reason == CloseReason::FileShrank {
-            // What came before it is there, and it is not: the client has looked at how much of it is.
+            // The client has all earlier replies, and only a part of this one. It has checked that part.
             let message = &client.script.messages[client.answered];
             let within = message.traits.shrinks && !client.is_between_replies() && client.last.is_none();
-            return assert!(within, "connection {number}: cut short behind {message:?}");
+            return assert!(within, "connection {number}: cut short after {message:?}");
         }
         let drained = self.world.draining_since.is_some();
         let cut_off = reason != CloseReason::ProtocolEnded || client.fin_sent || drained;
-        assert!(cut_off || !client.talks(), "connection {number}: the conversation is not whole: {:?}", client.echoed);
+        assert!(cut_off || !client.talks(), "connection {number}: the echo is not whole: {:?}", client.echoed);
         assert!(client.is_between_replies(), "connection {number}: the stream ends within a reply: {reason:?}");
         assert_eq!(client.answered, answered, "connection {number}: replies were lost: {reason:?}, {facts:?}");
         let (ended_at, _) = facts.ended.expect("it has ended");
-        // What comes after a silent decision to drain is thrown away.
+        // Bytes that come after the server has decided to drain, without a reply, are discarded.
         let ended_at = if reason == CloseReason::Drained { self.world.undecided[number] } else { ended_at };
         let messages = &client.script.messages;
         let ends = messages.iter().position(|message| message.ends.is_some()).map_or(messages.len(), |last| last + 1);
         let whole = messages[..ends].iter().filter(|message| message.end <= ended_at && message.is_request).count();
         let last = answered.checked_sub(1).map(|last| &messages[last]);
         let unannounced = last.is_some_and(|last| last.ends == Some(reason) && last.traits.unannounced);
-        // The application kept its content too long, and its reply was whole.
+        // The application kept the content paused for too long, after its reply was whole.
         let kept = reason == CloseReason::ReplyTimeout && last.is_some_and(|last| last.traits.late);
         let said_close = client.last.is_some() || unannounced || kept;
         assert!(
@@ -313,14 +315,14 @@ impl Case<'_> {
             "connection {number}: {} requests were read and not answered: {reason:?}, {facts:?}",
             whole - answered
         );
-        // What was not understood, or not whole, was answered too.
+        // A message that is broken, or not whole, was answered too.
         let broken = messages.get(answered).filter(|next| !next.is_request && next.end <= ended_at);
         assert!(said_close || broken.is_none(), "connection {number}: no reply to {broken:?}: {reason:?}");
         let silent = matches!(reason, CloseReason::ClientClosed | CloseReason::IdleTimeout | CloseReason::Drained);
-        // Of content that nobody wanted, or whose reply was whole, no more was said.
+        // Content that was discarded, or came after its whole reply, gets no further reply.
         let unwanted = reason == CloseReason::ContentTimeout && self.was_within_content(ended_at);
         let talked = reason == CloseReason::ProtocolEnded;
         let discarded = talked || reason == CloseReason::ClientClosedEarly || unwanted;
-        assert!(said_close || silent || discarded, "connection {number}: closed without a word: {reason:?}");
+        assert!(said_close || silent || discarded, "connection {number}: closed without a reply: {reason:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! The world of a seed, and how time passes in it: clients act, and the server has its ticks.
+//! The world that a seed makes, and how time passes in it: clients act, and the server has its ticks.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -21,13 +21,13 @@ use crate::exchange::{CloseReason, Endpoint, Mailbox, Observer};
 use crate::http::Moment;
 use crate::sessions::Sessions;
 
-/// Not zero, which stands for "never" in places.
+/// Not zero, because zero means "never" in some places.
 const START: Moment = Moment::from_nanos(1_000_000_000);
 
-/// After so many ticks the clients become polite, so that it comes to an end.
+/// The number of ticks after which the clients become polite, so that the run ends.
 const TICKS: usize = 3_000;
 
-/// Nobody needs so many to come to rest.
+/// No run needs so many ticks to end.
 const TOO_MANY_TICKS: usize = 100_000;
 
 pub(super) struct World {
@@ -36,9 +36,9 @@ pub(super) struct World {
     pub(super) outside: Rc<RefCell<Outside>>,
     pub(super) application: Application,
     pub(super) affairs: Shared,
-    /// Somebody has woken the loop from its sleep.
+    /// The mailbox has sent the loop a wake-up.
     woken: Arc<AtomicBool>,
-    /// It has lain down, and nobody has rung before.
+    /// The loop has told the mailbox that it will sleep, and no letter had come before.
     asleep: bool,
     has_letters: bool,
     pub(super) notes: Rc<RefCell<Notes>>,
@@ -48,7 +48,7 @@ pub(super) struct World {
     accepted: Vec<bool>,
     pub(super) draining_since: Option<Moment>,
     pub(super) cut_at: Option<Moment>,
-    /// Bytes that were read of each connection before the tick in which the server decided to end it.
+    /// Bytes that the server had read from each connection before the tick in which it decided to end it.
     pub(super) undecided: Vec<usize>,
     ticks: usize,
     /// How often a session was still runnable at the end of a tick.
@@ -107,7 +107,7 @@ impl World {
         }
     }
 
-    /// The whole story.
+    /// Runs the world to its end and judges it.
     pub(super) fn run(&mut self) {
         while self.ticks < TICKS && !self.is_over() {
             self.go_on();
@@ -115,14 +115,14 @@ impl World {
         self.note(|| "now all clients are polite".to_owned());
         self.outside.borrow_mut().clients.iter_mut().for_each(|client| client.become_polite(self.now));
         while !self.is_over() {
-            assert!(self.ticks < TOO_MANY_TICKS, "the world does not come to rest");
+            assert!(self.ticks < TOO_MANY_TICKS, "the world does not come to an end");
             self.go_on();
         }
         self.deliver_late_letters();
         verdict::pass(self);
     }
 
-    /// What comes when all have gone is for nobody.
+    /// Delivers the letters that come when all connections have ended. They must be dropped.
     fn deliver_late_letters(&mut self) {
         for _ in 0..TOO_MANY_TICKS {
             if !self.has_letters && !self.sessions.mailbox().is_rung() {
@@ -149,9 +149,9 @@ impl World {
 
     // ---- time -------------------------------------------------------------------------------------------------------
 
-    /// Some clients act, then the server has a tick if it has anything to do; if nobody has, time jumps.
+    /// Lets some clients act, then the server, if it has anything to do. If nothing is to be done, time jumps.
     fn go_on(&mut self) {
-        // Nobody wakes a loop that does not sleep, so it looks once more before it does.
+        // A loop that does not sleep gets no wake-up, so it looks into the mailbox once more before it sleeps.
         self.asleep = !self.sessions.mailbox().lie_down();
         let due = self.outside.borrow().due().len() + lock(&self.affairs).due();
         let actions = self.random.below(2 * due + 1).max(usize::from(due > 0 && !self.has_work()));
@@ -182,15 +182,15 @@ impl World {
         self.sessions.runnable() > 0 || outside.kernel.has_events() || waits || rung
     }
 
-    /// To the next moment at which anything can happen.
+    /// Moves time to the next moment at which anything can happen.
     fn jump(&mut self) {
         let clients = self.outside.borrow().next_action();
         let to_come = self.connections_to_come().map(|(_, at)| at).min();
         let server = self.sessions.next_deadline().into_iter().chain(self.drain_deadline()).min();
-        assert!(!self.sessions.mailbox().is_rung(), "the loop sleeps over a letter");
+        assert!(!self.sessions.mailbox().is_rung(), "the loop sleeps although a letter waits");
         let errands = lock(&self.affairs).next();
         let next = [clients, to_come, server, errands].into_iter().flatten().min();
-        let Some(next) = next else { panic!("someone waits for ever") };
+        let Some(next) = next else { panic!("something waits for ever") };
         let late = self.random.percent(self.profile.late);
         let lateness = if late { Duration::from_millis(self.random.size(900) as u64) } else { Duration::ZERO };
         self.set_now(self.now.max(next) + lateness);
@@ -220,7 +220,7 @@ impl World {
     }
 
     fn drain_deadline(&self) -> Option<Moment> {
-        // Once it was cut, nobody is left.
+        // After a cut, no session is left.
         let until = self.draining_since? + self.profile.config.drain_timeout;
         (!self.sessions.is_empty()).then_some(until)
     }
@@ -245,7 +245,7 @@ impl World {
         self.sessions.trim();
         self.sessions.interrupted = signal;
         for (key, readiness) in events {
-            assert!(self.sessions.tell(key, readiness), "an event for nobody");
+            assert!(self.sessions.tell(key, readiness), "an event for a key that no session has");
         }
         self.accept();
         self.sessions.pump_runnable(&mut self.application);
@@ -308,7 +308,7 @@ impl World {
     }
 
     fn cut(&mut self) {
-        self.note(|| "server: cuts what is left".to_owned());
+        self.note(|| "server: closes all connections that are left".to_owned());
         self.cut_at.get_or_insert(self.now);
         self.sessions.cut();
     }
