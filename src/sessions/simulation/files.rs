@@ -74,7 +74,7 @@ fn parts(random: &mut Random, taste: &Taste) -> Draft {
     Draft { status: 206, fields, parts, ..plain("GET", "fileparts", 0) }
 }
 
-// ---- how they are answered ----------------------------------------------------------------------------------------
+// ---- how they are answered --------------------------------------------------------------------------------------
 
 pub(super) fn answer(
     shared: &Shared,
