@@ -1,27 +1,28 @@
-//! Counts user-space instructions, and holds them: one row of the table says what a piece of work costs, and a run that
-//! finds more than 5 % above that fails. One that finds more than 5 % below fails too, since a figure that was left
-//! behind would hide the next regression of that size: commit the better one.
+//! Counts user-space instructions and compares them with committed figures. Each row of the table says what a piece of
+//! work costs. A run fails if a count is more than 5 % above that figure. It also fails if a count is more than 5 %
+//! below: an outdated figure would hide the next regression of that size, so commit the better one.
 //!
-//! All rows, or those whose name holds a word; it needs valgrind, and takes seconds once it is built:
+//! It counts all rows, or those whose name contains a word. It needs valgrind, and takes seconds once it is built:
 //!
 //!     cargo bench --features internals --bench instructions
 //!     cargo bench --features internals --bench instructions -- route
 //!
-//! Each row is counted in a process of its own under callgrind, which counts only within [`under_callgrind`]. The data are
-//! fixed, time is virtual, the environment is empty and nothing hashes with random keys: two runs give the same figure.
+//! Each row is counted in a separate process under callgrind, which counts only within [`under_callgrind`]. The data
+//! are fixed, time is virtual, the environment is empty, and nothing hashes with random keys. So two runs give the same
+//! figure.
 //!
-//! What a figure depends on beside our code:
+//! What a figure depends on besides our code:
 //!
-//! - the compiler and the versions of the dependencies. Whoever updates them commits new figures. (Debug information makes
-//!   no difference, so CI counts in the profile `release`, most of which is built anyway);
-//! - a little on the machine. httparse, memchr and the C library (`memcpy` and its like, which may also differ from one
-//!   release to the next) choose among variants of a function by what the processor can do. Valgrind passes that on up to
-//!   AVX2, which it emulates, and nothing beyond: so x86-64 machines that have AVX2 should agree within the tolerance. On
-//!   an older one some rows may fail, and on another architecture none is counted;
-//! - not on the load of the machine, its clock rate or its kernel.
+//! - It depends on the compiler and the versions of the dependencies. An update of these needs new figures. (Debug
+//!   information makes no difference, so CI counts in the profile `release`, most of which is built anyway.)
+//! - It depends a little on the machine. httparse, memchr and the C library choose variants of a function by the
+//!   features of the processor; the C library (`memcpy` and others) may also differ from one release to the next.
+//!   Valgrind emulates features up to AVX2 and shows none beyond. So x86-64 machines with AVX2 should agree within the
+//!   tolerance. On an older machine some rows may fail, and on another architecture no row is counted.
+//! - It does not depend on the load of the machine, its clock rate or its kernel.
 //!
-//! A whole request passes `TestClient`: session, connection, router and handler are those of a server, the socket and
-//! the poll are not there. `benches/measure.py instructions` counts them too.
+//! A whole request goes through `TestClient`: session, connection, router and handler are those of a server, but there
+//! is no socket and no poll. `benches/measure.py instructions` counts them too.
 
 mod support;
 
@@ -37,7 +38,7 @@ use support::{BROWSER, FILE, PLAIN, POST, POST_CHUNKED, Routes, chunked, client,
 struct Row {
     name: &'static str,
     committed: u64,
-    /// Sets the stage and calls [`counted`] once.
+    /// Prepares the input and calls [`counted`] once.
     run: fn(),
 }
 
@@ -73,7 +74,8 @@ const TOLERANCE: u64 = 5;
 
 fn parse(head: &str) {
     let config = Config::default();
-    // On the heap, as in a server: where a constant lies is the linker's choice, and UTF-8 is checked word by word.
+    // The head is on the heap, as in a server. The linker chooses the address of a constant, and the check of UTF-8,
+    // word by word, depends on that address.
     let head = head.as_bytes().to_vec();
     let mut parser = HeadParser::default();
     counted(1, || parser.parse(black_box(&head), &config));
@@ -97,7 +99,7 @@ fn decode(count: usize, size: usize) {
     counted(1, || decode_chunks(black_box(&body)));
 }
 
-/// A request on a kept connection, so many at a time.
+/// A request on a kept connection, sent `depth` times at once.
 fn request(request: &str, depth: usize, cors: bool) {
     let mut client = client(cors);
     client.write(request);
@@ -112,17 +114,18 @@ fn request(request: &str, depth: usize, cors: bool) {
 /// How often a piece of work is done.
 const ROUNDS: u64 = 100;
 
-/// Rounds before that: buffers are lent from pools, functions are linked at their first call.
+/// Rounds that are not counted. The first ones allocate the buffers of the pools and link functions at their first
+/// call.
 const WARM_UP: u64 = 10;
 
-/// Does the work, and says how many units the counted part had.
+/// Does the work, and prints how many units the counted part had.
 fn counted<R>(units: usize, mut work: impl FnMut() -> R) {
     rounds(WARM_UP, &mut work);
     under_callgrind(&mut work);
     println!("{}", ROUNDS * units as u64);
 }
 
-/// Callgrind finds it by its name, [`COUNTED`].
+/// Callgrind finds this function by its name, [`COUNTED`].
 #[inline(never)]
 fn under_callgrind<R>(work: &mut impl FnMut() -> R) {
     rounds(ROUNDS, work);
@@ -137,7 +140,7 @@ fn rounds<R>(count: u64, work: &mut impl FnMut() -> R) {
     }
 }
 
-/// Has a row counted by another process of this program.
+/// Starts another process of this program that counts a row.
 fn count(row: &Row) -> u64 {
     let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("callgrind.{}", std::process::id()));
     let output = Command::new("valgrind")
@@ -145,13 +148,13 @@ fn count(row: &Row) -> u64 {
         .arg(format!("--callgrind-out-file={}", profile.display()))
         .arg(std::env::current_exe().expect("this program has a path"))
         .args([RUN, row.name])
-        // What stands in the environment moves the stack.
+        // The size of the environment would move the stack.
         .env_clear()
         .stderr(Stdio::inherit())
         .output()
         .expect("valgrind starts");
     assert!(output.status.success(), "{}: valgrind ended with {}", row.name, output.status);
-    let units: u64 = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a run says how much it did");
+    let units: u64 = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a run prints its number of units");
     let text = std::fs::read_to_string(&profile).expect("callgrind has written its profile");
     let _ = std::fs::remove_file(&profile);
     let total = text.lines().find_map(|line| line.strip_prefix("totals: ")).expect("a profile has its totals");
@@ -198,7 +201,7 @@ fn main() -> ExitCode {
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What is wrong with a count, if anything is.
+/// The failure of a count that is outside of the tolerance.
 fn verdict(row: &Row, counted: u64) -> Option<String> {
     let Row { name, committed, .. } = row;
     let advice = if counted * 100 > committed * (100 + TOLERANCE) {

@@ -1,8 +1,8 @@
-//! Times of the parts, to be looked at while one changes them. They are no gate: a time depends on the machine and its
-//! mood, a count does not (`instructions.rs`).
+//! Times of single parts, for comparison while you change them. CI does not check them: a time depends on the machine
+//! and its load, a count of instructions does not (`instructions.rs`).
 //!
 //!     cargo bench --features internals --bench micro               # all
-//!     cargo bench --features internals --bench micro -- route      # those whose path holds `route`
+//!     cargo bench --features internals --bench micro -- route      # those whose path contains `route`
 
 mod support;
 
@@ -10,8 +10,8 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 
 fn main() {
-    // Far more than the clock's precision in each sample. Left alone, divan looks at one slow first call and takes samples
-    // of one.
+    // 500 calls take far longer than the clock's precision. By default divan times one slow first call, and then takes
+    // samples of one call.
     divan::Divan::default().sample_size(500).config_with_args().main();
 }
 
@@ -37,9 +37,9 @@ mod parse {
     }
 }
 
-/// The router beside matchit: the same routes, and a path that the one in their middle matches.
+/// The router and matchit with the same routes. The path matches the route in their middle.
 ///
-/// Both find the route and where its parameters lie.
+/// Both find the route and the positions of its parameters.
 mod route {
     use super::support::Routes;
     use super::*;
@@ -84,7 +84,7 @@ fn encode(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| encoder.text(black_box("Hello, World!")));
 }
 
-/// Bodies of so many chunks of so many bytes.
+/// Bodies of `count` chunks of `size` bytes each.
 #[divan::bench(args = [(64, 1024), (1024, 3)])]
 fn decode_chunks(bencher: Bencher<'_, '_>, (count, size): (usize, usize)) {
     let body = support::chunked(count, size);

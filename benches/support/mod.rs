@@ -1,5 +1,5 @@
-//! What the benchmarks feed to the machine: the same bytes and the same routes, whether instructions are counted or time
-//! is measured. All of it is fixed.
+//! The input of the benchmarks: the same bytes and the same routes for counting instructions and for measuring time.
+//! All of it is fixed.
 
 #![allow(dead_code, reason = "each benchmark uses its own part of it")]
 
@@ -16,28 +16,28 @@ pub(crate) fn date() -> SystemTime {
 
 // ---- requests -------------------------------------------------------------------------------------------------------
 
-/// Host and nothing else.
+/// A request with the `Host` field and no other.
 pub(crate) const PLAIN: &str = "GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n\r\n";
 
-/// The 20 field lines of a browser: those that the programs in Python send too.
+/// A request with the 20 field lines of a browser. The Python programs send the same fields.
 pub(crate) static BROWSER: LazyLock<String> = LazyLock::new(|| {
     let fields = include_str!("../browser-fields.txt").replace('\n', "\r\n");
     format!("GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n{fields}\r\n")
 });
 
-/// A file of less than a kilobyte.
+/// A request for a file of less than a kilobyte.
 pub(crate) const FILE: &str = "GET /files/hello.rs HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n\r\n";
 
-/// Content of known length.
+/// A request with content of known length.
 pub(crate) const POST: &str = "POST /echo HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nContent-Type: application/json\r\n\
     Content-Length: 51\r\n\r\n{\"id\":1,\"name\":\"Alice\",\"email\":\"alice@example.com\"}";
 
-/// The same content in two chunks.
+/// A request with the same content in two chunks.
 pub(crate) const POST_CHUNKED: &str = "POST /echo HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nContent-Type: application/json\r\n\
     Transfer-Encoding: chunked\r\n\r\n\
     8\r\n{\"id\":1,\r\n2b\r\n\"name\":\"Alice\",\"email\":\"alice@example.com\"}\r\n0\r\n\r\n";
 
-/// A body in the chunked coding: so many chunks of so many bytes each.
+/// A body in the chunked coding: `count` chunks of `size` bytes each.
 pub(crate) fn chunked(count: usize, size: usize) -> Vec<u8> {
     let chunk = format!("{size:x}\r\n{}\r\n", "x".repeat(size));
     format!("{}0\r\n\r\n", chunk.repeat(count)).into_bytes()
@@ -45,7 +45,7 @@ pub(crate) fn chunked(count: usize, size: usize) -> Vec<u8> {
 
 // ---- applications ---------------------------------------------------------------------------------------------------
 
-/// A client of an application that answers [`PLAIN`] and the others.
+/// A client of an application that answers all of these requests.
 pub(crate) fn client(cors: bool) -> TestClient<Router<()>> {
     let mut app = Router::new(());
     if cors {
@@ -89,7 +89,7 @@ impl Routes {
         }
     }
 
-    /// The same routes for matchit, which writes them otherwise.
+    /// The same routes for matchit, which has another syntax.
     pub(crate) fn matchit(self, count: usize) -> matchit::Router<usize> {
         let mut router = matchit::Router::new();
         for number in 0..count {
@@ -99,7 +99,7 @@ impl Routes {
         router
     }
 
-    /// An application with so many of these routes.
+    /// An application with `count` of these routes.
     pub(crate) fn router(self, count: usize) -> Router<()> {
         let mut app = Router::new(());
         for number in 0..count {
