@@ -5,8 +5,8 @@ use crate::http::Moment;
 /// A minimum rate: how long the client may still take to send or to read.
 ///
 /// The client begins with a grace period. Each byte then adds the time that it takes at the minimum rate, and the saved
-/// time has an upper limit. So a client that keeps the rate never expires, and a burst pays for a pause. A client below
-/// the rate expires soon, however many bytes it sent or read before.
+/// time has an upper limit. So a client that keeps the rate never expires, and a burst makes up for a pause. A client
+/// below the rate expires soon, however many bytes it sent or read before.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
     /// When the client's time is over; zero if the pace is not running.
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_pays_for_a_pause_but_not_for_a_long_one() {
+    fn a_burst_makes_up_for_a_pause_but_not_for_a_long_one() {
         let mut pace = Pace::begin(at(1), 10 * SECOND, RATE);
         pace.progress(5000, at(2), RATE, 30 * SECOND);
         assert_eq!(pace.due(), at(21));

@@ -16,7 +16,7 @@ pub trait Pooled: Default {
 /// The pool keeps at most a given number of bytes and frees an item that comes back beyond that. It keeps large items
 /// apart, and only while they are used again and again. Without them, each large content would get its memory from the
 /// kernel page by page. A caller that asks for a small item never gets a large one. Otherwise slow clients would hold
-/// the memory that other clients have made grow.
+/// the large buffers that other clients have needed.
 ///
 /// ```
 /// use monoloop::buffer::{Pool, Receive};
@@ -131,8 +131,8 @@ impl<T: Pooled> Pool<T> {
         }
     }
 
-    /// Frees the large items that were idle since the last call. Call it about once a second while the pool [has
-    /// any](Self::has_large).
+    /// Frees the large items that were idle since the last call. Call it about once a second while
+    /// [`has_large`](Self::has_large) is true.
     pub fn trim(&mut self) {
         let freed = self.large.drain(..self.unused).map(|item| cost(&*item)).sum::<usize>();
         self.large_bytes -= freed;
@@ -154,7 +154,7 @@ impl<T: Pooled> Pool<T> {
         self.idle_bytes
     }
 
-    /// Bytes of the large items in the pool.
+    /// Bytes of the idle large items in the pool.
     pub const fn large_bytes(&self) -> usize {
         self.large_bytes
     }

@@ -23,7 +23,7 @@ impl Coding {
         }
     }
 
-    /// What a file in this coding has after the name of the plain file.
+    /// The suffix that a file in this coding has after the name of the plain file.
     pub(crate) const fn suffix(self) -> &'static str {
         match self {
             Self::Brotli => ".br",

@@ -1,4 +1,5 @@
-//! Paths of request targets: they are split into segments, percent-decoded, and freed of dot segments and empty ones.
+//! Paths of request targets. They are split into segments and percent-decoded; dot segments are resolved, and empty
+//! ones are left out.
 
 use std::borrow::Cow;
 

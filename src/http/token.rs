@@ -53,8 +53,8 @@ pub(crate) fn is_field_value(bytes: &[u8]) -> bool {
     bytes.iter().fold(true, |all, &byte| all & (byte == b'\t' || (byte >= b' ' && byte != 0x7f)))
 }
 
-/// Whether a field line can be sent: `name` must be a token, and `value` must have no control character but tab (RFC
-/// 9110 §5).
+/// Whether a field line can be sent (RFC 9110 §5): `name` must be a token, and `value` must have no control character
+/// but tab.
 ///
 /// ```
 /// use monoloop::http::is_field_line;

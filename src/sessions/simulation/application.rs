@@ -1,4 +1,4 @@
-//! The application of the simulated server. A target tells the connection, the number of the request, and what the
+//! The application of the simulated server. A target names the connection, the number of the request, and what the
 //! handler shall do: `/connection/number/deed/length`. Each reply to a valid request carries the number of that
 //! request.
 
@@ -33,7 +33,8 @@ pub(super) const TRAILER: &str = "X-Whole";
 /// The most content that a sink takes.
 const MAX_SINK: u64 = 1 << 20;
 
-/// The content of a request, and of the reply to it. No two requests have the same, so the checks find misplaced bytes.
+/// The content of a request, and of the reply to it. No two requests have the same content, so the checks find
+/// misplaced bytes.
 pub(super) fn content(connection: usize, number: usize, length: usize) -> &'static [u8] {
     static NOISE: OnceLock<Vec<u8>> = OnceLock::new();
     let noise = NOISE.get_or_init(|| {

@@ -93,8 +93,9 @@ pub(super) struct Socket {
     pub(super) urgent: Option<usize>,
     /// The client has closed its side.
     pub(super) fin: bool,
-    /// The client has reset the connection, and whether the server was told so yet.
+    /// The client has reset the connection.
     pub(super) reset: bool,
+    /// No call has told the server of the reset yet.
     pub(super) error: bool,
     /// A read was just interrupted.
     cut: bool,

@@ -67,7 +67,7 @@ impl Live {
         };
         let mut sender = None;
         let plan = Plan { known, ..Plan::new(whose, length) };
-        // Content that is not accepted may end the connection, and then the reply says so.
+        // Content that the handler does not accept may end the connection, and then the reply announces that.
         let res = if deed.starts_with("sinknone") { res } else { res.accept_content() };
         let sent = match deed {
             "sinkrefuse" => return Err(Error::new(409, "Refused as asked")),

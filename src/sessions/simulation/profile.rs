@@ -16,7 +16,7 @@ const LARGEST_REPLY: usize = 300_000;
 pub(super) struct Profile {
     pub(super) config: Config,
     pub(super) clients: usize,
-    /// Most events of a poll.
+    /// The largest number of events in a poll.
     pub(super) batch: usize,
     pub(super) interruptions: usize,
     /// In how many of a hundred ticks a signal comes.

@@ -28,7 +28,8 @@ impl Random {
         range.start() + self.below(range.end() - range.start() + 1)
     }
 
-    /// A size from 1 to `max`. Each order of magnitude is as likely as the next: bugs live at both ends.
+    /// A size from 1 to `max`. Each order of magnitude is as likely as the next, because both small and large sizes
+    /// have bugs.
     pub(super) fn size(&mut self, max: usize) -> usize {
         let bits = usize::BITS - max.leading_zeros();
         let below = 1_usize << self.within(1..=bits as usize);

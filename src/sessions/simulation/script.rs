@@ -72,7 +72,7 @@ pub(super) struct Taste {
     pub(super) junk: usize,
 }
 
-/// A message in the making.
+/// A message that is not written into the stream yet.
 pub(super) struct Draft {
     pub(super) method: &'static str,
     pub(super) deed: &'static str,
