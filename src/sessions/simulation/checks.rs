@@ -42,7 +42,11 @@ pub(super) fn after_tick(world: &World) {
         }
     }
     let pools = &world.sessions.pools;
-    assert_eq!((pools.receive.lent(), pools.output.lent(), pools.incoming.lent()), lent, "the buffers that the pools have lent, and those that connections hold");
+    assert_eq!(
+        (pools.receive.lent(), pools.output.lent(), pools.incoming.lent()),
+        lent,
+        "the buffers that the pools have lent, and those that connections hold"
+    );
     let idle = pools.receive.idle_bytes() + pools.output.idle_bytes() + pools.incoming.idle_bytes();
     assert!(idle <= POOL_BYTES, "the pools keep {idle} bytes");
     let large = pools.receive.large_bytes().max(pools.output.large_bytes()).max(pools.incoming.large_bytes());
@@ -70,7 +74,10 @@ fn sleeper(world: &World, outside: &Outside, session: &Session<SimulatedSocket>)
         "connection {number} sleeps and owes {} bytes, and no event will announce room",
         connection.owed()
     );
-    assert_eq!(socket.corked, 0, "connection {number} sleeps, and no call will send the bytes that the kernel holds back");
+    assert_eq!(
+        socket.corked, 0,
+        "connection {number} sleeps, and no call will send the bytes that the kernel holds back"
+    );
     let ended = socket.fin && world.application.live.protocol_of(number).is_some();
     let waits = connection.waits_for_application() || ended;
     // A connection that lingers and has read enough is closed by its deadline: closing over unread bytes would be a
@@ -82,7 +89,10 @@ fn sleeper(world: &World, outside: &Outside, session: &Session<SimulatedSocket>)
     );
     let end = connection.wants_end();
     assert!(end.is_none(), "connection {number} sleeps and should end: {end:?}");
-    assert!(!connection.is_held() || connection.owed() >= LOW_WATER, "connection {number} is held, but owes less than the low-water mark");
+    assert!(
+        !connection.is_held() || connection.owed() >= LOW_WATER,
+        "connection {number} is held, but owes less than the low-water mark"
+    );
 }
 
 /// A session that waits for the application does so because the application has said so, and has not taken it back.
@@ -135,7 +145,11 @@ fn requests(world: &World, outside: &Outside, session: &Session<SimulatedSocket>
     }
     let waits = connection.waits_for_application();
     let whole = messages().filter(|message| message.end <= taken).count();
-    assert!(waits || answered >= whole, "connection {number} sleeps, but {} whole requests are not answered", whole - answered);
+    assert!(
+        waits || answered >= whole,
+        "connection {number} sleeps, but {} whole requests are not answered",
+        whole - answered
+    );
     // In a drain no connection stays open between two requests.
     let last = answered.checked_sub(1).map_or(0, |last| client.script.messages[last].end);
     let between = taken == last && connection.output().is_none() && !waits && last_is_over(world, number);

@@ -160,7 +160,9 @@ impl Push {
                 Err(SendError::Closed) => return,
                 Err(SendError::Full(back)) => {
                     if back.as_bytes() != bytes || !self.sender.is_full() {
-                        lock(shared).blame(format!("{whose:?}: the sender returned a changed piece, or one for which it had room"));
+                        lock(shared).blame(format!(
+                            "{whose:?}: the sender returned a changed piece, or one for which it had room"
+                        ));
                     }
                     return self.wait_for_room(shared, whose);
                 }

@@ -37,7 +37,11 @@ pub(super) fn pass(world: &World) {
         case.reset_is_justified();
         case.nothing_is_missing();
     }
-    assert!(world.requeued <= turns, "sessions were runnable after {} turns, but only {turns} turns were used up", world.requeued);
+    assert!(
+        world.requeued <= turns,
+        "sessions were runnable after {} turns, but only {turns} turns were used up",
+        world.requeued
+    );
 }
 
 /// Turns that the sources of a connection may have used up.
