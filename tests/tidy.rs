@@ -214,23 +214,8 @@ fn every_limit_says_why() {
 // ---- documents --------------------------------------------------------------------------------------------------
 
 #[test]
-fn the_way_of_the_bytes_is_the_same_everywhere() {
-    let readme = way_of_the_bytes("README.md", &read("README.md"));
-    let landing_page: String = read("src/lib.rs")
-        .lines()
-        .filter_map(|line| line.strip_prefix("//!"))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    let landing_page = landing_page.replace("\n ", "\n");
-    for (name, text) in [("src/lib.rs", landing_page), ("docs/ARCHITECTURE.md", read("docs/ARCHITECTURE.md"))] {
-        let way = way_of_the_bytes(name, &text);
-        assert!(way == readme, "copy the picture: {name} has\n{way}\nand README.md has\n{readme}");
-    }
-}
-
-#[test]
 fn the_way_of_the_bytes_names_what_exists() {
-    let way = way_of_the_bytes("README.md", &read("README.md"));
+    let way = way_of_the_bytes("docs/ARCHITECTURE.md", &read("docs/ARCHITECTURE.md"));
     let code: String = sources().into_iter().map(|file| file.text).collect();
     let mut problems = Vec::new();
     let mut count = 0;
@@ -255,8 +240,9 @@ fn the_way_of_the_bytes_names_what_exists() {
 }
 
 #[test]
-fn the_readme_has_every_option_of_the_command() {
-    let (table, readme) = (read("src/bin/monoloop/options.rs"), read("README.md"));
+fn the_guide_has_every_option_of_the_command() {
+    const GUIDE: &str = "docs/guide/command.md";
+    let (table, guide) = (read("src/bin/monoloop/options.rs"), read(GUIDE));
     let mut problems = Vec::new();
     let mut count = 0;
     for option in table.split("Opt { name: \"").skip(1) {
@@ -270,15 +256,15 @@ fn the_readme_has_every_option_of_the_command() {
             false => format!("`--{name} {}`", value("value")),
         };
         let env = format!("`{}`", value("env"));
-        // A default in parentheses is a sentence; the README may put it in its own words.
+        // A default in parentheses is a sentence; the guide may put it in its own words.
         let default = Some(value("default")).filter(|default| !default.starts_with('('));
         count += 1;
-        let row = readme.lines().find(|line| line.contains(&flag));
+        let row = guide.lines().find(|line| line.contains(&flag));
         match row {
-            None => problems.push(format!("add a row with {flag} to the table in README.md")),
-            Some(row) if !row.contains(&env) => problems.push(format!("name {env} in the row of {flag} in README.md")),
+            None => problems.push(format!("add a row with {flag} to the table in {GUIDE}")),
+            Some(row) if !row.contains(&env) => problems.push(format!("name {env} in the row of {flag} in {GUIDE}")),
             Some(row) if default.as_ref().is_some_and(|default| !row.contains(&format!("| {default} |"))) => {
-                problems.push(format!("the default of {flag} is {}: correct README.md", default.unwrap_or_default()));
+                problems.push(format!("the default of {flag} is {}: correct {GUIDE}", default.unwrap_or_default()));
             }
             Some(_) => {}
         }
@@ -287,13 +273,110 @@ fn the_readme_has_every_option_of_the_command() {
     assert!(count > 0, "the table of options has changed its shape: change this rule");
 }
 
+/// Past this length the README is no page to read in one sitting any more.
+const MAX_README_LINES: usize = 250;
+
 #[test]
-fn the_readme_shows_the_two_commands() {
+fn the_readme_can_be_read_in_one_sitting() {
+    let lines = read("README.md").lines().count();
+    assert!(lines <= MAX_README_LINES, "README.md has {lines} lines: move a chapter into a guide");
+}
+
+#[test]
+fn the_readme_shows_the_commands() {
     let readme = read("README.md");
-    for command in ["cargo run --release -- demo", "cargo test"] {
+    for command in ["cargo run --release -- demo", "cargo run --release -- serve", "cargo test"] {
         let shown = readme.lines().any(|line| line.split('#').next().unwrap_or_default().trim() == command);
         assert!(shown, "README.md must show `{command}` on a line of its own: it is all that a newcomer needs");
     }
+}
+
+fn document(name: &str) -> Source {
+    Source { name: name.to_owned(), text: read(name) }
+}
+
+#[test]
+fn every_link_of_the_documents_leads_to_a_file_and_a_heading() {
+    let mut documents = read_all("docs", &["md"]);
+    documents.extend(["README.md", "CHANGELOG.md"].map(document));
+    let mut problems = Vec::new();
+    let mut count = 0;
+    for document in &documents {
+        for link in links(&document.text) {
+            let Some(target) = resolve(&document.name, &link) else { continue };
+            count += 1;
+            if !root().join(&target).exists() {
+                problems.push(format!("{}: there is no {target} for the link {link}", document.name));
+                continue;
+            }
+            let Some((_, anchor)) = link.split_once('#') else { continue };
+            if !target.ends_with(".md") || !without_code(&read(&target)).lines().any(|line| is_heading(line, anchor)) {
+                problems.push(format!("{}: {target} has no heading for the link {link}", document.name));
+            }
+        }
+    }
+    report(problems);
+    assert!(count > 0, "the documents have no links any more: change this rule");
+}
+
+/// Where the links of a document lead: those in its text, and those that are defined at its end.
+fn links(text: &str) -> Vec<String> {
+    let text = without_code(text);
+    let defined = text.lines().filter_map(definition).map(|(_, target)| target);
+    inline_links(&text).chain(defined).map(str::to_owned).collect()
+}
+
+/// The targets of `[text](target)`.
+fn inline_links(text: &str) -> impl Iterator<Item = &str> {
+    text.split("](").skip(1).filter_map(|rest| rest.split(')').next())
+}
+
+/// The label and the target of `[label]: target`.
+fn definition(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix('[')?.split_once("]: ")
+}
+
+/// A document without its blocks of code.
+fn without_code(text: &str) -> String {
+    let mut within = false;
+    let mut kept = String::new();
+    for line in text.lines() {
+        let fence = line.trim_start().starts_with("```");
+        within ^= fence;
+        if !within && !fence {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept
+}
+
+/// The file that a link in `document` leads to, as from the top of the repository; nothing if it leads elsewhere.
+fn resolve(document: &str, link: &str) -> Option<String> {
+    if link.contains("://") {
+        return None;
+    }
+    let path = link.split('#').next().unwrap_or_default();
+    if path.is_empty() {
+        return Some(document.to_owned());
+    }
+    let mut folders: Vec<&str> = document.split('/').collect();
+    folders.pop();
+    for part in path.split('/') {
+        match part {
+            ".." => drop(folders.pop()),
+            part => folders.push(part),
+        }
+    }
+    Some(folders.join("/"))
+}
+
+/// Whether a line is the heading with this anchor: in lower case, with hyphens, and without punctuation.
+fn is_heading(line: &str, anchor: &str) -> bool {
+    let Some(heading) = line.strip_prefix('#') else { return false };
+    let heading = heading.trim_start_matches('#').trim().to_lowercase();
+    let heading: String = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).collect();
+    heading.replace(' ', "-") == anchor
 }
 
 /// Head of every table in `docs/HTTP.md`.
@@ -518,7 +601,7 @@ fn way_of_the_bytes(name: &str, text: &str) -> String {
     let to = lines.iter().position(|line| line.contains("socket ←write─"));
     match (from, to) {
         (Some(from), Some(to)) if from < to => lines[from..=to].join("\n"),
-        _ => panic!("{name} has no picture of the way of the bytes: copy it from README.md"),
+        _ => panic!("{name} has no picture of the way of the bytes: restore it"),
     }
 }
 
