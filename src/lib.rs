@@ -73,6 +73,9 @@ mod config;
 pub mod exchange;
 #[cfg(feature = "files")]
 pub mod files;
+// As tests, its examples need JSON and files.
+#[cfg(all(doc, any(not(doctest), all(feature = "files", feature = "json"))))]
+pub mod guide;
 mod h1;
 pub mod http;
 pub mod limits;

@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// Folders and files of `src/`, from the bottom to the top. A module may name those that stand before it, and itself.
 /// (The command is a crate of its own: it can name only what is public.)
-const LAYERS: [&str; 13] = [
+const LAYERS: [&str; 14] = [
     "limits",
     "config",
     "http",
@@ -25,6 +25,7 @@ const LAYERS: [&str; 13] = [
     "middleware",
     "files",
     "server",
+    "guide",
 ];
 
 /// What may look up, and why: `(file, module that it names, reason)`.
@@ -291,8 +292,63 @@ fn the_readme_shows_the_commands() {
     }
 }
 
+/// The documents that are pages of the crate's documentation, too: those in `docs/guide/`, and two from `docs/`.
+fn guides() -> Vec<Source> {
+    let mut guides = read_all("docs/guide", &["md"]);
+    guides.extend(["docs/STREAMING.md", "docs/FILES.md"].map(document));
+    guides
+}
+
 fn document(name: &str) -> Source {
     Source { name: name.to_owned(), text: read(name) }
+}
+
+#[test]
+fn every_guide_is_a_page_of_the_documentation_and_in_the_lists() {
+    let pages = read("src/guide.rs");
+    let lists = ["README.md", "docs/guide/README.md"].map(|name| (name, links(&read(name))));
+    let mut problems = Vec::new();
+    for guide in guides() {
+        if !pages.contains(&format!("\"../{}\"", guide.name)) {
+            problems.push(format!("{}: add it to src/guide.rs", guide.name));
+        }
+        for (list, links) in &lists {
+            let is_link = |link: &String| resolve(list, link).is_some_and(|target| target == guide.name);
+            if guide.name != "docs/guide/README.md" && !links.iter().any(is_link) {
+                problems.push(format!("{}: add it to the list in {list}", guide.name));
+            }
+        }
+    }
+    report(problems);
+}
+
+/// A path that leads from one file to another leads nowhere from a page of the documentation: see `src/guide.rs`.
+#[test]
+fn the_links_of_a_guide_lead_somewhere_in_the_documentation_too() {
+    let known = read("docs/guide/links.txt");
+    let known: BTreeSet<&str> = known.lines().filter_map(definition).map(|(label, _)| label).collect();
+    let mut problems = Vec::new();
+    let mut count = 0;
+    for guide in guides() {
+        let text = without_code(&guide.text);
+        for (label, target) in text.lines().filter_map(definition) {
+            count += 1;
+            if !target.contains("://") && !known.contains(label) {
+                problems.push(format!("{}: define [{label}] in docs/guide/links.txt, too", guide.name));
+            }
+        }
+        let defined: BTreeSet<&str> = text.lines().filter_map(definition).map(|(label, _)| label).collect();
+        for label in text.split("][").skip(1).filter_map(|rest| rest.split(']').next()) {
+            if !defined.contains(label) {
+                problems.push(format!("{}: define [{label}] at its end", guide.name));
+            }
+        }
+        for target in inline_links(&text).filter(|target| !target.contains("://") && !target.starts_with('#')) {
+            problems.push(format!("{}: write [text][label] instead of ({target}), and define the label", guide.name));
+        }
+    }
+    report(problems);
+    assert!(count > 0, "the guides define no links any more: change this rule");
 }
 
 #[test]

@@ -278,7 +278,8 @@ impl<'a> Response<'a> {
     ///
     /// If its [length](BodySource::length) is known, or a `Content-Length` was set, the content must have that length.
     /// Else it is sent in chunks, or to a client of HTTP/1.0 until the end of the connection. A reply to HEAD, and one
-    /// with 204, 205 or 304, has no content: then the source is not asked. See `docs/STREAMING.md` for when to stream.
+    /// with 204, 205 or 304, has no content: then the source is not asked. The [guide](crate::guide::streaming) says when to
+    /// stream.
     ///
     /// # Errors
     /// When the `Content-Length` that was set is not the length of the source; or a mistake that was made with the head.

@@ -13,7 +13,8 @@
 //!
 //! Reading order: `answer` (the request), `find` (what a path names), `root` (opening), `stored`, `cache`, `rules`,
 //! `media_types`, `listing`. This file has the settings. Conditions, ranges and codings are in `http/`, because they
-//! do not depend on files. A table in `docs/FILES.md` says what is sent when.
+//! do not depend on files. The [guide](crate::guide::files) has a table of what is
+//! sent when.
 
 mod answer;
 mod cache;
@@ -55,7 +56,7 @@ use rules::Rules;
 /// that names nothing gets a 404: the directory's own `404.html` if it has one, or else the error of the application.
 ///
 /// Requested files are kept open for a while, and small ones in memory. So what is served is at most a second old.
-/// `docs/FILES.md` has the details, and says what each reply contains.
+/// The [guide](crate::guide::files) has the details, and says what each reply contains.
 ///
 /// **Reading from a disk blocks the loop.** Data in the page cache does not block. For other data, the kernel is asked
 /// to read ahead. If most of your files do not fit into memory, and other clients must not wait for them, use
