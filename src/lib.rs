@@ -6,8 +6,8 @@
 //! }
 //! ```
 //!
-//! Handlers run on the thread of the loop, one after the other, and borrow the state of the application as `&mut S`.
-//! They must not block. A [`Router`] finds them:
+//! Handlers run on the thread of the loop, one after the other, and borrow the state of the application as `&mut S`. So
+//! the state needs no lock, and a handler must not block. A [`Router`] finds the handler of a request:
 //!
 //! ```no_run
 //! use monoloop::{Router, Server};
@@ -22,49 +22,66 @@
 //! # }
 //! ```
 //!
-//! What flows (content taken piece by piece, replies that are streamed or given later, other protocols) stands in
-//! [`exchange`], and events for browsers in [`sse`].
+//! The [guides](guide) explain one part each, from [the first steps](guide::getting_started) to
+//! [production](guide::operating).
 //!
-//! Where to go on: [`Router`] and [`router::Routes`] for paths and middleware, [`Request`] and [`Response`] for what a
-//! handler sees, [`Error`] for what it may return by `?`, [`Config`] for limits and timeouts, [`Server`] and [`Handle`]
-//! for starting and stopping, [`Workers`] for one loop per core, [`server::Observer`] for watching, [`TestClient`] for the tests of an application.
+//! # How do I ...
 //!
-//! # The way of the bytes
-//!
-//! ```text
-//!     socket ─read→ buffer::Receive → h1::head → h1::framing ─────────────┐     (Service::admit sees the head of
-//!                                                     │                   │     a request with content: a 404
-//!                                                     └→ h1::body ────────┤     or a 405 does not wait for it)
-//!                                                            │            ▼
-//!                        exchange::Service → router → middleware → handler(&mut S, &Request, Response)
-//!                                                            │            │
-//!                                                            └→ BodySink, piece by piece
-//!                                                                         │
-//!     socket ←write─ buffer::OutputQueue ← exchange::encode ← Response, BodySource, BodySender, Responder
-//!        ↑
-//!        └─sendfile─ buffer::FileRange ← exchange::representation ← files::Files, Response::file
-//! ```
-//!
-//! # In which order to read the code
-//!
-//! 1. [`limits`]: every constant, with its reason.
-//! 2. `server/event_loop.rs`: the tick. Then `sessions/mod.rs`, what a tick does with its sessions, and
-//!    `sessions/session.rs`, the pump of one.
-//! 3. `h1/connection/mod.rs`: the state machines of one connection; `h1/state.rs`: the table of their joint states; then
-//!    `h1/connection/requests.rs`, from bytes to a request that can be answered.
-//! 4. `h1/head.rs`, `h1/framing.rs`, `h1/body.rs`: the parsers.
-//! 5. `exchange/service.rs` and `exchange/conduct.rs`: the call into the application; `exchange/response.rs`: its reply.
-//! 6. `router/routes.rs`, `router/service.rs` and `router/trie.rs`: from a path to a handler.
-//! 7. `files/answer.rs` and `files/find.rs`: from a path to a file, and `exchange/representation.rs`: what of it is sent.
-//! 8. `sessions/deadlines.rs`, `server/accept.rs`, `server/drain.rs`: time, overload and the end.
-//!
-//! `docs/ARCHITECTURE.md` in the repository is the guided tour.
+//! | I want to | item | guide |
+//! |---|---|---|
+//! | find a handler by method and path | [`Router`], [`Routes::get`] | [routing](guide::routing) |
+//! | read a parameter, the query, a header field, a cookie | [`Request`] | [requests][replies] |
+//! | answer JSON, or read it | [`Response::json`], [`Request::json`] | [requests][replies] |
+//! | read a form | [`Request::form`] | [requests][replies] |
+//! | answer an error | [`Error`], [`OptionExt`], [`Router::on_error`] | [requests][replies] |
+//! | run code before each handler | [`Routes::with`] | [routing](guide::routing) |
+//! | allow other origins (CORS) | [`middleware::Cors`] | [routing](guide::routing) |
+//! | take an upload, however long | [`Routes::sink`] | [bodies][streaming] |
+//! | stream a reply | [`Response::stream`], [`Response::channel`] | [bodies][streaming] |
+//! | answer later, from another thread | [`Response::defer`] | [bodies][streaming] |
+//! | send events to browsers | [`sse`] | [bodies][streaming] |
+//! | upgrade to another protocol | [`Routes::upgrade`] | [bodies][streaming] |
+//! | serve files | [`Files`], [`Response::file`] | [files](guide::files) |
+//! | run a task later, or again and again | [`Routes::after`], [`Routes::every`] | [routing](guide::routing) |
+//! | change the state from another thread | [`Handle::post`] | [embedding](guide::embedding) |
+//! | test an application | [`TestClient`] | [testing](guide::testing) |
+//! | set limits and timeouts | [`Config`], [`Registered::max_content`] | [the command](guide::command) |
+//! | stop the server | [`Handle::shutdown`], SIGTERM | [operating](guide::operating) |
+//! | write an access log | [`server::AccessLog`] | [operating](guide::operating) |
+//! | collect metrics | [`server::Observer`] | [operating](guide::operating) |
+//! | refuse a connection | [`Server::on_connection`] | [operating](guide::operating) |
+//! | use several cores | [`Workers`] | [workers](guide::workers) |
+//! | turn the loop in a program of my own | [`Server::serve`], [`server::Running`] | [embedding](guide::embedding) |
+//! | serve without a router | [`serve`], [`server::Service`] | [embedding](guide::embedding) |
+//! | find what Node calls by another name | | [from Node](guide::from_node) |
 //!
 //! # Features
 //!
-//! `json` ([`Request`] and [`Response`] get a `json` method), `files` (static files: `Files` and `Response::file`), `signals`
-//! (the drain on SIGTERM and SIGINT) and `cli` (the `monoloop` command) are on by default; `default-features = false` leaves
-//! the core.
+//! Four features are on by default: `json` (the methods named `json`), `files` (static files: `Files` and
+//! `Response::file`), `signals` (the drain on SIGTERM and SIGINT) and `cli` (the `monoloop` command).
+//! `default-features = false` leaves the core.
+//!
+//! # For contributors
+//!
+//! `docs/ARCHITECTURE.md` in the repository shows the way of the bytes, and says in what order to read the code.
+//!
+//! [replies]: guide::requests_and_replies
+//! [streaming]: guide::streaming
+//! [`Routes::get`]: router::Routes::get
+//! [`Routes::with`]: router::Routes::with
+//! [`Routes::sink`]: router::Routes::sink
+//! [`Routes::upgrade`]: router::Routes::upgrade
+//! [`Routes::after`]: router::Routes::after
+//! [`Routes::every`]: router::Routes::every
+//! [`Registered::max_content`]: router::Registered::max_content
+#![cfg_attr(feature = "json", doc = "[`Response::json`]: Response::json\n[`Request::json`]: Request::json")]
+#![cfg_attr(feature = "files", doc = "[`Response::file`]: Response::file\n[`Files`]: Files")]
+//! [`Response::json`]: #features
+//! [`Request::json`]: #features
+//! [`Response::file`]: #features
+//! [`Files`]: #features
+
+// The four links above are there twice: the first definition counts, and without its feature a method is not there.
 
 #![forbid(unsafe_code)]
 
