@@ -84,13 +84,16 @@
 // The four links above are there twice: the first definition counts, and without its feature a method is not there.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod buffer;
 mod config;
 pub mod exchange;
 #[cfg(feature = "files")]
+#[cfg_attr(docsrs, doc(cfg(feature = "files")))]
 pub mod files;
-// As tests, its examples need JSON and files.
+// As tests, its examples need JSON and files. It belongs to no feature, so it gets no badge.
+#[cfg_attr(docsrs, doc(auto_cfg = false))]
 #[cfg(all(doc, any(not(doctest), all(feature = "files", feature = "json"))))]
 pub mod guide;
 mod h1;
@@ -121,6 +124,7 @@ pub use h1::fuzzing;
 pub use config::Config;
 pub use exchange::{BodyWriter, Endpoint, Request, Response, Sent};
 #[cfg(feature = "files")]
+#[cfg_attr(docsrs, doc(cfg(feature = "files")))]
 pub use files::Files;
 pub use http::{Error, Method, OptionExt, Result};
 pub use router::Router;

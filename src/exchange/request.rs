@@ -162,6 +162,7 @@ impl<'a> Request<'a> {
     /// # Errors
     /// A 400 `Invalid JSON` when it is not JSON or not of the shape of `T`.
     #[cfg(feature = "json")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(self.received.content)
             .map_err(|error| Error::bad_request("Invalid JSON").with_source(error))

@@ -73,6 +73,7 @@ impl Responder {
 
     /// Answers with JSON; it is serialised here, not on the loop's thread.
     #[cfg(feature = "json")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     pub fn json<T: serde::Serialize + ?Sized>(self, value: &T) {
         match serde_json::to_vec(value) {
             Ok(json) => self.respond(move |res| res.header_if_none("Content-Type", "application/json").send(json)),

@@ -200,6 +200,7 @@ impl<'a> Response<'a> {
     /// When the value does not serialise, or grows past
     /// [`Config::max_response_buffer`](crate::Config::max_response_buffer); or a mistake that was made with the head.
     #[cfg(feature = "json")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     pub fn json<T: serde::Serialize + ?Sized>(self, value: &T) -> Result<Sent> {
         let mut body = BodyWriter::new(self, JSON)?;
         serde_json::to_writer(&mut body, value)?;

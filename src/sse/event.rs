@@ -52,6 +52,7 @@ impl Event {
     /// # Errors
     /// If the value cannot be serialised.
     #[cfg(feature = "json")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self> {
         Ok(Self::new(serde_json::to_string(value)?))
     }

@@ -55,6 +55,7 @@ impl TestReply {
     /// # Panics
     /// If it is not JSON, or does not fit `T`.
     #[cfg(feature = "json")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     #[track_caller]
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> T {
         let value = serde_json::from_slice(&self.content);

@@ -76,6 +76,7 @@ impl<'c, A: Service> TestRequest<'c, A> {
     /// # Panics
     /// If `value` cannot be serialised.
     #[cfg(feature = "json")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     #[track_caller]
     pub fn json<T: serde::Serialize + ?Sized>(self, value: &T) -> Self {
         let content = serde_json::to_vec(value).unwrap_or_else(|error| panic!("the value cannot be JSON: {error}"));
