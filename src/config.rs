@@ -14,6 +14,7 @@ use crate::limits;
 /// config.idle_timeout = Duration::from_secs(5);
 /// config.max_content = 10 << 20;
 /// ```
+#[doc(alias("settings", "options", "timeout", "limit"))]
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {

@@ -91,6 +91,7 @@ pub struct Tick {
 ///     }
 /// }
 /// ```
+#[doc(alias("metrics", "hook"))]
 #[allow(unused_variables, reason = "the default methods do nothing; their arguments are named for the reader")]
 pub trait Observer {
     /// The server listens here. Called once per address.

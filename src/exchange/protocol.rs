@@ -31,6 +31,7 @@ use crate::limits::HIGH_WATER;
 /// let mut app = monoloop::Router::new(());
 /// app.upgrade("/echo", "echo", |_, _, res| Ok((res, Echo)));
 /// ```
+#[doc(alias("websocket", "upgrade"))]
 #[allow(unused_variables, reason = "the default methods need not look at all that they get")]
 pub trait Protocol<S> {
     /// Bytes have come; says how many of them it has understood. The rest is given again: at once if that were any, else

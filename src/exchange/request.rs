@@ -25,6 +25,7 @@ use crate::http::{Error, Fields, Method, Result, Version, target_text};
 ///     res.text(form.get("name").unwrap_or_default())
 /// });
 /// ```
+#[doc(alias = "req")]
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     received: &'a Received<'a>,
@@ -91,11 +92,13 @@ impl<'a> Request<'a> {
     }
 
     /// The value of the first field line of this name, in any case; `None` also when it is not UTF-8.
+    #[doc(alias("cookie", "session"))]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.received.head.fields.get(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
     /// All field lines, in order, as they came; repeated ones are all there.
+    #[doc(alias("cookie", "fields"))]
     pub const fn headers(&self) -> Fields<'a> {
         self.received.head.fields
     }
@@ -104,6 +107,7 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// A 400 when it does not parse as a `T`; a 500 when the route has no such parameter.
+    #[doc(alias = "path_parameter")]
     pub fn param<T: FromStr>(&self, name: &str) -> Result<T> {
         let value = self
             .param_str(name)
@@ -123,6 +127,7 @@ impl<'a> Request<'a> {
     }
 
     /// The first value of `name` in the query, decoded.
+    #[doc(alias = "search_params")]
     pub fn query(&self, name: &str) -> Option<Cow<'a, str>> {
         self.query_pairs().get(name)
     }
@@ -143,6 +148,7 @@ impl<'a> Request<'a> {
     }
 
     /// The content, whole; empty if the request has none.
+    #[doc(alias("content", "payload"))]
     pub const fn body(&self) -> &'a [u8] {
         self.received.content
     }
@@ -172,6 +178,7 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// A 415 when the `Content-Type` is not `application/x-www-form-urlencoded`.
+    #[doc(alias = "urlencoded")]
     pub fn form(&self) -> Result<Pairs<'a>> {
         let media_type = self.header("content-type").unwrap_or_default();
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
@@ -189,6 +196,7 @@ impl<'a> Request<'a> {
     }
 
     /// The client's end of the connection.
+    #[doc(alias("remote_addr", "ip"))]
     pub fn peer(&self) -> Endpoint {
         self.received.endpoints.peer()
     }

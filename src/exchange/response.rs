@@ -48,6 +48,7 @@ use crate::http::{Error, Result, Version, is_field_value};
 ///
 /// A mistake with a header, such as a line break in its value, never reaches the wire: the method that finishes the
 /// reply returns it as an error, and the client gets a 500.
+#[doc(alias("reply", "res"))]
 #[must_use = "a reply that is not finished is a 500"]
 pub struct Response<'a> {
     pub(super) reply: &'a mut Reply,
@@ -111,12 +112,14 @@ impl<'a> Response<'a> {
     ///
     /// A `Content-Length` must be the true one. `Connection: close` closes the connection after the reply.
     /// `Transfer-Encoding` is refused. `Date` and `Server` take the place of ours.
+    #[doc(alias = "set_header")]
     pub fn header(self, name: &str, value: impl AsRef<str>) -> Self {
         self.reply.set_field(name, value.as_ref(), true);
         self
     }
 
     /// Adds a field line beside earlier ones of this name: for `Set-Cookie`.
+    #[doc(alias("cookie", "set-cookie", "session"))]
     pub fn append_header(self, name: &str, value: impl AsRef<str>) -> Self {
         self.reply.set_field(name, value.as_ref(), false);
         self
@@ -182,6 +185,7 @@ impl<'a> Response<'a> {
     ///
     /// # Errors
     /// A mistake that was made with the head.
+    #[doc(alias("body", "bytes"))]
     pub fn send<'c>(self, content: impl Into<Content<'c>>) -> Result<Sent> {
         self.finish(BYTES, content.into())
     }
@@ -212,6 +216,7 @@ impl<'a> Response<'a> {
     ///
     /// # Errors
     /// When `location` holds a line break or another control character; or a mistake that was made with the head.
+    #[doc(alias = "location")]
     pub fn redirect(self, location: &str) -> Result<Sent> {
         let status = if matches!(self.reply.rare.status, 300..=399) { self.reply.rare.status } else { 302 };
         if !is_field_value(location.as_bytes()) {
@@ -224,6 +229,7 @@ impl<'a> Response<'a> {
     ///
     /// # Errors
     /// A mistake that was made with the head.
+    #[doc(alias("write", "body"))]
     pub fn start(self) -> Result<BodyWriter<'a>> {
         BodyWriter::new(self, NO_TYPE)
     }
@@ -284,6 +290,7 @@ impl<'a> Response<'a> {
     ///
     /// # Errors
     /// When the `Content-Length` that was set is not the length of the source; or a mistake that was made with the head.
+    #[doc(alias = "chunked")]
     pub fn stream(self, source: impl BodySource + 'static) -> Result<Sent> {
         self.stream_boxed(Box::new(source))
     }
@@ -321,12 +328,14 @@ impl<'a> Response<'a> {
     ///
     /// # Errors
     /// A mistake that was made with the head.
+    #[doc(alias = "push")]
     pub fn channel(self) -> Result<(Sent, BodySender)> {
         let (sender, source) = Channel::open(self.reply.address());
         Ok((self.stream(source)?, sender))
     }
 
     /// Puts the reply off: the [`Responder`] gives it, from any thread. What was set so far stays set.
+    #[doc(alias = "async")]
     pub fn defer(self) -> (Sent, Responder) {
         let waiting = Waiting::new(self.reply.address(), self.reply.request.version == Version::Http11);
         let sent = self.reply.leave(Rest::Deferred(Waited::new(Arc::clone(&waiting))));

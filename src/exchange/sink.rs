@@ -34,6 +34,7 @@ use crate::http::Result;
 ///     _ => Err(Error::new(415, "Only text has lines")),        // refused at the head: no content is read
 /// });
 /// ```
+#[doc(alias = "upload")]
 #[allow(unused_variables, reason = "the default methods do nothing; their arguments are named for the reader")]
 pub trait BodySink<S> {
     /// Takes a piece, of any size but empty.

@@ -33,6 +33,7 @@ use crate::limits::{HIGH_WATER, MAX_TRAILERS};
 /// let mut app = Router::new(());
 /// app.get("/countdown", |_, _, res| res.header("Content-Type", "text/plain").stream(Countdown(10)));
 /// ```
+#[doc(alias = "stream")]
 pub trait BodySource {
     /// Writes some content, at best as much as [is wanted](Chunk::wanted), and says whether there is more.
     ///

@@ -61,6 +61,7 @@ use rules::Rules;
 /// **Reading from a disk blocks the loop.** Data in the page cache does not block. For other data, the kernel is asked
 /// to read ahead. If most of your files do not fit into memory, and other clients must not wait for them, use
 /// [`Workers`](crate::Workers).
+#[doc(alias("static", "directory", "assets"))]
 pub struct Files {
     root: Root,
     indexes: Vec<String>,

@@ -30,6 +30,7 @@ impl Response<'_> {
     /// # Errors
     /// 404 if the path names no regular file, 403 if the file may not be read, 503 if the system is out of descriptors;
     /// or a mistake in the head that was set before.
+    #[doc(alias("download", "send_file"))]
     #[cfg_attr(docsrs, doc(cfg(feature = "files")))]
     pub fn file(self, path: impl AsRef<Path>) -> Result<Sent> {
         let path = path.as_ref();

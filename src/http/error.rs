@@ -22,6 +22,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// `Error` does not implement `std::error::Error` itself, because that would prevent the conversion. It is one pointer
 /// wide.
+#[doc(alias = "HttpError")]
 pub struct Error(Arc<Inner>);
 
 struct Inner {
@@ -211,6 +212,7 @@ impl fmt::Debug for Error {
 /// let missing: Option<u8> = None;
 /// assert_eq!(missing.or_not_found("User not found").unwrap_err().status(), 404);
 /// ```
+#[doc(alias = "not_found")]
 pub trait OptionExt<T> {
     /// The value, or a 404 with this message.
     ///

@@ -17,6 +17,7 @@ use crate::router::Next;
 /// let mut app = Router::new(());
 /// app.with(Cors::list(["https://app.example"]).credentials().max_age(Duration::from_secs(600)).middleware());
 /// ```
+#[doc(alias("origin", "preflight", "cross-origin"))]
 #[derive(Clone, Debug)]
 pub struct Cors {
     origins: Origins,

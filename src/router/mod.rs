@@ -57,6 +57,7 @@ pub type Next<'r> = ControlFlow<Result<Sent>, Response<'r>>;
 ///     res.text(count.to_string())
 /// });
 /// ```
+#[doc(alias("app", "application", "routing"))]
 pub struct Router<S> {
     state: S,
     routes: Routes<S>,
@@ -92,6 +93,7 @@ impl<S> Router<S> {
     /// # let mut app = monoloop::Router::new(());
     /// app.on_error(|error, res| res.text(format!("Sorry: {}\n", error.message())));
     /// ```
+    #[doc(alias("error_handler", "not_found"))]
     pub fn on_error(&mut self, renderer: impl Fn(&Error, Response<'_>) -> Result<Sent> + 'static) {
         self.renderer = Some(Box::new(renderer));
     }

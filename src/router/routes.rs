@@ -39,6 +39,7 @@ type Middleware<S> = Box<dyn for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> N
 /// app.mount("/users", users());
 /// assert_eq!(app.routes().map(|route| route.to_string()).collect::<Vec<_>>(), ["GET    /users", "GET    /users/:index"]);
 /// ```
+#[doc(alias = "routing")]
 pub struct Routes<S> {
     endpoints: Vec<Endpoint<S>>,
     pub(super) trie: Trie,
@@ -138,6 +139,7 @@ impl<S> Registered<'_, S> {
     /// Sets the largest content that a request may have on this route, in bytes; larger content gets a 413. By default
     /// buffered content obeys [`Config::max_content`](crate::Config::max_content), and streamed content is unlimited.
     /// Buffered content never exceeds [`limits::MAX_BUFFERED`](crate::limits::MAX_BUFFERED).
+    #[doc(alias("limit", "body_limit"))]
     pub fn max_content(self, bytes: u64) -> Self {
         self.0.max_content = Some(bytes);
         self
@@ -192,6 +194,7 @@ impl<S> Routes<S> {
     ///
     /// # Panics
     /// In the same cases as [`get`](Self::get).
+    #[doc(alias = "upload")]
     pub fn sink<T: BodySink<S> + 'static>(
         &mut self,
         method: Method,
@@ -240,6 +243,7 @@ impl<S> Routes<S> {
     ///
     /// # Panics
     /// In the same cases as [`get`](Self::get).
+    #[doc(alias = "bidirectional")]
     pub fn duplex<T: Duplex<S> + 'static>(
         &mut self,
         method: Method,
@@ -264,6 +268,7 @@ impl<S> Routes<S> {
     ///
     /// # Panics
     /// In the same cases as [`get`](Self::get), and if `protocol` is not a valid protocol name.
+    #[doc(alias("websocket", "protocol"))]
     pub fn upgrade<T: Protocol<S> + 'static>(
         &mut self,
         path: &str,
@@ -276,6 +281,7 @@ impl<S> Routes<S> {
     }
 
     /// Calls `task` with the state once, `delay` after the server has started. The task must not block.
+    #[doc(alias("timer", "timeout", "schedule"))]
     pub fn after(&mut self, delay: Duration, task: impl FnOnce(&mut S) + 'static) -> Timer {
         let timer = Timer::default();
         self.timers.add(NewTimer::once(delay, Box::new(task), &timer));
@@ -292,6 +298,7 @@ impl<S> Routes<S> {
     /// let mut app = Router::new(0_u64);
     /// app.every(Duration::from_secs(60), |visits| println!("{visits} visits so far"));
     /// ```
+    #[doc(alias("timer", "interval", "schedule"))]
     pub fn every(&mut self, period: Duration, task: impl FnMut(&mut S) + 'static) -> Timer {
         let timer = Timer::default();
         self.timers.add(NewTimer::every(period, Box::new(task), &timer));
@@ -322,6 +329,7 @@ impl<S> Routes<S> {
     ///     }
     /// });
     /// ```
+    #[doc(alias("middleware", "use", "layer", "hook"))]
     pub fn with(&mut self, middleware: impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r> + 'static) {
         self.middleware.push(Scoped { scope: Pattern::root(), middleware: Box::new(middleware) });
     }
@@ -332,6 +340,7 @@ impl<S> Routes<S> {
     ///
     /// # Panics
     /// If the prefix is malformed or ends in `*rest`, or if this table already has one of the routes.
+    #[doc(alias("nest", "prefix", "group"))]
     pub fn mount(&mut self, prefix: &str, part: impl Mount<S>) {
         part.mount_at(prefix, self);
     }

@@ -46,6 +46,7 @@ pub enum LogFormat {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias("logger", "logging"))]
 pub struct AccessLog {
     format: LogFormat,
     writer: Arc<Writer>,

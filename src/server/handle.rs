@@ -92,6 +92,7 @@ impl<S> Handle<S> {
 
     /// Begins to drain, like SIGTERM: the server finishes its requests, and then `run` returns. A second call changes
     /// nothing.
+    #[doc(alias("stop", "drain", "close", "graceful"))]
     pub fn shutdown(&self) {
         self.shared.ask_shutdown();
     }
@@ -120,12 +121,14 @@ impl<S> Handle<S> {
     /// running.run()
     /// # }
     /// ```
+    #[doc(alias("spawn", "thread"))]
     pub fn post(&self, task: impl FnOnce(&mut S) + Send + 'static) {
         self.tasks.post(Box::new(task));
         self.shared.mailbox.ring();
     }
 
     /// As [`Routes::after`](crate::router::Routes::after), but from any thread.
+    #[doc(alias("timer", "timeout"))]
     pub fn after(&self, delay: Duration, task: impl FnOnce(&mut S) + Send + 'static) -> Timer {
         let timer = self.tasks.after(delay, Box::new(task));
         self.shared.mailbox.ring();
@@ -133,6 +136,7 @@ impl<S> Handle<S> {
     }
 
     /// As [`Routes::every`](crate::router::Routes::every), but from any thread.
+    #[doc(alias("timer", "interval"))]
     pub fn every(&self, period: Duration, task: impl FnMut(&mut S) + Send + 'static) -> Timer {
         let timer = self.tasks.every(period, Box::new(task));
         self.shared.mailbox.ring();

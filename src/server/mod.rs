@@ -106,6 +106,7 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::Bind`] when the address is in use, does not belong to this machine, or is not allowed.
+    #[doc(alias = "listen")]
     pub fn bind(address: impl ToSocketAddrs) -> Result<Self> {
         Ok(Self::new(Listener::tcp(address, BACKLOG)?))
     }
@@ -123,6 +124,7 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::Io`] when the socket cannot be made nonblocking.
+    #[doc(alias = "socket_activation")]
     pub fn from_listener(listener: std::net::TcpListener) -> Result<Self> {
         Ok(Self::new(Listener::passed(listener)?))
     }
@@ -184,6 +186,7 @@ impl Server {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("rate_limit", "refuse"))]
     #[must_use]
     pub fn on_connection(mut self, hook: impl FnMut(&Endpoint) -> Decision + 'static) -> Self {
         self.on_connection = Some(Box::new(hook));
@@ -201,6 +204,7 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::Io`] when the system denies a poll or a waker.
+    #[doc(alias = "embed")]
     pub fn serve<S>(self, mut app: Router<S>) -> Result<Running<S>> {
         let mut event_loop = EventLoop::new(self)?;
         event_loop.start(&mut app);
@@ -211,6 +215,7 @@ impl Server {
     ///
     /// # Errors
     /// As [`serve`](Self::serve) and [`Running::run`].
+    #[doc(alias("start", "listen"))]
     pub fn run<S>(self, app: Router<S>) -> Result<()> {
         self.serve(app)?.run()
     }
@@ -261,6 +266,7 @@ impl fmt::Debug for Server {
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "embed")]
 pub struct Running<S> {
     app: Router<S>,
     event_loop: EventLoop,

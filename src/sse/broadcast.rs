@@ -15,6 +15,7 @@ use crate::http::Result;
 /// client then.
 ///
 /// See the example of the [module](super).
+#[doc(alias("sse", "publish", "subscribe"))]
 #[derive(Debug)]
 pub struct Broadcast {
     clients: Vec<EventSender>,

@@ -19,6 +19,7 @@ use crate::http::{Error, Result, is_field_value};
 ///
 /// A mistake, such as a line break in the name, never reaches the wire: [`encode`](Self::encode) returns an error, and
 /// so does each method that sends the event.
+#[doc(alias("sse", "message"))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "it has to be sent"]
 pub struct Event {

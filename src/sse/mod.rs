@@ -88,6 +88,7 @@ const HEARTBEAT: &[u8] = b":\n\n";
 ///
 /// # Errors
 /// A mistake in the head that was set before.
+#[doc(alias("sse", "EventSource"))]
 pub fn start(res: Response<'_>) -> Result<(Sent, EventSender)> {
     let res = match res.has_header("Content-Type") {
         true => res,
@@ -173,6 +174,7 @@ pub fn last_event_id<'a>(req: &Request<'a>) -> Option<&'a str> {
 ///     Ok(sender.as_ref().send_blocking(event.encode()?)?)
 /// }
 /// ```
+#[doc(alias("sse", "EventSource"))]
 #[derive(Debug)]
 #[must_use = "dropping it ends the stream"]
 pub struct EventSender {

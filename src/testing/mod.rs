@@ -67,6 +67,7 @@ use crate::http::Method;
 /// client.half_close();
 /// assert_eq!(client.ended(), Some(CloseReason::HeadTimeout));
 /// ```
+#[doc(alias("test", "mock"))]
 pub struct TestClient<A> {
     app: A,
     virtual_loop: VirtualLoop,

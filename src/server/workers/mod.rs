@@ -102,6 +102,7 @@ type SetUpError = Box<dyn StdError + Send + Sync>;
 /// outside the server would look healthy. Unwinding into the caller of `run` would first have to wait for handlers of
 /// the other workers, and the caller could catch it. If something must happen before the abort, such as writing a
 /// report, do it in a [panic hook](std::panic::set_hook): it runs first.
+#[doc(alias("threads", "multithreading", "cluster", "cores"))]
 pub struct Workers {
     /// The listeners of each worker, in the same order for all.
     listeners: Vec<Vec<Listener>>,
