@@ -227,7 +227,7 @@ fn the_way_of_the_bytes_names_what_exists() {
             has_word(&code, &format!("fn {item}"))
         } else if item.starts_with(char::is_uppercase) {
             let code: String = read_all(&format!("src/{module}"), &["rs"]).into_iter().map(|file| file.text).collect();
-            ["struct", "trait"].iter().any(|kind| has_word(&code, &format!("pub {kind} {item}")))
+            ["struct", "trait"].iter().any(|kind| has_word(&code, &format!("{kind} {item}")))
         } else {
             root().join(format!("src/{module}/{item}.rs")).exists()
         };

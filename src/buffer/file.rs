@@ -7,21 +7,8 @@ use std::sync::Arc;
 /// A range of bytes of a file that will be sent. If the kernel can do so, it sends them without a copy into our memory.
 ///
 /// The file is shared, and its position is neither used nor moved. So many replies can send the same file.
-///
-/// ```
-/// use monoloop::buffer::{FileRange, OutputQueue};
-/// use std::sync::Arc;
-///
-/// # fn main() -> std::io::Result<()> {
-/// let file = Arc::new(std::fs::File::open("Cargo.toml")?);
-/// let mut queue = OutputQueue::default();
-/// queue.push_file(FileRange::new(file, 10, 20));
-/// assert_eq!(queue.len(), 20);
-/// # Ok(())
-/// # }
-/// ```
 #[derive(Clone)]
-pub struct FileRange {
+pub(crate) struct FileRange {
     file: Arc<File>,
     offset: u64,
     len: u64,
@@ -35,28 +22,28 @@ impl FileRange {
     ///
     /// # Panics
     /// If the range ends after the largest size of a file, 2^63 - 1 bytes.
-    pub const fn new(file: Arc<File>, offset: u64, len: u64) -> Self {
+    pub(crate) const fn new(file: Arc<File>, offset: u64, len: u64) -> Self {
         assert!(matches!(offset.checked_add(len), Some(0..=LONGEST)), "no file is as long as this range requires");
         Self { file, offset, len }
     }
 
     /// The file.
-    pub fn file(&self) -> &File {
+    pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
     /// The position of the next byte in the file.
-    pub const fn offset(&self) -> u64 {
+    pub(crate) const fn offset(&self) -> u64 {
         self.offset
     }
 
     /// The number of bytes that are left.
-    pub const fn len(&self) -> u64 {
+    pub(crate) const fn len(&self) -> u64 {
         self.len
     }
 
     /// Whether no byte is left.
-    pub const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
@@ -65,7 +52,7 @@ impl FileRange {
     ///
     /// # Errors
     /// The errors of pread(2).
-    pub fn read(&self, room: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn read(&self, room: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.len).map_or(room.len(), |len| room.len().min(len));
         self.file.read_at(&mut room[..most], self.offset)
     }

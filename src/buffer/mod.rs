@@ -1,15 +1,16 @@
-//! Buffers. An idle connection owns none. It borrows one from a [`Pool`] when bytes arrive or leave, and gives it back
+//! Buffers. An idle connection owns none. It borrows one from a pool when bytes arrive or leave, and gives it back
 //! when the buffer is empty again.
 
+#[cfg_attr(not(feature = "files"), allow(dead_code, reason = "only static files are sent from a descriptor"))]
 mod file;
 mod output;
 mod pace;
 mod pool;
 mod receive;
 
-pub use file::FileRange;
-pub use output::{Content, OutputQueue};
-pub(crate) use output::{Front, Mark, ReplyRecord};
+pub(crate) use file::FileRange;
+pub use output::Content;
+pub(crate) use output::{Front, Mark, OutputQueue, ReplyRecord};
 pub(crate) use pace::Pace;
-pub use pool::{Pool, Pooled};
-pub use receive::Receive;
+pub(crate) use pool::{Pool, Pooled};
+pub(crate) use receive::Receive;

@@ -18,21 +18,8 @@ use crate::limits::{MAX_SLICES, SHARE_FROM};
 ///                                            ^ splice: content B, shared
 ///                                                              ^ splice: content C, a file
 /// ```
-///
-/// ```
-/// use monoloop::buffer::{Content, OutputQueue};
-/// use std::io::IoSlice;
-///
-/// let mut queue = OutputQueue::default();
-/// queue.inline().extend_from_slice(b"head ");
-/// queue.push(Content::Static(b"content"));
-/// let mut slices = [IoSlice::new(b""); 4];
-/// assert_eq!((queue.gather(&mut slices), queue.len()), (1, 12));
-/// queue.advance(12);
-/// assert!(queue.is_empty());
-/// ```
 #[derive(Default)]
-pub struct OutputQueue {
+pub(crate) struct OutputQueue {
     inline: Vec<u8>,
     /// How much of `inline` has been sent.
     sent: usize,
@@ -55,7 +42,11 @@ struct Splice {
 
 /// The part of spliced content that has not been sent.
 enum Spliced {
-    Memory { content: Content<'static>, sent: usize },
+    Memory {
+        content: Content<'static>,
+        sent: usize,
+    },
+    #[cfg_attr(not(feature = "files"), allow(dead_code, reason = "only static files are sent from a descriptor"))]
     File(FileRange),
 }
 
@@ -204,7 +195,7 @@ impl From<Arc<[u8]>> for Content<'_> {
 impl OutputQueue {
     /// The inline bytes. A caller may only append to them.
     #[inline]
-    pub fn inline(&mut self) -> &mut Vec<u8> {
+    pub(crate) fn inline(&mut self) -> &mut Vec<u8> {
         &mut self.inline
     }
 
@@ -224,7 +215,7 @@ impl OutputQueue {
 
     /// Appends content. Small or borrowed content is copied; other content is spliced in.
     #[inline(always)]
-    pub fn push(&mut self, content: Content<'_>) {
+    pub(crate) fn push(&mut self, content: Content<'_>) {
         match content {
             Content::Borrowed(bytes) => self.inline.extend_from_slice(bytes),
             owned => self.push_owned(owned),
@@ -243,7 +234,8 @@ impl OutputQueue {
     }
 
     /// Appends bytes of a file, which are sent without being read into the queue.
-    pub fn push_file(&mut self, range: FileRange) {
+    #[cfg_attr(not(feature = "files"), allow(dead_code, reason = "only static files are sent from a descriptor"))]
+    pub(crate) fn push_file(&mut self, range: FileRange) {
         if !range.is_empty() {
             self.splice(Spliced::File(range));
         }
@@ -256,7 +248,7 @@ impl OutputQueue {
 
     /// The number of bytes that are owed; `usize::MAX` if a file has more.
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         usize::try_from(self.total()).unwrap_or(usize::MAX)
     }
 
@@ -267,22 +259,14 @@ impl OutputQueue {
 
     /// Whether nothing is owed.
     #[inline]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.sent == self.inline.len() && self.spliced == 0
     }
 
     /// The bytes that are owed, if they lie in one piece.
     #[inline]
-    pub fn as_slice(&self) -> Option<&[u8]> {
+    pub(crate) fn as_slice(&self) -> Option<&[u8]> {
         self.splices.is_empty().then(|| &self.inline[self.sent..])
-    }
-
-    /// Fills `slices` with what is owed, from the front up to the first file, and returns the number of filled slices.
-    pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        match self.front(slices) {
-            Front::Memory { slices, .. } => slices,
-            Front::File(_) => 0,
-        }
     }
 
     /// The front of the queue. If it is memory, this fills `slices` with it.
@@ -315,7 +299,7 @@ impl OutputQueue {
     /// # Panics
     /// If fewer bytes are owed.
     #[inline(always)]
-    pub fn advance(&mut self, count: usize) {
+    pub(crate) fn advance(&mut self, count: usize) {
         assert!(count <= self.len(), "no more can be sent than is owed");
         self.left += count as u64;
         self.sent += if self.splices.is_empty() { count } else { self.advance_splices(count) };
@@ -432,9 +416,17 @@ mod tests {
 
     use super::*;
 
+    /// Fills `slices` with the memory at the front of the queue, and returns the number of filled slices.
+    fn gather<'a>(queue: &'a OutputQueue, slices: &mut [IoSlice<'a>]) -> usize {
+        match queue.front(slices) {
+            Front::Memory { slices, .. } => slices,
+            Front::File(_) => 0,
+        }
+    }
+
     fn gathered(queue: &OutputQueue) -> Vec<u8> {
         let mut slices = [IoSlice::new(b""); 64];
-        let count = queue.gather(&mut slices);
+        let count = gather(queue, &mut slices);
         slices[..count].iter().flat_map(|slice| slice.to_vec()).collect()
     }
 
@@ -463,7 +455,7 @@ mod tests {
             while !queue.is_empty() {
                 assert_eq!(queue.len(), expected.len() - sent.len());
                 let mut slices = [IoSlice::new(b""); MAX_SLICES];
-                let filled = queue.gather(&mut slices);
+                let filled = gather(&queue, &mut slices);
                 let mut left = step;
                 for slice in &slices[..filled] {
                     sent.extend_from_slice(&slice[..left.min(slice.len())]);

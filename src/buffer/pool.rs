@@ -3,7 +3,7 @@ use std::fmt;
 use crate::limits::{POOL_BUSY_BYTES, POOL_LARGEST_BUFFER, POOL_MAX_BUFFER};
 
 /// An item that a [`Pool`] lends.
-pub trait Pooled: Default {
+pub(crate) trait Pooled: Default {
     /// Discards the contents and keeps the memory.
     fn reset(&mut self);
 
@@ -17,17 +17,7 @@ pub trait Pooled: Default {
 /// apart, and only while they are used again and again. Without them, each large content would get its memory from the
 /// kernel page by page. A caller that asks for a small item never gets a large one. Otherwise slow clients would hold
 /// the large buffers that other clients have needed.
-///
-/// ```
-/// use monoloop::buffer::{Pool, Receive};
-///
-/// let mut pool: Pool<Receive> = Pool::new(64 * 1024);
-/// let buffer = pool.lend();
-/// assert_eq!(pool.lent(), 1);
-/// pool.give_back(buffer);
-/// assert_eq!(pool.lent(), 0);
-/// ```
-pub struct Pool<T> {
+pub(crate) struct Pool<T> {
     /// The item that came back last. It is mostly lent next, so it is not counted among the idle ones.
     hot: Option<Box<T>>,
     #[allow(clippy::vec_box, reason = "the box is what is lent: it moves between connection and pool as one pointer")]
@@ -44,7 +34,7 @@ pub struct Pool<T> {
 
 impl<T: Pooled> Pool<T> {
     /// An empty pool that will keep at most `max_bytes` of idle items for long.
-    pub const fn new(max_bytes: usize) -> Self {
+    pub(crate) const fn new(max_bytes: usize) -> Self {
         Self {
             hot: None,
             idle: Vec::new(),
@@ -59,7 +49,7 @@ impl<T: Pooled> Pool<T> {
 
     /// Lends an empty item: the one that came back last, or a new one if the pool has none.
     #[inline]
-    pub fn lend(&mut self) -> Box<T> {
+    pub(crate) fn lend(&mut self) -> Box<T> {
         self.lent += 1;
         self.hot.take().unwrap_or_else(|| self.lend_idle())
     }
@@ -76,7 +66,7 @@ impl<T: Pooled> Pool<T> {
     }
 
     /// Lends a large item to a caller that is sure to fill it; `None` if the pool has none.
-    pub fn lend_large(&mut self) -> Option<Box<T>> {
+    pub(crate) fn lend_large(&mut self) -> Option<Box<T>> {
         let item = self.large.pop()?;
         self.large_bytes -= cost(&*item);
         self.unused = self.unused.min(self.large.len());
@@ -86,7 +76,7 @@ impl<T: Pooled> Pool<T> {
 
     /// Takes an item back.
     #[inline(always)]
-    pub fn give_back(&mut self, mut item: Box<T>) {
+    pub(crate) fn give_back(&mut self, mut item: Box<T>) {
         self.lent -= 1;
         item.reset();
         if item.footprint() > POOL_MAX_BUFFER {
@@ -96,15 +86,10 @@ impl<T: Pooled> Pool<T> {
         }
     }
 
-    /// Counts an item as lent that was made elsewhere. The caller will give it back, or [drop](Self::discard) it.
-    pub fn adopt(&mut self, item: Box<T>) -> Box<T> {
+    /// Counts an item as lent that was made elsewhere. The caller will give it back, or [take it out](Self::disown) again.
+    pub(crate) fn adopt(&mut self, item: Box<T>) -> Box<T> {
         self.lent += 1;
         item
-    }
-
-    /// Drops an item that was lent or adopted, instead of taking it back.
-    pub fn discard(&mut self, item: Box<T>) {
-        drop(self.disown(item));
     }
 
     /// Stops counting an item as lent and leaves it to the caller: the reverse of [`adopt`](Self::adopt).
@@ -133,29 +118,32 @@ impl<T: Pooled> Pool<T> {
 
     /// Frees the large items that were idle since the last call. Call it about once a second while
     /// [`has_large`](Self::has_large) is true.
-    pub fn trim(&mut self) {
+    pub(crate) fn trim(&mut self) {
         let freed = self.large.drain(..self.unused).map(|item| cost(&*item)).sum::<usize>();
         self.large_bytes -= freed;
         self.unused = self.large.len();
     }
 
     /// Whether the pool holds a large item.
-    pub const fn has_large(&self) -> bool {
+    pub(crate) const fn has_large(&self) -> bool {
         !self.large.is_empty()
     }
 
     /// How many items are lent at the moment.
-    pub const fn lent(&self) -> usize {
+    #[cfg(any(test, fuzzing))]
+    pub(crate) const fn lent(&self) -> usize {
         self.lent
     }
 
     /// Bytes of the idle items in the pool, without the item that came back last and without the large ones.
-    pub const fn idle_bytes(&self) -> usize {
+    #[cfg(any(test, fuzzing))]
+    pub(crate) const fn idle_bytes(&self) -> usize {
         self.idle_bytes
     }
 
     /// Bytes of the idle large items in the pool.
-    pub const fn large_bytes(&self) -> usize {
+    #[cfg(any(test, fuzzing))]
+    pub(crate) const fn large_bytes(&self) -> usize {
         self.large_bytes
     }
 }

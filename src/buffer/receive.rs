@@ -7,18 +7,8 @@ use crate::limits::{MIN_READ, RECEIVE_BUFFER};
 ///
 /// The bytes lie in one piece, because a head is parsed in place and a handler borrows straight from it. The memory is
 /// zeroed once, when it is allocated, and reused afterwards.
-///
-/// ```
-/// use monoloop::buffer::Receive;
-///
-/// let mut buffer = Receive::default();
-/// buffer.room(0, 1 << 20)[..5].copy_from_slice(b"hello");
-/// buffer.filled(5);
-/// buffer.consume(2);
-/// assert_eq!(buffer.bytes(), b"llo");
-/// ```
 #[derive(Default)]
-pub struct Receive {
+pub(crate) struct Receive {
     memory: Vec<u8>,
     start: usize,
     end: usize,
@@ -27,20 +17,20 @@ pub struct Receive {
 impl Receive {
     /// The bytes that are not consumed yet.
     #[inline]
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.memory[self.start..self.end]
     }
 
     /// Whether all bytes are consumed.
     #[inline]
-    pub const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
     /// Room for the next read: at least `min` bytes, and at least [`MIN_READ`]. The buffer does not grow beyond `max`
     /// bytes for it; then the room is what is left up to `max`, or empty.
     #[inline]
-    pub fn room(&mut self, min: usize, max: usize) -> &mut [u8] {
+    pub(crate) fn room(&mut self, min: usize, max: usize) -> &mut [u8] {
         let min = min.max(MIN_READ);
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -71,13 +61,13 @@ impl Receive {
     /// # Panics
     /// If the room was smaller than that.
     #[inline]
-    pub fn filled(&mut self, count: usize) {
+    pub(crate) fn filled(&mut self, count: usize) {
         assert!(count <= self.memory.len() - self.end, "a read cannot fill more than its room");
         self.end += count;
     }
 
     /// Appends bytes that were decoded, not read.
-    pub fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.room(bytes.len(), usize::MAX)[..bytes.len()].copy_from_slice(bytes);
             self.filled(bytes.len());
@@ -89,13 +79,13 @@ impl Receive {
     /// # Panics
     /// If the buffer holds fewer bytes.
     #[inline]
-    pub fn consume(&mut self, count: usize) {
+    pub(crate) fn consume(&mut self, count: usize) {
         assert!(count <= self.end - self.start, "no more can be consumed than the buffer holds");
         self.start += count;
     }
 
     /// Discards all bytes.
-    pub const fn clear(&mut self) {
+    pub(crate) const fn clear(&mut self) {
         (self.start, self.end) = (0, 0);
     }
 }

@@ -58,7 +58,7 @@ impl fmt::Display for Endpoint {
 }
 
 /// Where a connection comes from and where it arrived. The transport knows; the protocol core only passes it on.
-pub trait Endpoints {
+pub(crate) trait Endpoints {
     /// The client's end.
     fn peer(&self) -> Endpoint;
 

@@ -7,7 +7,7 @@ use crate::http::{Fields, Method, Version, collect_text, target_text};
 
 /// A request head that has passed every check of `h1/`: what stands here is well-formed.
 #[derive(Debug)]
-pub struct Head<'a> {
+pub(crate) struct Head<'a> {
     pub(crate) method: Method,
     pub(crate) version: Version,
     /// The request target as it came. Like all that follows it is ASCII, but stays bytes: few handlers ask for it as text.

@@ -38,10 +38,11 @@ pub use channel::{BodySender, SendError};
 pub use close_reason::CloseReason;
 pub(crate) use conduct::{admit, conduct};
 pub(crate) use encode::encode_interim;
-pub use endpoint::{Endpoint, Endpoints};
+pub use endpoint::Endpoint;
+pub(crate) use endpoint::Endpoints;
 pub(crate) use field_lines::PreparedField;
 pub(crate) use guard::{dispose, guard};
-pub use head::Head;
+pub(crate) use head::Head;
 pub(crate) use mailbox::{Address, Answer, Letter, Mailbox, Ticket};
 pub use mailbox::{Resumer, Waker};
 pub(crate) use observer::Watch;
@@ -49,8 +50,7 @@ pub use observer::{ConnectionId, DrainCause, FinishedReply, Observer, Tick, Time
 pub use pairs::Pairs;
 pub(crate) use params::{MAX_PARAMS, Params, Spans};
 pub use protocol::{Output, Protocol, ProtocolEvent};
-pub use reply::Reply;
-pub(crate) use reply::{Draft, RequestFacts, Rest, Stage};
+pub(crate) use reply::{Draft, Reply, RequestFacts, Rest, Stage};
 #[cfg(feature = "files")]
 pub(crate) use representation::{Representation, Stored};
 pub(crate) use request::Received;

@@ -16,7 +16,7 @@ use crate::http::{DateText, Error, Method, Version, is_field_value, is_name, is_
 /// The reply in the making: one for the whole loop, lent to each exchange in turn.
 ///
 /// Field lines are kept as they will be sent, one behind the other, so that nothing is allocated per line.
-pub struct Reply {
+pub(crate) struct Reply {
     date: DateText,
     /// How nearly every head begins: the status line of a 200, `Server` and `Date`. Rendered once a second.
     pub(super) prefix: Prefix,

@@ -9,7 +9,7 @@ use std::fmt;
 /// # let mut app = monoloop::Router::new(());
 /// app.get("/", |_, req, res| {
 ///     let mut text = String::new();
-///     for (name, value) in req.headers().iter() {
+///     for (name, value) in req.headers() {
 ///         text += &format!("{name} has {} bytes\n", value.len());
 ///     }
 ///     res.text(text)
@@ -104,9 +104,8 @@ impl<'a> Fields<'a> {
     }
 
     /// All field lines: the name as the client wrote it, and the value without the white space around it.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'a str, &'a [u8])> + use<'a> {
-        // A name is a token, so it is ASCII.
-        self.lines().map(|line| (std::str::from_utf8(line.name()).unwrap_or_default(), line.value()))
+    pub fn iter(&self) -> FieldsIter<'a> {
+        self.into_iter()
     }
 
     fn lines(&self) -> impl ExactSizeIterator<Item = Line<'a>> + use<'a> {
@@ -121,6 +120,47 @@ impl<'a> Fields<'a> {
     /// Whether there is no field line.
     pub fn is_empty(&self) -> bool {
         self.shapes.is_empty()
+    }
+}
+
+impl<'a> IntoIterator for Fields<'a> {
+    type Item = (&'a str, &'a [u8]);
+    type IntoIter = FieldsIter<'a>;
+
+    /// As [`iter`](Fields::iter).
+    fn into_iter(self) -> FieldsIter<'a> {
+        FieldsIter { text: self.text, shapes: self.shapes }
+    }
+}
+
+/// The iterator of [`Fields`]: the name and the value of each field line.
+#[derive(Clone)]
+pub struct FieldsIter<'a> {
+    text: &'a [u8],
+    shapes: &'a [LineShape],
+}
+
+impl<'a> Iterator for FieldsIter<'a> {
+    type Item = (&'a str, &'a [u8]);
+
+    fn next(&mut self) -> Option<(&'a str, &'a [u8])> {
+        let line = lines(self.text, self.shapes).next()?;
+        self.text = &self.text[line.shape.len as usize..];
+        self.shapes = &self.shapes[1..];
+        // A name is a token, so it is ASCII.
+        Some((std::str::from_utf8(line.name()).unwrap_or_default(), line.value()))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.shapes.len(), Some(self.shapes.len()))
+    }
+}
+
+impl ExactSizeIterator for FieldsIter<'_> {}
+
+impl fmt::Debug for FieldsIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Fields::new(self.text, self.shapes).fmt(f)
     }
 }
 

@@ -72,44 +72,32 @@ impl fmt::Display for Method {
 }
 
 /// A set of methods; its `Display` is the value of an `Allow` field.
-///
-/// ```
-/// use monoloop::http::{Method, MethodSet};
-///
-/// let set = MethodSet::EMPTY.with(Method::Post).with(Method::Get);
-/// assert_eq!(set.to_string(), "GET, POST");
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MethodSet(u8);
+pub(crate) struct MethodSet(u8);
 
 impl MethodSet {
     /// No method.
-    pub const EMPTY: Self = Self(0);
+    pub(crate) const EMPTY: Self = Self(0);
 
     /// This set plus `method`.
     #[must_use]
-    pub const fn with(self, method: Method) -> Self {
+    pub(crate) const fn with(self, method: Method) -> Self {
         Self(self.0 | 1 << method as u8)
     }
 
     /// The methods of both sets.
     #[must_use]
-    pub const fn union(self, other: Self) -> Self {
+    pub(crate) const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// Whether `method` is in the set.
-    pub const fn contains(self, method: Method) -> bool {
+    pub(crate) const fn contains(self, method: Method) -> bool {
         self.0 & (1 << method as u8) != 0
     }
 
-    /// Whether the set has no method.
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
     /// The methods of the set, in the order of [`Method::ALL`].
-    pub fn iter(self) -> impl Iterator<Item = Method> {
+    pub(crate) fn iter(self) -> impl Iterator<Item = Method> {
         Method::ALL.into_iter().filter(move |&method| self.contains(method))
     }
 }
@@ -129,6 +117,14 @@ impl fmt::Display for MethodSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_set_shows_its_methods_in_one_order_whatever_was_added_first() {
+        let set = MethodSet::EMPTY.with(Method::Post).with(Method::Get);
+        assert_eq!(set.to_string(), "GET, POST");
+        assert_eq!(set.union(MethodSet::EMPTY.with(Method::Head)).to_string(), "GET, HEAD, POST");
+        assert_eq!(MethodSet::EMPTY.to_string(), "");
+    }
 
     #[test]
     fn only_an_exact_upper_case_token_names_a_method() {

@@ -22,11 +22,12 @@ pub(crate) use date::parse_http_date;
 pub(crate) use date::{DateText, http_date, iso_date};
 pub use error::{Error, OptionExt, Result};
 pub(crate) use error::{PreparedError, is_plain_json, push_json_string};
-pub use fields::Fields;
 #[cfg(all(test, feature = "files"))]
 pub(crate) use fields::TestFields;
+pub use fields::{Fields, FieldsIter};
 pub(crate) use fields::{Line, LineShape, lines, trim};
-pub use method::{Method, MethodSet};
+pub use method::Method;
+pub(crate) use method::MethodSet;
 pub(crate) use moment::Millis;
 pub use moment::Moment;
 pub(crate) use path::{
