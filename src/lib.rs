@@ -51,7 +51,7 @@
 //! | collect metrics | [`server::Observer`] | [operating](guide::operating) |
 //! | refuse a connection | [`Server::on_connection`] | [operating](guide::operating) |
 //! | use several cores | [`Workers`] | [workers](guide::workers) |
-//! | turn the loop in a program of my own | [`Server::serve`], [`server::Running`] | [embedding](guide::embedding) |
+//! | turn the loop in a program of my own | [`Server::start`], [`server::Running`] | [embedding](guide::embedding) |
 //! | serve without a router | [`serve`], [`server::Service`] | [embedding](guide::embedding) |
 //! | find what Node calls by another name | | [from Node](guide::from_node) |
 //!

@@ -37,7 +37,7 @@ impl Pair {
     fn new(setup: impl FnOnce(&mut Router<()>, Server) -> Server) -> Self {
         let mut app = Router::new(());
         let server = setup(&mut app, Server::bind("127.0.0.1:0").expect("a port is free").config(test_config()));
-        let running = server.serve(app).expect("a poll");
+        let running = server.start(app).expect("a poll");
         let address = running.local_addr().expect("it listens").to_string().parse().expect("an address");
         let client = connect(address);
         Self { running, address, client }
@@ -410,7 +410,7 @@ fn an_event_is_encoded_once_for_all_who_hear_it() {
         res.text("said")
     });
     let server = Server::bind("127.0.0.1:0").expect("a port is free").config(test_config()).clock(Steps::default());
-    let mut running = server.serve(app).expect("a poll");
+    let mut running = server.start(app).expect("a poll");
     let address = running.local_addr().expect("it listens").to_string().parse().expect("an address");
     let mut listeners: Vec<_> = (0..LISTENERS).map(|_| connect(address)).collect();
     let mut speaker = connect(address);

@@ -390,7 +390,7 @@ fn a_shutdown_before_the_first_tick_works() {
     let mut app = Router::new(());
     basics(&mut app);
     let running =
-        Server::bind("127.0.0.1:0").expect("a port is free").config(test_config()).serve(app).expect("a poll");
+        Server::bind("127.0.0.1:0").expect("a port is free").config(test_config()).start(app).expect("a poll");
     running.handle().shutdown();
     running.run().expect("there was nothing to do");
 
@@ -402,7 +402,7 @@ fn a_shutdown_before_the_first_tick_works() {
     client.get("/hello/early");
     #[cfg(target_os = "linux")]
     client.wait_delivered();
-    let running = server.serve(app).expect("a poll");
+    let running = server.start(app).expect("a poll");
     running.handle().shutdown();
     let limit = Instant::now() + LIMIT;
     running.run().expect("it drains");
@@ -426,7 +426,7 @@ fn embedded(clock: Hand) -> (Running<()>, Client) {
     let mut app = Router::new(());
     basics(&mut app);
     let server = Server::bind("127.0.0.1:0").expect("a port is free").config(test_config()).clock(clock);
-    let running = server.serve(app).expect("a poll");
+    let running = server.start(app).expect("a poll");
     let address = running.local_addr().expect("it listens").to_string().parse().expect("an address");
     let client = Client::tcp(address);
     client.socket().set_nonblocking(true).expect("it can be made so");

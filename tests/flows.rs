@@ -570,7 +570,7 @@ fn serve_with<S: Clone + Send + 'static>(
     let (started, starting) = channel();
     let thread = thread::spawn(move || {
         let server = Server::bind("127.0.0.1:0").expect("a free port").config(test_config());
-        let mut running = server.serve(app()).expect("a poll");
+        let mut running = server.start(app()).expect("a poll");
         started.send(running.handle()).expect("the test waits for it");
         while running.turn(None).expect("the poll works") {}
         running.app().state().clone()
@@ -636,7 +636,7 @@ fn a_task_did_not_wake_who_polls_the_loop_from_outside() {
     let mut running = Server::bind("127.0.0.1:0")
         .expect("a free port")
         .config(test_config())
-        .serve(Router::new(0_u32))
+        .start(Router::new(0_u32))
         .expect("a poll");
     let handle = running.handle();
     for expected in 1..=3 {
@@ -719,7 +719,7 @@ fn a_loop_that_nobody_turns_any_more_ends_what_lives_on_it() {
         });
         defer(&mut app, hand_out);
         let server = Server::bind("127.0.0.1:0").expect("a free port").config(test_config());
-        let mut running = server.serve(app).expect("a poll");
+        let mut running = server.start(app).expect("a poll");
         started.send(running.local_addr()).expect("the test waits for it");
         while stopped.try_recv().is_err() {
             running.turn(Some(Duration::from_millis(1))).expect("the poll works");

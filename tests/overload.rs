@@ -65,7 +65,7 @@ impl ByHand {
         let server = Server::bind("127.0.0.1:0").expect("a port is free");
         let Endpoint::Tcp(address) = server.local_addr() else { panic!("it listens on TCP first") };
         let server = server.also_bind_unix(path.path()).expect("the path is free").config(config);
-        let running = server.observer(log.recorder()).clock(hand.clone()).serve(app).expect("a poll");
+        let running = server.observer(log.recorder()).clock(hand.clone()).start(app).expect("a poll");
         Self { running, log, hand, address, path }
     }
 

@@ -294,7 +294,7 @@ fn a_client_that_reads_slowly_but_steadily_was_idle() {
     let config = test_config();
     assert!(PAUSE < config.send_timeout && config.send_timeout < 2 * PAUSE);
     let server = Server::bind("127.0.0.1:0").expect("a port is free").config(config).clock(hand.clone());
-    let mut running = server.serve(app).expect("a poll");
+    let mut running = server.start(app).expect("a poll");
     let address = running.local_addr().expect("it listens").to_string().parse().expect("an address");
     let ask = || {
         let mut client = Client::tcp(address);

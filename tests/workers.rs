@@ -53,7 +53,7 @@ struct TestWorkers {
 impl TestWorkers {
     #[track_caller]
     fn start(count: usize) -> Self {
-        Self::start_with(count, test_config(), |worker, server| server.serve(app(worker)))
+        Self::start_with(count, test_config(), |worker, server| server.start(app(worker)))
     }
 
     #[track_caller]
@@ -63,7 +63,7 @@ impl TestWorkers {
         set_up: impl Fn(usize, Server) -> SetUp + Send + Sync + 'static,
     ) -> Self {
         let workers = Workers::bind("127.0.0.1:0", count).expect("a port is free").config(config);
-        Self::run(workers.serve(set_up).expect("they start"))
+        Self::run(workers.start(set_up).expect("they start"))
     }
 
     #[track_caller]
@@ -187,7 +187,7 @@ fn states_are_separate_and_stay_with_their_connections() {
 fn a_worker_that_is_busy_does_not_hold_up_the_others() {
     let (gates, doors) = gates(2);
     let workers =
-        TestWorkers::start_with(2, test_config(), move |worker, server| server.serve(app_with_gate(worker, &doors)));
+        TestWorkers::start_with(2, test_config(), move |worker, server| server.start(app_with_gate(worker, &doors)));
     let (mut busy, mut free) = (workers.connect_to(0), workers.connect_to(1));
     busy.get("/gate");
     gates[0].wait();
@@ -211,7 +211,7 @@ fn each_worker_has_an_observer_and_a_hook_of_its_own() {
             asked[worker].fetch_add(1, Ordering::Relaxed);
             server::Decision::Accept
         };
-        server.observer(observer).on_connection(hook).serve(app(worker))
+        server.observer(observer).on_connection(hook).start(app(worker))
     });
     let address = Endpoint::Tcp(workers.address);
     let clients = [workers.connect_to(0), workers.connect_to(1)];
@@ -238,7 +238,7 @@ fn workers_share_the_descriptors_and_serve_everybody_in_the_end() {
         let mut config = test_config();
         config.raise_descriptor_limit = false;
         let workers =
-            TestWorkers::start_with(2, config, move |worker, server| server.serve(app_with_gate(worker, &doors)));
+            TestWorkers::start_with(2, config, move |worker, server| server.start(app_with_gate(worker, &doors)));
         let mut blockers = [workers.connect_to(0), workers.connect_to(1)];
         for (blocker, gate) in blockers.iter_mut().zip(&gates) {
             blocker.get("/gate");
@@ -316,7 +316,7 @@ fn a_unix_socket_is_shared_and_its_file_goes_with_the_last() {
     assert_eq!(workers.local_addr(), Endpoint::Unix);
     let error = Workers::bind_unix(path.path(), 2).expect_err("someone listens there");
     assert!(error.to_string().ends_with("is already in use"), "{error}");
-    let running = workers.serve(move |worker, server| server.serve(app_with_gate(worker, &doors)));
+    let running = workers.start(move |worker, server| server.start(app_with_gate(worker, &doors)));
     let workers = TestWorkers::run(running.expect("they start"));
 
     // Whoever is busy cannot take the next one, so the other one must.
@@ -353,7 +353,7 @@ fn a_passed_listener_and_several_addresses_are_served() {
     let all: Vec<_> = workers.local_addrs().collect();
     assert_eq!((all.len(), all[0], all[2]), (3, Endpoint::Tcp(passed), Endpoint::Unix));
     let Endpoint::Tcp(second) = all[1] else { panic!("{all:?}") };
-    let workers = TestWorkers::run(workers.serve(|worker, server| server.serve(app(worker))).expect("they start"));
+    let workers = TestWorkers::run(workers.start(|worker, server| server.start(app(worker))).expect("they start"));
     for mut client in [Client::tcp(passed), Client::tcp(second), Client::unix(path.path())] {
         assert_eq!(client.ask("/worker").status, 200);
     }
@@ -382,7 +382,7 @@ fn a_worker_that_cannot_be_set_up_stops_them_all() {
     let Endpoint::Tcp(address) = workers.local_addr() else { unreachable!("it is TCP") };
     let failed = workers.run(|worker, server| match worker {
         1 => Err(String::from("no database")),
-        _ => server.serve(app(worker)).map_err(|error| error.to_string()),
+        _ => server.start(app(worker)).map_err(|error| error.to_string()),
     });
     let error = failed.expect_err("one has failed");
     assert_eq!(error.to_string(), "worker 1: no database");
@@ -398,7 +398,7 @@ fn a_set_up_that_panics_stops_them_all() {
     let Endpoint::Tcp(address) = workers.local_addr() else { unreachable!("it is TCP") };
     let failed = workers.run(|worker, server| {
         assert_ne!(worker, 1, "out of luck");
-        server.serve(app(worker))
+        server.start(app(worker))
     });
     let text = failed.expect_err("one has panicked").to_string();
     assert!(text.starts_with("worker 1: its set-up panicked: ") && text.contains("out of luck"), "{text}");
@@ -419,13 +419,13 @@ fn a_set_up_that_runs_its_server_or_brings_another_is_refused() {
     type SetUp = fn(usize, Server) -> monoloop::server::Result<Running<()>>;
     let runs: SetUp = |_, server| {
         server.run(Router::new(()))?;
-        Server::bind("127.0.0.1:0")?.config(test_config()).serve(Router::new(()))
+        Server::bind("127.0.0.1:0")?.config(test_config()).start(Router::new(()))
     };
     let runs_later: SetUp = |_, server| {
-        server.serve(Router::new(()))?.run()?;
-        Server::bind("127.0.0.1:0")?.config(test_config()).serve(Router::new(()))
+        server.start(Router::new(()))?.run()?;
+        Server::bind("127.0.0.1:0")?.config(test_config()).start(Router::new(()))
     };
-    let another: SetUp = |_, _| Server::bind("127.0.0.1:0")?.config(test_config()).serve(Router::new(()));
+    let another: SetUp = |_, _| Server::bind("127.0.0.1:0")?.config(test_config()).start(Router::new(()));
     for (set_up, expected) in [(runs, "`Workers` runs"), (runs_later, "`Workers` runs"), (another, "than its own")] {
         let workers = Workers::bind("127.0.0.1:0", 2).expect("a port is free").config(test_config());
         let error = workers.run(set_up).expect_err("nobody serves");
@@ -442,11 +442,11 @@ fn nobody_serves_before_all_are_set_up() {
     let Endpoint::Tcp(address) = workers.local_addr() else { unreachable!("it is TCP") };
     let (told, tell) = channel();
     thread::spawn(move || {
-        let running = workers.serve(move |worker, server| {
+        let running = workers.start(move |worker, server| {
             if worker == 1 {
                 door.lock().unwrap().pass();
             }
-            server.serve(app(worker))
+            server.start(app(worker))
         });
         told.send(running.expect("they start")).expect("the test waits for it");
     });
@@ -468,12 +468,12 @@ fn workers_that_are_dropped_are_gone() {
         Some(Endpoint::Tcp(address)) => address,
         other => panic!("{other:?}"),
     };
-    let running = make().serve(|worker, server| server.serve(app(worker))).expect("they start");
+    let running = make().start(|worker, server| server.start(app(worker))).expect("they start");
     let address = listening(&running);
     drop(running);
     assert_nobody_listens(address);
 
-    let mut running = make().serve(|worker, server| server.serve(app(worker))).expect("they start");
+    let mut running = make().start(|worker, server| server.start(app(worker))).expect("they start");
     let address = listening(&running);
     assert!(running.turn(Some(Duration::ZERO)).expect("they serve"));
     let mut client = Client::tcp(address);
@@ -521,7 +521,7 @@ fn a_drain_finishes_what_is_in_flight_with_every_worker() {
 fn connections_that_the_kernel_has_queued_for_any_worker_are_served() {
     let (gates, doors) = gates(2);
     let workers =
-        TestWorkers::start_with(2, test_config(), move |worker, server| server.serve(app_with_gate(worker, &doors)));
+        TestWorkers::start_with(2, test_config(), move |worker, server| server.start(app_with_gate(worker, &doors)));
     let mut blockers = [workers.connect_to(0), workers.connect_to(1)];
     for (blocker, gate) in blockers.iter_mut().zip(&gates) {
         blocker.get("/gate");
@@ -559,7 +559,7 @@ fn the_handle_of_a_worker_stands_for_all() {
     let handles: Arc<Mutex<Vec<Handle<State>>>> = Arc::default();
     let made = Arc::clone(&handles);
     let workers = TestWorkers::start_with(2, test_config(), move |worker, server| {
-        let running = server.serve(app(worker))?;
+        let running = server.start(app(worker))?;
         made.lock().unwrap().push(running.handle());
         Ok(running)
     });
@@ -577,7 +577,7 @@ fn the_handle_of_a_worker_stands_for_all() {
 #[test]
 fn a_shutdown_before_the_start_serves_who_came_before() {
     let workers = Workers::bind("127.0.0.1:0", 2).expect("a port is free").config(test_config());
-    let mut running = workers.serve(|worker, server| server.serve(app(worker))).expect("they start");
+    let mut running = workers.start(|worker, server| server.start(app(worker))).expect("they start");
     let Some(Endpoint::Tcp(address)) = running.local_addr() else { panic!("it is TCP") };
     let mut clients: Vec<_> = (0..16).map(|_| Client::tcp(address)).collect();
     clients.iter_mut().for_each(|client| client.get("/worker"));
@@ -601,7 +601,7 @@ fn a_shutdown_before_the_start_serves_who_came_before() {
 fn a_drain_that_takes_too_long_counts_the_connections_of_all() {
     let mut config = test_config();
     config.drain_timeout = Duration::from_millis(300);
-    let workers = TestWorkers::start_with(2, config, |worker, server| server.serve(app(worker)));
+    let workers = TestWorkers::start_with(2, config, |worker, server| server.start(app(worker)));
     let mut clients = [workers.connect_to(0), workers.connect_to(1), workers.connect_to(1)];
     for client in &mut clients {
         client.send("POST /echo HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n");
@@ -626,7 +626,7 @@ fn a_state_that_cannot_be_dropped_is_only_logged() {
         }
     }
     let workers = Workers::bind("127.0.0.1:0", 2).expect("a port is free").config(test_config());
-    let running = workers.serve(|_, server| server.serve(Router::new(Grenade))).expect("they start");
+    let running = workers.start(|_, server| server.start(Router::new(Grenade))).expect("they start");
     running.handle().shutdown();
     running.run().expect("they drain");
 }
@@ -658,7 +658,7 @@ fn break_worker_1() {
             burnt.store(true, Ordering::SeqCst);
             res.empty()
         });
-        server.clock(clock).serve(app)
+        server.clock(clock).start(app)
     });
     let (mut busy, mut broken) = (workers.connect_to(0), workers.connect_to(1));
     busy.get("/gate");

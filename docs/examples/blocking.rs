@@ -51,7 +51,7 @@ fn main() -> monoloop::server::Result<()> {
         }
     });
 
-    let running = Server::bind("127.0.0.1:3000")?.serve(app)?;
+    let running = Server::bind("127.0.0.1:3000")?.start(app)?;
     let queue = Arc::new(Mutex::new(queue));
     for _ in 0..THREADS {
         let (queue, handle) = (Arc::clone(&queue), running.handle());

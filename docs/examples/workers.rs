@@ -26,6 +26,6 @@ fn main() -> monoloop::server::Result<()> {
             state.visits += 1;
             res.text(format!("{greeting}, visitor {} of worker {}!\n", state.visits, state.worker))
         });
-        server.serve(app)
+        server.start(app)
     })
 }

@@ -17,7 +17,7 @@ use crate::router::{Tasks, Timer};
 /// use monoloop::{Router, Server};
 ///
 /// # fn main() -> monoloop::server::Result<()> {
-/// let running = Server::bind("127.0.0.1:0")?.serve(Router::new(()))?;
+/// let running = Server::bind("127.0.0.1:0")?.start(Router::new(()))?;
 /// let handle = running.handle();
 /// std::thread::spawn(move || handle.shutdown());
 /// running.run()
@@ -111,7 +111,7 @@ impl<S> Handle<S> {
     /// use monoloop::{Router, Server};
     ///
     /// # fn main() -> monoloop::server::Result<()> {
-    /// let running = Server::bind("127.0.0.1:0")?.serve(Router::new(Vec::<u64>::new()))?;
+    /// let running = Server::bind("127.0.0.1:0")?.start(Router::new(Vec::<u64>::new()))?;
     /// let handle = running.handle();
     /// std::thread::spawn(move || {
     ///     let answer = (1..=20).product();        // something that takes time

@@ -205,7 +205,7 @@ impl Server {
     /// # Errors
     /// [`Error::Io`] when the system denies a poll or a waker.
     #[doc(alias = "embed")]
-    pub fn serve<S>(self, mut app: Router<S>) -> Result<Running<S>> {
+    pub fn start<S>(self, mut app: Router<S>) -> Result<Running<S>> {
         let mut event_loop = EventLoop::new(self)?;
         event_loop.start(&mut app);
         Ok(Running { app, event_loop })
@@ -214,10 +214,10 @@ impl Server {
     /// Serves until the server has been shut down and has drained.
     ///
     /// # Errors
-    /// As [`serve`](Self::serve) and [`Running::run`].
-    #[doc(alias("start", "listen"))]
+    /// As [`start`](Self::start) and [`Running::run`].
+    #[doc(alias = "listen")]
     pub fn run<S>(self, app: Router<S>) -> Result<()> {
-        self.serve(app)?.run()
+        self.start(app)?.run()
     }
 
     /// Serves an application that is not a [`Router`], in the same way as [`run`](Self::run).
@@ -238,7 +238,7 @@ fn refuse_worker(event_loop: &EventLoop) -> io::Result<()> {
     match event_loop.shared.group() {
         None => Ok(()),
         Some(_) => {
-            Err(io::Error::new(ErrorKind::InvalidInput, "`Workers` runs its servers: return `server.serve(app)`"))
+            Err(io::Error::new(ErrorKind::InvalidInput, "`Workers` runs its servers: return `server.start(app)`"))
         }
     }
 }
@@ -256,7 +256,7 @@ impl fmt::Debug for Server {
 /// use std::time::Duration;
 ///
 /// # fn main() -> monoloop::server::Result<()> {
-/// let mut running = Server::bind("127.0.0.1:0")?.serve(Router::new(0_u32))?;
+/// let mut running = Server::bind("127.0.0.1:0")?.start(Router::new(0_u32))?;
 /// while running.turn(Some(Duration::from_millis(1)))? {
 ///     *running.app_mut().state_mut() += 1;
 ///     if *running.app().state() == 3 {

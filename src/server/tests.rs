@@ -81,7 +81,7 @@ fn large_buffers_are_freed_within_two_seconds_even_if_nothing_happens() {
     let mut app = Router::new(());
     app.post("/", |_, req, res| res.send(req.body()));
     let Endpoint::Tcp(address) = server.local_addr() else { unreachable!("it is bound to TCP") };
-    let mut running = server.serve(app).unwrap();
+    let mut running = server.start(app).unwrap();
     let client = thread::spawn(move || {
         let content = vec![b'x'; 1 << 20];
         let mut socket = TcpStream::connect(address).unwrap();
@@ -111,7 +111,7 @@ fn a_server_that_runs_until_it_drains_can_be_run_to_its_end() {
     for (delay, goes_on) in [(Duration::from_millis(1), true), (Duration::ZERO, false)] {
         let config = Config { signals: false, drain_delay: delay, ..Config::default() };
         let server = Server::bind("127.0.0.1:0").unwrap().config(config);
-        let mut running = server.serve(Router::new(())).unwrap();
+        let mut running = server.start(Router::new(())).unwrap();
         let handle = running.handle();
         thread::scope(|scope| {
             scope.spawn(move || handle.shutdown());
@@ -129,7 +129,7 @@ fn a_server_that_runs_until_it_drains_can_be_run_to_its_end() {
 fn workers_that_run_until_they_drain_can_be_run_to_their_end() {
     let config = Config { signals: false, drain_delay: Duration::from_millis(1), ..Config::default() };
     let workers = Workers::bind("127.0.0.1:0", 2).unwrap().config(config);
-    let mut running = workers.serve(|_, server| server.serve(Router::new(()))).unwrap();
+    let mut running = workers.start(|_, server| server.start(Router::new(()))).unwrap();
     let handle = running.handle();
     thread::scope(|scope| {
         scope.spawn(move || handle.shutdown());

@@ -87,7 +87,7 @@ impl TestServer {
             setup(&mut app, &mut config);
             let server = bind()?.config(config).observer(Boxed(wrap(recorder)));
             let address = server.local_addr();
-            let running = server.serve(app)?;
+            let running = server.start(app)?;
             started.send((address, running.handle())).expect("the test waits for it");
             running.run()
         });

@@ -116,7 +116,7 @@ fn serve_app<S: 'static>(settings: &Settings, app: Application<S>, speaker: &mut
             Some(log) => server.observer(log.clone()),
             None => server,
         };
-        let mut running = server.serve(make())?;
+        let mut running = server.start(make())?;
         connect(&mut running);
         Ok(running)
     };
@@ -161,7 +161,7 @@ fn serve_with_workers<S: 'static>(
     let workers = listen(settings, bind, |workers, addresses| workers.also_bind(addresses))?;
     let workers = settings.unix.iter().try_fold(workers, Workers::also_bind_unix)?.config(settings.config.clone());
     let addresses = addresses(settings, workers.local_addrs());
-    let running = workers.serve(move |_, server| start(server))?;
+    let running = workers.start(move |_, server| start(server))?;
 
     announce(about, &addresses);
     run_and_announce(running, RunningWorkers::run_until_drain, RunningWorkers::draining, RunningWorkers::run, speaker)

@@ -15,7 +15,7 @@
 //!
 //! All workers begin together and end together:
 //!
-//! - no worker accepts before all are set up; if one fails, all end and [`Workers::serve`] returns the error;
+//! - no worker accepts before all are set up; if one fails, all end and [`Workers::start`] returns the error;
 //! - the supervisor orders a drain for all workers at once; the handle of a worker asks the supervisor too;
 //! - if the loop of one worker fails, the others are cut off and [`RunningWorkers::run`] returns the error;
 //! - if a worker panics outside a handler, the process ends: see `worker::take_down`.
@@ -72,7 +72,7 @@ type SetUpError = Box<dyn StdError + Send + Sync>;
 ///             visits.set(visits.get() + 1);
 ///             res.text(format!("visit {} to worker {worker}\n", visits.get()))
 ///         });
-///         server.serve(app)
+///         server.start(app)
 ///     })
 /// }
 /// ```
@@ -204,7 +204,7 @@ impl Workers {
     ///
     /// # fn main() -> monoloop::server::Result<()> {
     /// let running = Workers::bind("127.0.0.1:0", 2)?
-    ///     .serve(|worker, server| server.observer(Metrics { worker }).serve(Router::new(())))?;
+    ///     .start(|worker, server| server.observer(Metrics { worker }).start(Router::new(())))?;
     /// let handle = running.handle();
     /// std::thread::spawn(move || handle.shutdown());
     /// running.run()
@@ -214,7 +214,7 @@ impl Workers {
     /// # Errors
     /// [`Error::Worker`] when `set_up` fails or panics, with the error of the first such worker: then no worker serves,
     /// and no socket listens any more. [`Error::Io`] when the system denies a thread, a poll or a waker.
-    pub fn serve<S, E>(
+    pub fn start<S, E>(
         self,
         set_up: impl Fn(usize, Server) -> Result<Running<S>, E> + Send + Sync + 'static,
     ) -> Result<RunningWorkers>
@@ -242,10 +242,10 @@ impl Workers {
         Ok(running)
     }
 
-    /// Serves until the workers have been shut down and all have drained. `set_up` is as in [`serve`](Self::serve).
+    /// Serves until the workers have been shut down and all have drained. `set_up` is as in [`start`](Self::start).
     ///
     /// # Errors
-    /// As [`serve`](Self::serve) and [`RunningWorkers::run`].
+    /// As [`start`](Self::start) and [`RunningWorkers::run`].
     pub fn run<S, E>(
         self,
         set_up: impl Fn(usize, Server) -> Result<Running<S>, E> + Send + Sync + 'static,
@@ -254,7 +254,7 @@ impl Workers {
         S: 'static,
         E: Into<SetUpError>,
     {
-        self.serve(set_up)?.run()
+        self.start(set_up)?.run()
     }
 }
 

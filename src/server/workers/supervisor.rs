@@ -310,8 +310,8 @@ mod tests {
         let config = Config { signals: false, ..Config::default() };
         let workers = Workers::bind("127.0.0.1:0", 3).unwrap().config(config);
         let address = workers.local_addr().to_string();
-        let running = workers.serve(|index, server| {
-            let mut running = server.serve(Router::new(()))?;
+        let running = workers.start(|index, server| {
+            let mut running = server.start(Router::new(()))?;
             if index == 1 {
                 running.event_loop.break_poll();
             }
