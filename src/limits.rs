@@ -30,9 +30,9 @@ pub const MAX_EMPTY_LINES: u8 = 4;
 /// Largest content that is buffered for a handler, in bytes; above it 413. nginx and Apache 1 MiB, Express 100 KiB.
 pub const MAX_CONTENT: u64 = MIB as u64;
 
-/// Most content that is ever buffered for a handler, in bytes, whatever is configured; above it 413. The buffer is one
-/// piece, and while it grows, a second piece twice as long exists. So the limit is 512 MiB on 32-bit systems; on 64-bit
-/// systems it is never reached.
+/// Most content that is ever buffered for a handler, in bytes, even if more is configured; above it 413. The buffer is
+/// one piece, and while it grows, a second piece twice as long exists. So the limit is 512 MiB on 32-bit systems; on
+/// 64-bit systems it is never reached.
 pub const MAX_BUFFERED: u64 = (usize::MAX / 8) as u64;
 
 /// Longest chunk-size line in bytes, extensions included (RFC 9112 §7.1.1 asks for a limit). Node 16 KiB in total.

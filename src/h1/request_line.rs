@@ -1,7 +1,8 @@
 //! The request line that nearly every request has: a known method, a path, perhaps a query, `HTTP/1.1`.
 //!
-//! It is recognised by hand, in one look at each byte, because httparse and the checks behind it look three times. Only
-//! what they would take is taken here, and with the same meaning; whatever is unusual is for the general reading (`head.rs`).
+//! It is recognised by hand, in one look at each byte, because httparse and the checks after it look three times. Only
+//! a line that they would accept is taken here, and with the same meaning. The general reading (`head.rs`) gets the
+//! others.
 
 use super::scan::skip_until;
 use super::target::{CLASS, class};
@@ -15,7 +16,7 @@ pub(super) struct RequestLine<'a> {
     /// The target without its query. Nothing in it is percent-encoded.
     pub(super) path: &'a [u8],
     pub(super) query: Option<&'a [u8]>,
-    /// What stands behind its CRLF.
+    /// The bytes after its CRLF.
     pub(super) rest: &'a [u8],
 }
 

@@ -96,7 +96,7 @@ impl Connection {
                 [b'\r', ..] => return Err(ProtocolError::RequestLine),
                 _ => return Ok(()),
             }
-            // Empty lines do not count: the head begins behind them.
+            // Empty lines do not count: the head begins after them.
             self.began = cx.now;
             *empty_lines += 1;
             if *empty_lines > MAX_EMPTY_LINES {
