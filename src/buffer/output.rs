@@ -32,6 +32,8 @@ pub(crate) struct OutputQueue {
     records: VecDeque<ReplyRecord>,
     /// How long the client may take to read. It runs while bytes are owed that the kernel did not take at once.
     pub(crate) pace: Pace,
+    /// The queue ends with the end of content that only the end of the connection tells (RFC 9112 §6.3).
+    pub(crate) ends_with_connection: bool,
 }
 
 /// Content that is sent between `inline[..at]` and `inline[at..]`.
@@ -383,6 +385,7 @@ impl Pooled for OutputQueue {
         self.sent = 0;
         self.left = 0;
         self.pace = Pace::default();
+        self.ends_with_connection = false;
         if !self.splices.is_empty() || !self.records.is_empty() {
             self.splices.clear();
             self.records.clear();

@@ -86,18 +86,6 @@ impl<T: Pooled> Pool<T> {
         }
     }
 
-    /// Counts an item as lent that was made elsewhere. The caller will give it back, or [take it out](Self::disown) again.
-    pub(crate) fn adopt(&mut self, item: Box<T>) -> Box<T> {
-        self.lent += 1;
-        item
-    }
-
-    /// Stops counting an item as lent and leaves it to the caller: the reverse of [`adopt`](Self::adopt).
-    pub(crate) fn disown(&mut self, item: Box<T>) -> Box<T> {
-        self.lent -= 1;
-        item
-    }
-
     #[inline(never)]
     fn put_aside(&mut self, item: Box<T>) {
         let bytes = cost(&*item);

@@ -36,7 +36,7 @@ mod trailers;
 pub use body_writer::BodyWriter;
 pub use channel::{BodySender, SendError};
 pub use close_reason::CloseReason;
-pub(crate) use conduct::{admit, conduct};
+pub(crate) use conduct::{Conducted, admit, conduct};
 pub(crate) use encode::encode_interim;
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::Endpoints;

@@ -11,20 +11,15 @@ mod error;
 mod field_section;
 mod framing;
 mod head;
-mod incoming;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
-mod outgoing;
 mod request_line;
 mod scan;
-mod state;
 mod target;
 // Its application replies with JSON too.
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 mod tests;
 
-pub(crate) use authority::KnownAuthority;
-pub(crate) use connection::{Budget, Connection, Context, End, Pools, Stall};
-pub(crate) use head::shapes;
+pub(crate) use connection::{Budget, Connection, Context, End, Pools, Scratch, Stall};
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 pub use tests::fuzzing;

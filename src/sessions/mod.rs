@@ -32,8 +32,8 @@ use crate::config::Config;
 use crate::exchange::{
     CloseReason, ConnectionId, Endpoint, Letter, Mailbox, Observer, Reply, Service, Ticket, Watch, dispose,
 };
-use crate::h1::{Context, KnownAuthority, Pools, shapes};
-use crate::http::{LineShape, Millis, Moment};
+use crate::h1::{Context, Pools, Scratch};
+use crate::http::{Millis, Moment};
 use crate::limits::{EXPIRE_BUDGET, FILE_TICK, FILE_TURN, FILE_TURN_AMONG_OTHERS, POSTED_BUDGET};
 use deadlines::Wheel;
 use session::{After, Turn};
@@ -52,13 +52,11 @@ pub(crate) struct Sessions<T> {
     ended: Vec<u32>,
     wheel: Wheel,
     pools: Pools,
-    /// Scratch memory of the parser.
-    shapes: Box<[LineShape]>,
+    scratch: Scratch,
     reply: Reply,
     mailbox: Arc<Mailbox>,
     /// Letters that were taken from the mailbox and not delivered yet, the first one last.
     letters: Vec<(Ticket, Letter)>,
-    known_authority: KnownAuthority,
     next_id: u64,
     /// The time of this tick.
     now: Moment,
@@ -86,7 +84,7 @@ impl<T> Sessions<T> {
             ended: Vec::new(),
             wheel: Wheel::new(),
             pools: Pools::new(),
-            shapes: shapes(),
+            scratch: Scratch::default(),
             reply: Reply::new(
                 config.server_name.as_deref(),
                 config.max_response_buffer,
@@ -95,7 +93,6 @@ impl<T> Sessions<T> {
             ),
             mailbox,
             letters: Vec::new(),
-            known_authority: KnownAuthority::default(),
             next_id: 1,
             now,
             draining: false,
@@ -234,7 +231,7 @@ impl<T> Sessions<T> {
         for key in keys {
             let session = &mut self.slab[key];
             if !session.closed && !session.connection.owes_nothing() {
-                session.connection.abort(session.id, CloseReason::Cut);
+                session.connection.cut(session.id);
                 count += 1;
             }
             self.close(key);
@@ -311,14 +308,13 @@ impl<T: Transport> Sessions<T> {
             config: &self.config,
             pools: &mut self.pools,
             reply: &mut self.reply,
-            known_authority: &mut self.known_authority,
             service,
             watch: &mut self.watch,
             idle_timeout: &mut idle_timeout,
             draining: self.draining,
         };
         first(session, &mut cx);
-        let turn = Turn { partial_reads: self.interrupted, file_bytes: self.file_bytes, shapes: &mut self.shapes };
+        let turn = Turn { partial_reads: self.interrupted, file_bytes: self.file_bytes, scratch: &mut self.scratch };
         let after = session.pump(&mut cx, turn);
         session.connection.settle(&mut cx);
         session.idle_timeout = idle_timeout;
@@ -409,14 +405,15 @@ impl<T: Transport> Sessions<T> {
             let key = key as usize;
             self.wheel.disarm(&mut self.slab, key);
             let mut session = self.slab.remove(key);
-            let reason = session.connection.close_reason().unwrap_or(CloseReason::ClientClosed);
+            // A connection that goes on has no reason of its own: it was cut.
+            let reason = session.connection.close_reason().unwrap_or(CloseReason::Cut);
             if session.connection.is_cut_short() {
                 session.transport.reset();
             }
             if self.watch.is_some() {
                 session.connection.tell_cut(&mut self.watch, session.id, self.now);
             }
-            session.connection.release(&mut self.pools, service);
+            session.connection.release(session.id, reason, &mut self.pools, service);
             session.transport.ended(reason);
             log::trace!("conn {}: closed, {reason}", session.id);
             self.watch.tell(|observer| {

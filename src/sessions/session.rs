@@ -9,8 +9,8 @@ use super::transport::Transport;
 use crate::buffer::{Front, OutputQueue};
 use crate::config::Config;
 use crate::exchange::{CloseReason, ConnectionId, Endpoint, Endpoints};
-use crate::h1::{Budget, Connection, Context, End, Stall};
-use crate::http::{LineShape, Millis, Moment};
+use crate::h1::{Budget, Connection, Context, End, Scratch, Stall};
+use crate::http::{Millis, Moment};
 use crate::limits::{FILE_TURN, FILE_TURN_AMONG_OTHERS, MAX_SLICES, TURN_BYTES, TURN_REQUESTS};
 
 /// The whole cost of an idle connection: at most 128 bytes in the slab.
@@ -39,8 +39,7 @@ pub(super) struct Turn<'a> {
     pub(super) partial_reads: bool,
     /// File bytes that may be sent in this turn.
     pub(super) file_bytes: usize,
-    /// Scratch memory of the parser.
-    pub(super) shapes: &'a mut [LineShape],
+    pub(super) scratch: &'a mut Scratch,
 }
 
 /// What becomes of a session after its turn.
@@ -106,7 +105,7 @@ impl<T: Transport> Session<T> {
     /// **Invariant**: when it returns `Exhausted`, the kernel owes an event for everything that is still wanted.
     pub(super) fn pump(&mut self, cx: &mut Context<'_>, turn: Turn<'_>) -> After {
         let mut file_bytes = turn.file_bytes;
-        let mut budget = Budget { requests: TURN_REQUESTS, bytes: TURN_BYTES, shapes: turn.shapes };
+        let mut budget = Budget { requests: TURN_REQUESTS, bytes: TURN_BYTES };
         self.look_after_client(cx);
         // Input that is already in the receive buffer comes first.
         let mut reads = self.connection.has_no_input() && self.may_read();
@@ -115,7 +114,7 @@ impl<T: Transport> Session<T> {
                 self.fill(cx, &mut budget, turn.partial_reads);
             }
             let ends = Ends { peer: &self.peer, transport: &self.transport };
-            let stall = self.connection.advance(cx, &ends, &mut budget);
+            let stall = self.connection.advance(cx, &ends, turn.scratch, &mut budget);
             self.flush(cx, &mut file_bytes);
             reads = match stall {
                 Stall::Budget => return After::Runnable,
@@ -145,7 +144,7 @@ impl<T: Transport> Session<T> {
     fn look_after_client_that_may_be_gone(&mut self, cx: &mut Context<'_>) {
         if self.readiness.hung_up {
             log::debug!("conn {}: the client has hung up", cx.id);
-            self.connection.abort(cx.id, CloseReason::SocketError);
+            self.connection.abort(cx, CloseReason::SocketError);
         } else if self.readiness.half_closed {
             self.connection.note_half_close();
         }
@@ -186,7 +185,7 @@ impl<T: Transport> Session<T> {
 
     /// Reads once.
     #[inline]
-    fn fill(&mut self, cx: &mut Context<'_>, budget: &mut Budget<'_>, mut partial_reads: bool) {
+    fn fill(&mut self, cx: &mut Context<'_>, budget: &mut Budget, mut partial_reads: bool) {
         let room = self.connection.room(cx.pools, cx.config);
         debug_assert!(!room.is_empty(), "a read into no room would look like EOF");
         let result = loop {
@@ -256,7 +255,7 @@ impl<T: Transport> Session<T> {
     #[cold]
     fn cut_short(&mut self, cx: &mut Context<'_>) {
         log::debug!("conn {}: a file has shrunk while it was sent", cx.id);
-        self.connection.abort(cx.id, CloseReason::FileShrank);
+        self.connection.abort(cx, CloseReason::FileShrank);
         self.readiness = Readiness::default();
     }
 
@@ -285,7 +284,7 @@ impl<T: Transport> Session<T> {
 
     fn fail(&mut self, cx: &mut Context<'_>, error: &io::Error) {
         log::debug!("conn {}: {error}", cx.id);
-        self.connection.abort(cx.id, CloseReason::SocketError);
+        self.connection.abort(cx, CloseReason::SocketError);
         self.readiness = Readiness::default();
     }
 }

@@ -1,328 +1,396 @@
-//! Content that goes to a sink, piece by piece.
+//! The content of a request: collected for a handler, taken by a sink piece by piece, or thrown away.
 
-use super::replies::{Outcome, closing_reason, reason_of};
-use super::requests::{CONTINUE, Discard};
-use super::{Connection, Context, Reading, Step, Writing};
-use crate::buffer::Receive;
+use std::fmt;
+
+use super::call::{self, reason_of};
+use super::exchange::Exchange;
+use super::incoming::{Collected, Collecting, Flow};
+use super::phase::Ending;
+use super::reply::ReplyState;
+use super::{Break, Buffers, Context, Pools, Scratch, Step};
+use crate::buffer::Pace;
 use crate::exchange::{
-    Abort, CloseReason, ConnectionId, Intake, LiveKey, Request, Response, Sent, Service, Stage, Trailers, dispose,
-    guard,
+    Abort, Address, CloseReason, Endpoints, Intake, LiveKey, Received, Request, Service, Trailers, dispose, guard,
 };
 use crate::h1::error::ProtocolError;
-use crate::h1::framing::Expectation;
-use crate::h1::head::Message;
-use crate::h1::incoming::{Incoming, Room, Sink};
-use crate::h1::outgoing::OpenReply;
-use crate::http::{Error, Result};
-use crate::limits::{MAX_DISCARD, MAX_READ, SHARE_FROM};
+use crate::h1::framing::{Expectation, Framing};
+use crate::h1::head::{self, Message};
+use crate::http::{Error, Method, Result};
+use crate::limits::{MAX_DISCARD, POOL_MAX_BUFFER};
 
-impl Connection {
-    /// Offers a request to the application at its head; gives the number of bytes that are done with.
-    pub(super) fn open_content(
-        &mut self,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-        message: &Message<'_>,
-        request: Request<'_>,
-        max_content: u64,
-    ) -> usize {
-        let output = self.output.get_or_insert_with(|| cx.pools.output.lend());
-        output.compact();
-        let mark = output.mark();
-        let mut key = None;
-        let open = |service: &mut dyn Service, request: Request<'_>, response: Response<'_>| -> Result<Sent> {
-            let (sent, sink) = service.open(request, response)?;
-            key = sink;
-            Ok(sent)
-        };
-        let persistent_if_refused = Discard::of(message) == Discard::Content;
-        let stage = Stage::Open { persistent_if_accepted: true, persistent_if_refused };
-        let (close, Outcome { failed, panicked }) = self.offer(cx, message, request, None, stage, open);
-        let accepted = match key {
-            Some(key) if failed => {
-                abort_sink(cx.service, key, Abort::Failed);
-                None
-            }
-            key => key,
-        };
-        let Some(key) = accepted else {
-            self.refused(cx, bytes, message, close, panicked);
-            return message.len;
-        };
-        if message.expectation == Expectation::Continue
-            && bytes.len() == message.len
-            && let Some(output) = &mut self.output
-        {
-            output.insert(mark, CONTINUE);
+/// Where the content of a request goes.
+#[derive(Debug)]
+pub(super) enum ContentState {
+    /// It is collected. The handler is called when it is whole.
+    Collected(Box<Collecting>),
+    /// A sink takes it as it comes, unless the application has paused it.
+    Taken(Box<Flow>),
+    /// The reply does not depend on it. It is thrown away as it comes, to keep the connection.
+    Discarded(Discarding),
+    /// It is not read any more. The connection ends with the reply.
+    Unread,
+    /// All of it has come.
+    Done,
+}
+
+/// Content that is thrown away. Its length is known.
+#[derive(Debug)]
+pub(super) struct Discarding {
+    left: u64,
+    pace: Pace,
+}
+
+impl ContentState {
+    /// The table of steps: whether one step leads from this state to `next`.
+    pub(super) const fn leads_to(&self, next: &Self) -> bool {
+        match self {
+            Self::Collected(_) | Self::Discarded(_) => matches!(next, Self::Done | Self::Unread),
+            Self::Taken(_) => matches!(next, Self::Done | Self::Unread | Self::Discarded(_)),
+            Self::Unread | Self::Done => false,
         }
-        let mut incoming = cx.pools.incoming.lend();
-        incoming.begin(&[], message.framing, cx.content_pace(bytes.len() - message.len));
-        incoming.max_content = max_content;
-        let mut sink = Sink {
-            key,
-            address: cx.reply.address(),
-            taken: 0,
-            pauses: 0,
-            since: cx.now,
-            close: None,
-            room: Room::up_to(MAX_READ),
-        };
-        let writing = if cx.reply.has_rest() {
-            self.leave_open(cx, close, message.takes_trailers());
-            self.writing
-        } else {
-            let is_long = self.owed() >= SHARE_FROM;
-            sink.close = cx.reply.closes().then(|| (closing_reason(close, panicked), is_long));
-            Writing::Idle
-        };
-        incoming.sink = Some(sink);
-        self.transition(cx.id, Reading::Sink(incoming), writing);
-        message.len
     }
 
-    /// The application has answered at the head and wants no content.
-    fn refused(
+    /// The state of content that no handler wants.
+    pub(super) fn unwanted(message: &Message<'_>, has_come: usize, cx: &Context<'_>) -> Self {
+        match discardable(message) {
+            Some(left) => Self::Discarded(Discarding { left, pace: cx.content_pace(has_come) }),
+            None => Self::Unread,
+        }
+    }
+
+    /// Whether the application has paused the content.
+    pub(super) const fn is_paused(&self) -> bool {
+        matches!(self, Self::Taken(flow) if flow.is_paused())
+    }
+
+    /// Whether bytes of this content are read from the socket.
+    pub(super) const fn wants_read(&self) -> bool {
+        match self {
+            Self::Collected(_) | Self::Discarded(_) => true,
+            Self::Taken(flow) => !flow.is_paused(),
+            Self::Unread | Self::Done => false,
+        }
+    }
+
+    /// How long the rest may still take, if the client is to send it now.
+    pub(super) fn pace(&mut self) -> Option<&mut Pace> {
+        match self {
+            Self::Collected(collecting) => Some(&mut collecting.pace),
+            Self::Taken(flow) => Some(&mut flow.pace),
+            Self::Discarded(discarding) => Some(&mut discarding.pace),
+            Self::Unread | Self::Done => None,
+        }
+    }
+
+    /// When the client's time for the rest is over, if the client is to send it now.
+    pub(super) const fn due(&self) -> Option<crate::http::Moment> {
+        match self {
+            Self::Collected(collecting) => Some(collecting.pace.due()),
+            Self::Taken(flow) if !flow.is_paused() => Some(flow.pace.due()),
+            Self::Discarded(discarding) => Some(discarding.pace.due()),
+            Self::Taken(_) | Self::Unread | Self::Done => None,
+        }
+    }
+
+    pub(super) const fn flow(&mut self) -> Option<&mut Flow> {
+        if let Self::Taken(flow) = self { Some(flow) } else { None }
+    }
+
+    /// Where letters for the sink go.
+    pub(super) const fn address(&self) -> Option<&Address> {
+        if let Self::Taken(flow) = self { Some(&flow.address) } else { None }
+    }
+
+    /// Bytes of memory for content that flows.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn footprint(&self) -> usize {
+        if let Self::Taken(flow) = self { size_of_val(&**flow) + flow.trailers.capacity() } else { 0 }
+    }
+
+    /// Gives back what the state holds, and tells a sink that its content will never be whole.
+    #[inline]
+    pub(super) fn let_go(self, why: Abort, pools: &mut Pools, service: &mut dyn Service) {
+        match self {
+            Self::Collected(collecting) => pools.collecting.give_back(collecting),
+            Self::Taken(flow) => abort_sink(service, flow.key, why),
+            Self::Discarded(_) | Self::Unread | Self::Done => {}
+        }
+    }
+}
+
+/// Bytes of content that can be thrown away to keep the connection. `None` if there may be too many of them, or none:
+/// nobody knows whether a client that expects a 100 sends its content after another reply.
+pub(super) const fn discardable(message: &Message<'_>) -> Option<u64> {
+    match (message.framing, message.expectation) {
+        (Framing::Length(length), Expectation::None) if length <= MAX_DISCARD => Some(length),
+        _ => None,
+    }
+}
+
+// ---- collected content ----------------------------------------------------------------------------------------------
+
+impl Exchange {
+    /// Decodes the content that has come, and answers the request when its content is whole.
+    pub(super) fn collect(
         &mut self,
+        buffers: &mut Buffers,
         cx: &mut Context<'_>,
-        bytes: &[u8],
-        message: &Message<'_>,
-        close: Option<CloseReason>,
-        panicked: bool,
+        endpoints: &dyn Endpoints,
+        scratch: &mut Scratch,
+    ) -> Step {
+        let ContentState::Collected(collecting) = &mut self.content else { return Step::Stalled };
+        match collecting.decode(buffers.input.as_deref_mut()) {
+            Ok(Collected::Whole) => self.answer_collected(buffers, cx, endpoints, scratch, None),
+            Ok(Collected::TooLarge) => {
+                self.answer_collected(buffers, cx, endpoints, scratch, Some(ProtocolError::ContentTooLarge));
+            }
+            Ok(Collected::Partial) if buffers.input_ended => self.fail(buffers, cx, ProtocolError::IncompleteContent),
+            Ok(Collected::Partial) => {
+                // The rest of a content of known length is read in place.
+                if let Some(input) = buffers.input.take_if(|input| input.is_empty()) {
+                    cx.pools.receive.give_back(input);
+                }
+                return Step::Stalled;
+            }
+            Err(error) => self.fail(buffers, cx, error),
+        }
+        Step::Again
+    }
+
+    /// Answers the request whose content was collected, or refuses it with `refusal`.
+    fn answer_collected(
+        &mut self,
+        buffers: &mut Buffers,
+        cx: &mut Context<'_>,
+        endpoints: &dyn Endpoints,
+        scratch: &mut Scratch,
+        refusal: Option<ProtocolError>,
     ) {
-        let close = close.or(Discard::of(message).close());
-        if cx.reply.has_rest() {
-            self.leave_open(cx, close, message.takes_trailers());
-            self.leave_unread(cx, bytes, message);
-            if self.awaits_content() {
-                let error = Error::internal("a reply was put off until its content has come, and nobody takes that");
-                self.answer_deferred(cx, Err(error), close);
+        let rest = if refusal.is_some() { ContentState::Unread } else { ContentState::Done };
+        let reply = {
+            let ContentState::Collected(collecting) = &self.content else { return };
+            let parsed = head::parse(&collecting.head, &mut scratch.shapes, &mut scratch.known_authority, cx.config);
+            // These bytes were parsed before, with the same result.
+            let mut message = match parsed {
+                Ok(Some(message)) => message,
+                Ok(None) => return self.fail(buffers, cx, ProtocolError::IncompleteHead),
+                Err(error) => return self.fail(buffers, cx, error),
+            };
+            message.followed = !buffers.has_no_input();
+            let content = if refusal.is_some() { &[][..] } else { collecting.content.bytes() };
+            // Large content is often answered by as much.
+            if content.len() > POOL_MAX_BUFFER && buffers.output.is_none() {
+                buffers.output = cx.pools.output.lend_large();
             }
-            return;
-        }
-        // Also when the reply did not say so, because the content had been accepted before nobody took it.
-        let closes = cx.reply.closes() || close.is_some();
-        match closes.then(|| closing_reason(close, panicked)) {
-            Some(reason) => self.finish(cx, reason, true),
-            None => self.discard_from(cx, bytes, message),
-        }
-    }
-
-    /// A reply goes on although nobody wants the content of its request.
-    pub(super) fn leave_unread(&mut self, cx: &mut Context<'_>, bytes: &[u8], message: &Message<'_>) {
-        match Discard::of(message) {
-            Discard::Content => self.discard_from(cx, bytes, message),
-            // It is not read at all: the connection ends with the reply.
-            Discard::Connection => self.reading = Reading::START,
-        }
-    }
-
-    // ---- the step ---------------------------------------------------------------------------------------------------
-
-    /// The step within `Sink`: gives the next piece of what has come to the sink.
-    pub(super) fn take_content(&mut self, cx: &mut Context<'_>) -> Step {
-        let Reading::Sink(incoming) = &mut self.reading else { unreachable!("within content for a sink") };
-        let Incoming { decoder, trailers, max_content, sink: Some(sink), .. } = &mut **incoming else {
-            unreachable!("content for a sink has one")
+            let trailers = Trailers::new(&collecting.trailers);
+            let received = Received { trailers, ..Received::new(&message.head, content, endpoints) };
+            let close = refusal.is_some().then_some(CloseReason::BadRequest);
+            call::answer_or_refuse(buffers, cx, &message, Request::new(&received), close, refusal.map(Error::from))
         };
-        let bytes = self.input.as_deref().map_or(&[][..], Receive::bytes);
-        if bytes.is_empty() && !self.input_ended && !decoder.is_used_up() {
-            return Step::Stalled;
+        self.set_content(cx.id, rest).let_go(Abort::Failed, cx.pools, cx.service);
+        self.set_reply(cx.id, reply);
+    }
+
+    /// Answers content that breaks a rule. The connection ends with this reply.
+    pub(super) fn fail(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>, error: ProtocolError) {
+        self.fail_for(buffers, cx, error, reason_of(error));
+    }
+
+    /// [`fail`](Self::fail) for another reason than that of the error.
+    pub(super) fn fail_for(
+        &mut self,
+        buffers: &mut Buffers,
+        cx: &mut Context<'_>,
+        error: ProtocolError,
+        reason: CloseReason,
+    ) {
+        let ContentState::Collected(collecting) = self.set_content(cx.id, ContentState::Unread) else { return };
+        let method = collecting.head.starts_with(b"HEAD ").then_some(Method::Head);
+        cx.pools.collecting.give_back(collecting);
+        call::answer_invalid(buffers, cx, method, error);
+        self.set_reply(cx.id, ReplyState::Whole(Some(Ending::lingering(reason))));
+    }
+}
+
+// ---- content for a sink ---------------------------------------------------------------------------------------------
+
+impl Exchange {
+    /// Gives the next piece of the content to the sink.
+    pub(super) fn take_content(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>) -> Result<Step, Break> {
+        let ContentState::Taken(flow) = &mut self.content else { return Ok(Step::Stalled) };
+        let bytes = buffers.bytes();
+        if flow.is_paused() || (bytes.is_empty() && !buffers.input_ended && !flow.decoder.is_used_up()) {
+            return Ok(Step::Stalled);
         }
-        let piece = match decoder.decode(bytes) {
+        let piece = match flow.next_piece(bytes) {
             Ok(piece) => piece,
-            Err(error) => return self.content_failed(cx, error),
+            Err(error) => return self.content_failed(buffers, cx, error),
         };
-        trailers.extend_from_slice(piece.trailers);
         let (consumed, end) = (piece.consumed, piece.end);
-        sink.taken += piece.content.len() as u64;
-        // A chunk that is too large is refused at its size.
-        if sink.taken.saturating_add(decoder.announced()) > *max_content {
-            return self.content_failed(cx, ProtocolError::ContentTooLarge);
-        }
         let taken = match piece.content {
             [] => Ok(Ok(())),
             content => {
-                let mut intake = Intake::new(&sink.address, &mut sink.pauses);
-                guard(|| cx.service.content(sink.key, content, &mut intake))
+                let mut intake = Intake::new(&flow.address, &mut flow.pauses);
+                guard(|| cx.service.content(flow.key, content, &mut intake))
             }
         };
-        let pauses = sink.pauses > 0;
-        if let Some(input) = &mut self.input {
-            input.consume(consumed);
-        }
+        buffers.consume(consumed);
         match taken {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                self.sink_failed(cx, error, None);
-                return Step::Again;
-            }
-            Err(panic) => {
-                self.sink_failed(cx, Error::internal(panic), Some(CloseReason::Panicked));
-                return Step::Again;
-            }
+            Ok(Err(error)) => return self.sink_failed(buffers, cx, error, None),
+            Err(panic) => return self.sink_failed(buffers, cx, Error::internal(panic), Some(CloseReason::Panicked)),
         }
         match () {
-            // The end waits, too.
-            () if pauses => self.pause(cx),
-            () if end => self.content_ended(cx),
-            () if consumed == 0 && self.input_ended => {
-                return self.content_failed(cx, ProtocolError::IncompleteContent);
+            // The end of the content waits, too.
+            () if flow.is_paused() => flow.since = cx.now,
+            () if end => return self.content_ended(buffers, cx),
+            () if consumed == 0 && buffers.input_ended => {
+                return self.content_failed(buffers, cx, ProtocolError::IncompleteContent);
             }
             () => {}
         }
-        Step::Again
+        Ok(Step::Again)
     }
 
-    fn pause(&mut self, cx: &mut Context<'_>) {
-        if let Some(sink) = self.sink() {
-            sink.since = cx.now;
-        }
-        self.rewrap(cx.id, Reading::Paused);
-    }
-
-    /// One of those who paused the content lets it go on.
-    pub(super) fn resume(&mut self, cx: &mut Context<'_>) {
-        let Some(sink) = self.sink() else { return };
-        sink.pauses = sink.pauses.saturating_sub(1);
-        if sink.pauses == 0 && matches!(self.reading, Reading::Paused(_)) {
-            self.rewrap(cx.id, Reading::Sink);
+    /// Undoes one pause of the content.
+    pub(super) fn resume(&mut self, cx: &Context<'_>) {
+        let Some(flow) = self.content.flow() else { return };
+        let was_paused = flow.is_paused();
+        flow.pauses = flow.pauses.saturating_sub(1);
+        if was_paused && !flow.is_paused() {
             // The client could not send meanwhile.
-            self.restart_input(cx);
+            flow.restart(cx);
         }
     }
 
-    /// Puts the content that is coming into another state.
-    fn rewrap(&mut self, id: ConnectionId, state: fn(Box<Incoming>) -> Reading) {
-        let from = self.joint();
-        self.reading = match std::mem::replace(&mut self.reading, Reading::Eof) {
-            Reading::Sink(incoming) | Reading::Paused(incoming) => state(incoming),
-            other => other,
-        };
-        self.check(id, from);
-    }
-
-    // ---- its end ----------------------------------------------------------------------------------------------------
-
-    /// All of the content has come.
-    fn content_ended(&mut self, cx: &mut Context<'_>) {
-        let Reading::Sink(mut incoming) = self.transition(cx.id, Reading::START, self.writing) else {
-            unreachable!("within content for a sink")
-        };
-        let Some(Sink { key, close, .. }) = incoming.sink.take() else { unreachable!("content for a sink has one") };
-        let trailers = Trailers::new(&incoming.trailers);
-        if self.awaits_content() {
-            self.answer_put_off(cx, None, true, |service, response| {
+    /// Tells the sink that its content is whole.
+    fn content_ended(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>) -> Result<Step, Break> {
+        let ContentState::Taken(flow) = self.set_content(cx.id, ContentState::Done) else { return Ok(Step::Stalled) };
+        let (key, trailers) = (flow.key, Trailers::new(&flow.trailers));
+        if self.reply.awaits_content() {
+            self.answer_awaited(buffers, cx, None, true, |service, response| {
                 let sent = service.content_end(key, trailers, Some(response))?;
                 sent.ok_or_else(|| Error::internal("the sink ended without a reply"))
             });
-        } else {
-            let ended = guard(|| cx.service.content_end(key, trailers, None));
-            let panicked = ended.is_err().then_some(CloseReason::Panicked);
-            match ended.unwrap_or_else(|panic| Err(Error::internal(panic))) {
-                Ok(_) if matches!(self.writing, Writing::Idle) => match close {
-                    Some((reason, is_long)) => self.finish_after_reply(cx, reason, is_long),
-                    None => self.next_request(cx.now),
-                },
-                // The reply has its time from now on.
-                Ok(_) => {
-                    if let Some(open) = self.output.as_mut().and_then(|output| output.open.as_mut()) {
-                        open.since = cx.now;
-                    }
-                }
-                Err(error) => self.fail_exchange(cx, error, panicked),
-            }
+            return Ok(Step::Again);
         }
-        cx.pools.incoming.give_back(incoming);
+        let ended = guard(|| cx.service.content_end(key, trailers, None));
+        let panicked = ended.is_err().then_some(CloseReason::Panicked);
+        match ended.unwrap_or_else(|panic| Err(Error::internal(panic))) {
+            Ok(_) => {
+                self.reply.restart(cx.now);
+                Ok(Step::Again)
+            }
+            Err(error) => self.application_failed(buffers, cx, error, panicked),
+        }
     }
 
-    /// Whether the open exchange waits for the end of its content, and for nobody else.
-    fn awaits_content(&self) -> bool {
-        matches!(self.open().map(|open| &open.reply), Some(OpenReply::Awaited { waited: None, .. }))
-    }
-
-    /// What comes is no content.
+    /// The content breaks a rule, or it will never be whole.
     #[cold]
-    pub(super) fn content_failed(&mut self, cx: &mut Context<'_>, error: ProtocolError) -> Step {
-        let why = match error {
-            ProtocolError::IncompleteContent => Abort::ClientGone,
-            ProtocolError::ContentTooLarge => Abort::TooLarge,
-            ProtocolError::Timeout => Abort::TimedOut,
-            _ => Abort::Malformed,
+    pub(super) fn content_failed(
+        &mut self,
+        buffers: &mut Buffers,
+        cx: &mut Context<'_>,
+        error: ProtocolError,
+    ) -> Result<Step, Break> {
+        let (why, reason) = match error {
+            ProtocolError::IncompleteContent => (Abort::ClientGone, reason_of(error)),
+            ProtocolError::ContentTooLarge => (Abort::TooLarge, reason_of(error)),
+            ProtocolError::Timeout => (Abort::TimedOut, CloseReason::ContentTimeout),
+            _ => (Abort::Malformed, reason_of(error)),
         };
-        let reason = match error {
-            ProtocolError::Timeout => CloseReason::ContentTimeout,
-            error => reason_of(error),
-        };
-        self.abort_content(cx, why);
-        match self.writing {
-            // What the middleware set stays: it is the reply to a request that was understood.
-            Writing::Awaiting => self.answer_deferred(cx, Err(error.into()), Some(reason)),
-            Writing::Streaming => self.abort(cx.id, reason),
-            _ => self.finish(cx, reason, true),
-        }
-        Step::Again
-    }
-
-    /// The sink has failed. `close` is the reason for which the connection cannot go on, if there is one already.
-    fn sink_failed(&mut self, cx: &mut Context<'_>, error: Error, close: Option<CloseReason>) {
-        let (Reading::Sink(incoming) | Reading::Paused(incoming)) = &mut self.reading else { return };
-        let rest = incoming.decoder.announced();
-        let short = incoming.decoder.has_length() && rest <= MAX_DISCARD && close.is_none();
-        if let Some(sink) = incoming.sink.take() {
-            abort_sink(cx.service, sink.key, Abort::Failed);
-        }
-        // What is left of the content is thrown away, or it is too much for that.
-        if short {
-            self.rewrap(cx.id, Reading::DiscardContent);
-        } else {
-            self.drop_content(cx);
-        }
-        self.fail_exchange(cx, error, close.or((!short).then_some(CloseReason::ContentUnread)));
-    }
-
-    /// The application has failed after the head of the request. `close` is the reason for which the connection cannot go
-    /// on, if there is one.
-    fn fail_exchange(&mut self, cx: &mut Context<'_>, error: Error, close: Option<CloseReason>) {
-        match self.writing {
-            Writing::Awaiting => return self.answer_deferred(cx, Err(error), close),
-            Writing::Streaming => {
-                cx.watch.tell(|observer| observer.request_failed(cx.id, &error));
-                self.abort(cx.id, CloseReason::StreamFailed);
-            }
-            // The reply was whole before.
-            _ => {
-                cx.watch.tell(|observer| observer.request_failed(cx.id, &error));
-                self.finish(cx, close.unwrap_or(CloseReason::StreamFailed), true);
+        self.give_up_content(cx, why);
+        match self.reply {
+            // The fields that the middleware set stay: this is the reply to a request that was understood.
+            ReplyState::Awaited(_) => self.answer_late(buffers, cx, Err(error.into()), Some(reason)),
+            ReplyState::Streaming(_) => return Err(Break::Abort(reason)),
+            ReplyState::Unbegun | ReplyState::Whole(_) => {
+                self.set_reply(cx.id, ReplyState::Whole(Some(Ending::lingering(reason))));
             }
         }
+        Ok(Step::Again)
+    }
+
+    /// The sink has failed. `close` is a reason why the connection cannot go on, if there is one already.
+    fn sink_failed(
+        &mut self,
+        buffers: &mut Buffers,
+        cx: &mut Context<'_>,
+        error: Error,
+        close: Option<CloseReason>,
+    ) -> Result<Step, Break> {
+        let Some(flow) = self.content.flow() else { return Ok(Step::Stalled) };
+        let left = flow.decoder.announced();
+        let is_short = flow.decoder.has_length() && left <= MAX_DISCARD && close.is_none();
+        let (next, unread) = match is_short {
+            true => (ContentState::Discarded(Discarding { left, pace: flow.pace }), None),
+            false => (ContentState::Unread, Some(CloseReason::ContentUnread)),
+        };
+        self.set_content(cx.id, next).let_go(Abort::Failed, cx.pools, cx.service);
+        self.application_failed(buffers, cx, error, close.or(unread))
+    }
+
+    /// The application has failed after the head of the request. `close` is the reason why the connection cannot go on, if
+    /// there is one.
+    fn application_failed(
+        &mut self,
+        buffers: &mut Buffers,
+        cx: &mut Context<'_>,
+        error: Error,
+        close: Option<CloseReason>,
+    ) -> Result<Step, Break> {
+        if let ReplyState::Awaited(_) = self.reply {
+            self.answer_late(buffers, cx, Err(error), close);
+            return Ok(Step::Again);
+        }
+        cx.watch.tell(|observer| observer.request_failed(cx.id, &error));
         log::debug!("conn {}: {error:?}", cx.id);
         dispose(error);
+        if let ReplyState::Streaming(_) = self.reply {
+            return Err(Break::Abort(CloseReason::StreamFailed));
+        }
+        // The reply was whole before.
+        let reason = close.unwrap_or(CloseReason::StreamFailed);
+        self.set_reply(cx.id, ReplyState::Whole(Some(Ending::lingering(reason))));
+        Ok(Step::Again)
     }
 
-    /// Whatever takes content takes no more; what comes is not looked at.
-    pub(super) fn drop_content(&mut self, cx: &mut Context<'_>) {
-        if let Reading::Sink(incoming) | Reading::Paused(incoming) | Reading::DiscardContent(incoming) =
-            self.transition(cx.id, Reading::START, self.writing)
-        {
-            cx.pools.incoming.give_back(incoming);
+    /// Takes no more content from a client that is to end its connection, and tells a sink why.
+    pub(super) fn give_up_content(&mut self, cx: &mut Context<'_>, why: Abort) {
+        if let ContentState::Taken(_) = self.content {
+            self.set_content(cx.id, ContentState::Unread).let_go(why, cx.pools, cx.service);
         }
     }
+}
 
-    /// Tells the sink, if there is one, that its content will never be whole.
-    pub(super) fn abort_content(&mut self, cx: &mut Context<'_>, why: Abort) {
-        if let Reading::Sink(incoming) | Reading::Paused(incoming) = &mut self.reading {
-            if let Some(sink) = incoming.sink.take() {
-                abort_sink(cx.service, sink.key, why);
+// ---- content that is thrown away ------------------------------------------------------------------------------------
+
+impl Exchange {
+    /// Throws away what has come of the content.
+    pub(super) fn discard_content(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>) -> Result<Step, Break> {
+        let ContentState::Discarded(discarding) = &mut self.content else { return Ok(Step::Stalled) };
+        let count = usize::try_from(discarding.left).unwrap_or(usize::MAX).min(buffers.bytes().len());
+        discarding.left -= count as u64;
+        buffers.consume(count);
+        if discarding.left == 0 {
+            self.set_content(cx.id, ContentState::Done);
+            return Ok(Step::Again);
+        }
+        if !buffers.input_ended {
+            return Ok(Step::Stalled);
+        }
+        match self.reply {
+            // RFC 9112 §8: the server must not treat the request as complete, so it announces no success.
+            ReplyState::Awaited(_) => return self.content_failed(buffers, cx, ProtocolError::IncompleteContent),
+            // A client that has closed its side still gets the whole of a reply that has begun. No more content comes.
+            ReplyState::Streaming(_) => drop(self.set_content(cx.id, ContentState::Done)),
+            ReplyState::Unbegun | ReplyState::Whole(_) => {
+                let ending = Ending::at_once(CloseReason::ClientClosedEarly);
+                self.set_content(cx.id, ContentState::Done);
+                self.set_reply(cx.id, ReplyState::Whole(Some(ending)));
             }
-            self.drop_content(cx);
         }
-    }
-
-    /// The content that nobody wanted has come to its end.
-    pub(super) fn content_is_over(&mut self, cx: &Context<'_>) {
-        if matches!(self.writing, Writing::Idle) {
-            self.next_request(cx.now);
-        }
+        Ok(Step::Again)
     }
 }
 
@@ -333,7 +401,7 @@ pub(super) fn abort_sink(service: &mut dyn Service, key: LiveKey, why: Abort) {
     }
 }
 
-/// What the end of a connection means for content that was still coming.
+/// What the end of a connection means for content that was still to come.
 pub(super) const fn abort_of(reason: CloseReason) -> Abort {
     match reason {
         CloseReason::IdleTimeout
@@ -345,5 +413,33 @@ pub(super) const fn abort_of(reason: CloseReason) -> Abort {
         CloseReason::StreamFailed | CloseReason::Panicked | CloseReason::ContentUnread => Abort::Failed,
         CloseReason::Cut | CloseReason::Drained => Abort::Cut,
         _ => Abort::ClientGone,
+    }
+}
+
+#[cfg(test)]
+impl ContentState {
+    /// One value of each state.
+    pub(super) fn samples() -> Vec<Self> {
+        let discarding = Discarding { left: 1, pace: Pace::default() };
+        vec![
+            Self::Collected(Box::default()),
+            Self::Taken(Box::new(Flow::sample())),
+            Self::Discarded(discarding),
+            Self::Unread,
+            Self::Done,
+        ]
+    }
+}
+
+impl fmt::Display for ContentState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Collected(_) => "Collected",
+            Self::Taken(flow) if flow.is_paused() => "Paused",
+            Self::Taken(_) => "Taken",
+            Self::Discarded(_) => "Discarded",
+            Self::Unread => "Unread",
+            Self::Done => "Done",
+        })
     }
 }

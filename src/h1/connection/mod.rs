@@ -1,131 +1,85 @@
-//! One connection: the two state machines, and the steps that drive them.
+//! One connection: the phases of its life, and the steps that drive it.
 //!
-//! ```text
-//!     Reading   Head ───── content to be collected ─▶ Body ───────────────────┐
-//!                ▲ ├────── content for a sink ──────▶ Sink ◀─ pause, resume ─▶ Paused
-//!                │ ├────── answered before its content ▶ Discard ──────────────┤
-//!                │ └────── another protocol ────────▶ Upgraded                 │
-//!                └──────────────────── all of it has come ────────────────────┘
-//!
-//!     Writing   Idle ── the handler has returned without a whole reply ──▶ Awaiting, Streaming ──▶ Idle
-//!                └── last reply, error, EOF ──▶ Flushing ──▶ HalfClosed ──▶ Closed
-//! ```
-//!
-//! **Whoever drives it** reads into [`room`](Connection::room) and reports by [`received`](Connection::received) or
+//! **Its driver** reads into [`room`](Connection::room) and reports by [`received`](Connection::received) or
 //! [`received_eof`](Connection::received_eof); calls [`advance`](Connection::advance) until it stalls; writes
 //! [`output`](Connection::output) and reports by [`sent`](Connection::sent); and then does what
 //! [`wants_read`](Connection::wants_read), [`wants_end`](Connection::wants_end) and
-//! [`deadline`](Connection::deadline) say. They are computed from the state, never stored.
+//! [`deadline`](Connection::deadline) say. They are computed from the phase, never stored.
+//!
+//! Reading order: this file, `phase` (the picture), `head`, `exchange` with `content` and `reply`, `upgraded`, `ending`,
+//! `deadlines`.
 
+mod call;
 mod content;
 mod context;
+mod deadlines;
 mod ending;
-mod open;
+mod exchange;
+mod head;
+#[cfg(any(test, fuzzing))]
+mod holds;
+mod incoming;
 mod output;
-mod replies;
-mod requests;
+mod phase;
+mod reply;
+#[cfg(test)]
+mod tests;
 mod upgraded;
 
-pub(crate) use context::{Budget, Context, End, Pools, Stall};
+pub(crate) use context::{Budget, Context, End, Pools, Scratch, Stall};
 
-use super::incoming::{Incoming, Room};
-use super::outgoing::Outgoing;
-use super::state::{Joint, ReadingKind, WritingKind};
-use crate::buffer::{Pooled, Receive};
+use crate::buffer::{OutputQueue, Pooled, Receive, ReplyRecord};
 use crate::config::Config;
-use crate::exchange::{CloseReason, ConnectionId, Endpoints, Service};
+use crate::exchange::{CloseReason, Endpoints, Letter, Ticket, dispose};
 use crate::http::Moment;
-use crate::limits::{HIGH_WATER, POOL_MAX_BUFFER, RECEIVE_BUFFER};
-use upgraded::Upgraded;
+use crate::limits::{POOL_MAX_BUFFER, RECEIVE_BUFFER};
+use content::ContentState;
+use incoming::Room;
+use phase::{Ending, Phase};
 
 /// The state of a connection. 48 bytes; everything else is borrowed from [`Pools`] while it is needed.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    reading: Reading,
-    writing: Writing,
-    /// Bytes that came and are not understood yet.
+    phase: Phase,
+    buffers: Buffers,
+}
+
+/// What a connection has of input and output, in whatever phase it is.
+#[derive(Debug)]
+struct Buffers {
+    /// Bytes that came and are not consumed yet.
     input: Option<Box<Receive>>,
-    /// Bytes that are owed, and the exchange that goes on behind them.
-    output: Option<Box<Outgoing>>,
+    /// Bytes that are owed.
+    output: Option<Box<OutputQueue>>,
     /// When the first byte of the current request came; in `HalfClosed`, when our side was closed.
-    began: Moment,
-    /// The client has closed its side; what came before may still wait in `input`.
+    since: Moment,
+    /// The client has closed its side; what came before may still be in `input`.
     input_ended: bool,
     /// More was owed than the high-water mark, and not yet less than the low-water mark.
     held: bool,
 }
 
-/// What the next input byte means.
-#[derive(Debug)]
-enum Reading {
-    /// A head; the first `searched` bytes of the input do not hold its end, but perhaps that of its first line.
-    Head { searched: u32, empty_lines: u8, line_ended: bool },
-    /// Content of the request that is kept in the box.
-    Body(Box<Incoming>),
-    /// Content that a sink takes as it comes.
-    Sink(Box<Incoming>),
-    /// As `Sink`, but it has asked to wait.
-    Paused(Box<Incoming>),
-    /// Content that nobody wants.
-    DiscardContent(Box<Incoming>),
-    /// Bytes of another protocol.
-    Upgraded(Box<Upgraded>),
-    /// Whatever comes after the last reply; so many bytes more are read.
-    DiscardRest { left: u32 },
-    /// Nothing any more.
-    Eof,
-}
-
-/// What we still owe.
-#[derive(Clone, Copy, Debug)]
-enum Writing {
-    /// Every request that was read is answered, and the queue holds the replies.
-    Idle,
-    /// The reply to the last one. The exchange is open in `output`.
-    Awaiting,
-    /// The rest of the content of the last reply; as before.
-    Streaming,
-    /// The rest of the queue. `linger`: the client may still be sending, and would lose the reply to a reset.
-    Flushing {
-        reason: CloseReason,
-        linger: bool,
-    },
-    HalfClosed {
-        reason: CloseReason,
-    },
-    Closed {
-        reason: CloseReason,
-    },
-}
-
-/// The boxes that a connection holds, each as bytes in it and bytes of its memory.
-#[cfg(any(test, fuzzing))]
-#[derive(Debug)]
-pub(crate) struct Holds {
-    pub(crate) receive: Option<(usize, usize)>,
-    pub(crate) output: Option<(usize, usize)>,
-    /// Content so far, without the head.
-    pub(crate) incoming: Option<(usize, usize)>,
-}
-
 /// A step of [`Connection::advance`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Again,
     Stalled,
     OutOfBudget,
 }
 
+/// Why a connection does not go on in its phase.
+#[derive(Clone, Copy, Debug)]
+enum Break {
+    /// What is owed is the last that it sends.
+    Finish(Ending),
+    /// The reply has begun and cannot go on: the socket must go.
+    Abort(CloseReason),
+}
+
 impl Connection {
     pub(crate) const fn new() -> Self {
-        Self {
-            reading: Reading::START,
-            writing: Writing::Idle,
-            input: None,
-            output: None,
-            began: Moment::ZERO,
-            input_ended: false,
-            held: false,
-        }
+        let buffers = Buffers { input: None, output: None, since: Moment::ZERO, input_ended: false, held: false };
+        Self { phase: Phase::START, buffers }
     }
 
     // ---- input ------------------------------------------------------------------------------------------------------
@@ -133,53 +87,35 @@ impl Connection {
     /// Where the next bytes from the socket go. Empty only if nothing more is wanted.
     #[inline]
     pub(crate) fn room(&mut self, pools: &mut Pools, config: &Config) -> &mut [u8] {
-        if !matches!(self.reading, Reading::Head { .. }) {
-            return self.room_beside_heads(pools, config);
+        match self.phase {
+            Phase::Head(_) => self.buffers.room(pools, config),
+            _ => self.room_beside_heads(pools, config),
         }
-        let input = self.input.get_or_insert_with(|| pools.receive.lend());
-        input.room(0, config.max_head.saturating_add(RECEIVE_BUFFER))
     }
 
     /// Room anywhere else than in a head.
     #[inline(never)]
     fn room_beside_heads(&mut self, pools: &mut Pools, config: &Config) -> &mut [u8] {
-        if let Some(wanted) = self.reading.room().and_then(|room| room.large()) {
-            return Self::large_room(&mut self.input, pools, wanted);
+        if let Some(wanted) = self.phase.room().and_then(|room| room.large()) {
+            return self.buffers.large_room(pools, wanted);
         }
-        // What stands in the input comes first: while it is not decoded, nothing can be read in place.
-        if let (Reading::Body(incoming), None) = (&mut self.reading, &self.input)
-            && incoming.has_room()
+        // Bytes in the input come first: while they are not decoded, nothing can be read in place.
+        if let (Phase::Exchange(exchange), None) = (&mut self.phase, &self.buffers.input)
+            && let ContentState::Collected(collecting) = &mut exchange.content
+            && let Some(room) = collecting.room(&mut pools.collecting)
         {
-            return incoming.room(&mut pools.incoming);
+            return room;
         }
-        let input = self.input.get_or_insert_with(|| pools.receive.lend());
-        input.room(0, config.max_head.saturating_add(RECEIVE_BUFFER))
+        self.buffers.room(pools, config)
     }
 
-    /// Room for content of which much comes.
-    fn large_room<'a>(input: &'a mut Option<Box<Receive>>, pools: &mut Pools, wanted: usize) -> &'a mut [u8] {
-        let is_small = |input: &Receive| input.is_empty() && input.footprint() <= POOL_MAX_BUFFER;
-        if wanted > POOL_MAX_BUFFER
-            && input.as_deref().is_none_or(is_small)
-            && let Some(large) = pools.receive.lend_large()
-            && let Some(small) = input.replace(large)
-        {
-            pools.receive.give_back(small);
-        }
-        let input = input.get_or_insert_with(|| pools.receive.lend());
-        let max = input.bytes().len() + wanted;
-        let room = input.room(wanted, max);
-        let len = room.len().min(wanted);
-        &mut room[..len]
-    }
-
-    /// `count` bytes were read into the room.
+    /// Notes that `count` bytes were read into the room.
     #[inline]
     pub(crate) fn received(&mut self, count: usize, offered: usize, cx: &Context<'_>) {
-        match (&mut self.input, &mut self.reading) {
-            (Some(input), Reading::Head { .. }) => {
+        match (&self.phase, &mut self.buffers.input) {
+            (Phase::Head(_), Some(input)) => {
                 if input.is_empty() {
-                    self.began = cx.now;
+                    self.buffers.since = cx.now;
                 }
                 input.filled(count);
             }
@@ -189,50 +125,42 @@ impl Connection {
 
     #[inline(never)]
     fn received_beside_heads(&mut self, count: usize, offered: usize, cx: &Context<'_>) {
-        if let Reading::Body(incoming) | Reading::Sink(incoming) | Reading::DiscardContent(incoming) = &mut self.reading
-        {
-            cx.content_progress(&mut incoming.pace, count);
-        }
-        if let Some(room) = self.reading.room() {
+        if let Some(room) = self.phase.room() {
             room.learn(count, offered);
         }
-        match (&mut self.input, &mut self.reading) {
-            (Some(input), _) => input.filled(count),
-            (None, Reading::Body(incoming)) => incoming.filled(count),
-            (None, _) => unreachable!("bytes are received into a room that was given out"),
+        if let Phase::Exchange(exchange) = &mut self.phase {
+            if let Some(pace) = exchange.content.pace() {
+                cx.content_progress(pace, count);
+            }
+            if let (ContentState::Collected(collecting), None) = (&mut exchange.content, &self.buffers.input) {
+                return collecting.filled(count);
+            }
         }
+        let input = self.buffers.input.as_mut().expect("bytes are received into a room that was given out");
+        input.filled(count);
     }
 
-    /// The client has closed its side. What it sent before is still answered.
+    /// Notes that the client has closed its side. What it sent before is still answered.
     pub(crate) const fn received_eof(&mut self) {
-        self.input_ended = true;
+        self.buffers.input_ended = true;
     }
 
     /// Whether bytes should be read from the socket.
     #[inline]
     pub(crate) fn wants_read(&self) -> bool {
-        if self.reads_heads() {
-            return !self.held && !self.input_ended;
-        }
-        self.wants_read_beside_heads()
-    }
-
-    /// Whether the next byte belongs to a head, and every request before it is answered.
-    #[inline]
-    pub(super) fn reads_heads(&self) -> bool {
-        matches!((&self.reading, self.writing), (Reading::Head { .. }, Writing::Idle))
-    }
-
-    #[inline(never)]
-    fn wants_read_beside_heads(&self) -> bool {
-        let wanted = match self.reading {
-            // The request before is not answered yet: what follows it is not even read.
-            Reading::Head { .. } => false,
-            Reading::Body(_) | Reading::Sink(_) | Reading::DiscardContent(_) | Reading::Upgraded(_) => !self.held,
-            Reading::DiscardRest { left } => left > 0,
-            Reading::Paused(_) | Reading::Eof => false,
+        let wanted = match &self.phase {
+            Phase::Head(_) | Phase::Upgraded(_) => !self.buffers.held,
+            Phase::Exchange(exchange) => !self.buffers.held && exchange.content.wants_read(),
+            Phase::Ending { left, .. } | Phase::HalfClosed { left, .. } => *left > 0,
+            Phase::Closed { .. } => false,
         };
-        wanted && !self.input_ended && !matches!(self.writing, Writing::Closed { .. })
+        wanted && !self.buffers.input_ended
+    }
+
+    /// Whether every byte that came is consumed.
+    #[inline]
+    pub(crate) fn has_no_input(&self) -> bool {
+        self.buffers.has_no_input()
     }
 
     // ---- the steps --------------------------------------------------------------------------------------------------
@@ -243,19 +171,17 @@ impl Connection {
         &mut self,
         cx: &mut Context<'_>,
         endpoints: &dyn Endpoints,
-        budget: &mut Budget<'_>,
+        scratch: &mut Scratch,
+        budget: &mut Budget,
     ) -> Stall {
         loop {
-            if matches!(self.writing, Writing::Closed { .. }) {
-                return Stall::Input;
-            }
-            if self.held || self.owes_too_much(cx) {
+            if self.buffers.held || self.owes_too_much(cx) {
                 return Stall::Output;
             }
-            let step = match self.reading {
-                Reading::Head { .. } if budget.requests == 0 => return Stall::Budget,
-                Reading::Head { .. } if matches!(self.writing, Writing::Idle) => self.head(cx, endpoints, budget),
-                _ => self.step_beside_heads(cx, endpoints, budget),
+            let step = match self.phase {
+                Phase::Head(_) if budget.requests == 0 => return Stall::Budget,
+                Phase::Head(_) => self.heads(cx, endpoints, scratch, budget),
+                _ => self.step_beside_heads(cx, endpoints, scratch, budget),
             };
             match step {
                 Step::Again => {}
@@ -265,188 +191,141 @@ impl Connection {
         }
     }
 
-    /// The step anywhere else than in a head.
+    /// The step in any other phase than `Head`.
     #[inline(never)]
-    fn step_beside_heads(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints, budget: &mut Budget<'_>) -> Step {
-        match self.reading {
-            // What stands behind a request waits until it is answered.
-            Reading::Head { .. } | Reading::Paused(_) => self.produce(cx, budget),
-            Reading::Body(_) => self.body(cx, endpoints, budget),
-            Reading::Sink(_) => self.take_content(cx).or_else(|| self.produce(cx, budget)),
-            Reading::DiscardContent(_) => self.discard_content(cx).or_else(|| self.produce(cx, budget)),
-            Reading::Upgraded(_) => self.talk(cx, budget),
-            Reading::DiscardRest { .. } | Reading::Eof => self.discard_rest(cx),
-        }
-    }
-
-    fn owes_too_much(&mut self, cx: &mut Context<'_>) -> bool {
-        let goes_on = matches!(self.writing, Writing::Idle | Writing::Awaiting | Writing::Streaming);
-        if !goes_on || self.output.as_ref().is_none_or(|output| output.len() < HIGH_WATER) {
-            return false;
-        }
-        self.held = true;
-        log::trace!("conn {}: held, {} bytes are owed", cx.id, self.owed());
-        cx.watch.tell(|observer| observer.backpressure(cx.id, true));
-        true
-    }
-
-    /// Whether more is owed than is good, so that nothing is read or parsed.
-    #[inline]
-    pub(crate) const fn is_held(&self) -> bool {
-        self.held
-    }
-
-    /// The head of the current request, as far as it has come.
-    fn current_head(&self) -> &[u8] {
-        match (&self.reading, &self.input) {
-            (Reading::Head { .. }, Some(input)) => input.bytes(),
-            (Reading::Body(incoming), _) => &incoming.head,
-            _ => &[],
-        }
-    }
-
-    /// Whether every byte that came is understood.
-    #[inline]
-    pub(crate) fn has_no_input(&self) -> bool {
-        self.input.as_ref().is_none_or(|input| input.is_empty())
-    }
-
-    /// What it holds of the pools.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn holds(&self) -> Holds {
-        Holds {
-            receive: self.input.as_deref().map(|input| (input.bytes().len(), input.footprint())),
-            output: self.output.as_deref().map(|output| (output.len(), output.footprint())),
-            incoming: match &self.reading {
-                Reading::Body(incoming)
-                | Reading::Sink(incoming)
-                | Reading::Paused(incoming)
-                | Reading::DiscardContent(incoming) => Some((incoming.content.bytes().len(), incoming.footprint())),
-                _ => None,
-            },
-        }
+    fn step_beside_heads(
+        &mut self,
+        cx: &mut Context<'_>,
+        endpoints: &dyn Endpoints,
+        scratch: &mut Scratch,
+        budget: &mut Budget,
+    ) -> Step {
+        let step = match &mut self.phase {
+            Phase::Exchange(exchange) => exchange.step(&mut self.buffers, cx, endpoints, scratch, budget),
+            Phase::Upgraded(upgraded) => upgraded.step(&mut self.buffers, cx, budget),
+            Phase::Head(_) | Phase::Ending { .. } | Phase::HalfClosed { .. } | Phase::Closed { .. } => {
+                return self.discard_rest();
+            }
+        };
+        self.end_if(cx, step).unwrap_or(Step::Again)
     }
 
     /// The end of a turn: gives back the buffers that hold nothing, and gives the client its time to take the rest.
     #[inline(always)]
     pub(crate) fn settle(&mut self, cx: &mut Context<'_>) {
-        if let Some(input) = self.input.take_if(|input| input.is_empty()) {
+        let Buffers { input, output, .. } = &mut self.buffers;
+        if let Some(input) = input.take_if(|input| input.is_empty()) {
             cx.pools.receive.give_back(input);
         }
-        if let Some(output) = self.output.take_if(|output| output.is_idle()) {
+        if let Some(output) = output.take_if(|output| output.is_empty()) {
             cx.pools.output.give_back(output);
         }
-        match &mut self.output {
-            // A stream that has nothing to say keeps no memory for it.
-            Some(output) if output.is_empty() && !output.has_no_memory() => {
-                cx.pools.strip(output);
-            }
-            Some(output) if output.is_empty() => {}
-            Some(output) if !output.pace.is_running() => {
-                output.pace = cx.send_pace();
-            }
-            _ => {}
+        if let Some(output) = output
+            && !output.pace.is_running()
+        {
+            output.pace = cx.send_pace();
         }
     }
 
-    /// Gives back all buffers, and tells everyone who still waits that the connection has ended.
-    pub(crate) fn release(&mut self, pools: &mut Pools, service: &mut dyn Service) {
-        self.input.take().into_iter().for_each(|input| pools.receive.give_back(input));
-        self.output.take().into_iter().for_each(|output| pools.output.give_back(output));
-        let reason = self.close_reason().unwrap_or(CloseReason::ClientClosed);
-        let reading = std::mem::replace(&mut self.reading, Reading::Eof);
-        Self::let_go(reading, reason, pools, service);
-    }
+    // ---- letters, and what a client that leaves means ---------------------------------------------------------------
 
-    /// Gives back what a state of reading holds, and tells whoever took the bytes that there will be no more.
-    fn let_go(reading: Reading, reason: CloseReason, pools: &mut Pools, service: &mut dyn Service) {
-        match reading {
-            Reading::Upgraded(upgraded) => upgraded::protocol_closed(service, upgraded.key, reason),
-            Reading::Body(incoming)
-            | Reading::Sink(incoming)
-            | Reading::Paused(incoming)
-            | Reading::DiscardContent(incoming) => {
-                if let Some(sink) = &incoming.sink {
-                    content::abort_sink(service, sink.key, content::abort_of(reason));
-                }
-                pools.incoming.give_back(incoming);
-            }
-            Reading::Head { .. } | Reading::DiscardRest { .. } | Reading::Eof => {}
+    /// Whether a letter is for something that is still going on here.
+    pub(crate) fn awaits(&self, ticket: Ticket) -> bool {
+        match &self.phase {
+            Phase::Exchange(exchange) => exchange.awaits(ticket),
+            Phase::Upgraded(upgraded) => upgraded.address.ticket == ticket,
+            _ => false,
         }
     }
 
-    // ---- the table --------------------------------------------------------------------------------------------------
-
-    /// The only place where the machines change, but for two: a request that is answered at once leads from `Head` to
-    /// `Head`, and a connection that is released has no state any more. Gives the old reading state, for its box.
-    fn transition(&mut self, id: ConnectionId, reading: Reading, writing: Writing) -> Reading {
-        let from = self.joint();
-        let old = std::mem::replace(&mut self.reading, reading);
-        self.writing = writing;
-        self.check(id, from);
-        old
+    /// Takes a letter that [it awaits](Self::awaits).
+    pub(crate) fn deliver(&mut self, cx: &mut Context<'_>, letter: Letter) {
+        match (&mut self.phase, letter) {
+            (Phase::Exchange(exchange), letter) => {
+                exchange.deliver(&mut self.buffers, cx, letter);
+                self.end_exchange(cx);
+            }
+            (Phase::Upgraded(upgraded), Letter::Wake) => upgraded.may_write = true,
+            (_, unwanted) => dispose(unwanted),
+        }
     }
 
-    /// As [`transition`](Self::transition), where only the writing state changes.
-    fn set_writing(&mut self, id: ConnectionId, writing: Writing) {
-        let from = self.joint();
-        self.writing = writing;
-        self.check(id, from);
+    /// Whether the connection waits for the application, so that the socket is neither read nor written and only an event
+    /// tells that the client is gone.
+    pub(crate) const fn waits_for_application(&self) -> bool {
+        match &self.phase {
+            Phase::Exchange(exchange) => exchange.reply.waits_for_application() || exchange.content.is_paused(),
+            _ => false,
+        }
     }
 
-    fn check(&self, id: ConnectionId, from: Joint) {
-        let to = self.joint();
-        log::trace!("conn {id}: {from} -> {to}");
-        debug_assert!(from == to || from.leads_to(to), "conn {id}: no step leads from {from} to {to}");
-    }
-
-    const fn joint(&self) -> Joint {
-        Joint(self.reading.kind(), self.writing.kind())
-    }
-}
-
-impl Step {
-    /// This step, unless it has stalled: then another one.
-    fn or_else(self, other: impl FnOnce() -> Self) -> Self {
-        if matches!(self, Self::Stalled) { other() } else { self }
+    /// Notes an event that says that the client has closed its side.
+    pub(crate) fn note_half_close(&self) {
+        if let Phase::Exchange(exchange) = &self.phase {
+            exchange.reply.note_half_close();
+        }
     }
 }
 
-impl Reading {
-    /// Before the first byte of a request.
-    const START: Self = Self::Head { searched: 0, empty_lines: 0, line_ended: false };
-
-    /// How much room reads get here, if it is not what a head gets.
+impl Phase {
+    /// How much room reads get in this phase, if it is not what a head gets.
     #[inline]
     fn room(&mut self) -> Option<&mut Room> {
         match self {
-            Self::Sink(incoming) => incoming.sink.as_mut().map(|sink| &mut sink.room),
+            Self::Exchange(exchange) => exchange.content.flow().map(|flow| &mut flow.room),
             Self::Upgraded(upgraded) => Some(&mut upgraded.room),
             _ => None,
         }
     }
-
-    const fn kind(&self) -> ReadingKind {
-        match self {
-            Self::Head { .. } => ReadingKind::Head,
-            Self::Body(_) | Self::Sink(_) => ReadingKind::Body,
-            Self::Paused(_) => ReadingKind::Paused,
-            Self::Upgraded(_) => ReadingKind::Upgraded,
-            Self::DiscardContent(_) | Self::DiscardRest { .. } => ReadingKind::Discard,
-            Self::Eof => ReadingKind::Eof,
-        }
-    }
 }
 
-impl Writing {
-    const fn kind(&self) -> WritingKind {
-        match self {
-            Self::Idle => WritingKind::Idle,
-            Self::Awaiting => WritingKind::Awaiting,
-            Self::Streaming => WritingKind::Streaming,
-            Self::Flushing { .. } => WritingKind::Flushing,
-            Self::HalfClosed { .. } => WritingKind::HalfClosed,
-            Self::Closed { .. } => WritingKind::Closed,
+impl Buffers {
+    /// The bytes that came and are not consumed yet.
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        self.input.as_deref().map_or(&[][..], Receive::bytes)
+    }
+
+    #[inline]
+    fn has_no_input(&self) -> bool {
+        self.input.as_ref().is_none_or(|input| input.is_empty())
+    }
+
+    /// Removes the first `count` bytes of the input.
+    fn consume(&mut self, count: usize) {
+        if let Some(input) = &mut self.input {
+            input.consume(count);
+        }
+    }
+
+    /// Room as a head gets it.
+    #[inline]
+    fn room(&mut self, pools: &mut Pools, config: &Config) -> &mut [u8] {
+        let input = self.input.get_or_insert_with(|| pools.receive.lend());
+        input.room(0, config.max_head.saturating_add(RECEIVE_BUFFER))
+    }
+
+    /// Room for content of which much comes.
+    fn large_room(&mut self, pools: &mut Pools, wanted: usize) -> &mut [u8] {
+        let is_small = |input: &Receive| input.is_empty() && input.footprint() <= POOL_MAX_BUFFER;
+        if wanted > POOL_MAX_BUFFER
+            && self.input.as_deref().is_none_or(is_small)
+            && let Some(large) = pools.receive.lend_large()
+            && let Some(small) = self.input.replace(large)
+        {
+            pools.receive.give_back(small);
+        }
+        let input = self.input.get_or_insert_with(|| pools.receive.lend());
+        let max = input.bytes().len() + wanted;
+        let room = input.room(wanted, max);
+        let len = room.len().min(wanted);
+        &mut room[..len]
+    }
+
+    /// Notes for the observer that a reply ends where the output ends now.
+    fn record(&mut self, record: ReplyRecord) {
+        if let Some(output) = &mut self.output {
+            output.record(record);
         }
     }
 }

@@ -1,49 +1,76 @@
 //! The output of a connection: what it owes, and what the kernel has taken.
 
-use super::{Connection, Context};
+use super::phase::Phase;
+use super::{Buffers, Connection, Context};
 use crate::buffer::{OutputQueue, Pace};
-use crate::exchange::{ConnectionId, Watch};
-use crate::http::Moment;
-use crate::limits::LOW_WATER;
+use crate::limits::{HIGH_WATER, LOW_WATER};
 
 impl Connection {
     /// What is owed, if anything is.
     #[inline]
     pub(crate) fn output(&self) -> Option<&OutputQueue> {
-        self.output.as_deref().map(|output| &**output).filter(|output| !output.is_empty())
+        self.buffers.output.as_deref().filter(|output| !output.is_empty())
     }
 
     /// Bytes that are owed.
     pub(crate) fn owed(&self) -> usize {
-        self.output.as_ref().map_or(0, |output| output.len())
+        self.buffers.owed()
     }
 
-    /// The kernel has taken the first `count` bytes that were owed.
+    /// Whether so much is owed that nothing is read or parsed.
+    #[inline]
+    pub(crate) const fn is_held(&self) -> bool {
+        self.buffers.held
+    }
+
+    /// Whether more is owed than the high-water mark; then the connection is held from now on.
+    pub(super) fn owes_too_much(&mut self, cx: &mut Context<'_>) -> bool {
+        let goes_on = matches!(self.phase, Phase::Head(_) | Phase::Exchange(_) | Phase::Upgraded(_));
+        if !goes_on || self.buffers.output.as_ref().is_none_or(|output| output.len() < HIGH_WATER) {
+            return false;
+        }
+        self.buffers.held = true;
+        log::trace!("conn {}: held, {} bytes are owed", cx.id, self.owed());
+        cx.watch.tell(|observer| observer.backpressure(cx.id, true));
+        true
+    }
+
+    /// Notes that the kernel has taken the first `count` bytes that were owed.
     #[inline(always)]
     pub(crate) fn sent(&mut self, count: usize, cx: &mut Context<'_>) {
-        let Some(output) = &mut self.output else { return };
+        let Some(output) = &mut self.buffers.output else { return };
         output.advance(count);
         let owed = output.len();
         if cx.watch.is_some() {
-            self.tell_finished(cx);
+            self.buffers.tell_finished(cx);
         }
-        let Some(output) = &mut self.output else { return };
+        let Some(output) = &mut self.buffers.output else { return };
         if owed == 0 {
             output.pace = Pace::default();
-            if !self.held {
+            if !self.buffers.held {
                 self.restart_input(cx);
             }
         } else if output.pace.is_running() {
             output.pace.progress(count, cx.now, cx.config.min_send_rate, cx.config.send_timeout);
         }
-        if self.held && owed < LOW_WATER {
-            self.held = false;
+        if self.buffers.held && owed < LOW_WATER {
+            self.buffers.held = false;
             // Until now nobody listened to what the client has to send.
             self.restart_input(cx);
             log::trace!("conn {}: no longer held", cx.id);
-            self.tell_of_room();
+            if let Phase::Upgraded(upgraded) = &mut self.phase {
+                upgraded.may_write = true;
+            }
             cx.watch.tell(|observer| observer.backpressure(cx.id, false));
         }
+    }
+}
+
+impl Buffers {
+    /// Bytes that are owed.
+    #[inline]
+    pub(super) fn owed(&self) -> usize {
+        self.output.as_ref().map_or(0, |output| output.len())
     }
 
     /// Tells the observer of the replies whose last byte has left.
@@ -52,19 +79,6 @@ impl Connection {
         while let Some(record) = output.next_finished() {
             let reply = record.finished(cx.now);
             cx.watch.tell(|observer| observer.reply_finished(cx.id, &reply));
-        }
-    }
-
-    /// Tells the observer of the reply in the middle of which the connection ends, if there is one.
-    pub(crate) fn tell_cut(&self, watch: &mut Watch, id: ConnectionId, now: Moment) {
-        let Some(output) = &self.output else { return };
-        let cut = match (output.unfinished(), &output.open) {
-            (Some(record), _) => Some(record.finished(now)),
-            (None, Some(open)) => open.cut(output.len() as u64, now),
-            (None, None) => None,
-        };
-        if let Some(reply) = cut {
-            watch.tell(|observer| observer.reply_cut(id, &reply));
         }
     }
 }

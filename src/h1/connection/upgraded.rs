@@ -1,18 +1,19 @@
 //! Another protocol on the connection, after 101 (RFC 9110 §7.8).
 
-use super::replies::{Answered, Outcome};
-use super::{Budget, Connection, Context, Reading, Step, Writing};
-use crate::buffer::Receive;
+use super::call::{self, Answered, Said};
+use super::content::ContentState;
+use super::incoming::Room;
+use super::phase::{Ending, Phase};
+use super::{Break, Budget, Buffers, Connection, Context, Step};
 use crate::exchange::{Address, CloseReason, LiveKey, Output, ProtocolEvent, Request, Service, Stage, guard};
 use crate::h1::head::Message;
-use crate::h1::incoming::Room;
 use crate::limits::POOL_MAX_BUFFER;
 
 /// A protocol that has taken over, as the connection knows it.
 #[derive(Debug)]
 pub(super) struct Upgraded {
     pub(super) key: LiveKey,
-    /// Where it can be reached.
+    /// Where letters reach it.
     pub(super) address: Address,
     /// It is to be told that there is room.
     pub(super) may_write: bool,
@@ -31,110 +32,111 @@ impl Connection {
     #[cold]
     pub(super) fn switch(&mut self, cx: &mut Context<'_>, message: &Message<'_>, request: Request<'_>) {
         let mut key = None;
-        let (close, Outcome { panicked, .. }) =
-            self.offer(cx, message, request, None, Stage::Upgrade, |service, request, response| {
+        let Answered { reply, said } = call::answer(
+            &mut self.buffers,
+            cx,
+            message,
+            request,
+            None,
+            Stage::Upgrade,
+            |service, request, response| {
                 let (sent, protocol) = service.upgrade(request, response)?;
                 key = protocol;
                 Ok(sent)
-            });
-        let switched = cx.reply.has_switched();
-        let answered = match () {
-            () if cx.reply.has_rest() => self.leave_open(cx, close, message.takes_trailers()),
-            () if cx.reply.closes() => {
-                self.last_reply(cx, close, panicked);
-                Answered::Last
-            }
-            () => Answered::Whole,
-        };
-        match key {
-            Some(key) if switched => {
+            },
+        );
+        match (key, said) {
+            (Some(key), Said::Switch) => {
                 cx.watch.tell(|observer| observer.upgraded(cx.id));
-                let address = cx.reply.address();
-                let upgraded = Upgraded {
-                    key,
-                    address,
-                    may_write: true,
-                    ended: false,
-                    drained: false,
-                    looked_at: 0,
-                    room: Room::up_to(POOL_MAX_BUFFER),
-                };
-                self.transition(cx.id, Reading::Upgraded(Box::new(upgraded)), Writing::Idle);
+                let upgraded = Upgraded::new(key, cx.reply.address());
+                self.enter(cx.id, Phase::Upgraded(Box::new(upgraded)));
             }
-            Some(key) => {
-                protocol_closed(cx.service, key, CloseReason::ProtocolFailed);
-                self.after(answered, cx.now);
+            (None, Said::Switch) => self.abort(cx, CloseReason::ProtocolFailed),
+            (key, _) => {
+                key.into_iter().for_each(|key| protocol_closed(cx.service, key, CloseReason::ProtocolFailed));
+                self.go_on(cx, ContentState::Done, reply);
             }
-            None if switched => self.abort(cx.id, CloseReason::ProtocolFailed),
-            None => self.after(answered, cx.now),
         }
     }
+}
 
-    /// The step within another protocol: tells it the next thing that it has to know.
-    pub(super) fn talk(&mut self, cx: &mut Context<'_>, budget: &mut Budget<'_>) -> Step {
-        let Reading::Upgraded(upgraded) = &mut self.reading else { unreachable!("within another protocol") };
-        let bytes = self.input.as_deref().map_or(&[][..], Receive::bytes);
-        let has_something = upgraded.may_write || bytes.len() > upgraded.looked_at;
+impl Upgraded {
+    const fn new(key: LiveKey, address: Address) -> Self {
+        let room = Room::up_to(POOL_MAX_BUFFER);
+        Self { key, address, may_write: true, ended: false, drained: false, looked_at: 0, room }
+    }
+
+    /// Tells the protocol the next thing that it has to know.
+    pub(super) fn step(
+        &mut self,
+        buffers: &mut Buffers,
+        cx: &mut Context<'_>,
+        budget: &mut Budget,
+    ) -> Result<Step, Break> {
+        let Buffers { input, output, input_ended, .. } = buffers;
+        let bytes = input.as_deref().map_or(&[][..], |input| input.bytes());
+        let has_something = self.may_write || bytes.len() > self.looked_at;
         if has_something && budget.bytes == 0 {
-            return Step::OutOfBudget;
+            return Ok(Step::OutOfBudget);
         }
-        let event = if std::mem::take(&mut upgraded.may_write) {
+        let event = if std::mem::take(&mut self.may_write) {
             // What it left for want of room is given again.
-            upgraded.looked_at = 0;
+            self.looked_at = 0;
             ProtocolEvent::Writable
-        } else if cx.draining && !std::mem::replace(&mut upgraded.drained, true) {
+        } else if cx.draining && !std::mem::replace(&mut self.drained, true) {
             ProtocolEvent::Drain
-        } else if bytes.len() > upgraded.looked_at {
+        } else if bytes.len() > self.looked_at {
             ProtocolEvent::Data(bytes)
-        } else if self.input_ended && !std::mem::replace(&mut upgraded.ended, true) {
+        } else if *input_ended && !std::mem::replace(&mut self.ended, true) {
             ProtocolEvent::End
         } else {
-            return Step::Stalled;
+            return Ok(Step::Stalled);
         };
-        let queue = self.output.get_or_insert_with(|| cx.pools.output.lend());
+        let queue = output.get_or_insert_with(|| cx.pools.output.lend());
         queue.compact();
         let before = queue.len();
-        let mut out = Output::new(queue, &upgraded.address);
-        let result = guard(|| cx.service.protocol(upgraded.key, event, &mut out));
+        let mut out = Output::new(queue, &self.address);
+        let result = guard(|| cx.service.protocol(self.key, event, &mut out));
         let (closes, idle_timeout, written) = (out.closes, out.idle_timeout, out.owed() - before);
-        // A protocol that writes whenever it may has its share of the turn, and no more. What it has read was counted then.
+        // A protocol that writes whenever it may has its share of the turn, and no more. What it has read was counted
+        // when it was read.
         if matches!(event, ProtocolEvent::Writable) {
             budget.bytes = budget.bytes.saturating_sub(written);
         }
         if let Some(timeout) = idle_timeout {
             *cx.idle_timeout = timeout.into();
         }
-        let understood = match result.unwrap_or_else(|panic| Err(std::io::Error::other(panic))) {
-            Ok(count) => count,
-            Err(error) => {
-                log::debug!("conn {}: the protocol failed: {error}", cx.id);
-                self.abort(cx.id, CloseReason::ProtocolFailed);
-                return Step::Again;
-            }
-        };
-        let offered = if let ProtocolEvent::Data(bytes) = event { bytes.len() } else { 0 };
-        if let (1.., Some(input)) = (offered, &mut self.input) {
-            let left = offered.saturating_sub(understood);
-            // Whoever has understood something may understand more of it.
-            upgraded.looked_at = if understood == 0 { left } else { 0 };
-            input.consume(offered - left);
-            if understood == 0 && left >= cx.config.max_head {
-                log::debug!("conn {}: the protocol leaves {left} bytes", cx.id);
-                self.abort(cx.id, CloseReason::ProtocolFailed);
-                return Step::Again;
-            }
+        let understood = result.unwrap_or_else(|panic| Err(std::io::Error::other(panic))).map_err(|error| {
+            log::debug!("conn {}: the protocol failed: {error}", cx.id);
+            Break::Abort(CloseReason::ProtocolFailed)
+        })?;
+        if let ProtocolEvent::Data(bytes) = event {
+            let offered = bytes.len();
+            self.consume(buffers, cx, offered, understood)?;
         }
         if closes {
-            self.finish(cx, CloseReason::ProtocolEnded, true);
+            return Err(Break::Finish(Ending::lingering(CloseReason::ProtocolEnded)));
         }
-        Step::Again
+        Ok(Step::Again)
     }
 
-    /// Less than the low-water mark is owed again.
-    pub(super) fn tell_of_room(&mut self) {
-        if let Reading::Upgraded(upgraded) = &mut self.reading {
-            upgraded.may_write = true;
+    /// Takes the bytes out of the input that the protocol has understood.
+    fn consume(
+        &mut self,
+        buffers: &mut Buffers,
+        cx: &Context<'_>,
+        offered: usize,
+        understood: usize,
+    ) -> Result<(), Break> {
+        let left = offered.saturating_sub(understood);
+        // A protocol that has understood something may understand more of it.
+        self.looked_at = if understood == 0 { left } else { 0 };
+        buffers.consume(offered - left);
+        if understood == 0 && left >= cx.config.max_head {
+            log::debug!("conn {}: the protocol leaves {left} bytes", cx.id);
+            return Err(Break::Abort(CloseReason::ProtocolFailed));
         }
+        Ok(())
     }
 }
 

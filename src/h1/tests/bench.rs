@@ -227,7 +227,7 @@ impl<A: Witness> Bench<A> {
         let content = wire.taken.min(sessions.config.max_content as usize);
         let bounds = [input, 4 * bound, 2 * input + 4 * (content + CONTENT_BUFFER)];
         let holds = connection.holds();
-        let footprints = [holds.receive, holds.output, holds.incoming].map(|held| held.map_or(0, |(_, memory)| memory));
+        let footprints = holds.memory();
         let within = footprints.iter().zip(bounds).all(|(bytes, bound)| *bytes <= bound);
         assert!(within, "{footprints:?} bytes of memory, and not more than {bounds:?} are allowed");
         assert!(!(wire.is_readable() && connection.wants_read()), "it sleeps though it wants to read and could");
@@ -244,11 +244,10 @@ impl<A: Witness> Bench<A> {
         // The second one finds what was not used since the first.
         (0..2).for_each(|_| self.virtual_loop.sessions_mut().trim());
         let pools = self.virtual_loop.sessions().pools();
-        let lent = (pools.receive.lent(), pools.output.lent(), pools.incoming.lent());
-        assert_eq!(lent, (0, 0, 0), "buffers were not given back");
-        let idle = pools.receive.idle_bytes() + pools.output.idle_bytes() + pools.incoming.idle_bytes();
+        assert_eq!(pools.lent(), [0; 4], "buffers were not given back");
+        let idle = pools.idle_bytes();
         assert!(idle <= POOL_BYTES, "{idle} bytes lie idle");
-        assert_eq!(pools.incoming.large_bytes() + pools.output.large_bytes(), 0, "large buffers that nobody used");
+        assert_eq!(pools.collecting.large_bytes() + pools.output.large_bytes(), 0, "large buffers that nobody used");
     }
 
     // ---- what came of it --------------------------------------------------------------------------------------------
@@ -285,9 +284,7 @@ impl<A: Witness> Bench<A> {
     /// Bytes of memory for input, output and content that the connection holds; none if it is gone.
     pub(super) fn held_memory(&self) -> [usize; 3] {
         let holds = self.virtual_loop.session(&self.connection).map(|session| session.connection.holds());
-        holds.map_or([0; 3], |holds| {
-            [holds.receive, holds.output, holds.incoming].map(|held| held.map_or(0, |(_, memory)| memory))
-        })
+        holds.map_or([0; 3], |holds| holds.memory())
     }
 
     /// Bytes that were read from the socket.

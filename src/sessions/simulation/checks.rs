@@ -22,13 +22,14 @@ pub(super) fn after_tick(world: &World) {
         panic!("{fault}");
     }
     let outside = &*world.outside.borrow();
-    let mut lent = (0, 0, 0);
+    let mut lent = [0; 4];
     for (_, session) in &world.sessions.slab {
         assert!(!session.transport.wrote_last, "connection {} was not closed", session.transport.number);
         let holds = session.connection.holds();
-        lent.0 += usize::from(holds.receive.is_some());
-        lent.1 += usize::from(holds.output.is_some());
-        lent.2 += usize::from(holds.incoming.is_some());
+        lent[0] += usize::from(holds.receive.is_some());
+        lent[1] += usize::from(holds.output.is_some());
+        lent[2] += usize::from(holds.exchange.is_some());
+        lent[3] += usize::from(holds.collecting.is_some());
         let has_heartbeat = |errand: &Errand| matches!(&errand.what, What::Push(push) if push.plan.beats && errand.whose.0 == session.transport.number);
         let beats = lock(&world.affairs).errands.iter().any(has_heartbeat);
         deadline(&world.sessions, &outside.kernel.sockets[session.transport.number], session, beats);
@@ -42,14 +43,10 @@ pub(super) fn after_tick(world: &World) {
         }
     }
     let pools = &world.sessions.pools;
-    assert_eq!(
-        (pools.receive.lent(), pools.output.lent(), pools.incoming.lent()),
-        lent,
-        "the buffers that the pools have lent, and those that connections hold"
-    );
-    let idle = pools.receive.idle_bytes() + pools.output.idle_bytes() + pools.incoming.idle_bytes();
+    assert_eq!(pools.lent(), lent, "the buffers that the pools have lent, and those that connections hold");
+    let idle = pools.idle_bytes();
     assert!(idle <= POOL_BYTES, "the pools keep {idle} bytes");
-    let large = pools.receive.large_bytes().max(pools.output.large_bytes()).max(pools.incoming.large_bytes());
+    let large = pools.receive.large_bytes().max(pools.output.large_bytes()).max(pools.collecting.large_bytes());
     assert!(large <= POOL_BUSY_BYTES, "a pool keeps {large} bytes in large buffers");
 }
 
@@ -101,7 +98,7 @@ fn application_waits(world: &World, outside: &Outside, session: &Session<Simulat
     if world.awaits_letters() || connection.output().is_some() || connection.close_reason().is_some() {
         return;
     }
-    let holds_content = connection.holds().incoming.is_some();
+    let holds_content = connection.awaits_content();
     let affairs = lock(&world.affairs);
     for source in affairs.sources.iter().filter(|source| source.whose.0 == number && !source.dropped) {
         let pending = source.said == Some(Progress::Pending) && !source.woken;
@@ -213,7 +210,7 @@ fn memory(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSocke
         let most = if bytes > 0 { POOL_LARGEST_BUFFER.max(4 * most) } else { 0 };
         within("memory for output", memory, most);
     }
-    if let Some((bytes, memory)) = holds.incoming {
+    if let Some((bytes, memory)) = holds.collecting {
         within("content", bytes, config.max_content as usize);
         // The buffer grows with the bytes that have come, not with the announced length. It also holds the head.
         let most = 4 * bytes.max(CONTENT_BUFFER) + 2 * config.max_head;

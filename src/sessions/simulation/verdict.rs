@@ -15,8 +15,7 @@ use crate::limits::{
 
 pub(super) fn pass(world: &World) {
     let pools = &world.sessions.pools;
-    let lent = (pools.receive.lent(), pools.output.lent(), pools.incoming.lent());
-    assert_eq!(lent, (0, 0, 0), "buffers were not given back");
+    assert_eq!(pools.lent(), [0; 4], "buffers were not given back");
     assert!(world.sessions.wheel.is_empty(), "a deadline is left in the wheel");
     assert_eq!(world.sessions.runnable(), 0);
     everyone_was_told(world);

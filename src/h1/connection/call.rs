@@ -1,0 +1,204 @@
+//! The call into the application, and what the connection takes over from it.
+
+use super::phase::Ending;
+use super::reply::{Awaiting, ReplyState, Streaming};
+use super::{Buffers, Context};
+use crate::buffer::ReplyRecord;
+use crate::config::Config;
+use crate::exchange::{
+    CloseReason, Conducted, Draft, Request, RequestFacts, Response, Rest, Sent, Service, Stage, Waited, conduct,
+    dispose,
+};
+use crate::h1::error::ProtocolError;
+use crate::h1::head::Message;
+use crate::http::{Error, Method, Millis, Result};
+use crate::limits::SHARE_FROM;
+
+/// What came of a call into the application.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) reply: ReplyState,
+    pub(super) said: Said,
+}
+
+/// What the application said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// It made the reply, or will.
+    Reply,
+    /// It failed, and an error took the place of its reply.
+    Error,
+    /// It switched to another protocol by a 101.
+    Switch,
+}
+
+/// Has the application make a reply to the request of `message`, or begin one. `close` is a reason why the connection
+/// cannot go on, beside those of the message and of the server.
+#[inline(always)]
+pub(super) fn answer(
+    buffers: &mut Buffers,
+    cx: &mut Context<'_>,
+    message: &Message<'_>,
+    request: Request<'_>,
+    close: Option<CloseReason>,
+    stage: Stage,
+    call: impl FnOnce(&mut dyn Service, Request<'_>, Response<'_>) -> Result<Sent>,
+) -> Answered {
+    cx.watch.tell(|observer| observer.request(cx.id, &request));
+    let close = match close {
+        None if !message.persistent() => Some(CloseReason::NotPersistent),
+        None if cx.draining => (!message.followed).then_some(CloseReason::Drained),
+        close => close,
+    };
+    let facts = RequestFacts {
+        method: Some(message.head.method),
+        persistent: close.is_none(),
+        stage,
+        announce: message.asked_keep_alive().then(|| keep_alive(cx).as_secs()),
+        version: message.head.version,
+    };
+    let output = buffers.output.get_or_insert_with(|| cx.pools.output.lend());
+    output.compact();
+    cx.reply.begin(facts.at_stage(), output.mark());
+    let fields = Some(request.headers());
+    let conducted = conduct(cx.service, cx.reply, output, fields, |service, response| call(service, request, response));
+    // Nearly always the reply is whole, and the connection goes on.
+    if conducted.error.is_none() && cx.reply.is_plain() && !cx.reply.closes() && !cx.watch.is_some() {
+        return Answered { reply: ReplyState::Whole(None), said: Said::Reply };
+    }
+    let takes_trailers = cx.reply.has_rest() && message.takes_trailers();
+    take_reply(buffers, cx, conducted, close, takes_trailers)
+}
+
+/// [`answer`] for requests with content, of which there are fewer: calls the application, or refuses the request.
+#[inline(never)]
+pub(super) fn answer_or_refuse(
+    buffers: &mut Buffers,
+    cx: &mut Context<'_>,
+    message: &Message<'_>,
+    request: Request<'_>,
+    close: Option<CloseReason>,
+    refusal: Option<Error>,
+) -> ReplyState {
+    let call = |service: &mut dyn Service, request: Request<'_>, response: Response<'_>| match refusal {
+        None => service.call(request, response),
+        Some(error) => service.refuse(request, error, response),
+    };
+    answer(buffers, cx, message, request, close, Stage::Call, call).reply
+}
+
+/// Has `call` make a reply that goes on as `draft`.
+#[inline(never)]
+pub(super) fn answer_draft(
+    buffers: &mut Buffers,
+    cx: &mut Context<'_>,
+    draft: Draft,
+    close: Option<CloseReason>,
+    takes_trailers: bool,
+    call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
+) -> ReplyState {
+    let output = buffers.output.get_or_insert_with(|| cx.pools.output.lend());
+    output.compact();
+    cx.reply.go_on(draft, output.mark());
+    let conducted = conduct(cx.service, cx.reply, output, None, call);
+    take_reply(buffers, cx, conducted, close, takes_trailers).reply
+}
+
+/// Answers a message that breaks a rule of HTTP, and that no request was made of.
+#[cold]
+pub(super) fn answer_invalid(
+    buffers: &mut Buffers,
+    cx: &mut Context<'_>,
+    method: Option<Method>,
+    error: ProtocolError,
+) {
+    log::debug!("conn {}: {error}", cx.id);
+    let output = buffers.output.get_or_insert_with(|| cx.pools.output.lend());
+    output.compact();
+    // Even then a reply to HEAD has no content (RFC 9110 §9.3.2).
+    cx.reply.begin(RequestFacts::unknown(method), output.mark());
+    let conducted = conduct(cx.service, cx.reply, output, None, |_, _| Err(error.into()));
+    take_reply(buffers, cx, conducted, None, false);
+}
+
+/// Takes over what the application left in the reply of the loop: tells the observer, and keeps what goes on.
+#[inline(never)]
+fn take_reply(
+    buffers: &mut Buffers,
+    cx: &mut Context<'_>,
+    conducted: Conducted,
+    close: Option<CloseReason>,
+    takes_trailers: bool,
+) -> Answered {
+    let Conducted { error, panicked } = conducted;
+    if let Some(timeout) = cx.reply.idle_timeout() {
+        *cx.idle_timeout = timeout.into();
+    }
+    let (method, status) = (cx.reply.method(), cx.reply.status());
+    if cx.watch.is_some() && (!cx.reply.has_rest() || cx.reply.has_switched()) {
+        let content = cx.reply.content_len();
+        buffers.record(ReplyRecord { end: 0, method, status, content, began: buffers.since });
+    }
+    let said = match &error {
+        Some(_) => Said::Error,
+        None if cx.reply.has_switched() => Said::Switch,
+        None => Said::Reply,
+    };
+    if let Some(error) = error {
+        cx.watch.tell(|observer| observer.request_failed(cx.id, &error));
+        dispose(error);
+    }
+    let reason = match close {
+        _ if panicked => CloseReason::Panicked,
+        Some(reason) => reason,
+        None => CloseReason::HandlerClosed,
+    };
+    let reply = match cx.reply.take_rest() {
+        Some(Rest::Stream(mut stream)) => {
+            stream.send_trailers(takes_trailers);
+            ReplyState::Streaming(Box::new(Streaming {
+                address: cx.reply.address(),
+                stream,
+                method,
+                status,
+                since: cx.now,
+                close: cx.reply.closes().then_some(reason),
+                drained: cx.draining,
+                silent: false,
+            }))
+        }
+        Some(Rest::Deferred(waited)) => await_reply(cx, Some(waited), close, takes_trailers),
+        Some(Rest::Later) => await_reply(cx, None, close, takes_trailers),
+        // A file was put into the output when the handler had returned, and a switch is no reply.
+        _ => {
+            let is_long = buffers.owed() >= SHARE_FROM;
+            ReplyState::Whole(cx.reply.closes().then(|| Ending::after_reply(reason, is_long)))
+        }
+    };
+    Answered { reply, said }
+}
+
+fn await_reply(
+    cx: &mut Context<'_>,
+    waited: Option<Waited>,
+    close: Option<CloseReason>,
+    takes_trailers: bool,
+) -> ReplyState {
+    let draft = cx.reply.put_aside();
+    let address = cx.reply.address();
+    ReplyState::Awaited(Box::new(Awaiting { address, draft, waited, since: cx.now, close, takes_trailers }))
+}
+
+/// How long the connection of this turn is kept between two requests.
+fn keep_alive(cx: &Context<'_>) -> Millis {
+    let Config { keep_alive_timeout, .. } = cx.config;
+    keep_alive_timeout.map_or(*cx.idle_timeout, |timeout| Millis::from(timeout).min(*cx.idle_timeout))
+}
+
+/// Why a connection ends with a message that breaks a rule.
+pub(super) const fn reason_of(error: ProtocolError) -> CloseReason {
+    match error {
+        ProtocolError::IncompleteHead | ProtocolError::IncompleteContent => CloseReason::ClientClosedEarly,
+        _ => CloseReason::BadRequest,
+    }
+}

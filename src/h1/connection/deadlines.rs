@@ -1,0 +1,250 @@
+//! The deadlines of a connection: computed from its phase, never stored.
+
+use std::time::Duration;
+
+use super::content::ContentState;
+use super::exchange::Exchange;
+use super::phase::{Ending, Phase};
+use super::reply::{ReplyState, Streaming};
+use super::{Break, Buffers, Connection, Context};
+use crate::config::Config;
+use crate::exchange::{Abort, CloseReason, Timeout};
+use crate::h1::error::ProtocolError;
+use crate::http::{Error, Millis, Moment};
+use crate::limits::DRAIN_LINGER;
+
+/// What limits the time of a connection, beside its idle timeout or alone: until when, and what has passed then.
+#[derive(Clone, Copy, Debug)]
+enum Limit {
+    Idle,
+    BesideIdle(Moment, Timeout),
+    Alone(Moment, Timeout),
+}
+
+use Limit::{Alone, BesideIdle, Idle};
+
+impl Connection {
+    /// When [`expire`](Self::expire) must be called, if no byte comes or goes until then. `activity` is when the last
+    /// one did.
+    ///
+    /// While bytes are owed that the kernel does not take, only the client's reading is timed (if there is a rate to keep
+    /// to). The client may not have seen yet what it waits for, and the kernel takes bytes in steps, so silence means
+    /// little then.
+    #[inline]
+    pub(crate) fn deadline(&self, config: &Config, idle_timeout: Millis, activity: Moment) -> Moment {
+        let idle = activity + idle_timeout;
+        // Nearly always: nothing has come that is not answered, and nothing is owed.
+        let Buffers { input, output, .. } = &self.buffers;
+        let at_rest = matches!(self.phase, Phase::Head(_)) && input.is_none() && output.is_none();
+        match config.keep_alive_timeout {
+            None if at_rest => idle,
+            _ => self.deadline_at_work(config, idle, activity),
+        }
+    }
+
+    #[inline(never)]
+    fn deadline_at_work(&self, config: &Config, idle: Moment, activity: Moment) -> Moment {
+        match self.limit(config, activity) {
+            Idle => idle,
+            BesideIdle(due, _) => idle.min(due),
+            Alone(due, _) => due,
+        }
+    }
+
+    /// What limits the time of the connection in its phase, until when, and what it means if that has passed.
+    fn limit(&self, config: &Config, activity: Moment) -> Limit {
+        if !self.owes_nothing()
+            && config.min_send_rate > 0
+            && let Some(output) = self.output()
+        {
+            return Alone(output.pace.due(), Timeout::Send);
+        }
+        let since = self.buffers.since;
+        match &self.phase {
+            Phase::Head(_) if self.is_within_head() => BesideIdle(since + config.head_timeout, Timeout::Head),
+            Phase::Head(_) if self.is_between_requests() => {
+                config.keep_alive_timeout.map_or(Idle, |timeout| BesideIdle(activity + timeout, Timeout::Idle))
+            }
+            Phase::Exchange(exchange) => self.limit_of(exchange, config, activity),
+            Phase::HalfClosed { reason: CloseReason::Drained, .. } => Alone(since + DRAIN_LINGER, Timeout::Linger),
+            Phase::HalfClosed { .. } => Alone(since + config.linger_timeout, Timeout::Linger),
+            Phase::Closed { .. } => Alone(activity, Timeout::Idle),
+            Phase::Head(_) | Phase::Upgraded(_) | Phase::Ending { .. } => Idle,
+        }
+    }
+
+    /// [`limit`](Self::limit) within an exchange. A stream that is silent is idle like any other connection.
+    fn limit_of(&self, exchange: &Exchange, config: &Config, activity: Moment) -> Limit {
+        let due = exchange.content.due().filter(|_| !self.buffers.held);
+        match (&exchange.content, due, &exchange.reply) {
+            (ContentState::Taken(flow), _, _) if flow.is_paused() => {
+                Alone(flow.since + config.reply_timeout, Timeout::Reply)
+            }
+            (_, Some(due), _) => BesideIdle(due, Timeout::Content),
+            (_, None, ReplyState::Awaited(awaiting)) => Alone(awaiting.since + config.reply_timeout, Timeout::Reply),
+            (_, None, ReplyState::Streaming(_)) => {
+                let due = self.silent_stream().and_then(|streaming| streaming.heartbeat(activity));
+                due.map_or(Idle, |due| BesideIdle(due, Timeout::Idle))
+            }
+            _ => Idle,
+        }
+    }
+
+    /// Expires the connection, because its deadline has passed. `activity` is as in [`deadline`](Self::deadline).
+    pub(crate) fn expire(&mut self, cx: &mut Context<'_>, activity: Moment) {
+        let timeout = match self.limit(cx.config, activity) {
+            Alone(_, timeout) => timeout,
+            BesideIdle(due, timeout) if due <= cx.now => timeout,
+            BesideIdle(..) | Idle => Timeout::Idle,
+        };
+        log::debug!("conn {}: {timeout:?} timeout", cx.id);
+        cx.watch.tell(|observer| observer.timed_out(cx.id, timeout));
+        let reason = match timeout {
+            Timeout::Head => CloseReason::HeadTimeout,
+            Timeout::Content => CloseReason::ContentTimeout,
+            Timeout::Send => CloseReason::SendTimeout,
+            Timeout::Reply => CloseReason::ReplyTimeout,
+            Timeout::Idle | Timeout::Linger => CloseReason::IdleTimeout,
+        };
+        let (owes, is_within_head) = (self.output().is_some(), self.is_within_head());
+        match &mut self.phase {
+            Phase::HalfClosed { reason, .. } => {
+                let reason = *reason;
+                self.abort(cx, reason);
+            }
+            // The client takes too little: there is no use in owing it more.
+            _ if owes => self.abort(cx, reason),
+            Phase::Ending { .. } | Phase::Closed { .. } => self.abort(cx, reason),
+            Phase::Exchange(exchange) => {
+                let expired = exchange.expire(&mut self.buffers, cx, timeout, reason);
+                self.end_if(cx, expired);
+            }
+            Phase::Head(_) if is_within_head => {
+                self.fail(cx, ProtocolError::Timeout, reason);
+            }
+            Phase::Head(_) | Phase::Upgraded(_) => self.finish(cx, Ending::at_once(reason)),
+        }
+    }
+
+    /// Has the source of the reply asked, if it wants that because nothing was sent since `activity`.
+    pub(crate) fn beat(&mut self, cx: &Context<'_>, activity: Moment) -> bool {
+        if self.silent_stream().is_none() {
+            return false;
+        }
+        match &mut self.phase {
+            Phase::Exchange(exchange) => match &mut exchange.reply {
+                ReplyState::Streaming(streaming) => streaming.beat(cx, activity),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// The stream that is being sent, if the connection does nothing else. While content comes, the content is timed.
+    fn silent_stream(&self) -> Option<&Streaming> {
+        let Phase::Exchange(exchange) = &self.phase else { return None };
+        let Exchange { content: ContentState::Done | ContentState::Unread, reply: ReplyState::Streaming(streaming) } =
+            &**exchange
+        else {
+            return None;
+        };
+        self.output().is_none().then_some(streaming)
+    }
+
+    /// Adds `late` to the deadlines: nobody listened for that time.
+    pub(crate) fn forgive(&mut self, late: Duration) {
+        if let Some(output) = &mut self.buffers.output {
+            output.pace.postpone(late);
+        }
+        if let Phase::Exchange(exchange) = &mut self.phase {
+            exchange.forgive(late);
+            // From here on it is the time at which the request began, for the observer.
+            if !matches!(exchange.reply, ReplyState::Unbegun) {
+                return;
+            }
+        }
+        // Zero means that no request has come yet.
+        if self.buffers.since > Moment::ZERO {
+            self.buffers.since = self.buffers.since + late;
+        }
+    }
+
+    /// Begins the client's time for what it sends again: all that was owed has left, or so little is left that the
+    /// connection listens again.
+    #[inline]
+    pub(super) fn restart_input(&mut self, cx: &Context<'_>) {
+        match &mut self.phase {
+            Phase::Head(_) => self.buffers.since = cx.now,
+            Phase::Exchange(exchange) => exchange.restart_content(cx),
+            _ => {}
+        }
+    }
+
+    /// Some bytes of a head have come, not only of an empty line, and the connection waits for the rest.
+    #[inline]
+    pub(super) fn is_within_head(&self) -> bool {
+        let is_head = matches!(self.phase, Phase::Head(_));
+        is_head && !self.buffers.held && !matches!(self.buffers.bytes(), [] | [b'\r'])
+    }
+
+    /// A request was answered and the next one has not begun.
+    fn is_between_requests(&self) -> bool {
+        self.buffers.since > Moment::ZERO && self.output().is_none()
+    }
+}
+
+impl Exchange {
+    /// Expires what the exchange waits for: content, or the application.
+    fn expire(
+        &mut self,
+        buffers: &mut Buffers,
+        cx: &mut Context<'_>,
+        timeout: Timeout,
+        reason: CloseReason,
+    ) -> Result<(), Break> {
+        match self.reply {
+            ReplyState::Unbegun => self.fail_for(buffers, cx, ProtocolError::Timeout, reason),
+            ReplyState::Awaited(_) => {
+                let late = match timeout {
+                    Timeout::Reply => Error::new(503, "The reply took too long"),
+                    _ => ProtocolError::Timeout.into(),
+                };
+                self.give_up_content(cx, Abort::TimedOut);
+                self.answer_late(buffers, cx, Err(late), Some(reason));
+            }
+            ReplyState::Streaming(_) => return Err(Break::Abort(reason)),
+            // A client in the middle of its content goes on sending, and would lose the reply that it has had.
+            ReplyState::Whole(_) => {
+                self.give_up_content(cx, Abort::TimedOut);
+                self.set_reply(cx.id, ReplyState::Whole(Some(Ending::lingering(reason))));
+            }
+        }
+        Ok(())
+    }
+
+    fn forgive(&mut self, late: Duration) {
+        if let Some(pace) = self.content.pace() {
+            pace.postpone(late);
+        }
+        if let Some(flow) = self.content.flow() {
+            flow.since = flow.since + late;
+        }
+        if let Some(since) = self.reply.since() {
+            *since = *since + late;
+        }
+    }
+
+    /// Begins the client's time for its content again.
+    fn restart_content(&mut self, cx: &Context<'_>) {
+        match &mut self.content {
+            // Until now it may have been the client that kept the content paused.
+            ContentState::Taken(flow) => flow.restart(cx),
+            content => {
+                if let Some(pace) = content.pace() {
+                    // What has come already may have bought more.
+                    pace.extend(cx.content_pace(0));
+                }
+            }
+        }
+    }
+}

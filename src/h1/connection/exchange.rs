@@ -1,0 +1,178 @@
+//! One exchange: a request whose content is still to come, or whose reply is not whole.
+//!
+//! Its content and its reply are two machines that overlap: a reply can be whole before its content has ended (a 404 to a
+//! POST), or both can flow at the same time. The exchange is over when the content is done and the reply is whole; then
+//! [`outcome`] says how the connection goes on.
+
+use std::fmt;
+
+use super::content::ContentState;
+use super::phase::{Ending, Phase};
+use super::reply::ReplyState;
+use super::{Break, Budget, Buffers, Connection, Context, Scratch, Step};
+use crate::buffer::Pooled;
+use crate::exchange::{CloseReason, ConnectionId, Endpoints, Letter, Ticket, dispose};
+
+/// A request and its reply, as far as they have come.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(super) content: ContentState,
+    pub(super) reply: ReplyState,
+}
+
+/// How a connection goes on with this content and this reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Something is still to come.
+    Open,
+    /// The exchange is over. The next byte begins another request.
+    NextRequest,
+    /// The reply was the last one.
+    Last(Ending),
+}
+
+/// Decides whether an exchange is over. A connection that ends does not wait for the rest of content that nobody takes.
+pub(super) fn outcome(content: &ContentState, reply: &ReplyState) -> Outcome {
+    match (content, reply) {
+        (ContentState::Done, ReplyState::Whole(None)) => Outcome::NextRequest,
+        (ContentState::Done, ReplyState::Whole(Some(ending))) => Outcome::Last(*ending),
+        // The client may still be sending this content.
+        (ContentState::Discarded(_) | ContentState::Unread, ReplyState::Whole(Some(ending))) => {
+            Outcome::Last(Ending::lingering(ending.reason))
+        }
+        (ContentState::Unread, ReplyState::Whole(None)) => Outcome::Last(Ending::lingering(CloseReason::ContentUnread)),
+        _ => Outcome::Open,
+    }
+}
+
+impl Exchange {
+    pub(super) fn is_over(&self) -> bool {
+        outcome(&self.content, &self.reply) == Outcome::NextRequest
+    }
+
+    /// Takes a step of the content, or else one of the reply.
+    pub(super) fn step(
+        &mut self,
+        buffers: &mut Buffers,
+        cx: &mut Context<'_>,
+        endpoints: &dyn Endpoints,
+        scratch: &mut Scratch,
+        budget: &mut Budget,
+    ) -> Result<Step, Break> {
+        let step = match self.content {
+            ContentState::Collected(_) => return Ok(self.collect(buffers, cx, endpoints, scratch)),
+            ContentState::Taken(_) => self.take_content(buffers, cx)?,
+            ContentState::Discarded(_) => self.discard_content(buffers, cx)?,
+            ContentState::Unread | ContentState::Done => Step::Stalled,
+        };
+        match step {
+            Step::Stalled => self.produce(buffers, cx, budget),
+            step => Ok(step),
+        }
+    }
+
+    // ---- letters ----------------------------------------------------------------------------------------------------
+
+    /// Whether a letter with this ticket is for this exchange.
+    pub(super) fn awaits(&self, ticket: Ticket) -> bool {
+        let addresses = [self.content.address(), self.reply.address()];
+        addresses.into_iter().flatten().any(|address| address.ticket == ticket)
+    }
+
+    /// Takes a letter that [it awaits](Self::awaits).
+    pub(super) fn deliver(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>, letter: Letter) {
+        match letter {
+            Letter::Wake => self.reply.wake(),
+            Letter::Resume => self.resume(cx),
+            letter if self.reply.is_deferred() => self.take_answer(buffers, cx, letter),
+            unwanted => dispose(unwanted),
+        }
+    }
+
+    // ---- the steps --------------------------------------------------------------------------------------------------
+
+    /// Changes the state of the content. Returns the old state for what it holds.
+    pub(super) fn set_content(&mut self, id: ConnectionId, next: ContentState) -> ContentState {
+        log::trace!("conn {id}: content {} -> {next}", self.content);
+        debug_assert!(self.content.leads_to(&next), "conn {id}: no step leads from {} to {next}", self.content);
+        let old = std::mem::replace(&mut self.content, next);
+        debug_assert!(self.is_possible(), "conn {id}: {self} is not possible");
+        old
+    }
+
+    /// Changes the state of the reply. Returns the old state for what it holds.
+    pub(super) fn set_reply(&mut self, id: ConnectionId, next: ReplyState) -> ReplyState {
+        log::trace!("conn {id}: reply {} -> {next}", self.reply);
+        debug_assert!(self.reply.leads_to(&next), "conn {id}: no step leads from {} to {next}", self.reply);
+        let old = std::mem::replace(&mut self.reply, next);
+        debug_assert!(self.is_possible(), "conn {id}: {self} is not possible");
+        old
+    }
+
+    /// Whether these states can occur together. Content is collected only for a reply that has not begun.
+    const fn is_possible(&self) -> bool {
+        match self.content {
+            ContentState::Collected(_) => matches!(self.reply, ReplyState::Unbegun),
+            ContentState::Taken(_) | ContentState::Discarded(_) | ContentState::Unread | ContentState::Done => true,
+        }
+    }
+}
+
+impl Connection {
+    /// Goes on after a request whose handler has returned: with the next head, an open exchange, or the end.
+    pub(super) fn go_on(&mut self, cx: &mut Context<'_>, content: ContentState, reply: ReplyState) {
+        match outcome(&content, &reply) {
+            Outcome::NextRequest => self.next_request(cx.now),
+            Outcome::Last(ending) => self.finish(cx, ending),
+            Outcome::Open => self.begin_exchange(cx, content, reply),
+        }
+    }
+
+    /// Opens an exchange.
+    pub(super) fn begin_exchange(&mut self, cx: &mut Context<'_>, content: ContentState, reply: ReplyState) {
+        let mut exchange = cx.pools.exchange.lend();
+        *exchange = Exchange { content, reply };
+        debug_assert!(exchange.is_possible(), "conn {}: {exchange} is not possible", cx.id);
+        self.enter(cx.id, Phase::Exchange(exchange));
+    }
+
+    /// Ends the exchange if it is over: the one place where an exchange ends.
+    pub(super) fn end_exchange(&mut self, cx: &mut Context<'_>) {
+        let Phase::Exchange(exchange) = &self.phase else { return };
+        match outcome(&exchange.content, &exchange.reply) {
+            Outcome::Open => {}
+            Outcome::NextRequest => {
+                if let Phase::Exchange(over) = self.enter(cx.id, Phase::START) {
+                    cx.pools.exchange.give_back(over);
+                }
+                self.buffers.since = cx.now;
+            }
+            Outcome::Last(ending) => self.finish(cx, ending),
+        }
+    }
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Self { content: ContentState::Done, reply: ReplyState::Unbegun }
+    }
+}
+
+impl Pooled for Exchange {
+    #[inline]
+    fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Nothing, once it is reset.
+    #[inline]
+    fn footprint(&self) -> usize {
+        0
+    }
+}
+
+impl fmt::Display for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Exchange({}, {})", self.content, self.reply)
+    }
+}
