@@ -1,0 +1,416 @@
+use std::io::{self, ErrorKind};
+use std::sync::mpsc::Sender;
+use std::time::Instant;
+
+use super::*;
+use crate::http::Method;
+use crate::{Router, TestClient};
+
+/// A file in memory.
+#[derive(Clone, Default)]
+struct Paper(Arc<Mutex<Vec<u8>>>);
+
+impl Paper {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).expect("lines are UTF-8")
+    }
+
+    /// The lines, without their times.
+    #[track_caller]
+    fn lines(&self) -> Vec<String> {
+        let text = self.text();
+        assert!(text.is_empty() || text.ends_with('\n'), "the last line has no end: {text:?}");
+        let timeless = |line: &str| {
+            let (host, rest) = line.split_once(" - - [").expect("a host");
+            let (time, rest) = rest.split_once("] ").expect("a time");
+            assert_eq!((time.len(), &time[20..]), (26, " +0000"), "{line:?}");
+            format!("{host} {rest}")
+        };
+        text.lines().map(timeless).collect()
+    }
+}
+
+impl Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A writer that reports each write and then waits until the gate is open.
+struct Gated {
+    paper: Paper,
+    stands: Sender<()>,
+    opens: Receiver<()>,
+}
+
+impl Write for Gated {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.stands.send(());
+        // Once the sender is dropped, the gate stays open.
+        let _ = self.opens.recv();
+        self.paper.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A log whose writer waits at a closed gate to write its first line. Dropping the sender opens the gate.
+fn blocked() -> (AccessLog, Paper, Sender<()>) {
+    let (stands, has_come) = mpsc::channel();
+    let (gate, opens) = mpsc::channel();
+    let paper = Paper::default();
+    let log = AccessLog::new(LogFormat::Common, Gated { paper: paper.clone(), stands, opens }).unwrap();
+    log.writer.push("first\n".to_owned());
+    has_come.recv_timeout(Duration::from_secs(10)).expect("the writer gets the line");
+    (log, paper, gate)
+}
+
+fn peer(host: u8) -> Endpoint {
+    std::net::SocketAddr::from(([192, 0, 2, host], 4711)).into()
+}
+
+fn asked(target: &str) -> Asked {
+    let (referer, user_agent) = (None, None);
+    Asked { method: "GET", target: target.into(), version: Version::Http11, referer, user_agent }
+}
+
+fn finished(status: u16, content: u64) -> FinishedReply {
+    FinishedReply { method: Some(Method::Get), status, content, duration: Duration::from_micros(1_234) }
+}
+
+/// An entry at a certain time, 10 October 2000.
+fn entry<'a>(asked: Option<&'a Asked>, reply: Option<&'a FinishedReply>) -> Entry<'a> {
+    let now = UNIX_EPOCH + Duration::from_millis(971_186_136_078);
+    let outcome = reply.map_or(Outcome::Unanswered { by_client: true }, Outcome::Whole);
+    Entry { now, id: ConnectionId(7), peer: peer(1), asked, outcome }
+}
+
+// ---- lines ------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_line_of_each_format() {
+    let from_somewhere =
+        Asked { referer: Some("http://a/b".into()), user_agent: Some("curl/8 (\u{fc}ber)".into()), ..asked("/c?d=e") };
+    let reply = finished(200, 2326);
+    let entry = entry(Some(&from_somewhere), Some(&reply));
+    let common = "192.0.2.1 - - [10/Oct/2000:13:55:36 +0000] \"GET /c?d=e HTTP/1.1\" 200 2326";
+    assert_eq!(entry.common(), format!("{common}\n"));
+    assert_eq!(entry.combined(), format!("{common} \"http://a/b\" \"curl/8 (\u{fc}ber)\"\n"));
+    assert_eq!(
+        entry.json(),
+        concat!(
+            r#"{"time":"2000-10-10T13:55:36.078Z","connection":7,"remote":"192.0.2.1","method":"GET","#,
+            r#""target":"/c?d=e","version":"HTTP/1.1","referer":"http://a/b","user_agent":"curl/8 (über)","#,
+            r#""status":200,"bytes":2326,"complete":true,"duration_us":1234}"#,
+            "\n"
+        )
+    );
+}
+
+#[test]
+fn an_unknown_value_is_a_dash_or_null() {
+    let reply = finished(400, 0);
+    let entry = Entry { peer: Endpoint::Unix, ..entry(None, Some(&reply)) };
+    let common = "unix - - [10/Oct/2000:13:55:36 +0000] \"-\" 400 -";
+    assert_eq!(entry.common(), format!("{common}\n"));
+    assert_eq!(entry.combined(), format!("{common} \"-\" \"-\"\n"));
+    assert_eq!(
+        entry.json(),
+        concat!(
+            r#"{"time":"2000-10-10T13:55:36.078Z","connection":7,"remote":"unix","method":null,"target":null,"#,
+            r#""version":null,"referer":null,"user_agent":null,"status":400,"bytes":0,"complete":true,"duration_us":1234}"#,
+            "\n"
+        )
+    );
+}
+
+#[test]
+fn ipv6_addresses_and_large_byte_counts_are_written_in_full() {
+    let reply = finished(206, 1 << 40);
+    let address: std::net::SocketAddr = "[2001:db8::1]:80".parse().unwrap();
+    let asked = Asked { version: Version::Http10, ..asked("*") };
+    let entry = Entry { peer: address.into(), ..entry(Some(&asked), Some(&reply)) };
+    let line = "2001:db8::1 - - [10/Oct/2000:13:55:36 +0000] \"GET * HTTP/1.0\" 206 1099511627776\n";
+    assert_eq!(entry.common(), line);
+}
+
+#[test]
+fn a_time_before_1970_is_written_as_the_beginning_of_1970() {
+    let entry = Entry { now: UNIX_EPOCH - Duration::from_secs(5), ..entry(None, None) };
+    assert!(entry.common().contains("[01/Jan/1970:00:00:00 +0000]"), "{}", entry.common());
+    assert!(entry.json().starts_with(r#"{"time":"1970-01-01T00:00:00.000Z","#), "{}", entry.json());
+}
+
+#[test]
+fn no_text_from_a_client_ends_a_line_or_a_quoted_string() {
+    let every: String = (0..0x180).filter_map(char::from_u32).collect();
+    let hostile = Asked {
+        target: every.as_str().into(),
+        referer: Some("\" 200 1\nforged - - \\".into()),
+        user_agent: Some(every.as_str().into()),
+        ..asked("/")
+    };
+    let reply = finished(200, 1);
+    let entry = entry(Some(&hostile), Some(&reply));
+    for line in [entry.common(), entry.combined(), entry.json()] {
+        let within = line.strip_suffix('\n').expect("an end");
+        assert!(!within.chars().any(|c| c < ' '), "a control character: {within:?}");
+    }
+    let combined = entry.combined();
+    assert!(!combined[..combined.len() - 1].chars().any(char::is_control), "{combined:?}");
+    assert_eq!(combined.matches('"').count(), 6, "{combined:?}");
+    assert!(combined.contains(r#""\x22 200 1\x0aforged - - \x5c""#), "{combined:?}");
+    assert!(combined.contains(r"\x00\x01") && combined.contains(r"~\x7f\x80") && combined.contains("\\x9f\u{a0}"));
+}
+
+#[cfg(feature = "json")]
+#[test]
+fn a_json_line_can_be_parsed_whatever_a_client_sends() {
+    let every: String = (0..0x3000).filter_map(char::from_u32).collect();
+    let hostile = Asked { user_agent: Some(every.as_str().into()), ..asked("/") };
+    let json: serde_json::Value = serde_json::from_str(&entry(Some(&hostile), None).json()).expect("JSON");
+    assert_eq!(json["user_agent"], every.as_str());
+    assert_eq!((&json["status"], &json["bytes"]), (&499.into(), &0.into()));
+}
+
+// ---- requests and connections -----------------------------------------------------------------------------------
+
+/// A client of a small application, and the log that is complete when the client is dropped.
+fn client(format: LogFormat) -> (TestClient<Router<()>>, Paper) {
+    let mut app = Router::new(());
+    app.get("/", |_, _, res| res.text("hello"));
+    app.get("/fail", |_, _, _| Err(crate::Error::new(409, "As asked")));
+    app.get("/never", |_, _, res| {
+        let (sent, responder) = res.defer();
+        std::mem::forget(responder);
+        Ok(sent)
+    });
+    let paper = Paper::default();
+    let mut client = TestClient::new(app).observer(AccessLog::new(format, paper.clone()).unwrap());
+    // The log has not seen the first connection, which is older than the log.
+    client.reconnect();
+    (client, paper)
+}
+
+#[test]
+fn the_lines_of_pipelined_requests_come_in_their_order() {
+    let (mut client, paper) = client(LogFormat::Combined);
+    client.write("GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: one\r\n\r\nHEAD /?2 HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.write(b"GET /fail HTTP/1.1\r\nHost: a\r\nReferer: /\xff\"\r\n\r\nGET /none HTTP/1.0\r\n\r\n");
+    drop(client);
+    let not_found = "{\"error\":\"Not found\"}".len();
+    let lines = paper.lines();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert_eq!(lines[0], "127.0.0.1 \"GET / HTTP/1.1\" 200 5 \"-\" \"one\"");
+    assert_eq!(lines[1], "127.0.0.1 \"HEAD /?2 HTTP/1.1\" 200 - \"-\" \"-\"");
+    assert_eq!(lines[2], "127.0.0.1 \"GET /fail HTTP/1.1\" 409 20 \"/\u{fffd}\\x22\" \"-\"");
+    assert_eq!(lines[3], format!("127.0.0.1 \"GET /none HTTP/1.0\" 404 {not_found} \"-\" \"-\""));
+}
+
+#[test]
+fn a_malformed_request_has_a_line_after_the_others() {
+    let (mut client, paper) = client(LogFormat::Common);
+    client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\n\r\n");
+    drop(client);
+    let lines = paper.lines();
+    assert_eq!(lines[0], "127.0.0.1 \"GET / HTTP/1.1\" 200 5");
+    assert!(lines[1].starts_with("127.0.0.1 \"-\" 400 "), "{lines:?}");
+}
+
+#[test]
+fn a_request_whose_client_does_not_wait_for_the_reply_has_a_line_with_499() {
+    let (mut log, paper) = (None, Paper::default());
+    let log = log.insert(AccessLog::new(LogFormat::Common, paper.clone()).unwrap());
+    let id = ConnectionId(3);
+    log.connection_opened(id, &peer(9));
+    let connection = log.connections.get_mut(&id).unwrap();
+    connection.requests.extend(["/1", "/2", "/3"].map(asked));
+    log.reply_finished(id, &finished(200, 4));
+    log.connection_closed(id, CloseReason::SocketError);
+    log.connection_closed(id, CloseReason::SocketError);
+    log.reply_finished(id, &finished(200, 4));
+    assert!(log.connections.is_empty(), "the log keeps nothing about a closed connection");
+    let Writer { lines, .. } = Arc::get_mut(&mut log.writer).expect("there is one log");
+    drop(lines.take());
+    let done = log.writer.done.lock().unwrap();
+    done.recv_timeout(Duration::from_secs(10)).expect("the writer ends");
+    let gone = ["/2", "/3"].map(|target| format!("192.0.2.9 \"GET {target} HTTP/1.1\" 499 -"));
+    assert_eq!(paper.lines(), [&["192.0.2.9 \"GET /1 HTTP/1.1\" 200 4".to_owned()][..], &gone].concat());
+}
+
+#[test]
+fn a_request_that_waits_for_its_reply_when_the_client_leaves_has_a_line() {
+    let (mut client, paper) = client(LogFormat::Common);
+    client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /never HTTP/1.1\r\nHost: a\r\n\r\nGET /unheard HTTP/1.1\r\n");
+    client.reset();
+    drop(client);
+    assert_eq!(
+        paper.lines(),
+        ["127.0.0.1 \"GET / HTTP/1.1\" 200 5", "127.0.0.1 \"GET /never HTTP/1.1\" 499 -"],
+        "a request that has not arrived whole has no line"
+    );
+}
+
+#[test]
+fn a_clone_numbers_its_connections_itself_and_writes_to_the_same_place() {
+    let paper = Paper::default();
+    let mut one = AccessLog::new(LogFormat::Common, paper.clone()).unwrap();
+    one.connection_opened(ConnectionId(1), &peer(1));
+    let mut other = one.clone();
+    assert!(other.connections.is_empty());
+    other.connection_opened(ConnectionId(1), &peer(2));
+    for (log, target) in [(&mut one, "/one"), (&mut other, "/other")] {
+        log.connections.get_mut(&ConnectionId(1)).unwrap().requests.push_back(asked(target));
+    }
+    other.connection_closed(ConnectionId(1), CloseReason::SocketError);
+    one.reply_finished(ConnectionId(1), &finished(200, 1));
+    drop(one);
+    // Dropping the last clone waits for the queued lines; dropping the first one does not.
+    drop(other);
+    let lines = ["192.0.2.2 \"GET /other HTTP/1.1\" 499 -", "192.0.2.1 \"GET /one HTTP/1.1\" 200 1"];
+    assert_eq!(paper.lines(), lines);
+}
+
+// ---- the writer -------------------------------------------------------------------------------------------------
+
+#[test]
+fn lines_that_come_faster_than_they_are_written_are_dropped_and_counted() {
+    let (log, paper, gate) = blocked();
+    let counts = Arc::clone(&log.writer.counts);
+    for number in 0..ACCESS_LOG_LINES + 5 {
+        log.writer.push(format!("{number}\n"));
+    }
+    assert_eq!(counts.dropped.load(Ordering::Relaxed), 5);
+    drop(gate);
+    drop(log);
+    let expected: String = (0..ACCESS_LOG_LINES).map(|number| format!("{number}\n")).collect();
+    assert!(paper.text() == format!("first\n{expected}"), "every queued line is written");
+    assert_eq!(counts.dropped.load(Ordering::Relaxed), 0, "the loss was reported");
+}
+
+#[test]
+fn long_lines_are_dropped_before_they_take_much_memory() {
+    let (log, paper, gate) = blocked();
+    let counts = Arc::clone(&log.writer.counts);
+    let long = "x".repeat(ACCESS_LOG_BYTES / 10);
+    (0..20).for_each(|_| log.writer.push(long.clone()));
+    // The line that the writer has taken is not queued any more.
+    assert_eq!(counts.dropped.load(Ordering::Relaxed), 10);
+    drop(gate);
+    drop(log);
+    assert_eq!(paper.text().len(), "first\n".len() + 10 * long.len());
+    assert_eq!(counts.queued.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_cut_reply_and_the_unanswered_requests_after_it_have_lines() {
+    let paper = Paper::default();
+    let mut log = AccessLog::new(LogFormat::Common, paper.clone()).unwrap();
+    let closings = [CloseReason::SocketError, CloseReason::FileShrank, CloseReason::Cut];
+    for (number, reason) in closings.into_iter().enumerate() {
+        let id = ConnectionId(number as u64);
+        log.connection_opened(id, &peer(1));
+        let requests = &mut log.connections.get_mut(&id).unwrap().requests;
+        requests.extend([asked("/cut"), asked("/behind")]);
+        log.reply_cut(id, &finished(206, 77));
+        log.connection_closed(id, reason);
+    }
+    drop(log);
+    let cut = "192.0.2.1 \"GET /cut HTTP/1.1\" 206 77";
+    let behind = |status| format!("192.0.2.1 \"GET /behind HTTP/1.1\" {status} -");
+    let expected = ["499", "000", "000"].map(|status| [cut.to_owned(), behind(status)]);
+    assert_eq!(paper.lines(), expected.concat());
+}
+
+#[test]
+fn dropping_the_last_clone_waits_until_the_queued_lines_are_written() {
+    let (log, paper, gate) = blocked();
+    log.writer.push("last\n".to_owned());
+    let (clone, (begun, begins)) = (log.clone(), mpsc::channel::<()>());
+    let opener = thread::spawn(move || {
+        let _ = begins.recv();
+        drop(gate);
+    });
+    drop(log);
+    assert_eq!(paper.text(), "", "a clone is left");
+    drop(begun);
+    drop(clone);
+    assert_eq!(paper.text(), "first\nlast\n");
+    opener.join().unwrap();
+}
+
+#[test]
+fn dropping_the_last_clone_does_not_wait_for_ever() {
+    let (log, paper, gate) = blocked();
+    let before = Instant::now();
+    drop(log);
+    let waited = before.elapsed();
+    assert!(waited >= ACCESS_LOG_PATIENCE, "{waited:?}");
+    assert!(waited < 20 * ACCESS_LOG_PATIENCE, "{waited:?}");
+    assert_eq!(paper.text(), "");
+    drop(gate);
+}
+
+/// A disk that is full for the given number of writes.
+struct Full(usize, Paper);
+
+impl Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0 == 0 {
+            return self.1.write(bytes);
+        }
+        self.0 -= 1;
+        Err(ErrorKind::StorageFull.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn after_a_full_disk_later_lines_are_written_whole() {
+    for failures in [1, 3, usize::MAX] {
+        let paper = Paper::default();
+        let log = AccessLog::new(LogFormat::Common, Full(failures, paper.clone())).unwrap();
+        for number in 0..1000 {
+            log.writer.push(format!("line {number}\n"));
+        }
+        drop(log);
+        let text = paper.text();
+        assert_eq!(text.is_empty(), failures == usize::MAX, "{failures} failures");
+        assert!(text.is_empty() || text.ends_with("line 999\n"), "{failures} failures");
+        assert!(text.lines().all(|line| line.starts_with("line ") && line[5..].parse::<u32>().is_ok()), "{text}");
+    }
+}
+
+/// A writer that panics.
+struct Broken;
+
+impl Write for Broken {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        std::panic::resume_unwind(Box::new("as asked"))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_writer_that_panics_loses_lines_and_does_no_other_harm() {
+    let log = AccessLog::new(LogFormat::Common, Broken).unwrap();
+    let before = Instant::now();
+    log.writer.push("first\n".to_owned());
+    log.writer.done.lock().unwrap().recv().expect_err("the thread is gone");
+    log.writer.push("second\n".to_owned());
+    assert_eq!(log.writer.counts.dropped.load(Ordering::Relaxed), 1);
+    drop(log);
+    assert!(before.elapsed() < Duration::from_secs(10), "the drop does not wait for a thread that is gone");
+}
