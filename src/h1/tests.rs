@@ -25,11 +25,21 @@ mod scripts;
 #[cfg(test)]
 mod bodies;
 #[cfg(test)]
+mod bytes;
+#[cfg(test)]
+mod chunks;
+#[cfg(test)]
 mod deferred;
 #[cfg(test)]
 mod duplex;
+#[cfg(test)]
+mod expectations;
+#[cfg(test)]
+mod fields;
 #[cfg(all(test, feature = "files"))]
 mod files;
+#[cfg(test)]
+mod framing;
 #[cfg(test)]
 mod heads;
 #[cfg(test)]

@@ -41,6 +41,14 @@ pub(super) fn run(table: &[Row<'_>]) {
     run_with(small(), table);
 }
 
+/// Rows of one kind: only what stands behind the common part of the head differs.
+#[track_caller]
+pub(super) fn run_all(front: &str, rows: &[(&str, &[u8], &[&str], After)]) {
+    let inputs: Vec<Vec<u8>> = rows.iter().map(|row| [front.as_bytes(), row.1].concat()).collect();
+    let table: Vec<Row<'_>> = rows.iter().zip(&inputs).map(|(row, input)| (row.0, &input[..], row.2, row.3)).collect();
+    run(&table);
+}
+
 /// Runs every row, and then fails if one of them did, naming them all.
 #[track_caller]
 pub(super) fn run_with(config: Config, table: &[Row<'_>]) {

@@ -1,7 +1,7 @@
 //! Request targets, in all their forms (RFC 9112 §3.2, RFC 3986).
 
 use super::bench::bench;
-use super::heads::run_each_byte;
+use super::bytes::run_each_byte;
 use super::table::After::{Closes, Errs, Open};
 use super::table::{Row, run};
 

@@ -1,0 +1,133 @@
+//! One byte of a head, replaced by each of the 256 that there are.
+
+use super::bench::{Bench, Fate, small};
+use super::heads::{BAD, HELLO};
+use super::table::After::{self, Closes, Errs, FinErrs, Open};
+
+/// A request for each of the 256 bytes, put between `front` and `back`; `outcome` says what becomes of it.
+///
+/// Only whole and byte by byte, with another request behind: the tables above try the other ways in which bytes can come.
+#[track_caller]
+pub(super) fn run_each_byte<'a>(front: &str, back: &str, outcome: impl Fn(u8) -> (&'a [&'a str], After)) {
+    const NEXT: &[u8] = b"GET /users/1 HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut bench = Bench::new(small());
+    for byte in 0..=255 {
+        let input = [front.as_bytes(), &[byte], back.as_bytes()].concat();
+        let (replies, after) = outcome(byte);
+        let mut wanted = replies.to_vec();
+        wanted.extend((after == Open).then_some("200 user 1"));
+        for step in [1, input.len()] {
+            input.chunks(step).for_each(|piece| {
+                bench.send(piece);
+            });
+            match after {
+                FinErrs => bench.fin(),
+                _ => bench.send(NEXT),
+            };
+            let got: Vec<String> =
+                bench.replies().iter().map(|reply| format!("{} {}", reply.status, reply.text())).collect();
+            let same = |(got, wanted): (&String, &&str)| got == wanted || got.split_once(' ').unwrap().0 == *wanted;
+            let same = got.len() == wanted.len() && got.iter().zip(&wanted).all(same);
+            assert!(same, "byte {byte:#04x} in steps of {step}: wanted {wanted:?}, got {got:?}");
+            let fate = match after {
+                Open => Fate::Open,
+                FinErrs => Fate::Closed,
+                Closes | Errs => Fate::Lingers,
+            };
+            assert_eq!(bench.fate(), fate, "byte {byte:#04x} in steps of {step}");
+            bench.restart();
+        }
+    }
+}
+
+/// RFC 9110 §5.6.2, in words of this test's own.
+const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+}
+
+#[test]
+fn every_byte_of_a_method() {
+    let outcome = |byte| if is_token(byte) { (&["501"][..], Errs) } else { (BAD, Errs) };
+    run_each_byte("X", "Y / HTTP/1.1\r\nHost: a\r\n\r\n", outcome);
+}
+
+#[test]
+fn every_byte_of_a_field_name() {
+    // A colon ends the name early, and the rest is its value.
+    let outcome = |byte| if is_token(byte) || byte == b':' { (HELLO, Open) } else { (BAD, Errs) };
+    run_each_byte("GET / HTTP/1.1\r\nHost: a\r\nX", "Y: z\r\n\r\n", outcome);
+}
+
+#[test]
+fn every_byte_of_a_field_value() {
+    let outcome = |byte| match byte {
+        b'\t' | b' '..=b'~' | 0x80..=0xff => (HELLO, Open),
+        _ => (BAD, Errs),
+    };
+    run_each_byte("GET / HTTP/1.1\r\nHost: a\r\nX: y", "z\r\n\r\n", outcome);
+}
+
+#[test]
+fn every_byte_of_a_host() {
+    let outcome = |byte: u8| match byte {
+        b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=' => {
+            (HELLO, Open)
+        }
+        _ if byte.is_ascii_alphanumeric() => (HELLO, Open),
+        _ => (BAD, Errs),
+    };
+    run_each_byte("GET / HTTP/1.1\r\nHost: a", "b\r\n\r\n", outcome);
+}
+
+#[test]
+fn every_byte_behind_the_version() {
+    run_each_byte("GET / HTTP/1.1", "\r\nHost: a\r\n\r\n", |_| (BAD, Errs));
+}
+
+/// No byte before, within or behind a field name turns it into a framing field, and none takes that from it unseen: the
+/// field is another one, or the message is refused.
+#[test]
+fn every_byte_around_the_name_of_a_framing_field() {
+    const END: &str = "Content-Length: 12\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    let outcome = |byte| if is_token(byte) { (&["200 2\r\nhi\r\n0\r\n\r\n"][..], Open) } else { (BAD, Errs) };
+    let front = "POST /echo HTTP/1.1\r\nHost: a\r\n";
+    run_each_byte(&format!("{front}Transfer-Encoding"), &format!(": chunked\r\n{END}"), outcome);
+    run_each_byte(front, &format!("Transfer-Encoding: chunked\r\n{END}"), outcome);
+    let outcome = |byte| match byte {
+        // It is the framing field, beside a length.
+        b'-' => (BAD, Errs),
+        // It is the field `Transfer`.
+        b':' => outcome(b'x'),
+        _ => outcome(byte),
+    };
+    run_each_byte(&format!("{front}Transfer"), &format!("Encoding: chunked\r\n{END}"), outcome);
+}
+
+/// Only white space and the comma of an empty list member may stand around `chunked`.
+#[test]
+fn every_byte_around_a_transfer_coding() {
+    const END: &str = "\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    let outcome = |byte| if matches!(byte, b' ' | b'\t' | b',') { (&["200 hi"][..], Open) } else { (BAD, Errs) };
+    let front = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:";
+    run_each_byte(front, &format!("chunked{END}"), outcome);
+    run_each_byte(&format!("{front} chunked"), END, outcome);
+}
+
+/// A digit changes the length; anything else but white space is refused.
+#[test]
+fn every_byte_around_a_content_length() {
+    const END: &str = "\r\n\r\n0123456789";
+    let front = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length:";
+    let all = &["200 0123456789"][..];
+    run_each_byte(front, &format!("10{END}"), |byte| match byte {
+        b' ' | b'\t' | b'0' => (all, Open),
+        b'1'..=b'9' => (&["413"], Errs),
+        _ => (BAD, Errs),
+    });
+    run_each_byte(&format!("{front} 10"), END, |byte| match byte {
+        b' ' | b'\t' => (all, Open),
+        b'0'..=b'9' => (&["413"], Errs),
+        _ => (BAD, Errs),
+    });
+}
