@@ -547,7 +547,7 @@ fn test_exists(path: &str) -> bool {
         }
         None => {
             let module = file.replace("::", "/");
-            vec![format!("src/h1/tests/{file}.rs"), format!("tests/{file}.rs"), format!("src/{module}.rs")]
+            vec![format!("src/h1/tests/{module}.rs"), format!("tests/{module}.rs"), format!("src/{module}.rs")]
         }
     };
     homes.iter().filter_map(|home| fs::read_to_string(root().join(home)).ok()).any(|text| has_test(&text, name))

@@ -1,0 +1,115 @@
+//! How the command ends: signals and drains.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+use std::sync::mpsc::{self};
+use std::thread;
+
+use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+
+use crate::{ALMOST, Demo, End, LIMIT, Process, command, lines_of};
+
+#[test]
+fn a_signal_ends_it_gracefully() {
+    for (signal, name) in [(Signal::TERM, "SIGTERM"), (Signal::INT, "SIGINT")] {
+        let mut demo = Demo::start(&[]);
+        let mut idle = demo.connect();
+        assert_eq!(idle.ask("GET /", "", "").status, 200);
+        demo.process.signal(signal);
+        assert!(idle.is_closed(), "an idle connection is closed at once");
+        drop(idle);
+        let output = format!("{name} received. Shutting down gracefully...\nAll connections closed. Goodbye.\n");
+        assert_eq!(demo.process.end(), End { code: Some(0), output, errors: String::new() });
+    }
+}
+
+#[test]
+fn a_request_in_flight_is_finished_before_the_end() {
+    let mut demo = Demo::start(&[]);
+    let mut client = demo.connect();
+    client.begin_content_that_lacks_a_byte();
+    demo.process.signal(Signal::TERM);
+    assert_eq!(demo.process.line(), "SIGTERM received. Shutting down gracefully...");
+    client.send("!");
+    let reply = client.reply(true);
+    assert_eq!((reply.status, reply.content.as_str()), (200, ALMOST));
+    assert_eq!(reply.field("connection"), Some("close"));
+    drop(client);
+    assert_eq!(demo.process.end().code, Some(0));
+}
+
+#[test]
+fn a_drain_that_takes_too_long_is_forced() {
+    let mut demo = Demo::start(&["--drain-timeout", "200ms"]);
+    let mut client = demo.connect();
+    client.begin_content_that_lacks_a_byte();
+    demo.process.signal(Signal::TERM);
+    let output = "SIGTERM received. Shutting down gracefully...\n".to_owned();
+    let errors = "Forced shutdown after timeout\n".to_owned();
+    assert_eq!(demo.process.end(), End { code: Some(1), output, errors });
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_second_signal_cuts_at_once() {
+    for (first, second) in [(Signal::TERM, Signal::TERM), (Signal::INT, Signal::TERM)] {
+        let mut demo = Demo::start(&["--drain-timeout", "1h"]);
+        let mut client = demo.connect();
+        client.begin_content_that_lacks_a_byte();
+        demo.process.signal(first);
+        assert!(demo.process.line().ends_with("received. Shutting down gracefully..."));
+        demo.process.signal(second);
+        let errors = "Forced shutdown by a second signal\n".to_owned();
+        assert_eq!(demo.process.end(), End { code: Some(1), output: String::new(), errors });
+        assert!(client.is_closed());
+    }
+}
+
+/// The process stands still until both are there.
+#[test]
+fn two_signals_at_once_were_a_forced_shutdown() {
+    let mut demo = Demo::start(&[]);
+    let id = Pid::from_child(&demo.process.child);
+    demo.process.signal(Signal::STOP);
+    let (_, status) = waitpid(Some(id), WaitOptions::UNTRACED).expect("it is ours").expect("it was waited for");
+    assert!(status.stopped(), "{status:?}");
+    for signal in [Signal::TERM, Signal::INT, Signal::CONT] {
+        demo.process.signal(signal);
+    }
+    let end = demo.process.end();
+    assert_eq!((end.code, end.errors.as_str()), (Some(0), ""), "{end:?}");
+    let output = ["SIGTERM", "SIGINT"]
+        .map(|name| format!("{name} received. Shutting down gracefully...\nAll connections closed. Goodbye.\n"));
+    assert!(output.contains(&end.output), "{end:?}");
+}
+
+/// The client has its EOF and does not close, so its connection lives until the drain is over; it lost nothing.
+#[test]
+fn an_idle_client_that_lingers_was_a_forced_shutdown() {
+    let mut demo = Demo::start(&["--drain-timeout", "500ms"]);
+    let mut idle = demo.connect();
+    assert_eq!(idle.ask("GET /", "", "").status, 200);
+    demo.process.signal(Signal::TERM);
+    assert!(idle.is_closed());
+    let output = "SIGTERM received. Shutting down gracefully...\nAll connections closed. Goodbye.\n".to_owned();
+    assert_eq!(demo.process.end(), End { code: Some(0), output, errors: String::new() });
+}
+
+#[test]
+fn nobody_need_read_what_it_prints() {
+    let mut command = command(&["demo", "--port=0"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the command starts");
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let errors = lines_of(child.stderr.take().unwrap());
+    let (tell, address) = mpsc::channel();
+    thread::spawn(move || {
+        let line = output.by_ref().lines().map_while(Result::ok).find(|line| line.starts_with("listening on "));
+        drop(output);
+        let _ = tell.send(line);
+    });
+    let mut process = Process { child, output: mpsc::channel().1, errors };
+    assert!(address.recv_timeout(LIMIT).expect("it starts in time").is_some());
+    process.signal(Signal::TERM);
+    assert_eq!(process.end(), End { code: Some(0), output: String::new(), errors: String::new() });
+}

@@ -1,0 +1,106 @@
+//! Posted tasks and timers.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use monoloop::server::Handle;
+use monoloop::{Router, Server};
+
+use crate::next;
+use crate::support::{LIMIT, test_config};
+
+/// A server with a state of its own, in a thread: its handle, and at its end its state.
+fn serve_with<S: Clone + Send + 'static>(
+    app: impl FnOnce() -> Router<S> + Send + 'static,
+) -> (Handle<S>, thread::JoinHandle<S>) {
+    let (started, starting) = channel();
+    let thread = thread::spawn(move || {
+        let server = Server::bind("127.0.0.1:0").expect("a free port").config(test_config());
+        let mut running = server.start(app()).expect("a poll");
+        started.send(running.handle()).expect("the test waits for it");
+        while running.turn(None).expect("the poll works") {}
+        running.app().state().clone()
+    });
+    (next(&starting), thread)
+}
+
+#[test]
+fn tasks_of_many_threads_are_all_done() {
+    const EACH: usize = 5_000;
+    let (handle, server) = serve_with(|| Router::new([0_usize; 4]));
+    let posting: Vec<_> = (0..4)
+        .map(|thread| {
+            let handle = handle.clone();
+            thread::spawn(move || {
+                for number in 0..EACH {
+                    handle.post(move |counts: &mut [usize; 4]| {
+                        assert_eq!(counts[thread], number, "in the order in which they were posted");
+                        counts[thread] += 1;
+                    });
+                }
+            })
+        })
+        .collect();
+    posting.into_iter().for_each(|thread| thread.join().expect("it only posts"));
+    let (tell, told) = channel();
+    handle.post(move |_| tell.send(()).expect("the test waits for it"));
+    next(&told);
+    handle.shutdown();
+    assert_eq!(server.join().expect("the server ends"), [EACH; 4]);
+}
+
+#[test]
+fn timers_wake_a_loop_that_has_nothing_else_to_do() {
+    let (tell, told) = channel();
+    let again = tell.clone();
+    let (handle, server) = serve_with(move || {
+        let mut app = Router::new(0_u32);
+        app.every(Duration::from_millis(20), move |count| {
+            *count += 1;
+            let _ = tell.send(*count);
+        });
+        app.after(Duration::from_millis(10), move |_| {
+            let _ = again.send(0);
+        });
+        app
+    });
+    assert_eq!((next(&told), next(&told), next(&told)), (0, 1, 2));
+    let (tell, later) = channel();
+    handle.after(Duration::from_millis(30), move |count| {
+        let _ = tell.send(*count);
+    });
+    assert!(next(&later) >= 2);
+    let cancelled = handle.after(Duration::from_secs(3600), |_| unreachable!("it was cancelled"));
+    cancelled.cancel();
+    handle.shutdown();
+    server.join().expect("the server ends");
+}
+
+/// Whoever polls the loop's descriptor in a loop of its own sleeps there, and not in the server's poll.
+#[test]
+fn a_task_did_not_wake_who_polls_the_loop_from_outside() {
+    let mut running = Server::bind("127.0.0.1:0")
+        .expect("a free port")
+        .config(test_config())
+        .start(Router::new(0_u32))
+        .expect("a poll");
+    let handle = running.handle();
+    for expected in 1..=3 {
+        assert!(running.turn(Some(Duration::ZERO)).expect("the poll works"));
+        assert_eq!(running.next_deadline(), None, "it may sleep for ever");
+        let handle = handle.clone();
+        let posting = thread::spawn(move || handle.post(|count| *count += 1));
+        let (mut poll, mut events) = (Poll::new().expect("a poll"), Events::with_capacity(8));
+        let descriptor = running.as_fd().as_raw_fd();
+        poll.registry().register(&mut SourceFd(&descriptor), Token(0), Interest::READABLE).expect("epoll in epoll");
+        poll.poll(&mut events, Some(LIMIT)).expect("the outer poll works");
+        assert!(!events.is_empty(), "the descriptor is readable");
+        posting.join().expect("it only posts");
+        assert!(running.turn(Some(Duration::ZERO)).expect("the poll works"));
+        assert_eq!(*running.app().state(), expected);
+    }
+}
