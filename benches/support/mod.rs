@@ -33,8 +33,8 @@ pub(crate) const POST: &str = "POST /echo HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nCo
     Content-Length: 51\r\n\r\n{\"id\":1,\"name\":\"Alice\",\"email\":\"alice@example.com\"}";
 
 /// A request with the same content in two chunks.
-pub(crate) const POST_CHUNKED: &str = "POST /echo HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nContent-Type: application/json\r\n\
-    Transfer-Encoding: chunked\r\n\r\n\
+pub(crate) const POST_CHUNKED: &str = "POST /echo HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n\
+    Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n\
     8\r\n{\"id\":1,\r\n2b\r\n\"name\":\"Alice\",\"email\":\"alice@example.com\"}\r\n0\r\n\r\n";
 
 /// A body in the chunked coding: `count` chunks of `size` bytes each.

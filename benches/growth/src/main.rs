@@ -1,5 +1,5 @@
-//! A server with as many routes as its first argument says, whose connections may be idle for as many seconds as the
-//! second says. `benches/growth.py` starts it.
+//! A server with as many routes as its first argument says. Its connections may be idle for as many seconds as the
+//! second argument says. `benches/growth.py` starts it.
 //!
 //! ```text
 //! GET /resourceI             literal          three routes for each I from 0 to ROUTES

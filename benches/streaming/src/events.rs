@@ -11,14 +11,14 @@ use crate::{PATIENCE, Result, cpu_seconds};
 
 const REQUEST: &[u8] = b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n";
 
-/// Clients that connect before their replies are awaited, so that the server's queue does not overflow.
+/// Clients that connect before the first replies are awaited, so that the server's queue does not overflow.
 const BATCH: usize = 256;
 
-/// When nothing has come for so long, a burst of events is over. The window begins and ends in such a silence, so that
-/// it holds whole bursts. A server that spreads its events over the second never falls silent.
+/// A burst of events is over when nothing has come for this long. The window begins and ends in such a silence, so it
+/// holds whole bursts. A server that spreads its events over the second is never silent.
 const SILENCE: Duration = Duration::from_millis(50);
 
-/// How long a silence is waited for.
+/// The longest wait for a silence.
 const NO_SILENCE: Duration = Duration::from_secs(2);
 
 struct Client {
@@ -27,8 +27,8 @@ struct Client {
     counter: Counter,
 }
 
-/// Opens the connections, and lets events come for `warmup`. It then says `begin` and counts for `seconds`; it says
-/// `end` and waits until someone has looked at the server: for a line of its input, or the end of that.
+/// Opens the connections, and lets events come for `warmup`. It then prints `begin`, counts for `seconds`, prints
+/// `end`, and waits for a line of its input, or the end of the input. Meanwhile the caller can look at the server.
 pub(crate) fn events(address: SocketAddr, count: usize, warmup: Duration, seconds: Duration) -> Result<String> {
     let mut crowd = Crowd { poll: Poll::new()?, events: Events::with_capacity(1024), clients: Vec::new() };
     while crowd.clients.len() < count {
@@ -55,7 +55,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    /// More clients, each of which has a reply that has begun.
+    /// Connects more clients, and waits until each has a reply that has begun.
     fn grow(&mut self, address: SocketAddr, count: usize) -> Result<()> {
         let first = self.clients.len();
         for index in first..first + count {
@@ -76,7 +76,7 @@ impl Crowd {
         self.clients[first..].iter().try_for_each(Client::check)
     }
 
-    /// Until the first silence after `end`.
+    /// Counts until the first silence after `end`.
     fn listen(&mut self, end: Instant, heard: &mut impl FnMut(usize)) -> Result<()> {
         loop {
             let is_silent = self.turn(heard)?;
@@ -87,7 +87,8 @@ impl Crowd {
         }
     }
 
-    /// Takes what is there; tells `heard` of each event whose it is, and returns whether nothing came for a while.
+    /// Takes the events that have come, and calls `heard` with the client of each. Returns whether nothing came for a
+    /// while.
     fn turn(&mut self, heard: &mut impl FnMut(usize)) -> Result<bool> {
         match self.poll.poll(&mut self.events, Some(SILENCE)) {
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(false),
@@ -124,7 +125,7 @@ impl Client {
                 self.check()?;
                 return Err("a stream of events has ended".into());
             }
-            // A socket with less than there was room for has no more; epoll tells when it has again.
+            // If the socket had less than there was room for, it is empty; epoll reports it when more comes.
             if length < buffer.len() {
                 return Ok(());
             }
@@ -159,8 +160,8 @@ impl Counter {
     }
 }
 
-/// How evenly the events came: by how much the intervals of each client miss a second, and how long it takes from the
-/// first client to the last when all get theirs in a burst.
+/// How evenly the events came: the difference of each client's intervals from a second, and the time from the first
+/// client to the last if all get their events in a burst.
 fn figures(arrivals: &[(usize, f64)], count: usize, seconds: f64, cpu: f64) -> String {
     let mut last = vec![None; count];
     let mut each = vec![0_u32; count];

@@ -6,7 +6,7 @@
 //! streaming-client events PORT CLIENTS WARMUP SECONDS
 //! ```
 //!
-//! It shares a machine with the server, so it must cost little: one core does for it beside a server on another.
+//! It shares a machine with the server, so it must cost little. One core is enough for it while the server has another.
 
 mod events;
 mod reply;
@@ -21,7 +21,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// No wait for the server is longer than this.
+/// The longest wait for the server.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
@@ -72,7 +72,7 @@ fn connect(port: &str) -> Result<TcpStream> {
     Ok(stream)
 }
 
-/// CPU time of this process in seconds, kernel included.
+/// The CPU time of this process in seconds, including time in the kernel.
 fn cpu_seconds() -> f64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9

@@ -19,7 +19,7 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// From the lines before the blank one.
+    /// Reads the framing from the lines before the blank one.
     fn parse(text: &str) -> Result<Self> {
         let mut lines = text.split("\r\n");
         let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")).and_then(|line| line.get(..3));
@@ -52,11 +52,11 @@ impl Head {
     }
 }
 
-/// A reply of which more and more is there.
+/// A reply that comes in pieces.
 #[derive(Debug)]
 pub(crate) struct Reply {
     state: State,
-    /// What a line or the head has so far; no content.
+    /// The bytes of an unfinished line or head, without content.
     pending: Vec<u8>,
     pub(crate) head: Option<Head>,
 }
@@ -64,7 +64,7 @@ pub(crate) struct Reply {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Head,
-    /// So much content is left.
+    /// The number of bytes of content that are still to come.
     Length(u64),
     ChunkSize,
     Chunk(u64),
@@ -86,7 +86,7 @@ impl Reply {
         self.state == State::Done
     }
 
-    /// Takes what has been read; what is content of it goes to `content`, in pieces.
+    /// Takes bytes that were read, and passes the content among them to `content`, in pieces.
     pub(crate) fn feed(&mut self, mut input: &[u8], mut content: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         while !input.is_empty() {
             match self.state {
@@ -140,7 +140,7 @@ impl Reply {
         Ok(())
     }
 
-    /// What comes before `end`, once that is there. Lines and heads are short, so bytes one by one will do.
+    /// The bytes before `end`, once that has come. Lines and heads are short, so a byte at a time is quick enough.
     fn take(&mut self, input: &mut &[u8], end: &[u8]) -> Result<Option<Vec<u8>>> {
         while let [first, rest @ ..] = *input {
             self.pending.push(*first);
@@ -162,7 +162,7 @@ fn length(left: u64) -> State {
 mod tests {
     use super::*;
 
-    /// Whatever the pieces are that it comes in.
+    /// The pieces in which the reply comes make no difference.
     fn read(input: &[u8], size: usize) -> Result<(Vec<u8>, bool)> {
         let (mut reply, mut content) = (Reply::new(), Vec::new());
         for piece in input.chunks(size) {

@@ -11,14 +11,14 @@ use rustix::net::sockopt::set_socket_recv_buffer_size;
 use crate::reply::{Framing, Reply};
 use crate::{Result, cpu_seconds};
 
-/// Bytes after which the content repeats itself, and length of a chunk. A prime, so that a server that sends one of its
-/// buffers twice, or leaves one out, is found out: those are not as long as that.
+/// The number of bytes after which the content repeats itself, and the length of a chunk. It is a prime, and so no
+/// buffer of a server has this length. If a server sends a buffer twice or leaves one out, the content is wrong.
 const PERIOD: usize = 65_521;
 
 /// Room for one read.
 const READ: usize = 256 << 10;
 
-/// Room for one read of a reader that takes its time, and of its socket, or else the kernel would read ahead for it.
+/// Room for one read of a slow reader, and the size of its socket's buffer. Otherwise the kernel would read ahead.
 const SLOW_READ: usize = 64 << 10;
 const SLOW_SOCKET: usize = 256 << 10;
 
@@ -40,13 +40,13 @@ pub(crate) fn echo(stream: TcpStream, bytes: u64, is_chunked: bool, rate: Option
             let _ = stream.shutdown(Shutdown::Both);
         }
         let sent = sender.join().expect("the sender does not panic");
-        // What the server said is worth more than that it did not listen any longer.
+        // What the server said matters more than that it stopped reading.
         received.and_then(|ahead| sent.map(|()| ahead))
     })?;
     Ok(watch.figures(bytes, most_ahead))
 }
 
-/// Takes a generated stream. What it holds is the server's affair; its length is checked.
+/// Reads a generated stream. Its length is checked, but not its bytes, which the server chooses.
 pub(crate) fn big(stream: TcpStream, mib: u64) -> Result<String> {
     let bytes = mib << 20;
     let watch = Watch::start();
@@ -67,7 +67,7 @@ fn send(mut stream: &TcpStream, pattern: &[u8], bytes: u64, is_chunked: bool, se
     let framing = if is_chunked { "Transfer-Encoding: chunked".into() } else { format!("Content-Length: {bytes}") };
     let head = format!("POST /echo HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {CONTENT_TYPE}\r\n{framing}\r\n\r\n");
     stream.write_all(head.as_bytes())?;
-    // All are alike but the last, which is shorter.
+    // All chunks are equal except the last, which is shorter.
     let whole = piece(&pattern[..PERIOD], is_chunked);
     for _ in 0..bytes / PERIOD as u64 {
         stream.write_all(&whole)?;
@@ -84,7 +84,7 @@ fn send(mut stream: &TcpStream, pattern: &[u8], bytes: u64, is_chunked: bool, se
     Ok(())
 }
 
-/// What goes out in one write.
+/// The bytes of one write.
 fn piece(content: &[u8], is_chunked: bool) -> Vec<u8> {
     if is_chunked {
         [format!("{:x}\r\n", content.len()).as_bytes(), content, b"\r\n"].concat()
@@ -93,7 +93,7 @@ fn piece(content: &[u8], is_chunked: bool) -> Vec<u8> {
     }
 }
 
-/// Compares all that comes back. Returns the most that was on its way at a time: sent, and not yet read.
+/// Compares everything that comes back. Returns the largest number of bytes that were sent and not yet read back.
 fn receive_back(
     stream: &TcpStream,
     pattern: &[u8],
@@ -110,7 +110,7 @@ fn receive_back(
             return Err(format!("what comes back after byte {received} is not what was sent").into());
         }
         received += piece.len() as u64;
-        // The count lags behind the kernel by a piece at most.
+        // The count is behind the kernel by one piece at most.
         most_ahead = most_ahead.max(sent.load(Ordering::Relaxed).saturating_sub(received));
         if let Some(rate) = rate {
             let due = Duration::from_secs_f64(received as f64 / rate);
@@ -150,7 +150,7 @@ fn receive(
     Ok(())
 }
 
-/// Bytes without a pattern, as often as a read from any place in the period needs.
+/// Bytes without a pattern, repeated so that a read can begin anywhere in the period.
 fn pattern() -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let period: Vec<u8> = (0..PERIOD)

@@ -1,10 +1,10 @@
-//! The floor: what an epoll loop costs that is no HTTP server.
+//! The floor: what an epoll loop costs without an HTTP server.
 //!
-//! It reads once, looks for blank lines, and writes a constant reply for each, all of them with one write. It parses
-//! nothing: a request that begins with `POST` is echoed, one for a path that begins with `/j` gets JSON, a head that
-//! ends with `close` ends the connection, and everything else is greeted. It has no limits, no timeouts, no `Date`, no
-//! 404, and no defence of any kind. Nobody can be much cheaper on the same kernel; how much dearer a real server is,
-//! that is the price of its HTTP.
+//! It reads once, looks for blank lines, and answers each with a constant reply, all of them with one write. It parses
+//! nothing. A request that begins with `POST` is echoed, and one for a path that begins with `/j` gets JSON. A head
+//! that ends with `close` ends the connection, and everything else is greeted. There are no limits, no timeouts, no
+//! `Date`, no 404, and no defence of any kind. Hardly any server can be cheaper on the same kernel. What a real server
+//! costs beyond this is the price of its HTTP.
 
 use std::io::{ErrorKind, Read, Result, Write};
 
@@ -43,7 +43,8 @@ fn main() -> Result<()> {
 struct Floor {
     poll: Poll,
     listener: TcpListener,
-    /// The index is the token. A connection ends only in its own event, so none is left over for who comes next.
+    /// The index is the token. A connection ends only in its own event, so no event is left for the next one at its
+    /// index.
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
     buffer: Box<[u8]>,
@@ -59,7 +60,7 @@ struct Connection {
     content_left: usize,
     /// What the kernel did not take.
     unsent: Vec<u8>,
-    /// The poll tells when the kernel takes more. Most connections never need to know.
+    /// The poll tells when the kernel takes more. Most connections never need that.
     is_watched: bool,
     is_closing: bool,
 }
@@ -101,7 +102,7 @@ impl Floor {
         }
     }
 
-    /// Answers all that has come, and drops the connection when it has ended.
+    /// Answers everything that has come, and drops the connection if it has ended.
     fn turn(&mut self, index: usize) {
         let Some(connection) = &mut self.connections[index] else { return };
         let mut is_alive = connection.send(&[]);
@@ -126,7 +127,7 @@ impl Floor {
 }
 
 impl Connection {
-    /// For the few replies that do not leave with one write.
+    /// For the few replies that do not leave in one write.
     fn watch(&mut self, registry: &Registry, token: Token) -> Result<()> {
         self.is_watched = true;
         self.socket.set_nodelay(true)?;
@@ -170,7 +171,7 @@ impl Connection {
         }
     }
 
-    /// Sends what was left over and then `bytes`. False when the socket is broken.
+    /// Sends the bytes left over and then `bytes`. Returns false if the socket is broken.
     fn send(&mut self, bytes: &[u8]) -> bool {
         if self.unsent.is_empty() {
             return match write(&mut self.socket, bytes) {
@@ -192,7 +193,7 @@ impl Connection {
     }
 }
 
-/// Writes until the kernel takes no more. How much it took; `None` when the socket is broken.
+/// Writes until the kernel takes no more. Returns the number of bytes it took, or `None` if the socket is broken.
 fn write(socket: &mut TcpStream, bytes: &[u8]) -> Option<usize> {
     let mut sent = 0;
     while sent < bytes.len() {
@@ -205,7 +206,7 @@ fn write(socket: &mut TcpStream, bytes: &[u8]) -> Option<usize> {
     Some(sent)
 }
 
-/// The number behind `Content-Length: `, spelt just so. No number is 0.
+/// The number after `Content-Length: `, which must be spelled exactly like this. No number is 0.
 fn content_length(head: &[u8]) -> usize {
     let name = b"\r\nContent-Length: ";
     let Some(at) = memmem::find(head, name) else { return 0 };

@@ -25,7 +25,7 @@ fn main() -> std::io::Result<()> {
 async fn serve() -> std::io::Result<()> {
     let listener = TcpListener::bind(address()).await?;
     let mut http = http1::Builder::new();
-    // Replies to a pipeline then leave together. It is off by default, and it makes hyper copy contents.
+    // The replies to a pipeline then leave together. This is off by default, and it makes hyper copy contents.
     http.pipeline_flush(is_pipelined());
     loop {
         let (stream, _) = listener.accept().await?;

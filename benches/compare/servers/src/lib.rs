@@ -26,13 +26,13 @@ pub fn address() -> SocketAddr {
 
 /// Numbers N of the table of routes: each has `/api/v1/resourceN/:id` and `/api/v1/resourceN/:id/detail`.
 ///
-/// None unless the mode is `routes`: some routers look at one route after the other, or copy their table
-/// for each connection, and that shall count only where routes are what is compared.
+/// Empty unless the mode is `routes`. Some routers try one route after the other, or copy their table for each
+/// connection. That should count only where routes are compared.
 pub fn resources() -> Range<usize> {
     if mode_is("routes") { 0..250 } else { 0..0 }
 }
 
-/// Whether clients will pipeline, for those that have a setting for that.
+/// Whether clients will pipeline, for the servers that have a setting for it.
 pub fn is_pipelined() -> bool {
     mode_is("pipelined")
 }

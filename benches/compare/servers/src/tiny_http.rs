@@ -1,4 +1,4 @@
-//! tiny_http; one thread answers. (It has a thread of its own for each connection besides.)
+//! tiny_http; one thread answers. (The server also has a thread for each connection.)
 
 use std::io::{Cursor, Result};
 
@@ -14,7 +14,7 @@ struct Message {
 fn main() {
     let server = Server::http(address()).expect("the port is free");
     for request in server.incoming_requests() {
-        // A client that has gone away is no reason to stop.
+        // A client that has gone is no reason to stop.
         let _ = answer(request);
     }
 }
