@@ -1,4 +1,4 @@
-//! The files of `monoloop serve`, with the clients that people have: curl, wget, and Chromium as its driver drives it.
+//! The files of `monoloop serve`, with the clients that people use: curl, wget, and Chromium under its driver.
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
 mod support;
@@ -13,9 +13,9 @@ use support::process::{End, Process, RUN};
 use support::serve::{Folder, Serve, works};
 use support::{Client, assert_same, pattern};
 
-// ---- curl -------------------------------------------------------------------------------------------------------------
+// ---- curl -----------------------------------------------------------------------------------------------------------
 
-/// Runs curl; what it prints is the content, and behind it the status.
+/// Runs curl, which prints the content, and after it the status.
 #[track_caller]
 fn curl(options: &[&str], url: &str) -> End {
     let mut curl = Command::new("curl");
@@ -65,7 +65,7 @@ fn curl_resumes_a_download() {
         let line = server.line();
         assert!(line.ends_with(&format!("{status} {}", content.len() - kept)), "{line}");
     }
-    // What is whole is not sent again.
+    // A whole file is not sent again.
     let end = curl(&["-C", "-", "-o", &path], &server.url("/large.bin"));
     assert!(end.output.ends_with(b" 416"), "{end:?}");
     assert_same(&fs::read(&file).expect("it is still there"), &content, "whole");
@@ -83,7 +83,7 @@ fn curl_gets_parts() {
     let server = Serve::start(&folder, &[]);
     let url = server.url("/lines.txt");
     let get = |range| String::from_utf8(curl(&["-i", "-r", range], &url).output).expect("it is text");
-    // Parts so near to each other are sent as one.
+    // Parts that are near each other are sent as one.
     let near = get("0-9,20-29");
     assert!(near.contains("\r\nContent-Range: bytes 0-29/1000\r\n"), "{near}");
     assert!(near.ends_with("\r\n\r\n000000000\n000000001\n000000002\n 206"), "{near}");
@@ -98,7 +98,7 @@ fn curl_gets_parts() {
 }
 
 #[test]
-fn curl_unpacks_what_is_there_compressed() {
+fn curl_unpacks_files_that_are_stored_compressed() {
     if !has_curl() {
         return;
     }
@@ -131,7 +131,7 @@ fn curl_asks_whether_a_file_has_changed() {
     assert_eq!(curl(&["--etag-compare", &tag], &url).success(), " 304");
     assert_eq!(curl(&["--time-cond", "1 Jan 2100"], &url).success(), " 304");
     assert_eq!(curl(&["--time-cond", "1 Jan 2000"], &url).success(), "first 200");
-    // curl sends the time of a file that it is given.
+    // curl sends the time of the file that it is given.
     let copy = saved.path("copy.txt").display().to_string();
     assert_eq!(curl(&["-R", "-o", &copy], &url).success(), " 200");
     assert_eq!(curl(&["-z", &copy], &url).success(), " 304");
@@ -141,9 +141,9 @@ fn curl_asks_whether_a_file_has_changed() {
     server.end();
 }
 
-// ---- wget -------------------------------------------------------------------------------------------------------------
+// ---- wget -----------------------------------------------------------------------------------------------------------
 
-/// Runs wget in a folder; what it says of its work is on standard error.
+/// Runs wget in a folder; it writes its messages to standard error.
 #[track_caller]
 fn wget(folder: &Folder, options: &[&str], url: &str) -> End {
     let mut wget = Command::new("wget");
@@ -159,7 +159,7 @@ fn has_wget() -> bool {
 }
 
 #[test]
-fn wget_continues_and_keeps_what_is_new() {
+fn wget_continues_downloads_and_keeps_files_that_are_up_to_date() {
     if !has_wget() {
         return;
     }
@@ -214,7 +214,7 @@ fn wget_copies_a_directory_by_its_listing() {
     let options = ["-r", "-np", "-nH", "-l", "9", "--restrict-file-names=nocontrol", "--no-iri"];
     let end = wget(&saved, &options, &server.url("/site/"));
     end.success();
-    // It has its own ways to name what it saves, so each file has its name in it.
+    // wget names saved files in its own way, so each file contains its name.
     let mut found = Vec::new();
     contents(&saved.path(""), &mut found);
     found.retain(|content| !content.starts_with("<!DOCTYPE html>"));
@@ -224,7 +224,7 @@ fn wget_copies_a_directory_by_its_listing() {
     server.end();
 }
 
-/// What stands in all files below a directory.
+/// The contents of all files below a directory.
 fn contents(directory: &Path, found: &mut Vec<String>) {
     for entry in fs::read_dir(directory).expect("it is there") {
         let path = entry.expect("it can be read").path();
@@ -235,9 +235,9 @@ fn contents(directory: &Path, found: &mut Vec<String>) {
     }
 }
 
-// ---- Chromium ---------------------------------------------------------------------------------------------------------
+// ---- Chromium -------------------------------------------------------------------------------------------------------
 
-/// A browser, as WebDriver has it.
+/// A browser that WebDriver controls.
 struct Browser {
     _driver: Process,
     client: Client,
@@ -245,7 +245,7 @@ struct Browser {
 }
 
 impl Browser {
-    /// `None` if there is none. A run of CI must have one.
+    /// Returns `None` if no browser is installed. A run of CI must have one.
     #[track_caller]
     fn start() -> Option<Self> {
         if !works(&["chromedriver", "--version"]) || !works(&["chromium", "--version"]) {
@@ -289,7 +289,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver ends the browser when the session ends; what does not end in time ends with its driver.
+        // The driver ends the browser when the session ends. A browser that does not end in time ends with its driver.
         let head = format!("DELETE {} HTTP/1.1\r\nHost: localhost\r\n\r\n", self.session);
         if self.client.try_send(head.as_bytes()).is_ok() {
             let _ = self.client.try_reply();
@@ -297,7 +297,7 @@ impl Drop for Browser {
     }
 }
 
-/// A command of WebDriver; gives its value.
+/// Sends a command of WebDriver, and returns its value.
 #[track_caller]
 fn ask(client: &mut Client, method: &str, path: &str, content: &Value) -> Value {
     let content = content.to_string();
@@ -312,7 +312,8 @@ fn ask(client: &mut Client, method: &str, path: &str, content: &Value) -> Value 
     value["value"].take()
 }
 
-/// A page with what pages have. Its script is a module and its sheet is checked, too: neither is taken if its type is wrong.
+/// A page with the usual parts. It loads its script as a module, so the type of the script is checked, and so is that
+/// of the style sheet.
 const PAGE: &str = r#"<!DOCTYPE html>
 <html><head><meta charset="utf-8"><title>first</title>
 <link rel="stylesheet" href="/style/main.css">
@@ -322,7 +323,7 @@ const PAGE: &str = r#"<!DOCTYPE html>
 </body></html>"#;
 
 #[test]
-fn chromium_shows_a_page_with_all_that_belongs_to_it() {
+fn chromium_shows_a_page_with_all_its_parts() {
     let Some(mut browser) = Browser::start() else { return };
     let folder = Folder::new();
     folder.write("index.html", PAGE);
@@ -337,7 +338,7 @@ fn chromium_shows_a_page_with_all_that_belongs_to_it() {
     folder.write("images/drawing.svg", drawing);
     let mut server = Serve::start(&folder, &["--access-log=common"]);
     browser.open(&server.url("/"));
-    // It is loaded when this comes; modules run before that.
+    // All modules have run when this event comes.
     let seen = browser.run(
         "const of = id => document.getElementById(id);
          const style = getComputedStyle(of('text'));
@@ -350,7 +351,8 @@ fn chromium_shows_a_page_with_all_that_belongs_to_it() {
         json!(["changed by a module", "\u{fc}ml\u{e4}ut", colour, "17px", "UTF-8", true, 3, 2, true, 20, 10]);
     assert_eq!(seen, expected);
 
-    // Again: what it has is asked about, and not sent. The favicon is not always asked for.
+    // The page is loaded again: the browser asks whether the files have changed, and gets no content. It does not
+    // always ask for the favicon.
     let asks_again = "return await Promise.all(['/style/main.css', '/images/drawing.svg'].map(async path =>
         (await fetch(path, { cache: 'no-cache' })).status));";
     assert_eq!(browser.run(asks_again), json!([200, 200]), "it does not tell that it was a 304");
@@ -366,7 +368,7 @@ fn chromium_shows_a_page_with_all_that_belongs_to_it() {
     server.end();
 }
 
-/// Without ranges a browser can only seek in what it has already.
+/// Without ranges a browser can only seek in the part that it has already.
 #[test]
 fn chromium_seeks_in_a_recording() {
     let Some(mut browser) = Browser::start() else { return };
@@ -399,7 +401,8 @@ fn chromium_seeks_in_a_recording() {
          return [audio.duration, last, ...places];",
     );
     assert_eq!(seen, json!([120, 120, 60, 5, 119]));
-    // What it gives up for another place is cut short; the last place is so near the end that it gets all from there.
+    // A read that the browser gives up for another place is cut short. The last place is so near the end that the
+    // browser gets everything from there.
     browser.open("about:blank");
     drop(browser);
     let output = server.end();

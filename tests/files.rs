@@ -1,5 +1,5 @@
 //! Files that are large, that are read slowly, and that change while they are sent, by `monoloop serve` and over real
-//! sockets. What a request selects is tested in `src/files/`; here it is what a kernel and a file system have to do with it.
+//! sockets. `src/files/` tests what a request selects. These tests are about the kernel and the file system.
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
 mod support;
@@ -27,7 +27,7 @@ fn a_file_of_5_gib_is_served_from_any_place() {
     const LENGTH: u64 = 5 << 30;
     let folder = Folder::new();
     let file = folder.sparse("large.bin", LENGTH);
-    // At both sides of what 31 and 32 bits can count, too.
+    // Also at both sides of the largest numbers of 31 and 32 bits.
     let marks: [(u64, &[u8]); 5] = [
         (0, b"beginning!"),
         ((1 << 31) - 5, b"at 2 GiB.."),
@@ -73,7 +73,7 @@ fn a_file_of_5_gib_is_served_from_any_place() {
     assert!(at("bytes 5000000000-5000000009/5368709120\r\n\r\n0123456789") < at("bytes 0-9/5368709120\r\n\r\nbegin"));
     assert!(at("\r\n\r\nbeginning!") < at("bytes 5368709110-5368709119/5368709120\r\n\r\ntheend...!"));
 
-    // The rest of a download that was broken off behind 4 GiB: zeroes but for the marks.
+    // The rest of a download that was broken off after 4 GiB: zeroes, except for the marks.
     let from: u64 = 4_990_000_000;
     client.send(get_with("/large.bin", &format!("Range: bytes={from}-5010000000")));
     let (status, head) = client.try_head().expect("a head");
@@ -85,7 +85,7 @@ fn a_file_of_5_gib_is_served_from_any_place() {
     let expected: Vec<(usize, u8)> = (0..10).map(|i| (10_000_000 + i, b'0' + i as u8)).collect();
     assert_eq!(others, expected);
 
-    // Nobody reads all of it. Whoever begins and leaves is no trouble.
+    // A client that begins to read and leaves does no harm.
     client.get("/large.bin");
     assert!(client.try_head().expect("a head").1.contains("\r\nContent-Length: 5368709120\r\n"));
     client.read_content(MIB, 64 * KIB, |_, _| {});
@@ -94,8 +94,8 @@ fn a_file_of_5_gib_is_served_from_any_place() {
     server.end();
 }
 
-/// A kernel of 32 bits does not open such a file by openat2(2) without this flag. One of 64 bits sets it by itself, so that it
-/// is missing shows only here.
+/// A kernel of 32 bits refuses to open such a file with openat2(2) if this flag is missing. A kernel of 64 bits sets it
+/// by itself, so a missing flag shows only here.
 #[test]
 fn the_flag_for_large_files_is_set_where_the_c_library_does_not_set_it() {
     if !can_do_without() {
@@ -116,7 +116,7 @@ fn the_flag_for_large_files_is_set_where_the_c_library_does_not_set_it() {
 // ---- slow readers ---------------------------------------------------------------------------------------------------
 
 #[test]
-fn clients_that_read_late_get_all_of_a_file_and_hold_up_nobody() {
+fn clients_that_read_late_get_all_of_a_file_and_delay_no_other_client() {
     let folder = Folder::new();
     let content = pattern(6 * MIB);
     folder.write("large.bin", &content);
@@ -129,7 +129,7 @@ fn clients_that_read_late_get_all_of_a_file_and_hold_up_nobody() {
             client
         })
         .collect();
-    // Each has its head, so each has as much of the file as the kernel takes.
+    // Each client has its head, so each has been sent as much of the file as the kernel takes.
     for client in &slow {
         client.wait_readable();
     }
@@ -137,7 +137,7 @@ fn clients_that_read_late_get_all_of_a_file_and_hold_up_nobody() {
     for _ in 0..20 {
         assert_eq!(other.ask("/small.txt").text(), "small");
     }
-    // A part of them read now, and the others are not forgotten meanwhile.
+    // Some clients read now, and the server does not forget the others meanwhile.
     for round in 0..2 {
         for client in slow.iter_mut().skip(round).step_by(2) {
             let (status, head) = client.try_head().expect("a head");
@@ -156,11 +156,11 @@ fn clients_that_read_late_get_all_of_a_file_and_hold_up_nobody() {
     server.end();
 }
 
-/// What they do not read stays in the page cache, not in the memory of the server.
+/// What the clients do not read stays in the page cache, not in the memory of the server.
 #[test]
 fn slow_clients_of_a_large_file_cost_little_memory() {
     const CLIENTS: usize = 200;
-    /// Bytes, 20 KiB for each client.
+    /// In bytes: 20 KiB for each client.
     const GROWTH: u64 = 4 << 20;
     let folder = Folder::new();
     folder.sparse("large.bin", 1 << 30);
@@ -187,7 +187,7 @@ fn slow_clients_of_a_large_file_cost_little_memory() {
     }
     let peak = server.memory("VmHWM");
     assert!(peak <= before + GROWTH, "{before} bytes before, and {peak} at the highest");
-    // One open file for all of them.
+    // There is one open file for all clients.
     assert!(server.descriptors(usize::MAX) < CLIENTS + 30, "{} descriptors", server.descriptors(usize::MAX));
     drop(slow);
     drop(first);
@@ -207,8 +207,8 @@ enum Change {
 
 const LENGTH: usize = 8 * MIB;
 
-/// What is left of a file that shrinks: more than the kernel takes from the server at once, and whole pages, because the
-/// kernel puts zeroes behind the new end in the last page, also where that is on its way already.
+/// The rest of a file that shrinks. It is more than the kernel takes from the server at once, and it is whole pages:
+/// the kernel fills the last page with zeroes after the new end, also where that page is being sent already.
 const SHRUNK: usize = 6 * MIB;
 
 #[test]
@@ -216,7 +216,7 @@ fn a_file_that_changes_while_it_is_sent_is_sent_as_it_was_or_not_to_its_end() {
     change_files(&[]);
 }
 
-/// The same by reading and writing, where the kernel does not send files.
+/// The same test with read and write, where the kernel cannot send files.
 #[test]
 fn a_file_that_changes_while_it_is_read_and_written_is_sent_as_it_was_or_not_to_its_end() {
     if can_do_without() {
@@ -253,7 +253,7 @@ fn change_files(words: &[String]) {
             match change {
                 Change::Shrinks | Change::IsEmptied => {
                     let got = read_until_it_ends(&mut client, rest, &what);
-                    // After a reset the kernel may throw away what was not read.
+                    // After a reset the kernel may discard what was not read.
                     let most = if change == Change::Shrinks { SHRUNK } else { LENGTH };
                     assert!(100 * KIB + got <= most && got < rest.len(), "{what}: {got} bytes");
                 }
@@ -286,12 +286,12 @@ fn make(change: Change, folder: &Folder, name: &str) {
     }
 }
 
-/// Reads what is `expected` and no other byte, until the server ends the connection; gives how many came.
+/// Reads until the server ends the connection, and checks that every byte is `expected`. Returns the number of bytes.
 #[track_caller]
 fn read_until_it_ends(client: &mut Client, expected: &[u8], what: &str) -> usize {
     let mut room = vec![0; 256 * KIB];
     let mut at = 0;
-    // What was read with the head is in the client already.
+    // The client has read these bytes together with the head.
     client.read_content(client.unlooked().min(expected.len()), 256 * KIB, |from, bytes| {
         assert_same(bytes, &expected[from..][..bytes.len()], (what, from));
         at += bytes.len();
@@ -310,7 +310,7 @@ fn read_until_it_ends(client: &mut Client, expected: &[u8], what: &str) -> usize
     }
 }
 
-/// A reply says how long it is when it begins; the next one is of what the file is then.
+/// A reply announces its length when it begins. The next reply is about the file as it is then.
 #[test]
 fn a_file_that_is_written_again_and_again_is_never_sent_as_a_mixture() {
     let folder = Folder::new();

@@ -1,5 +1,5 @@
-//! Files and directories that are moved by somebody who wants more than he may have, that may not be read, or that are no
-//! files; and a server that is out of descriptors. By `monoloop serve` and over real sockets.
+//! Attacks on files, by `monoloop serve` and over real sockets. Another process moves files and directories to get at
+//! more than it should. Some files may not be read, or are no regular files. And the server runs out of descriptors.
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
 mod support;
@@ -20,7 +20,7 @@ const SECRET: &str = "the secret";
 
 // ---- a race ---------------------------------------------------------------------------------------------------------
 
-/// How long somebody moves things about.
+/// How long the files are moved about.
 const RACE: Duration = Duration::from_millis(1500);
 
 #[test]
@@ -33,7 +33,7 @@ fn no_rename_lets_a_client_out_of_the_directory_if_no_link_is_followed() {
     race(&[], &["--symlinks=never", "--cached-files=0"]);
 }
 
-/// Where the kernel has no openat2(2), the server walks by itself.
+/// If the kernel has no openat2(2), the server opens each directory of the path itself.
 #[test]
 fn no_rename_lets_a_client_out_of_the_directory_on_an_old_kernel() {
     if can_do_without() {
@@ -42,8 +42,8 @@ fn no_rename_lets_a_client_out_of_the_directory_on_an_old_kernel() {
     }
 }
 
-/// Somebody swaps directories, links and files as fast as the kernel does it, while clients ask for what is behind them.
-/// The secret must not come; what comes is there, or it is not.
+/// A thread swaps directories, links and files as fast as the kernel can, while clients ask for paths through them. No
+/// client may get the secret. It gets the right content or none.
 #[track_caller]
 fn race(words: &[String], options: &[&str]) {
     let world = Folder::new();
@@ -57,7 +57,8 @@ fn race(words: &[String], options: &[&str]) {
     ] {
         world.write(path, content);
     }
-    // Each of these is swapped with the link beside it. Directories are named by what is open, since their paths change.
+    // Each of these is swapped with the link beside it. The test names directories by descriptors, since their paths
+    // change.
     let open = |path: &str| File::open(world.path(path)).expect("it is there");
     let (served, a, b, outside) = (open("served"), open("served/a"), open("served/a/b"), open("outside"));
     let absolute = world.path("outside").display().to_string();
@@ -71,11 +72,11 @@ fn race(words: &[String], options: &[&str]) {
     for (_, _, link, target) in swaps {
         symlink(target, world.path("served").join(link)).expect("a link can be made");
     }
-    // Links that climb while the directories they climb from are moved.
+    // Links that point upwards, while the directories that contain them are moved.
     for (name, target) in [("a/b/up", "../../other/file"), ("a/up", "../a/b/../b/file"), ("round", "a/b/../../a/b")] {
         symlink(target, world.path("served").join(name)).expect("a link can be made");
     }
-    // A directory that is moved outside while somebody is on his way through it, and `..` behind it.
+    // A directory is moved outside while the server resolves a path through it, with `..` after it.
     fs::create_dir_all(world.path("served/deep/x")).expect("a folder can be made");
     symlink("deep/x/../../a/b/file", world.path("served/climb")).expect("a link can be made");
     symlink("deep/x/../file", world.path("served/climb-little")).expect("a link can be made");
@@ -105,7 +106,7 @@ fn race(words: &[String], options: &[&str]) {
     let renames = AtomicUsize::new(0);
     let [found, missing] = [AtomicUsize::new(0), AtomicUsize::new(0)];
     thread::scope(|scope| {
-        // Whatever panics, the others end.
+        // If a thread panics, the other threads end too.
         struct AtEnd<'a>(&'a AtomicBool);
         impl Drop for AtEnd<'_> {
             fn drop(&mut self) {
@@ -147,9 +148,9 @@ fn race(words: &[String], options: &[&str]) {
     server.end();
 }
 
-// ---- what may not be read, and what is no file ------------------------------------------------------------------------
+// ---- what may not be read, and what is no file ----------------------------------------------------------------------
 
-/// Who tests as root may read everything, so the server is somebody else then.
+/// Root may read everything, so if the test runs as root, the server runs as another user.
 #[test]
 fn what_may_not_be_read_is_forbidden() {
     let folder = Folder::new();
@@ -168,7 +169,7 @@ fn what_may_not_be_read_is_forbidden() {
         fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
     }
     symlink("closed.txt", folder.path("link")).expect("a link can be made");
-    // One that cannot be entered, and one that can, but not read.
+    // One directory cannot be entered; another can be entered, but not read.
     for (name, mode) in [("closed", 0o600), ("dark", 0o711), ("index-closed", 0o755)] {
         fs::set_permissions(folder.path(name), Permissions::from_mode(mode)).expect("it is ours");
     }
@@ -182,7 +183,7 @@ fn what_may_not_be_read_is_forbidden() {
             return;
         }
         words = user.map(str::to_owned).to_vec();
-        // Where it was built nobody else may be let in.
+        // Other users may not enter the directory of the build.
         fs::set_permissions(elsewhere.path(""), Permissions::from_mode(0o755)).expect("it is ours");
         fs::copy(&program, elsewhere.path("monoloop")).expect("there is room for it");
         program = elsewhere.path("monoloop");
@@ -208,7 +209,7 @@ fn what_may_not_be_read_is_forbidden() {
         let tells = reply.text().contains("ermission") || reply.text().contains("/tmp");
         assert!(!tells, "{target}: {}", reply.text());
     }
-    // That there is a coded one nobody may read is no reason not to send the other.
+    // The server may not read the compressed file, and still sends the other one.
     client.send("GET /coded.txt HTTP/1.1\r\nHost: test\r\nAccept-Encoding: gzip\r\n\r\n");
     let reply = client.reply();
     assert_eq!((reply.status, reply.header("content-encoding"), reply.text()), (200, None, "content"));
@@ -217,7 +218,7 @@ fn what_may_not_be_read_is_forbidden() {
 }
 
 #[test]
-fn what_is_no_file_is_not_there_and_blocks_nobody() {
+fn what_is_no_regular_file_is_a_404_and_blocks_no_client() {
     let folder = Folder::new();
     folder.write("file.txt", "file");
     folder.write("folder/file.txt", "file");
@@ -230,7 +231,7 @@ fn what_is_no_file_is_not_there_and_blocks_nobody() {
     let _listener = UnixListener::bind(folder.path("socket")).expect("a socket can be made");
     let mut targets =
         vec!["/self", "/self/x", "/ping", "/ping/x", "/fifo", "/fifo/", "/to-fifo", "/socket", "/socket/"];
-    // What /dev/zero and /dev/tty are; only root may make one, and not everywhere.
+    // Devices, as /dev/zero and /dev/tty are. Only root may make one, and not everywhere.
     let mut device = |target: &'static str, major, minor| {
         let path = folder.path(&target[1..]);
         match mknodat(CWD, path, FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(major, minor)) {
@@ -263,9 +264,9 @@ fn what_is_no_file_is_not_there_and_blocks_nobody() {
     }
 }
 
-// ---- no descriptor is free --------------------------------------------------------------------------------------------
+// ---- no descriptor is free ------------------------------------------------------------------------------------------
 
-/// The most that the server may have open.
+/// The largest number of descriptors that the server may have open.
 const DESCRIPTORS: usize = 40;
 
 #[track_caller]
@@ -275,7 +276,7 @@ fn with_few_descriptors(folder: &Folder, options: &[&str]) -> Serve {
     Serve::start_by(&words, Path::new(env!("CARGO_BIN_EXE_monoloop")), folder, options)
 }
 
-/// A folder with many files that are too large to be kept in memory, so that they are kept open.
+/// A folder with many files that are too large for the memory of the cache, so the server keeps them open.
 fn many_files() -> Folder {
     let folder = Folder::new();
     for i in 0..2 * DESCRIPTORS {
@@ -285,7 +286,7 @@ fn many_files() -> Folder {
     folder
 }
 
-/// Asks for files until as many are open as there may be.
+/// Asks for files until the server has as many open as it may.
 #[track_caller]
 fn fill_with_files(server: &Serve, client: &mut Client) {
     for i in 0..2 * DESCRIPTORS {
@@ -301,7 +302,7 @@ fn fill_with_files(server: &Serve, client: &mut Client) {
 #[test]
 fn files_that_are_kept_open_give_way_to_clients() {
     let folder = many_files();
-    // Otherwise one that is free would not be enough for a file, and none would ever be taken.
+    // Otherwise one free descriptor would not be enough for a file, and the cache would give none back.
     let server = with_few_descriptors(&folder, &["--precompressed=off"]);
     let mut first = server.connect();
     for _ in 0..3 {
@@ -337,7 +338,8 @@ fn without_a_free_descriptor_a_file_is_a_503_for_now() {
     assert_eq!(client.ask("/small.txt").text(), "small");
     let mut others = Vec::new();
     let end = Instant::now() + LIMIT;
-    // What is open while a request is answered does not count. This one needs nothing, so in between there is no other.
+    // Descriptors that are open only while a request is answered do not count. This request needs none, so no other one
+    // is open in between.
     let mut is_full = || {
         (0..3).all(|_| {
             client.send("DELETE / HTTP/1.1\r\nHost: test\r\n\r\n");
@@ -347,7 +349,7 @@ fn without_a_free_descriptor_a_file_is_a_503_for_now() {
     };
     while !is_full() {
         assert!(Instant::now() < end, "{} descriptors are open", server.descriptors(DESCRIPTORS));
-        // For the last one there may be no place, so nobody waits for him.
+        // The last client may find no place, so the test does not wait for it.
         let mut other = server.connect();
         other.get("/small.txt");
         others.push(other);
@@ -356,12 +358,13 @@ fn without_a_free_descriptor_a_file_is_a_503_for_now() {
         let reply = client.ask(target);
         assert_eq!(reply.status, 503, "{target}: {}", reply.text());
     }
-    // What is known, and cannot be looked at now, is sent as it was: also a second later, and another one.
+    // The server knows these files, and cannot look at them now. It sends them as they were, also a second later, and
+    // another second later.
     let known = Instant::now();
     while known.elapsed() < Duration::from_millis(2_100) {
         assert_eq!(client.ask("/small.txt").text(), "small");
     }
-    // When clients leave, it works again; that they have left is seen when it works.
+    // When clients leave, files can be opened again. The test notices that they have left when it works.
     others.truncate(2);
     let end = Instant::now() + LIMIT;
     let reply = loop {

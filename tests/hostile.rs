@@ -15,26 +15,26 @@ use monoloop::server::{CloseReason, Timeout};
 use rustix::net::sockopt;
 use support::{Client, Event, LIMIT, TestServer};
 
-/// Clients of each kind.
+/// The number of clients of each kind.
 const CROWD: usize = 200;
 
-/// How often a dripping client sends a byte: 50 bytes per second.
+/// The time between two bytes of a dripping client: 50 bytes per second.
 const DRIP: Duration = Duration::from_millis(20);
 
-/// How often a slow reader reads one.
+/// The time between two reads of a slow reader, of one byte each.
 const SIP: Duration = Duration::from_secs(1);
 
-/// Bytes that a slow reader asks for: more than both kernels' buffers hold.
+/// The bytes that a slow reader asks for. This is more than the buffers of both kernels hold.
 const LARGE: usize = 4 << 20;
 
-/// Bytes that the memory of this process, clients included, may grow by: per connection a receive buffer of 4 KiB, or
-/// a head and a content buffer of 16 KiB, and what the allocator adds.
+/// The bytes by which the memory of this process, clients included, may grow. Each connection may have a receive buffer
+/// of 4 KiB, or a head and a content buffer of 16 KiB. The allocator adds some.
 const MOST_MEMORY: usize = 3 * CROWD * (16 + 4 + 4) * 1024;
 
 fn start() -> TestServer {
     let bind = || {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        // What is accepted inherits it: so a reply soon waits for its reader.
+        // Accepted sockets inherit this, so a reply soon waits for its reader.
         sockopt::set_socket_send_buffer_size(&listener, 16 * 1024).unwrap();
         Server::from_listener(listener)
     };
@@ -49,7 +49,7 @@ fn start() -> TestServer {
     })
 }
 
-/// What a hostile client begins with, what it then sends, and how the server ends it.
+/// What a hostile client sends first, what it then sends, and how the server ends the connection.
 struct Kind {
     begin: &'static str,
     drip: &'static [u8],
@@ -78,7 +78,7 @@ const KINDS: [Kind; 3] = [
     },
 ];
 
-/// All of one kind. They go on for as long as the server lets them.
+/// All clients of one kind. They go on for as long as the server lets them.
 fn torment(server: &TestServer, kind: &'static Kind) -> thread::JoinHandle<()> {
     let mut clients: Vec<Client> = (0..CROWD)
         .map(|_| {
@@ -96,7 +96,7 @@ fn torment(server: &TestServer, kind: &'static Kind) -> thread::JoinHandle<()> {
         let end = Instant::now() + LIMIT;
         while ended() < CROWD && Instant::now() < end {
             for client in &mut clients {
-                // Whoever was ended already is told so by an error, and goes on trying.
+                // A client whose connection has ended gets an error, and goes on trying.
                 let _ = client.socket().write(kind.drip);
                 if kind.drip.is_empty() {
                     let _ = client.socket().read(&mut [0]);
@@ -107,7 +107,7 @@ fn torment(server: &TestServer, kind: &'static Kind) -> thread::JoinHandle<()> {
     })
 }
 
-/// Asks politely, again and again, for as long as `while_` holds; gives how long each answer took.
+/// Sends polite requests for as long as `while_` holds, and returns how long each answer took.
 fn ask(client: &mut Client, mut while_: impl FnMut(usize) -> bool) -> Vec<Duration> {
     let mut took = Vec::new();
     while while_(took.len()) {
@@ -120,7 +120,7 @@ fn ask(client: &mut Client, mut while_: impl FnMut(usize) -> bool) -> Vec<Durati
             }
         }
         took.push(begin.elapsed());
-        // One question a millisecond is enough of them.
+        // One request a millisecond is enough.
         thread::sleep(Duration::from_millis(1));
     }
     took.sort_unstable();
@@ -147,7 +147,7 @@ fn resident() -> usize {
 
 /// Prints what it measures: `cargo test --release --test hostile -- --nocapture`.
 #[test]
-fn a_polite_client_is_answered_while_six_hundred_drip_and_every_one_of_them_is_found_out() {
+fn a_polite_client_is_answered_while_six_hundred_drip_and_each_of_them_is_ended() {
     let server = start();
     let mut polite = server.connect();
     show("alone", &ask(&mut polite, |count| count < 200));
@@ -169,13 +169,13 @@ fn a_polite_client_is_answered_while_six_hundred_drip_and_every_one_of_them_is_f
         assert_eq!((closed, told), (CROWD, CROWD), "{:?}", kind.reason);
     }
     let refused = server.log.count(|event| matches!(event, Event::Failed(_, 408)));
-    assert_eq!(refused, 2 * CROWD, "a head and a content that came too slowly are told so");
+    assert_eq!(refused, 2 * CROWD, "heads and content that come too slowly get a 408");
     assert!(took.len() > 100, "the polite client was answered {} times", took.len());
     assert!(most < MOST_MEMORY, "{most} bytes of memory");
     assert_eq!(polite.ask("/hello").text(), "hello", "on the same connection as at first");
 }
 
-/// The other end of what is tolerated: slow, but not too slow.
+/// The other side of the limit: the client is slow, but not too slow.
 #[test]
 fn a_client_that_is_slow_but_keeps_to_the_rates_is_served() {
     let server = start();
@@ -195,7 +195,7 @@ fn a_client_that_is_slow_but_keeps_to_the_rates_is_served() {
             Ok(count @ 1..) => taken += count,
             other => panic!("after {taken} bytes: {other:?}"),
         }
-        // For longer than the grace it takes some 100 KB/s; then the rest.
+        // The client takes some 100 KB/s for longer than the grace, and then the rest.
         if begin.elapsed() < Duration::from_secs(3) {
             thread::sleep(Duration::from_millis(50));
         }

@@ -1,5 +1,5 @@
-//! `monoloop serve` as people start it: what it prints, what its log says, and that nobody who reads it late or not at all
-//! holds it up.
+//! `monoloop serve` as people start it: what it prints, what its log says, and that a slow reader of its output, or
+//! none, does not block it.
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
 mod support;
@@ -16,17 +16,17 @@ use support::process::Process;
 use support::serve::{Folder, Serve, memory, works};
 use support::{Client, get};
 
-/// The program, without anything that the environment of the tests would tell it.
+/// The program, without the environment variables of the tests.
 fn monoloop(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_monoloop"));
     command.env_clear().args(args);
     command
 }
 
-// ---- the start --------------------------------------------------------------------------------------------------------
+// ---- the start ------------------------------------------------------------------------------------------------------
 
 #[test]
-fn the_start_tells_what_is_served_and_how() {
+fn the_start_prints_what_is_served_and_how() {
     let folder = Folder::new();
     let at = folder.path("").display().to_string();
     let at = at.trim_end_matches('/');
@@ -64,7 +64,7 @@ fn the_directory_is_the_current_one_if_none_is_named() {
 }
 
 #[test]
-fn what_cannot_be_served_is_told_in_a_sentence() {
+fn a_directory_that_cannot_be_served_is_reported_in_a_sentence() {
     let folder = Folder::new();
     let file = folder.write("file", "file").display().to_string();
     let nothing = folder.path("nothing").display().to_string();
@@ -85,8 +85,8 @@ fn what_cannot_be_served_is_told_in_a_sentence() {
 fn the_help_names_every_option_of_serve() {
     let help = Process::start(monoloop(&["--help"])).end();
     let text = help.success();
-    let options = "index listing spa hidden symlinks precompressed cache-control header mime cors cached-files access-log \
-        host port unix workers";
+    let options = "index listing spa hidden symlinks precompressed cache-control header mime cors cached-files \
+        access-log host port unix workers";
     for option in options.split_whitespace() {
         assert!(text.contains(&format!("\n  --{option}")), "--{option} in {text}");
     }
@@ -99,7 +99,7 @@ fn the_help_names_every_option_of_serve() {
 
 #[test]
 fn a_terminal_has_colours_unless_its_user_wants_none() {
-    // No option of `script` tells more than that it is there and may have a terminal.
+    // `script` has no option that does more than give the program a terminal.
     if !works(&["script", "-qec", "true", "/dev/null"]) {
         return;
     }
@@ -132,9 +132,9 @@ fn a_terminal_has_colours_unless_its_user_wants_none() {
     }
 }
 
-// ---- the access log ---------------------------------------------------------------------------------------------------
+// ---- the access log -------------------------------------------------------------------------------------------------
 
-/// A line without its time, which must look like one.
+/// A line without its time, after a check that the time is well-formed.
 #[track_caller]
 fn timeless(line: &str) -> String {
     let (before, after) = line.split_once(" [").unwrap_or_else(|| panic!("no time in {line}"));
@@ -152,8 +152,9 @@ fn site() -> Folder {
     folder
 }
 
-/// Requests that come at once, of one of which nobody knows what it is.
-const REQUESTS: &str = "GET /hello.txt?q=1 HTTP/1.1\r\nHost: test\r\nReferer: http://a.example/\r\nUser-Agent: tester/1.0\r\n\r\n\
+/// Requests that come at once. One of them cannot be parsed.
+const REQUESTS: &str = "GET /hello.txt?q=1 HTTP/1.1\r\nHost: test\r\n\
+    Referer: http://a.example/\r\nUser-Agent: tester/1.0\r\n\r\n\
     HEAD /large.bin HTTP/1.1\r\nHost: test\r\n\r\n\
     GET /large.bin HTTP/1.1\r\nHost: test\r\n\r\n\
     GET /large.bin HTTP/1.1\r\nHost: test\r\nRange: bytes=0-9\r\n\r\n\
@@ -176,7 +177,7 @@ const EXPECTED: [Expected; 8] = [
     (None, 400, None, [None, None]),
 ];
 
-/// Has the requests answered, and gives the lines of the log.
+/// Sends the requests, and returns the lines of the log when they are answered.
 #[track_caller]
 fn log_of_requests(format: &str) -> Vec<String> {
     let folder = site();
@@ -231,9 +232,9 @@ fn the_log_can_be_json() {
     }
 }
 
-/// What a client says stands within its quotation marks, and neither ends the line nor does anything to a terminal.
+/// Text from a client is within its quotation marks. It does not end the line, and does nothing to a terminal.
 #[test]
-fn no_client_writes_into_the_log_what_it_wants() {
+fn a_client_cannot_forge_lines_of_the_log() {
     let said: [&[u8]; 8] = [
         b"a\" 200 5 \"b",
         b"back\\slash\\",
@@ -335,16 +336,16 @@ fn workers_write_one_log() {
     assert_eq!(good, 1000, "{output}");
 }
 
-/// More than a pipe takes, and the queue before it, too.
+/// More lines than the pipe and the queue before it hold.
 #[test]
-fn whoever_does_not_read_the_log_holds_up_nobody_not_even_the_end() {
+fn a_log_that_nobody_reads_does_not_block_requests_or_the_end() {
     let folder = site();
     let (mut child, mut output) = start_unread(&folder, "--access-log=combined");
     let address = listening(&mut output);
     let mut client = Client::tcp(address);
     let agent = "x".repeat(400);
     let request = format!("GET /hello.txt HTTP/1.1\r\nHost: test\r\nUser-Agent: {agent}\r\n\r\n");
-    // 64 KiB are in the pipe, and 8,192 lines before it.
+    // 64 KiB are in the pipe, and 8,192 lines in the queue.
     for _ in 0..180 {
         client.send(request.repeat(50));
         (0..50).for_each(|_| assert_eq!(client.reply().text(), "hello"));
@@ -357,10 +358,10 @@ fn whoever_does_not_read_the_log_holds_up_nobody_not_even_the_end() {
     let waiter = thread::spawn(move || {
         let _ = ended.send(child.0.wait());
     });
-    // The log has a second to be written.
+    // The server waits a second for the log to be written.
     let in_time = end.recv_timeout(Duration::from_secs(5));
     if in_time.is_err() {
-        // The other thread waits for it, so the number is still its own.
+        // The other thread waits for the process, so its number is not used again.
         let _ = kill_process(pid, Signal::KILL);
     }
     waiter.join().expect("it ends");
@@ -369,15 +370,15 @@ fn whoever_does_not_read_the_log_holds_up_nobody_not_even_the_end() {
     drop(output);
 }
 
-/// It is a number of lines that may wait, and clients say how long they are.
+/// The number of queued lines is limited, but clients decide how long they are.
 #[test]
 fn long_lines_of_a_log_that_nobody_reads_cost_little_memory() {
-    /// Bytes; the lines are three times as many.
+    /// In bytes; the lines are three times as many.
     const GROWTH: u64 = 16 << 20;
     let folder = site();
     let (child, mut output) = start_unread(&folder, "--access-log=combined");
     let mut client = Client::tcp(listening(&mut output));
-    // Each is four in the log.
+    // Each byte becomes four in the log.
     let agent = "\"".repeat(15_000);
     let request = format!("GET /hello.txt HTTP/1.1\r\nHost: test\r\nUser-Agent: {agent}\r\n\r\n");
     let memory = || memory(child.0.id(), "VmRSS");
@@ -391,9 +392,9 @@ fn long_lines_of_a_log_that_nobody_reads_cost_little_memory() {
     assert!(after <= before + GROWTH, "{before} bytes before, and {after} after 800 requests");
 }
 
-/// A log that goes to nobody is no reason to stop.
+/// A log that nobody reads any more is no reason to stop.
 #[test]
-fn whoever_reads_the_log_may_leave() {
+fn the_reader_of_the_log_may_leave() {
     let folder = site();
     let (mut child, mut output) = start_unread(&folder, "--access-log=json");
     let address = listening(&mut output);
@@ -411,7 +412,7 @@ fn whoever_reads_the_log_may_leave() {
     assert_eq!(errors.matches("the access log cannot be written").count(), 1, "told once: {errors}");
 }
 
-/// Killed when the test is over, however that ends.
+/// It is killed at the end of the test, also if the test fails.
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -432,7 +433,7 @@ fn start_unread(folder: &Folder, option: &str) -> (Killed, Output) {
     (child, output)
 }
 
-/// Reads to where it says where it listens, and not more than the buffer takes.
+/// Reads until the line with the address, and not more than the buffer takes.
 #[track_caller]
 fn listening(output: &mut Output) -> std::net::SocketAddr {
     let line = output.lines().map_while(Result::ok).find(|line| line.starts_with("listening on "));

@@ -1,5 +1,5 @@
-//! What a request costs in system calls. The command runs under strace, which counts; the difference between a short run
-//! and a long one is what the rounds between them have cost, so that start and end do not count.
+//! What a request costs in system calls. The command runs under strace, which counts them. The difference between a
+//! short run and a long one is the cost of the rounds between them, so start and end do not count.
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
 use std::collections::BTreeMap;
@@ -12,17 +12,17 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Longest wait for anything.
+/// The longest wait.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Clients that send at the same time.
+/// The number of clients that send at the same time.
 const CLIENTS: usize = 64;
 
-/// Rounds of a short run, and of a long one.
+/// The number of rounds in a short run, and in a long one.
 const ROUNDS: [usize; 2] = [2, 12];
 
 const KEEP_ALIVE: &str = "GET /plaintext HTTP/1.1\r\nHost: test\r\n\r\n";
-/// What is asked, and how the reply ends.
+/// A request, and how its reply ends.
 const HELLO: (&str, &[u8]) = (KEEP_ALIVE, b"Hello, World!");
 const FILE: (&str, &[u8]) = ("GET /file.bin HTTP/1.1\r\nHost: test\r\n\r\n", b"the end");
 
@@ -38,19 +38,19 @@ fn a_request_on_a_kept_connection_costs_two_calls() {
     hold(DEMO, "a request on a kept connection", 2.2, 1, |server, rounds| kept(server, rounds, 1, HELLO));
 }
 
-/// One read and one write for all of them.
+/// One read and one write for all of the requests.
 #[test]
 fn requests_that_are_pipelined_share_their_calls() {
     hold(DEMO, "a request of 16 that are pipelined", 0.15, 16, |server, rounds| kept(server, rounds, 16, HELLO));
 }
 
-/// Accept, register, read, write, shutdown, close, and shares of a poll and of the accept that finds nothing. The shutdown
-/// lets data and end leave in one segment, which saves more than the call costs.
+/// Accept, register, read, write, shutdown, close, and shares of a poll and of the accept that finds nothing. The
+/// shutdown lets data and FIN leave in one segment, which saves more than the call costs.
 #[test]
 fn a_connection_for_each_request_costs_few_calls() {
     hold(DEMO, "a connection with one request", 6.1, 1, |server, rounds| {
         for _ in 0..rounds {
-            // The kernel takes them into the backlog.
+            // The kernel takes the connections into the backlog.
             let mut clients = server.held(|| {
                 let mut clients = server.connect_all();
                 clients.iter_mut().for_each(|client| send(client, CLOSE));
@@ -66,21 +66,21 @@ fn a_connection_for_each_request_costs_few_calls() {
     });
 }
 
-/// As any other request: what is asked for often is in memory.
+/// The same as any other request: a file that is requested often is in memory.
 #[test]
 fn a_small_file_costs_two_calls() {
     let site = Site::new("small", 1000);
     hold(&site.command(), "a small file", 2.2, 1, |server, rounds| kept(server, rounds, 1, FILE));
 }
 
-/// One read, a look whether it has changed, the head, and the content from the page cache.
+/// One read, a check whether the file has changed, the head, and the content from the page cache.
 #[test]
 fn a_file_of_100_kib_costs_four_calls() {
     let site = Site::new("middling", 100 << 10);
     hold(&site.command(), "a file of 100 KiB", 4.3, 1, |server, rounds| kept(server, rounds, 1, FILE));
 }
 
-/// The same clients ask round after round, so many requests at a time.
+/// The same clients send this many requests at a time, in each round.
 fn kept(server: &Server, rounds: usize, depth: usize, (request, end): (&str, &[u8])) {
     let mut clients = server.held(|| server.connect_all());
     let length = reply_length(&mut clients[0], request, end);
@@ -101,7 +101,7 @@ fn send(client: &mut TcpStream, requests: &str) {
     client.write_all(requests.as_bytes()).expect("the kernel takes it");
 }
 
-/// Asks once, to learn it.
+/// Asks once, to learn the length of the reply.
 fn reply_length(client: &mut TcpStream, request: &str, end: &[u8]) -> usize {
     send(client, request);
     let mut reply = Vec::new();
@@ -114,7 +114,7 @@ fn reply_length(client: &mut TcpStream, request: &str, end: &[u8]) -> usize {
     reply.len()
 }
 
-/// Fails if what is done in a round by each of the clients, `depth` times, costs more calls than `limit` each time.
+/// Checks that a round of `depth` requests from each client costs no more than `limit` calls for each request.
 #[track_caller]
 fn hold(command: &[&str], what: &str, limit: f64, depth: usize, drive: impl Fn(&Server, usize)) {
     if !strace_works() {
@@ -128,7 +128,7 @@ fn hold(command: &[&str], what: &str, limit: f64, depth: usize, drive: impl Fn(&
     let times = ((ROUNDS[1] - ROUNDS[0]) * CLIENTS * depth) as f64;
     let mut total = 0.0;
     let mut calls = String::new();
-    // In debug builds, the standard library asks by it whether a descriptor is open before it closes it.
+    // In debug builds, the standard library uses this call to check that a descriptor is open before it closes it.
     let debug_only = |call: &str| cfg!(debug_assertions) && call == "fcntl";
     for (call, count) in long.iter().filter(|(call, _)| !debug_only(call)) {
         let each = (*count as f64 - short.get(call).copied().unwrap_or(0) as f64) / times;
@@ -142,7 +142,7 @@ fn hold(command: &[&str], what: &str, limit: f64, depth: usize, drive: impl Fn(&
     assert!(total <= limit, "{what} costs {total:.4} system calls, more than {limit}:{calls}");
 }
 
-/// Whether there is a strace that may trace here. A run of CI must have it.
+/// Whether strace is installed and may trace here. A run of CI must have it.
 fn strace_works() -> bool {
     let works = Command::new("strace").args(["-c", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
     if works.is_ok_and(|status| status.success()) {
@@ -155,7 +155,7 @@ fn strace_works() -> bool {
 
 // ---- the server -----------------------------------------------------------------------------------------------------
 
-/// A directory with a file; removed at the end.
+/// A directory with a file. It is removed at the end.
 struct Site(PathBuf);
 
 impl Site {
@@ -180,13 +180,13 @@ impl Drop for Site {
     }
 }
 
-/// A command of `monoloop` under strace. It is killed when the test is over, however that ends.
+/// A command of `monoloop` under strace. It is killed at the end of the test, also if the test fails.
 struct Server {
     strace: Child,
     /// The server itself.
     pid: Pid,
     address: SocketAddr,
-    /// Held open, since the server prints its end too.
+    /// The pipe stays open, since the server prints its end too.
     _output: BufReader<ChildStdout>,
     counts: PathBuf,
 }
@@ -228,8 +228,8 @@ impl Server {
         (0..CLIENTS).map(connect).collect()
     }
 
-    /// Does something while the server stands still, so that all of it is there at its next poll. Otherwise the number of
-    /// polls would depend on who is quicker.
+    /// Does something while the server is stopped, so that all of it has come at the server's next poll. Otherwise the
+    /// number of polls would depend on timing.
     #[track_caller]
     fn held<R>(&self, action: impl FnOnce() -> R) -> R {
         kill_process(self.pid, Signal::STOP).expect("it is alive");
@@ -238,7 +238,7 @@ impl Server {
         result
     }
 
-    /// Stops it; gives the calls it has made.
+    /// Stops the server, and returns the calls that it has made.
     #[track_caller]
     fn end(mut self) -> BTreeMap<String, u64> {
         kill_process(self.pid, Signal::TERM).expect("it is alive");
@@ -251,7 +251,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Without strace the server would run on; without the server strace ends.
+        // Without strace the server would run on. Without the server, strace ends.
         if let Ok(None) = self.strace.try_wait() {
             let _ = kill_process(self.pid, Signal::KILL);
             let _ = self.strace.wait();

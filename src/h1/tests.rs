@@ -1,15 +1,15 @@
-//! The protocol core, driven without a socket and with a made-up clock.
+//! The protocol core, driven without a socket and with a simulated clock.
 //!
-//! Most of it is tables: (name, bytes in, replies out, what becomes of the connection). Each row is fed whole, byte by
-//! byte, cut in two at every place, behind other requests, in front of other bytes, and ended by FIN; the outcome must
-//! not depend on it.
+//! Most tests are tables: (name, bytes in, replies out, what becomes of the connection). Each row is fed whole, byte by
+//! byte, and cut in two at every place. It is also fed after other requests, before other bytes, and ended by FIN. The
+//! outcome must not depend on how the bytes come.
 //!
-//! Reading order: [`bench`] (a session over a pipe), [`reader`] (reads replies, strictly), `table` (runs a row), then the
-//! rows.
+//! Reading order: [`bench`] (a session over a pipe), [`reader`] (reads replies, strictly), `table` (runs a row), then
+//! the rows.
 //!
-//! What must hold for all bytes, not only for those of a table: [`play`] (a client of any manners), [`reference`] (the
-//! grammar read slowly), [`scripts`] (replies as values), `properties` (random values), [`fuzzing`] (the fuzz targets;
-//! each row is a seed of theirs).
+//! Some things must hold for all bytes, not only for those of a table. [`play`] is a client with any habits,
+//! [`reference`] reads the grammar slowly, and [`scripts`] has replies as values. `properties` tries random values.
+//! [`fuzzing`] has the fuzz targets, and each row is a seed for them.
 
 #![cfg_attr(not(test), allow(dead_code, reason = "the fuzz targets need only a part of it"))]
 

@@ -1,4 +1,4 @@
-//! Clients of other people: curl, wrk and Node.
+//! Third-party clients: curl, wrk and Node.
 
 use std::process::{Command, Stdio};
 
@@ -33,8 +33,8 @@ fn wrk_finds_no_errors() {
 #[test]
 fn node_fetch_is_served() {
     let Some(mut node) = tool("node") else { return };
-    // Only a client that keeps its connections alive gets through all of this in time. There are two of them because
-    // fetch opens a second one while it still tidies up after its first reply, whatever the server.
+    // Only a client that keeps its connections alive finishes all of this in time. There are two connections, whatever
+    // the server: fetch opens a second one while it still finishes its first reply.
     let demo = Demo::start(&["--max-connections=2"]);
     let script = r#"
         const base = process.argv[1];
@@ -52,12 +52,13 @@ fn node_fetch_is_served() {
     let end = Process::start(node).end();
     let dora = r#"{"id":4,"name":"Dora"}"#;
     let expected = format!(
-        "200 {BOB}\n201 {dora}\n200 {dora}\n200 {{\"success\":true,\"deleted\":4}}\n404 {{\"error\":\"User not found\"}}\n*\n"
+        "200 {BOB}\n201 {dora}\n200 {dora}\n200 {{\"success\":true,\"deleted\":4}}\n\
+         404 {{\"error\":\"User not found\"}}\n*\n"
     );
     assert_eq!(end, End { code: Some(0), output: expected, errors: String::new() });
 }
 
-/// The tool, if it is there. A run of CI must have them all.
+/// Returns the tool if it is installed. A run of CI must have all tools.
 fn tool(name: &str) -> Option<Command> {
     let known = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if known.is_ok() {

@@ -65,7 +65,7 @@ fn a_second_signal_cuts_at_once() {
     }
 }
 
-/// The process stands still until both are there.
+/// The process is stopped until both signals have come.
 #[test]
 fn two_signals_at_once_were_a_forced_shutdown() {
     let mut demo = Demo::start(&[]);
@@ -83,7 +83,7 @@ fn two_signals_at_once_were_a_forced_shutdown() {
     assert!(output.contains(&end.output), "{end:?}");
 }
 
-/// The client has its EOF and does not close, so its connection lives until the drain is over; it lost nothing.
+/// The client has got its EOF and does not close, so its connection lives until the drain is over. It lost nothing.
 #[test]
 fn an_idle_client_that_lingers_was_a_forced_shutdown() {
     let mut demo = Demo::start(&["--drain-timeout", "500ms"]);
@@ -96,7 +96,7 @@ fn an_idle_client_that_lingers_was_a_forced_shutdown() {
 }
 
 #[test]
-fn nobody_need_read_what_it_prints() {
+fn the_command_works_if_nobody_reads_its_output() {
     let mut command = command(&["demo", "--port=0"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the command starts");

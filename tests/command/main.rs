@@ -17,32 +17,32 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Longest wait for anything.
+/// The longest wait.
 const LIMIT: Duration = Duration::from_secs(10);
 
 const ALICE: &str = r#"{"id":1,"name":"Alice","email":"alice@example.com"}"#;
 const BOB: &str = r#"{"id":2,"name":"Bob","email":"bob@example.com"}"#;
 const CHARLIE: &str = r#"{"id":3,"name":"Charlie","email":"charlie@example.com"}"#;
-/// The reply to the content of `begin_content_that_lacks_a_byte` when it is whole.
+/// The reply to the content of `begin_content_that_lacks_a_byte` when it has come whole.
 const ALMOST: &str = r#"{"bytes":7,"crc32":"9cf17902"}"#;
 
 // ---- processes --------------------------------------------------------------------------------------------------
 
-/// The command, without anything that the environment of the tests would tell it.
+/// The command, without the environment variables of the tests.
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_monoloop"));
     command.args(args).env_clear();
     command
 }
 
-/// A child with its output, line by line. It is killed when the test is over, however that ends.
+/// A child with its output, line by line. It is killed at the end of the test, also if the test fails.
 struct Process {
     child: Child,
     output: Receiver<String>,
     errors: Receiver<String>,
 }
 
-/// How a process ended, and what it had printed that was not read before.
+/// How a process ended, and the rest of its output.
 #[derive(Debug, PartialEq)]
 struct End {
     code: Option<i32>,
@@ -85,12 +85,12 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).expect("it is alive");
     }
 
-    /// Waits for its end.
+    /// Waits until the process ends.
     #[track_caller]
     fn end(&mut self) -> End {
         let until = Instant::now() + LIMIT;
         let (output, errors) = (rest_of(&self.output, until), rest_of(&self.errors, until));
-        // Both ends of its pipes are closed, so it has ended or is about to.
+        // Both ends of its pipes are closed, so the process has ended or is about to.
         let status: ExitStatus = self.child.wait().expect("it is ours");
         End { code: status.code(), output, errors }
     }
@@ -126,7 +126,7 @@ fn rest_of(lines: &Receiver<String>, until: Instant) -> String {
 struct Demo {
     process: Process,
     address: SocketAddr,
-    /// What it printed before the address.
+    /// The lines that it printed before the address.
     banner: Vec<String>,
 }
 
@@ -191,8 +191,8 @@ impl Client {
         self.reply(!request.starts_with("HEAD "))
     }
 
-    /// Begins a request that the server has in hand when this returns, and that it cannot answer yet.
-    /// With "!" it is [`ALMOST`].
+    /// Begins a request that the server has received when this returns, and that it cannot answer yet. If the
+    /// test then sends "!", the content is whole, and the reply is [`ALMOST`].
     #[track_caller]
     fn begin_content_that_lacks_a_byte(&mut self) {
         self.send("POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 7\r\nExpect: 100-continue\r\n\r\n");

@@ -61,7 +61,7 @@ fn what_is_created_can_be_read_changed_and_deleted() {
 }
 
 #[test]
-fn content_types_are_told() {
+fn replies_have_their_content_types() {
     let demo = Demo::start(&[]);
     let mut client = demo.connect();
     assert_eq!(client.ask("GET /plaintext", "", "").field("content-type"), Some("text/plain; charset=utf-8"));
@@ -104,7 +104,7 @@ fn every_origin_is_allowed() {
 }
 
 #[test]
-fn why_it_failed_is_only_logged() {
+fn the_reason_of_a_failure_is_only_logged() {
     let mut demo = Demo::start(&[]);
     let reply = demo.connect().ask("GET /fail", "", "");
     assert!(!reply.content.contains("/fail"), "{}", reply.content);

@@ -78,7 +78,7 @@ fn the_environment_is_read_and_options_win() {
 }
 
 #[test]
-fn a_port_in_use_is_said_so() {
+fn a_port_in_use_is_reported() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let end = Process::start(command(&["demo", "--port", &port.to_string()])).end();
@@ -86,8 +86,8 @@ fn a_port_in_use_is_said_so() {
 }
 
 #[test]
-fn an_address_that_cannot_be_had_is_one_sentence() {
-    // 192.0.2.0/24 is for documentation (RFC 5737): no machine has it.
+fn an_unavailable_address_is_reported_in_one_sentence() {
+    // 192.0.2.0/24 is reserved for documentation (RFC 5737), so no machine has this address.
     for args in [["--host", "192.0.2.1"], ["--unix", "/nonexistent/monoloop.sock"]] {
         let end = Process::start(command(&[&["demo", "--port=0"], &args[..]].concat())).end();
         assert_eq!((end.code, end.output.as_str()), (Some(1), ""), "of {args:?}");

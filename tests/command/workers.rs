@@ -28,7 +28,7 @@ fn each_worker_is_a_thread_and_one_needs_none() {
     assert_eq!(auto, if cores == 1 { 1 } else { 1 + cores });
 }
 
-/// 200 connections reach both, but for a probability of 2^-199.
+/// The probability that 200 connections do not reach both workers is 2^-199.
 #[test]
 fn each_worker_has_users_of_its_own_and_the_command_says_so() {
     let demo = Demo::start(&["--workers", "2"]);
@@ -55,7 +55,7 @@ fn a_port_that_workers_have_is_in_use() {
     assert_eq!(demo.connect().ask("GET /", "", "").status, 200);
 }
 
-/// That one of three workers gets none of 128 idle connections has a probability of 3 (2/3)^128 < 1e-21. So when all of
+/// The probability that one of three workers gets none of 128 idle connections is 3 (2/3)^128 < 1e-21. So when all of
 /// those are closed, every worker drains.
 #[test]
 fn a_signal_drains_all_workers() {

@@ -16,10 +16,10 @@ use monoloop::{Error, Router, Server};
 use crate::support::{get, test_config};
 use crate::{Counts, PATIENCE, Pair, Steps, connect, patient, routes};
 
-/// Requests that are measured.
+/// The number of requests that are measured.
 const REQUESTS: usize = 2000;
 
-/// Counts the allocations of so many requests on a kept connection, each batch of `depth` sent at once.
+/// Counts the allocations of this many requests on a kept connection, in batches of `depth` requests.
 #[track_caller]
 fn allocations(setup: impl FnOnce(&mut Router<()>, Server) -> Server, request: &str, depth: usize) -> u64 {
     allocations_with(setup, request, 200, depth)
@@ -52,7 +52,7 @@ fn allocations_with(
 
 #[test]
 fn a_request_in_steady_state_allocates_nothing() {
-    // The clock stands still: what a new second costs is counted below.
+    // The clock does not move here: another test counts what a new second costs.
     let plain = |app: &mut Router<()>, server: Server| {
         routes(app);
         server.clock(Steps::default())
@@ -89,7 +89,7 @@ fn a_request_in_steady_state_allocates_nothing() {
     assert!(found.is_empty(), "allocations: {found:#?}");
 }
 
-/// What each of these requests may allocate, and no more.
+/// The number of allocations that each of these requests may cost.
 struct Row {
     name: &'static str,
     request: String,
@@ -105,7 +105,7 @@ fn ask(method: &str, path: &str) -> String {
     format!("{method} {path} HTTP/1.1\r\nHost: test\r\n\r\n")
 }
 
-/// Measures the rows, each with both set-ups, and reports those that allocate otherwise than they say.
+/// Measures the rows, each with both set-ups, and reports those with a different number of allocations.
 #[track_caller]
 fn check_rows(rows: &[Row], more: impl Fn(&mut Router<()>)) {
     let mut found = Vec::new();
@@ -132,7 +132,7 @@ fn check_rows(rows: &[Row], more: impl Fn(&mut Router<()>)) {
     assert!(found.is_empty(), "allocations: {found:#?}");
 }
 
-/// Scanners and bots ask for what is not there, again and again.
+/// Scanners and bots ask again and again for paths that do not exist.
 #[test]
 fn what_the_router_answers_itself_allocates_nothing() {
     let post = |path: &str| format!("POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: 7\r\n\r\ncontent");
@@ -166,7 +166,7 @@ fn what_the_router_answers_itself_allocates_nothing() {
     });
 }
 
-/// Another protocol, in which nothing is said.
+/// Another protocol, on which neither side sends anything.
 struct Silent;
 
 impl<S> Protocol<S> for Silent {
@@ -175,14 +175,14 @@ impl<S> Protocol<S> for Silent {
     }
 }
 
-/// A request target with twenty pairs, of which the first `encoded` have an encoded name and an encoded value.
+/// A request target with twenty pairs. The names and values of the first `encoded` pairs are encoded.
 fn twenty_pairs(path: &str, encoded: usize) -> String {
     let pair = |i| if i < encoded { format!("n%61me{i}=a+v%61lue") } else { format!("name{i}=value{i}") };
     format!("{path}?{}", (0..20).map(pair).collect::<Vec<_>>().join("&"))
 }
 
 #[test]
-fn what_is_encoded_allocates_once_if_it_is_asked_for() {
+fn an_encoded_value_allocates_once_if_the_handler_reads_it() {
     let rows = [
         row("a plain pair of 20 plain ones", get(&twenty_pairs("/pair", 0)), 200, 0),
         row("a plain pair of 20, 19 of them encoded", get(&twenty_pairs("/pair", 19)), 200, 0),
@@ -227,7 +227,7 @@ fn what_is_encoded_allocates_once_if_it_is_asked_for() {
 }
 
 #[test]
-fn few_but_common_replies_allocate_no_more_than_they_must() {
+fn common_replies_that_allocate_do_so_as_little_as_possible() {
     let rows = [
         row("a redirect", get("/redirect"), 302, 0),
         row("a redirect to what must be encoded", get("/redirect/encoded"), 302, 1),
@@ -266,11 +266,11 @@ fn a_file_that_is_kept_allocates_only_for_an_encoded_name() {
     check_rows(&rows, |app| app.mount("/files", monoloop::files::Files::new(&directory)));
 }
 
-/// So many clients hear what is broadcast.
+/// The number of clients that receive each broadcast.
 const LISTENERS: usize = 10;
 
 #[test]
-fn an_event_is_encoded_once_for_all_who_hear_it() {
+fn an_event_is_encoded_once_for_all_clients() {
     let mut app = Router::new(Broadcast::new(Slow::Drop));
     app.get("/events", |listeners, _, res| {
         let (sent, sender) = sse::start(res)?;
@@ -288,7 +288,7 @@ fn an_event_is_encoded_once_for_all_who_hear_it() {
     let mut listeners: Vec<_> = (0..LISTENERS).map(|_| connect(address)).collect();
     let mut speaker = connect(address);
     let said = Cell::new(0_u64);
-    // Until each has had this much; allocates nothing itself.
+    // Reads until each client has received this much; allocates nothing itself.
     let mut drive = |speaker: &mut TcpStream, listeners: &mut [TcpStream], least: usize| {
         let (mut got, mut replied, mut room) = (0, 0, [0; 4096]);
         for _ in 0..PATIENCE {
@@ -316,11 +316,11 @@ fn an_event_is_encoded_once_for_all_who_hear_it() {
     };
     rounds(REQUESTS / 4);
     let measured = allocation_counter::measure(|| rounds(REQUESTS));
-    // Two texts of the handler's, and the bytes that all share.
+    // Two texts of the handler, and the bytes that all clients share.
     assert_eq!(measured.count_total, 3 * REQUESTS as u64);
 }
 
-/// The head comes first and the content later, so that the request is kept aside in the meantime.
+/// The head comes first and the content later, so the server keeps the request in the meantime.
 #[test]
 fn content_that_comes_later_allocates_nothing() {
     let requests = [
@@ -348,7 +348,7 @@ fn content_that_comes_later_allocates_nothing() {
     }
 }
 
-/// Like what a browser sends.
+/// The fields that a browser sends.
 fn fields() -> String {
     let fields: String = (0..20).map(|i| format!("X-Field-{i}: the value of field {i}\r\n")).collect();
     format!("GET /plaintext?page=2&limit=10 HTTP/1.1\r\nHost: test\r\nOrigin: https://app.example\r\n{fields}\r\n")
@@ -364,14 +364,14 @@ fn an_observer_does_not_make_requests_allocate() {
     assert_eq!(allocations(setup, &get("/plaintext"), 16), 0);
 }
 
-/// A new second may allocate a little, whatever happens in it.
+/// A new second may cost a few allocations, whatever happens in it.
 #[test]
 fn a_new_second_allocates_a_few_times_at_most() {
     let clock = Steps { step: Duration::from_millis(700), ..Steps::default() };
     let wall_readings = Rc::clone(&clock.wall_readings);
     let setup = |app: &mut Router<()>, server: Server| {
         routes(app);
-        // A tick lasts 700 ms here, so no timeout may be near.
+        // A tick lasts 700 ms here, so the timeouts must be long.
         server.config(patient()).clock(clock)
     };
     let count = allocations(setup, &get("/plaintext"), 16);

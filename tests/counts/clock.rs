@@ -27,7 +27,7 @@ fn the_clock_is_read_once_per_tick_and_the_time_of_day_once_per_second() {
         assert_eq!(clock.readings.get(), counts.ticks.get() + 1);
     }
 
-    // Whenever the `Date` field changes and at no other time: the time of each tick is known.
+    // The time of day is read when the `Date` field changes and at no other time. The time of each tick is known.
     let ticks = counts.ticks.get();
     let second = |tick: u64| (START + clock.step * (tick as u32 + 1)).as_secs();
     let mut seconds: Vec<_> = (1..=ticks).map(second).collect();

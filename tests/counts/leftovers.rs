@@ -1,4 +1,4 @@
-//! What is left behind by a storm of connections; and TCP_NODELAY.
+//! What a storm of connections leaves behind, and TCP_NODELAY.
 
 use std::io::Write;
 use std::time::Instant;
@@ -6,7 +6,8 @@ use std::time::Instant;
 use crate::support::{LIMIT, get, test_config};
 use crate::{Counts, Pair, connect, routes};
 
-/// Opens connections, uses them in each way that a client can, and closes them; until the server has seen the end of all.
+/// Opens connections, uses them in each way that a client can, and closes them. Returns when the server has seen all of
+/// them end.
 #[track_caller]
 fn storm(pair: &mut Pair, counts: &Counts) {
     let before = counts.opened.get();
@@ -28,7 +29,7 @@ fn storm(pair: &mut Pair, counts: &Counts) {
         for (client, request) in clients.iter_mut().zip(requests) {
             client.write_all(request).expect("the kernel takes it");
         }
-        // Some are left before the server has seen them, some in the middle, some after.
+        // The client leaves some before the server has seen them, some in the middle, and some afterwards.
         for _ in 0..group % 4 {
             pair.turn();
         }
@@ -42,7 +43,7 @@ fn storm(pair: &mut Pair, counts: &Counts) {
 }
 
 #[test]
-fn what_is_opened_is_closed_and_nothing_stays() {
+fn every_opened_connection_is_closed_and_nothing_is_left() {
     let counts = Counts::default();
     let observer = counts.clone();
     let mut pair = Pair::new(move |app, server| {
@@ -52,7 +53,7 @@ fn what_is_opened_is_closed_and_nothing_stays() {
         app.get("/panic", |_, _, _| panic!("this test panics on purpose"));
         server.observer(observer)
     });
-    // The first connection is the pair's own, and stays.
+    // The first connection belongs to the pair, and stays open.
     pair.first_reply(get("/plaintext").as_bytes());
     for _ in 0..3 {
         storm(&mut pair, &counts);
@@ -64,14 +65,14 @@ fn what_is_opened_is_closed_and_nothing_stays() {
     });
     assert_eq!(counts.opened.get(), counts.closed() + 1);
     assert_eq!(counts.open_now.get(), 1);
-    // The pool may keep other buffers than before, but no more than it may.
+    // The pool may hold other buffers than before, but no more than its limit.
     assert!(measured.bytes_current.unsigned_abs() <= monoloop::limits::POOL_BYTES as u64, "{measured:?}");
     pair.first_reply(get("/plaintext").as_bytes());
 }
 
 // ---- TCP_NODELAY ----------------------------------------------------------------------------------------------------
 
-/// The accepted socket is found by its addresses, and a duplicate of it asked.
+/// The accepted socket is found by its addresses, and the test asks a duplicate of it.
 #[cfg(target_os = "linux")]
 #[test]
 fn accepted_sockets_have_tcp_nodelay() {

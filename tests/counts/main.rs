@@ -1,5 +1,5 @@
 //! What a request costs: allocations, readings of the clock, and what is left behind. The server and its client share a
-//! thread here, the server being turned by hand, so every number is exact.
+//! thread here, and the test turns the server by hand, so every number is exact.
 //!
 //! Naming the crate `allocation_counter` puts its counting allocator into this test program.
 
@@ -21,7 +21,7 @@ use monoloop::server::{Clock, CloseReason, ConnectionId, Observer, Running, Tick
 use monoloop::{Config, Endpoint, Router, Server};
 use support::{LIMIT, test_config};
 
-/// Turns of the loop that may bring nothing, while the kernel carries bytes from one socket to the other.
+/// Turns of the loop that may bring nothing while the kernel carries bytes from one socket to the other.
 const PATIENCE: usize = 1_000_000;
 
 // ---- a server and its client in one thread --------------------------------------------------------------------------
@@ -61,7 +61,7 @@ impl Pair {
                 Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
             }
             if let Some(end) = whole(&reply, request.starts_with(b"HEAD ")) {
-                assert_eq!(end, reply.len(), "nothing stands behind the reply");
+                assert_eq!(end, reply.len(), "no bytes follow the reply");
                 return reply;
             }
         }
@@ -149,7 +149,7 @@ fn patient() -> Config {
 
 // ---- the clock ------------------------------------------------------------------------------------------------------
 
-/// A clock that goes on by `step` at each reading, and counts them.
+/// A clock that advances by `step` at each reading, and counts the readings.
 #[derive(Clone, Default)]
 struct Steps {
     step: Duration,
@@ -158,7 +158,7 @@ struct Steps {
     now: Rc<Cell<Duration>>,
 }
 
-/// The time of day at the start of the made-up clock: not a whole second.
+/// The time of day at the start of the simulated clock; not a whole second.
 const START: Duration = Duration::from_millis(1_700_000_000_250);
 
 impl Clock for Steps {

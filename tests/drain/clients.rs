@@ -1,4 +1,4 @@
-//! Clients in a drain.
+//! What clients experience in a drain.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ use crate::support::{Client, Event, Hand, LIMIT, TestServer, assert_same, patter
 use crate::{EIGHT, SHORT, assert_ended, assert_last, basics};
 
 #[test]
-fn idle_connections_get_eof_and_nobody_else_comes_in() {
+fn a_drain_closes_idle_connections_and_refuses_new_ones() {
     let server = TestServer::start(|app, _| basics(app));
     let address = server.address();
     let (mut fresh, fresh_id) = server.connect_known();
@@ -33,12 +33,12 @@ fn idle_connections_get_eof_and_nobody_else_comes_in() {
 }
 
 #[test]
-fn an_idle_client_that_does_not_close_is_not_waited_for_long() {
+fn a_drain_does_not_wait_long_for_an_idle_client_that_does_not_close() {
     let server = TestServer::start(|app, _| basics(app));
     let (mut client, id) = server.connect_known();
     server.handle().shutdown();
     client.expect_eof();
-    // It comes too late, and is thrown away without a reset.
+    // The request comes too late. It is thrown away without a reset.
     client.get("/hello/late");
     client.expect_eof();
     assert_eq!(server.log.wait_closed(id), CloseReason::Drained);
@@ -82,7 +82,7 @@ fn a_request_in_flight_is_finished_and_is_the_last() {
 }
 
 #[test]
-fn what_is_owed_is_sent() {
+fn a_drain_sends_everything_that_is_owed() {
     let content: Arc<[u8]> = pattern(EIGHT).into();
     let shared = Arc::clone(&content);
     let server = TestServer::start(move |app, _| {
@@ -111,7 +111,7 @@ fn a_client_that_never_ends_is_cut() {
     let (mut client, id) = server.connect_known();
     client.send("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nhalf");
     server.handle().shutdown();
-    // Whether the half request was read before the drain or by its last look, it is in flight.
+    // Whether the half request was read before the drain or in its last look, it is in flight.
     assert_eq!(server.log.wait_closed(id), CloseReason::Cut);
     client.expect_end();
     let log = server.log.clone();
@@ -145,7 +145,7 @@ fn until_the_delay_is_over_the_server_serves_as_before() {
         assert_eq!((reply.text(), reply.closes()), ("hello newcomer", false));
     }
     hand.advance(Duration::from_millis(200));
-    // Asking again changes nothing, but wakes the loop, which then looks at the clock.
+    // A second call changes nothing. It only wakes the loop, which then looks at the clock.
     server.handle().shutdown();
     client.expect_eof();
     let refused = TcpStream::connect(server.address()).expect_err("the listener is closed");
@@ -213,7 +213,7 @@ fn a_shutdown_before_the_first_tick_works() {
     running.handle().shutdown();
     running.run().expect("there was nothing to do");
 
-    // The same with a client that came before.
+    // The same, with a client that connected before the shutdown.
     let mut app = Router::new(());
     basics(&mut app);
     let server = Server::bind("127.0.0.1:0").expect("a port is free").config(test_config());

@@ -1,4 +1,4 @@
-//! How a server stops: what was accepted is answered, what is idle is told, what never ends is cut.
+//! How a server stops: it answers the requests that it has accepted, closes idle connections, and cuts what never ends.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -35,7 +35,7 @@ fn start_with_gate(max_connections: Option<usize>) -> (TestServer, Gate) {
     (server, gate)
 }
 
-/// The server has ended well, said so once, and nothing came after that.
+/// Checks that the server has ended well, said so once, and did nothing after that.
 #[track_caller]
 fn assert_ended(server: TestServer) {
     let log = server.log.clone();

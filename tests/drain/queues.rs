@@ -1,4 +1,4 @@
-//! What is still in the queues of the kernel when a drain begins.
+//! Requests and connections that are still in the queues of the kernel when a drain begins.
 
 use monoloop::Server;
 use monoloop::server::{CloseReason, DrainCause};
@@ -6,7 +6,7 @@ use monoloop::server::{CloseReason, DrainCause};
 use crate::support::{Client, Event, Gate, TestServer, gate, get};
 use crate::{assert_ended, basics, start_with_gate};
 
-/// The loop stands still while the requests and the shutdown come.
+/// A handler blocks the loop while the requests and the shutdown come.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_request_that_is_already_in_an_idle_socket_is_served() {
@@ -32,10 +32,10 @@ fn a_request_that_is_already_in_an_idle_socket_is_served() {
     assert_ended(server);
 }
 
-/// More than fit into a turn: the drain reaches them in the middle.
+/// The pipeline has more requests than fit into a turn, so the drain begins in the middle of it.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_long_pipeline_ends_with_a_reply_that_says_so() {
+fn a_long_pipeline_ends_with_a_reply_that_says_close() {
     let (server, gate) = start_with_gate(None);
     let (mut client, id) = server.connect_known();
     client.ask("/hello/you");
@@ -68,7 +68,7 @@ fn connections_that_the_kernel_has_queued_are_served() {
     }
 }
 
-/// In 32 bits two of these queues cannot be counted.
+/// The sum of two of these queues does not fit in 32 bits.
 #[cfg(target_os = "linux")]
 #[test]
 fn connections_in_the_longest_queues_are_served() {
@@ -109,10 +109,10 @@ fn served_from_the_queue((server, gate): (TestServer, Gate), max_connections: Op
     assert_ended(server);
 }
 
-/// The tick that begins the drain is itself held up, so no event tells of what comes meanwhile.
+/// A handler blocks the tick that begins the drain, so no event announces what comes meanwhile.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_comes_within_the_last_tick_is_served() {
+fn requests_that_come_within_the_last_tick_are_served() {
     let (server, gate) = start_with_gate(None);
     let (mut first, _) = server.connect_known();
     let (mut second, _) = server.connect_known();
@@ -124,7 +124,7 @@ fn what_comes_within_the_last_tick_is_served() {
     server.handle().shutdown();
     gate.open();
     gate.wait();
-    // The loop has seen the shutdown and stands at the gate once more.
+    // The loop has seen the shutdown and waits at the gate again.
     server.log.wait_event(&Event::Draining(DrainCause::Handle));
     let mut newcomer = server.connect();
     for client in [&mut idle, &mut newcomer] {

@@ -13,7 +13,7 @@ use monoloop::{Method, Result};
 use crate::support::{LIMIT, TestServer, assert_same, pattern};
 use crate::{Halting, MIB, next, read_chunks, read_to_the_end, start};
 
-/// The thread that pushes cannot be further ahead than what may be in memory and in the kernel.
+/// The thread that pushes can be ahead by what memory and the kernel hold, and no more.
 #[test]
 fn a_thread_that_pushes_waits_for_a_client_that_reads_slowly() {
     const TOTAL: usize = 64 * MIB;
@@ -39,7 +39,7 @@ fn a_thread_that_pushes_waits_for_a_client_that_reads_slowly() {
     client.get("/push");
     let (status, head) = client.try_head().expect("a head in time");
     assert!(status == 200 && head.contains("Transfer-Encoding: chunked\r\n"), "{head}");
-    // It makes no more progress when everything is full.
+    // When everything is full, the thread makes no more progress.
     let mut before = usize::MAX;
     let since = Instant::now();
     while pushed.load(Ordering::Relaxed) != before {
@@ -54,7 +54,7 @@ fn a_thread_that_pushes_waits_for_a_client_that_reads_slowly() {
 }
 
 #[test]
-fn whoever_pushes_learns_that_the_client_is_gone() {
+fn a_thread_that_pushes_learns_that_the_client_is_gone() {
     let (server, senders) = start(|app, _, hand_out: Sender<BodySender>| {
         app.get("/push", move |_, _, res| {
             let (sent, sender) = res.channel()?;
@@ -82,7 +82,7 @@ fn whoever_pushes_learns_that_the_client_is_gone() {
     assert!(matches!(blocked.join().expect("it does not panic"), SendError::Closed));
 }
 
-/// A client that cannot tell half of the content from all of it is told by a reset.
+/// A client that cannot tell half of the content from all of it gets a reset.
 #[test]
 fn content_that_fails_never_looks_whole() {
     let server = TestServer::start(|app, _| {
@@ -152,7 +152,7 @@ fn paused_content_stays_with_the_client() {
     }
     assert!(told.try_recv().is_err(), "64 MiB do not fit in the kernel's buffers");
     assert!(resumers.try_recv().is_err(), "no piece comes while it is paused");
-    // From another thread, one after the other, until all has come.
+    // Another thread calls the resumers one after the other, until all content has come.
     let resuming = thread::spawn(move || {
         first.resume();
         while let Ok(resumer) = resumers.recv_timeout(LIMIT) {
@@ -178,7 +178,7 @@ fn a_sink_whose_client_is_gone_is_told_so_although_it_is_paused() {
     assert_eq!(server.connect().ask("/none").status, 404);
 }
 
-/// Sends back what comes; what cannot be sent yet waits with the client.
+/// Sends content back. If it cannot be sent yet, the client has to wait.
 struct Echo(BodySender);
 
 impl Duplex<()> for Echo {

@@ -102,14 +102,14 @@ fn a_unix_client_that_hangs_up_cancels() {
 }
 
 #[test]
-fn a_late_answer_does_not_reach_who_took_over_the_slot() {
+fn a_late_answer_does_not_reach_the_next_connection_in_the_slot() {
     let (server, responders) = start(|app, _, hand_out| defer(app, hand_out));
     let (mut gone, id) = server.connect_known();
     gone.get("/later/gone");
     let late = next(&responders);
     gone.reset();
     server.log.wait_closed(id);
-    // The slab gives the slot that became free last.
+    // The slab gives out the slot that became free last.
     let mut heir = server.connect();
     heir.get("/later/heir");
     let own = next(&responders);
@@ -140,7 +140,7 @@ fn a_deferred_reply_is_given_in_a_drain_and_says_close() {
     client.get("/later/drain");
     let responder = next(&responders);
     server.handle().shutdown();
-    // Now the drain has begun for all.
+    // The drain has begun for all connections.
     idle.expect_eof();
     drop(idle);
     responder.text("before the end");
@@ -150,7 +150,7 @@ fn a_deferred_reply_is_given_in_a_drain_and_says_close() {
     server.join().expect("the drain ends well");
 }
 
-/// What the client has pipelined behind a request that waits is answered behind it.
+/// The client has pipelined requests after one that waits; they are answered after it.
 #[test]
 fn pipelined_requests_wait_for_a_deferred_reply() {
     let (server, responders) = start(|app, _, hand_out| defer(app, hand_out));
@@ -162,7 +162,8 @@ fn pipelined_requests_wait_for_a_deferred_reply() {
     assert_eq!((client.reply().text().to_owned(), client.reply().text().to_owned()), ("two".into(), "now".into()));
 }
 
-/// Both were there before the loop looked at the connection: one event tells of both, and no other comes.
+/// The request and the reset had both come before the loop looked at the connection. One event reports both, and no
+/// other event comes.
 #[test]
 fn a_reset_that_came_with_the_request_was_not_noticed() {
     let (gate, door) = gate();
@@ -185,7 +186,7 @@ fn a_reset_that_came_with_the_request_was_not_noticed() {
     assert!(responders.try_iter().all(|responder| responder.is_cancelled()));
 }
 
-/// Raw TCP, for a client that sends a request and a FIN in one go.
+/// Uses a raw TCP socket, for a client that sends a request and a FIN in one go.
 #[test]
 fn a_request_with_its_fin_gets_its_deferred_reply() {
     let (server, responders) = start(|app, _, hand_out| defer(app, hand_out));

@@ -1,5 +1,5 @@
-//! What flows between threads, sockets and the loop: replies that others give, content that is pushed, protocols, timers.
-//! A kernel and threads matter here; the protocol itself is tested in `src/h1/tests`.
+//! What flows between threads, sockets and the loop: replies from other threads, content that is pushed, protocols,
+//! timers. These tests need a kernel and threads; `src/h1/tests` tests the protocol itself.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -31,7 +31,7 @@ fn next<T>(from: &Receiver<T>) -> T {
     from.recv_timeout(LIMIT).expect("it comes in time")
 }
 
-/// A route that defers its reply and hands the responder out.
+/// A route that defers its reply, and gives the responder to the test.
 fn defer(app: &mut Router<()>, hand_out: Sender<Responder>) {
     app.get("/later/:name", move |_, _, res| {
         let (sent, responder) = res.defer();
@@ -41,7 +41,7 @@ fn defer(app: &mut Router<()>, hand_out: Sender<Responder>) {
     app.get("/now", |_, _, res| res.text("now"));
 }
 
-/// Content in chunks, to its end.
+/// Reads chunked content to its end.
 #[track_caller]
 fn read_chunks(client: &mut Client) -> Vec<u8> {
     let mut content = Vec::new();
@@ -64,7 +64,7 @@ fn read_chunks(client: &mut Client) -> Vec<u8> {
     }
 }
 
-/// Reads until the connection ends, and says how.
+/// Reads until the connection ends, and returns how it ended.
 fn read_to_the_end(client: &mut Client) -> (Vec<u8>, io::Result<()>) {
     let (mut all, mut room) = (Vec::new(), vec![0; 64 * 1024]);
     loop {
@@ -76,7 +76,7 @@ fn read_to_the_end(client: &mut Client) -> (Vec<u8>, io::Result<()>) {
     }
 }
 
-/// Hands out the resumer of each piece.
+/// Gives the test a resumer for each piece.
 struct Halting {
     bytes: usize,
     resumers: Sender<Resumer>,

@@ -12,7 +12,7 @@ use monoloop::{Method, Router, Server};
 use crate::support::{Client, Event, TestServer, assert_same, pattern, test_config};
 use crate::{Halting, MIB, defer, next};
 
-/// An echo; and a waker for whoever wants to say something.
+/// An echo, which also gives the test a waker.
 struct Parrot {
     wakers: Sender<Waker>,
     closed: Sender<CloseReason>,
@@ -29,7 +29,7 @@ impl Protocol<()> for Parrot {
         if self.called == 0 {
             let _ = self.wakers.send(out.waker());
         } else if self.called == 1 {
-            // Later calls say that the client has taken what it was owed.
+            // Later calls report that the client has taken what it was owed.
             out.write(b"woken");
         }
         self.called += 1;
@@ -87,7 +87,7 @@ fn another_protocol_takes_over() {
     thread::spawn(move || waker.wake());
     expect_bytes(&mut client, b"woken");
 
-    // Much more than anything on the way can hold, and nobody reads until all is written.
+    // This is much more than anything on the way can hold, and the client reads nothing until all is written.
     let sent = pattern(32 * MIB);
     let (mut writer, copy) = (client.share(), sent.clone());
     let writing = thread::spawn(move || writer.send(copy));
@@ -118,7 +118,7 @@ fn another_protocol_is_told_of_a_reset_and_of_the_drain() {
 }
 
 #[test]
-fn a_loop_that_nobody_turns_any_more_ends_what_lives_on_it() {
+fn a_loop_that_is_dropped_ends_its_sinks_and_protocols() {
     let (hand_out, handed_out) = channel();
     let (started, starting) = channel();
     let (stop, stopped) = channel::<()>();

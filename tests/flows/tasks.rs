@@ -13,7 +13,7 @@ use monoloop::{Router, Server};
 use crate::next;
 use crate::support::{LIMIT, test_config};
 
-/// A server with a state of its own, in a thread: its handle, and at its end its state.
+/// Runs a server with a state in a thread. Returns its handle, and the thread, which returns the state at the end.
 fn serve_with<S: Clone + Send + 'static>(
     app: impl FnOnce() -> Router<S> + Send + 'static,
 ) -> (Handle<S>, thread::JoinHandle<S>) {
@@ -80,9 +80,9 @@ fn timers_wake_a_loop_that_has_nothing_else_to_do() {
     server.join().expect("the server ends");
 }
 
-/// Whoever polls the loop's descriptor in a loop of its own sleeps there, and not in the server's poll.
+/// A program that polls the loop's descriptor in its own loop sleeps in that poll, and not in the server's.
 #[test]
-fn a_task_did_not_wake_who_polls_the_loop_from_outside() {
+fn a_task_did_not_wake_a_program_that_polls_the_loop_itself() {
     let mut running = Server::bind("127.0.0.1:0")
         .expect("a free port")
         .config(test_config())

@@ -48,10 +48,10 @@ fn at_max_connections_the_loop_sleeps_and_the_listeners_take_turns() {
 // ---- the kernel's queue is full -------------------------------------------------------------------------------------
 
 const BACKLOG: i32 = 7;
-/// Linux queues one more than the backlog says.
+/// Linux queues one connection more than the backlog says.
 const QUEUE: usize = BACKLOG as usize + 1;
 
-/// A client that has asked to be connected and does not wait for it.
+/// A client that has begun to connect and does not wait for it.
 #[track_caller]
 fn connecting(address: SocketAddr) -> TcpStream {
     mio::net::TcpStream::connect(address).expect("a SYN can be sent").into()
@@ -67,7 +67,7 @@ fn to_client(stream: TcpStream) -> Client {
     Client::connected(stream)
 }
 
-/// Takes out those that are connected by now, and lets each send a request.
+/// Takes out the clients that are connected by now, and lets each send a request.
 #[track_caller]
 fn ask_on_connected(clients: &mut Vec<TcpStream>) -> Vec<Client> {
     let connected = clients.extract_if(.., |client| is_connected(client));
@@ -77,15 +77,15 @@ fn ask_on_connected(clients: &mut Vec<TcpStream>) -> Vec<Client> {
 }
 
 impl ByHand {
-    /// How many wait in the kernel's queue of the TCP listener.
+    /// The number of connections in the kernel's queue of the TCP listener.
     #[track_caller]
     fn queued(&self) -> usize {
         let listener = proc_net_tcp().into_iter().find(|entry| entry.listens && entry.local == self.address);
         listener.expect("it listens").unread as usize
     }
 
-    /// Starts to connect so many clients, more than the queue holds; nothing is turned until it is full. Linux drops the
-    /// SYN of whoever comes then, and the client sends it again after a second.
+    /// Lets this many clients connect, more than the queue holds, and does not turn the server until the queue is full.
+    /// If the queue is full, Linux drops the SYN of a new client, which sends it again after a second.
     #[track_caller]
     fn overfill(&self, count: usize) -> Vec<TcpStream> {
         let clients: Vec<_> = (0..count).map(|_| connecting(self.address)).collect();
@@ -99,7 +99,7 @@ impl ByHand {
     }
 }
 
-/// This takes the second after which Linux sends a SYN again.
+/// This takes a second, after which Linux sends a SYN again.
 #[test]
 fn a_full_backlog_recovers() {
     let mut server = ByHand::start(|_, config| config.backlog = BACKLOG);
@@ -118,7 +118,7 @@ fn a_full_backlog_recovers() {
 
 /// This takes a second or two, for the same reason.
 #[test]
-fn a_full_backlog_recovers_when_the_house_was_full() {
+fn a_full_backlog_recovers_when_all_connections_were_in_use() {
     let mut server = ByHand::start(|_, config| {
         config.backlog = BACKLOG;
         config.max_connections = Some(2);
@@ -132,7 +132,7 @@ fn a_full_backlog_recovers_when_the_house_was_full() {
     }
     assert_eq!((server.opened(), server.queued()), (2, QUEUE));
 
-    // Each that has its reply leaves.
+    // Each client leaves when it has its reply.
     drop(inside);
     let mut asked: Vec<Client> = Vec::new();
     let mut answered = 0;
@@ -157,7 +157,7 @@ fn clients_that_gave_up_in_a_full_backlog_leave_it_to_others() {
     let mut server = ByHand::start(|_, config| config.backlog = BACKLOG);
     for round in 0..3 {
         let clients = server.overfill(3 * QUEUE);
-        // Some end their connection, some reset it, and some are not even connected.
+        // Some clients close their connection, some reset it, and some are not even connected.
         for (i, client) in clients.into_iter().enumerate() {
             if i % 2 == round % 2 && is_connected(&client) {
                 to_client(client).reset();
@@ -173,7 +173,7 @@ fn clients_that_gave_up_in_a_full_backlog_leave_it_to_others() {
     }
 }
 
-/// At a unix socket whoever comes too late waits in `connect`, or is told so if it does not want to wait.
+/// On a unix socket, a client waits in `connect` if the queue is full, or gets an error if it does not want to wait.
 #[test]
 fn a_full_backlog_of_a_unix_socket_recovers() {
     let mut server = ByHand::start(|_, config| config.backlog = BACKLOG);
@@ -202,7 +202,7 @@ fn a_full_backlog_of_a_unix_socket_recovers() {
     assert_eq!(server.opened(), QUEUE + 6);
 }
 
-/// More than one tick takes: what is left waits for no event, since none comes.
+/// The queue is longer than one tick takes. The rest must not wait for an event, since none comes.
 #[test]
 fn a_queue_longer_than_the_budget_is_emptied_tick_by_tick() {
     let mut server = ByHand::start(|_, _| {});

@@ -39,7 +39,7 @@ fn run_out_of_descriptors(kind: Kind) {
     server.turn();
     assert_eq!(server.troubles(), 2, "it is tried again after the pause");
 
-    // Whoever leaves makes room, at once and without a pause: one descriptor at the client's end, one at the server's.
+    // A client that leaves makes room at once and without a pause: one descriptor at its end, and one at the server's.
     drop(first);
     server.turn_until("the slot is freed", |server| server.closed() == 1);
     assert_eq!(server.opened(), 1);
@@ -47,7 +47,7 @@ fn run_out_of_descriptors(kind: Kind) {
     server.turn();
     assert_eq!((server.opened(), server.troubles()), (3, 3), "for the third there is no descriptor");
 
-    // With a higher limit that one is served too: the listener was not lost.
+    // With a higher limit the waiting client is served too: the listener was not lost.
     drop(few);
     server.hand.advance(ACCEPT_PAUSE);
     server.turn();
@@ -81,7 +81,7 @@ fn find_descriptors(kind: Kind) {
     let _few = FewDescriptors::leave(0);
     server.turn_until("descriptors run out", |server| server.troubles() > 0);
 
-    // By another thread. The loop cannot know of it before it tries.
+    // Another thread gives the descriptor back. The loop cannot know of that before it tries.
     thread::spawn(|| drop(ours)).join().expect("it is closed");
     for _ in 0..20 {
         server.turn();
@@ -92,7 +92,7 @@ fn find_descriptors(kind: Kind) {
     assert_eq!((server.opened(), server.troubles()), (2, 2));
     server.reply(&mut waiting[0], "hello 0");
 
-    // By a handler.
+    // A handler gives the descriptor back.
     first.get("/release");
     server.reply(&mut first, "released");
     assert_eq!(server.opened(), 2);
@@ -142,9 +142,9 @@ fn while_clients_of_a_unix_socket_wait_for_a_descriptor_the_loop_sleeps() {
     in_a_process_of_its_own(name, || sleep_without(Kind::Unix));
 }
 
-/// This lets a second pass, since it measures what the loop does while nothing happens.
+/// This waits a second, since it measures what the loop does while nothing happens.
 fn sleep_without(kind: Kind) {
-    /// How many find a descriptor at first.
+    /// The number of clients that find a descriptor at first.
     const FREE: usize = 3;
     const CLIENTS: usize = 12;
     const PERIOD: Duration = Duration::from_secs(1);
@@ -191,7 +191,7 @@ fn sleep_without(kind: Kind) {
         served.push(client);
     }
 
-    // The others wait in the backlog. One tick at the end of each pause, and a handful for what was on its way.
+    // The others wait in the backlog. One tick comes at the end of each pause, and a few more for what was on its way.
     let troubles = || server.log.count(|event| *event == OUT_OF_DESCRIPTORS);
     server.log.wait_event(&OUT_OF_DESCRIPTORS);
     let before_it = (troubles(), server.log.ticks(), processor_time.used());
@@ -206,7 +206,7 @@ fn sleep_without(kind: Kind) {
     let opened = |event: &Event| matches!(event, Event::Opened(..));
     assert_eq!(server.log.count(opened), 1 + FREE, "no one else is taken meanwhile");
 
-    // One more descriptor, by another thread; and one more slot, by a client that leaves.
+    // Another thread gives back one more descriptor, and a client that leaves frees one more slot.
     let (i, mut client) = clients.next().expect("some wait");
     let freed = Instant::now();
     thread::spawn(|| drop(held)).join().expect("it is closed");
@@ -222,7 +222,7 @@ fn sleep_without(kind: Kind) {
     assert!(taken < A_SECOND, "it took {taken:?}");
     served.push(client);
 
-    // Now each that has its reply goes and leaves its descriptors to the others.
+    // Now each client that has its reply leaves, and its descriptors go to the others.
     drop(served);
     for (i, mut client) in clients {
         assert_eq!(client.reply().text(), format!("hello {i}"));
@@ -244,13 +244,13 @@ impl ProcessorTime {
         Self(File::open("/proc/self/stat").expect("Linux has it"))
     }
 
-    /// In steps of 10 ms.
+    /// It advances in steps of 10 ms.
     #[track_caller]
     fn used(&self) -> Duration {
         let mut room = [0; 1024];
         let count = self.0.read_at(&mut room, 0).expect("it can be read again");
         let text = String::from_utf8_lossy(&room[..count]);
-        // The name of the program stands in parentheses; utime and stime are the 12th and 13th field behind it.
+        // The name of the program is in parentheses; utime and stime are the 12th and 13th field after it.
         let (_, fields) = text.rsplit_once(") ").expect("the fields are those of proc(5)");
         let times = fields.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().expect("a number"));
         Duration::from_millis(10 * times.sum::<u64>())

@@ -1,9 +1,9 @@
-//! More clients than the server can take: no descriptor is free, the house is full, or the kernel's queue is. Nothing is
-//! lost then, the loop sleeps, and it goes on when there is room. Errors of accept(2) that no client can bring about are
-//! tested in `src/server/accept.rs`.
+//! More clients than the server can take: no descriptor is free, all connections are in use, or the kernel's queue is
+//! full. Nothing is lost in these cases: the loop sleeps, and goes on when there is room. Some errors of accept(2)
+//! cannot be caused by a client; `src/server/accept.rs` tests them.
 //!
-//! Most servers here are turned by hand and have a clock that stands still unless the test turns it: so it is known in
-//! which tick something happens, and whether it was for the time or for something else.
+//! The tests turn most servers here by hand, with a clock that moves only when the test moves it. So they know in which
+//! tick something happens, and whether time was the cause or something else.
 
 #![cfg(target_os = "linux")]
 
@@ -72,7 +72,7 @@ impl ByHand {
         }
     }
 
-    /// Clients that have sent a request. They are named after their place in the queue.
+    /// Clients that have sent a request. They are named after their places in the queue.
     #[track_caller]
     fn queue(&self, kind: Kind, count: usize) -> Vec<Client> {
         let connect = |i| {
@@ -88,7 +88,7 @@ impl ByHand {
         assert!(self.running.turn(Some(Duration::ZERO)).expect("the poll works"), "the server goes on");
     }
 
-    /// Turns the server until `done`, sleeping in the poll between what happens.
+    /// Turns the server until `done`; it sleeps in the poll between events.
     #[track_caller]
     fn turn_until(&mut self, what: &str, mut done: impl FnMut(&Self) -> bool) {
         let end = Instant::now() + LIMIT;
@@ -112,7 +112,7 @@ impl ByHand {
         self.reply(client, "hello you");
     }
 
-    /// Turns the server until all connections are closed that it ever had.
+    /// Turns the server until all connections that it ever had are closed.
     #[track_caller]
     fn close_all(&mut self) {
         self.turn_until("all are closed", |server| server.opened() == server.closed());
@@ -131,13 +131,13 @@ impl ByHand {
     }
 }
 
-/// How many descriptors this process has.
+/// The number of descriptors that this process has.
 #[track_caller]
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("Linux has it").count()
 }
 
-/// A descriptor that is good for nothing but to be closed.
+/// A descriptor that is only there to be closed.
 #[track_caller]
 fn any_file() -> File {
     File::open("/dev/null").expect("a descriptor is free")

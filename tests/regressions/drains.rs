@@ -1,4 +1,4 @@
-//! Drains that left something behind.
+//! Drains that left something unanswered.
 
 use monoloop::server::CloseReason;
 use monoloop::{Endpoint, Server};
@@ -8,7 +8,7 @@ use crate::support::{Client, Event, TestServer};
 #[cfg(target_os = "linux")]
 use crate::support::{FewDescriptors, gate, get};
 
-/// The first one stands in its handler when the drain begins, the others behind it in the buffer and in the socket.
+/// The handler of the first request runs when the drain begins. The others wait in the buffer and in the socket.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_drain_left_most_of_a_pipeline_unanswered() {
@@ -38,8 +38,8 @@ fn a_drain_left_most_of_a_pipeline_unanswered() {
     server.join().expect("it drains");
 }
 
-/// Linux queues one more than the backlog says, and each listener has a queue. That the house is full keeps the loop from
-/// emptying them before the drain does.
+/// Linux queues one connection more than the backlog says, and each listener has a queue. All connections are in use,
+/// so the loop does not empty the queues before the drain does.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_drain_took_too_few_from_short_queues() {
@@ -89,7 +89,7 @@ fn a_drain_without_free_descriptors_gave_up_the_queue() {
 
 #[cfg(target_os = "linux")]
 fn drain_without_free_descriptors() {
-    /// How many of the queue find a descriptor at first.
+    /// The number of queued clients that find a descriptor at first.
     const FREE: u64 = 2;
     let (gate, door) = gate();
     let server = TestServer::start(move |app, config| {
@@ -113,7 +113,7 @@ fn drain_without_free_descriptors() {
     gate.open();
     assert_eq!(blocker.reply().text(), "open");
     server.log.wait_for("descriptors run out", |event| matches!(event, Event::Trouble(_)).then_some(()));
-    // Each that has its reply goes and leaves its descriptors to the others.
+    // Each client that has its reply leaves, and its descriptors go to the others.
     drop(blocker);
     for (i, mut client) in queued.into_iter().enumerate() {
         assert_eq!(client.reply().text(), format!("hello {i}"));

@@ -1,4 +1,4 @@
-//! Errors and panics that explode when they are shown or dropped.
+//! Errors and panics whose values panic when they are shown or dropped.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -13,7 +13,7 @@ use monoloop::{Config, Endpoint, Error, Request, Router, Server};
 use crate::support::{Event, TestServer};
 use crate::{assert_serves, basics};
 
-/// Panics when it is dropped, and the payload of that panic does the same, so many times.
+/// Panics when it is dropped. The payload of that panic does the same, this many times.
 struct Bomb(u8);
 
 impl Drop for Bomb {
@@ -51,7 +51,7 @@ impl fmt::Display for CannotBeDropped {
 
 impl StdError for CannotBeDropped {}
 
-/// Fails as `how` says.
+/// Fails in the way that `how` names.
 fn explode<T>(how: &str) -> Result<T, Error> {
     match how {
         "shown" => Err(CannotBeShown.into()),
@@ -67,7 +67,7 @@ fn explode<T>(how: &str) -> Result<T, Error> {
 const BOMBS: [(&str, u16); 6] =
     [("shown", 500), ("shown-400", 400), ("dropped", 500), ("dropped-400", 400), ("panic", 500), ("panics", 500)];
 
-/// Writes every record and throws it away: without a logger, nothing is ever shown.
+/// Formats every record and throws it away: without a logger, no error is ever shown.
 struct Writes;
 
 impl Log for Writes {
@@ -125,7 +125,7 @@ fn a_renderer_that_explodes_killed_the_server() {
     }
 }
 
-/// Tells what it is told, and then panics.
+/// Passes each call on, and then panics.
 struct Explosive<O>(O);
 
 impl<O: Observer> Observer for Explosive<O> {

@@ -1,5 +1,5 @@
-//! What a hostile review broke, one test for each fault, named after it. What needs no kernel is tested where it lives: in
-//! `src/h1/tests` and `src/router`; what needs the command, in `tests/command/`.
+//! What a hostile review broke: one test for each fault, named after what was wrong. Tests that need no kernel are in
+//! `src/h1/tests` and `src/router`, and those that need the command are in `tests/command/`.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -17,7 +17,7 @@ fn turn(running: &mut Running<()>) {
     assert!(running.turn(Some(Duration::ZERO)).expect("the poll works"), "the server goes on");
 }
 
-/// Reads so many bytes, turning the server meanwhile.
+/// Reads this many bytes, and turns the server meanwhile.
 #[track_caller]
 fn take(running: &mut Running<()>, client: &mut Client, count: usize) -> Vec<u8> {
     let (mut bytes, mut got) = (vec![0; count], 0);
@@ -34,7 +34,8 @@ fn take(running: &mut Running<()>, client: &mut Client, count: usize) -> Vec<u8>
     bytes
 }
 
-/// The clock is read once a tick. Whoever had its turn behind a handler that blocked the loop was timed from before it.
+/// The clock is read once a tick. If a handler blocked the loop, the time of sessions that had their turn after it
+/// began before the block.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_client_was_cut_because_a_handler_had_blocked_the_loop() {
@@ -59,7 +60,7 @@ fn a_client_was_cut_because_a_handler_had_blocked_the_loop() {
     );
     let (mut holder, mut blocker, mut victim) = (server.connect(), server.connect(), server.connect());
     let mut other = server.connect();
-    // Both requests wait while the loop stands at the gate: so they come in one tick, in this order.
+    // Both requests wait while the handler blocks the loop, so they come in one tick, in this order.
     holder.get("/gate");
     gate.wait();
     blocker.get("/block");
@@ -70,7 +71,7 @@ fn a_client_was_cut_because_a_handler_had_blocked_the_loop() {
     assert_eq!(blocker.reply().status, 200);
     let mut interim = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
     victim.socket().read_exact(&mut interim).expect("it may go on");
-    // More ticks, in which the victim could be cut.
+    // More ticks follow, in which the server could cut the victim.
     for _ in 0..3 {
         assert_eq!(other.ask("/hello/other").text(), "hello other");
     }
@@ -78,8 +79,8 @@ fn a_client_was_cut_because_a_handler_had_blocked_the_loop() {
     assert_eq!(victim.reply().text(), "half");
 }
 
-/// Linux announces room only when a third of the send buffer is free, and that is more than this client reads within the
-/// send timeout: twice `STEP`.
+/// Linux reports room only when a third of the send buffer is free. This client reads less than that within the send
+/// timeout, which is twice `STEP`.
 #[test]
 fn a_client_that_reads_slowly_but_steadily_was_idle() {
     const STEP: usize = 192 * 1024;
@@ -112,8 +113,8 @@ fn a_client_that_reads_slowly_but_steadily_was_idle() {
         turn(&mut running);
     }
 
-    // One that takes nothing more is cut. It may still be given what fits because of what it took before, and a leap of
-    // time looks like a loop that was blocked.
+    // A client that takes nothing more is cut. It may still be given what fits because of what it took before. A leap
+    // of time looks like a loop that was blocked.
     drop(client);
     let mut client = ask();
     take(&mut running, &mut client, STEP);
@@ -137,7 +138,7 @@ fn a_late_empty_line_cost_the_end_of_a_last_reply() {
         client.send(format!("GET /eight {fields}\r\n\r\n"));
         let (status, _) = client.try_head().expect("a head comes");
         assert_eq!(status, 200);
-        // Until the kernel has all of it: a part is still in the buffers of both.
+        // Waits until the kernel has all of it: a part is still in the buffers of both kernels.
         let finished = |event: &Event| matches!(event, Event::Finished { id: of, .. } if *of == id);
         let mut at = 0;
         while server.log.count(finished) == 0 {
@@ -146,7 +147,7 @@ fn a_late_empty_line_cost_the_end_of_a_last_reply() {
             });
             at += 1024;
         }
-        // The turn of this connection is over when another one is served.
+        // The turn of this connection is over when the server serves another one.
         assert_serves(&server);
         client.send("\r\n");
         assert_serves(&server);
@@ -159,10 +160,11 @@ fn a_late_empty_line_cost_the_end_of_a_last_reply() {
     }
 }
 
-/// A read stops short at the urgent byte, though more stands behind it. The byte itself is out of band and no one's.
+/// A read stops at the urgent byte, although more follows. The byte itself is out of band, and does not belong to the
+/// stream.
 #[cfg(target_os = "linux")]
 #[test]
-fn urgent_data_hid_the_request_behind_it() {
+fn urgent_data_hid_the_request_after_it() {
     use rustix::net::{SendFlags, send};
 
     let (gate, door) = gate();
@@ -175,7 +177,7 @@ fn urgent_data_hid_the_request_behind_it() {
     });
     for requests in [
         [get("/hello/one"), get("/hello/two")],
-        // The urgent byte stands within the head of the second.
+        // The urgent byte is within the head of the second request.
         [get("/hello/one") + "GET /hello/two HTTP/1.1\r\nHo", "st: test\r\n\r\n".to_owned()],
     ] {
         let (mut client, _) = server.connect_known();
@@ -195,8 +197,8 @@ fn urgent_data_hid_the_request_behind_it() {
 
 // ---- the last bytes -------------------------------------------------------------------------------------------------
 
-/// The last bytes were kept back until the socket was closed, and thrown away if the client had sent anything after the
-/// last read: a request behind one whose reply the handler made the last, or a line break behind the last request.
+/// The server kept the last bytes back until it closed the socket. They were thrown away if the client had sent
+/// anything after the last read. That was a request after the last one, or a line break after it.
 #[test]
 fn a_reply_was_lost_when_the_client_sent_more_while_it_was_made() {
     let more_behind = [

@@ -12,7 +12,7 @@ use monoloop::server::CloseReason;
 use crate::support::{Client, Event, LIMIT, SocketPath, TestServer, assert_same, gate, get, pattern};
 use crate::{EIGHT, SHORT, assert_serves, basics, start_with_large};
 
-/// Long enough to be spliced, and short of the high-water mark.
+/// Long enough to be spliced, and below the high-water mark.
 const LARGE: usize = 40 * 1024;
 
 /// The content of the `number`-th large reply.
@@ -31,11 +31,11 @@ fn a_client_that_does_not_read_costs_a_bounded_number_of_bytes_and_loses_none() 
     let (mut greedy, id) = server.connect_known();
     greedy.set_receive_buffer(16 * 1024);
     greedy.set_send_buffer(16 * 1024);
-    // Each with a field of 1 KiB, so that the kernel's buffers hold few.
+    // Each request has a field of 1 KiB, so that the kernel's buffers hold few requests.
     let request =
         |number| format!("GET /large/{number} HTTP/1.1\r\nHost: test\r\nX-Fill: {}\r\n\r\n", "x".repeat(1024));
 
-    // Write until nothing is taken any more. Without backpressure the server would go on for ever.
+    // Writes until nothing is taken any more. Without backpressure the server would go on for ever.
     greedy.socket().set_write_timeout(Some(SHORT)).expect("a timeout can be set");
     let handled = || server.log.count(|event| matches!(event, Event::Request(from, _) if *from == id));
     let (mut sent, mut count, mut rest, mut before) = (0, 0, Vec::new(), usize::MAX);
@@ -62,11 +62,11 @@ fn a_client_that_does_not_read_costs_a_bounded_number_of_bytes_and_loses_none() 
     }
     server.log.wait_event(&Event::Backpressure(id, true));
 
-    // A neighbour does not notice.
+    // A neighbour is served as usual.
     assert_serves(&server);
-    assert_eq!(handled(), before, "nothing happens behind the neighbour's back");
+    assert_eq!(handled(), before, "no request is handled meanwhile");
 
-    // Then it reads everything.
+    // Then the client reads everything.
     greedy.socket().set_write_timeout(Some(LIMIT)).expect("a timeout can be set");
     let mut writer = greedy.share();
     let writing = thread::spawn(move || {
@@ -81,7 +81,7 @@ fn a_client_that_does_not_read_costs_a_bounded_number_of_bytes_and_loses_none() 
     writing.join().expect("the server takes everything");
     assert_eq!(server.log.wait_closed(id), CloseReason::ClientClosed);
 
-    // At no time was more owed than the mark and the reply that crossed it.
+    // The server never owed more than the high-water mark and the reply that crossed it.
     let (mut owed, mut most, mut held) = (0, 0, false);
     for event in server.log.events() {
         match event {
@@ -100,7 +100,7 @@ fn a_client_that_does_not_read_costs_a_bounded_number_of_bytes_and_loses_none() 
     assert!(most <= HIGH_WATER.div_ceil(LARGE) + 1, "{most} replies of {LARGE} bytes were owed at a time");
 }
 
-/// The mark counts for one large reply as for many small ones, and at once, not at the next event of the socket.
+/// One large reply counts for the mark like many small ones, and at once, not at the next event of the socket.
 #[test]
 fn a_single_large_reply_is_backpressure_too() {
     let server = start_with_large();
@@ -178,7 +178,7 @@ fn a_client_that_pipelines_thousands_does_not_keep_a_neighbour_waiting() {
     let (mut greedy, greedy_id) = server.connect_known();
     assert_eq!(neighbour.ask("/hello/you").text(), "hello you");
 
-    // While the loop stands still, the greedy client's requests queue up, and behind them comes the neighbour's.
+    // While the handler blocks the loop, the requests of the greedy client queue up, and then comes the neighbour's.
     greedy.get("/gate");
     gate.wait();
     let mut writer = greedy.share();

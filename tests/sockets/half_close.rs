@@ -58,7 +58,7 @@ fn a_half_close_on_a_unix_socket_is_answered_too() {
     client.expect_eof();
 }
 
-/// Data and FIN share an edge, and no other comes: a server that stops at the short read never sees the FIN.
+/// Data and FIN share an edge, and no other edge comes. A server that stops at the short read never sees the FIN.
 #[cfg(target_os = "linux")]
 #[test]
 fn data_and_fin_in_one_segment_are_both_seen() {
@@ -77,7 +77,7 @@ fn data_and_fin_in_one_segment_are_both_seen() {
         ("nothing", Vec::new(), &[]),
     ];
     for (name, bytes, expected) in cases {
-        // As the loop finds it: while it sleeps; after it slept through both; and before it has accepted.
+        // The loop finds them while it sleeps, after a handler blocked it, and before it has accepted the connection.
         for when in ["at once", "together", "before accept"] {
             let mut blocker = server.connect();
             if when == "before accept" {
@@ -109,7 +109,7 @@ fn data_and_fin_in_one_segment_are_both_seen() {
 }
 
 #[test]
-fn a_request_that_ends_too_early_is_told_so() {
+fn a_request_that_ends_too_early_gets_a_400() {
     let server = start();
     let cases = [
         ("half a head", "GET /hello/you HTTP/1.1\r\nHost: te"),

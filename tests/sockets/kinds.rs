@@ -130,7 +130,7 @@ fn an_address_in_use_is_named_in_the_error() {
     assert_eq!(error.to_string(), format!("{} is already in use", server.address()));
 }
 
-/// `monoloop::serve` tells nobody its port, so it gets an address of 127/8 that is its own; and it stops at SIGTERM.
+/// `monoloop::serve` tells nobody its port, so it gets an address in 127/8 of its own. It stops at SIGTERM.
 #[cfg(all(target_os = "linux", feature = "signals"))]
 #[test]
 fn the_three_line_server_serves_until_sigterm() {

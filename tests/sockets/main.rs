@@ -19,11 +19,11 @@ use std::time::Duration;
 use monoloop::Router;
 use support::{TestServer, pattern};
 
-/// Short, for timeouts that a test waits for.
+/// A short timeout, which a test can wait for.
 const SHORT: Duration = Duration::from_millis(300);
 const EIGHT: usize = 8 << 20;
 
-/// What most tests ask for: a word of one's own, one's content back, and who one is.
+/// The routes that most tests use: a greeting, an echo, and both ends of the connection.
 fn basics(app: &mut Router<()>) {
     app.get("/hello/:name", |_, req, res| res.text(format!("hello {}", req.param_str("name").unwrap_or_default())));
     app.post("/echo", |_, req, res| res.send(req.body()));
@@ -43,7 +43,7 @@ fn start_with_large() -> TestServer {
     })
 }
 
-/// Shows that the server lives: a new client is served.
+/// Checks that the server still serves: a new client gets a reply.
 #[track_caller]
 fn assert_serves(server: &TestServer) {
     assert_eq!(server.connect().ask("/hello/again").text(), "hello again");

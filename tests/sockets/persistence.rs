@@ -38,7 +38,7 @@ fn http_1_0_with_keep_alive_is_kept() {
 }
 
 #[test]
-fn what_is_pipelined_behind_the_last_request_is_not_answered() {
+fn requests_after_the_last_one_are_not_answered() {
     let server = start();
     let (mut client, id) = server.connect_known();
     let last = "GET /hello/last HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";

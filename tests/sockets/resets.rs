@@ -118,7 +118,7 @@ fn a_400_reaches_a_client_whose_stream_is_broken_in_the_middle() {
     assert_serves(&server);
 }
 
-/// A refused request whose rest fits into the discarded bytes ends without any reset.
+/// If the rest of a refused request fits into what the server discards, the connection ends without a reset.
 #[test]
 fn a_client_that_ends_within_the_lingering_gets_a_clean_end() {
     let server = start();
@@ -132,8 +132,8 @@ fn a_client_that_ends_within_the_lingering_gets_a_clean_end() {
     assert_eq!(server.log.wait_closed(id), CloseReason::BadRequest);
 }
 
-/// What is read and thrown away is bounded in bytes, and the wait in time: who goes on sending is not read any more, and
-/// then reset.
+/// The server discards a bounded number of bytes, and waits for a bounded time. A client that still sends after that is
+/// not read any more, and then reset.
 #[test]
 fn a_client_that_never_stops_after_its_error_is_cut_off() {
     let server = TestServer::start(|app, config| {

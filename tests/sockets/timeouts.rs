@@ -1,4 +1,4 @@
-//! Timeouts, on real clocks.
+//! Timeouts, with the real clock.
 
 use std::sync::Arc;
 use std::thread;
@@ -67,7 +67,7 @@ fn half_a_head_is_a_408() {
     server.log.wait_event(&Event::TimedOut(id, Timeout::Head));
     server.log.wait_event(&Event::Failed(id, 408));
 
-    // Also behind a request that was answered.
+    // The same holds after a request that was answered.
     let (mut client, id) = server.connect_known();
     client.send([&get("/hello/you"), "GET /hello"].concat());
     assert_eq!(client.reply().text(), "hello you");
@@ -82,13 +82,13 @@ fn a_head_that_drips_is_a_408_too() {
     let server = TestServer::start(|app, config| {
         basics(app);
         config.head_timeout = SHORT;
-        // It must be the time that ends it, however fast it drips.
+        // The time must end it, however fast it drips.
         config.max_head = 1 << 30;
     });
     let (mut client, id) = server.connect_known();
     client.send("GET /hello/you HTTP/1.1\r\nHost: test\r\nX-Drip: ");
     let mut writer = client.share();
-    // It drips until the server has had enough; the limit is that of the reply below.
+    // It drips until the server ends it; the wait for the reply below has the limit.
     let dripping = thread::spawn(move || while writer.try_send(b"x").is_ok() {});
     let reply = client.reply();
     assert_eq!((reply.status, reply.closes()), (408, true));

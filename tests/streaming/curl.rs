@@ -26,7 +26,7 @@ fn curl_uploads_slowly() {
     demo.end();
 }
 
-/// The client would wait for the 100 longer than it may run.
+/// Without the 100, the client would wait longer than it may run.
 #[test]
 fn curl_is_told_to_continue() {
     if !has("curl") {
@@ -82,7 +82,7 @@ fn curl_gets_its_content_back() {
     for content in [&large[..], &large[..1], &[]] {
         let length = content.len();
         let file = TempFile::new(content);
-        // Without a Content-Type of its own curl would name one with --data-binary, and none with -T.
+        // Without this Content-Type, curl would send one with --data-binary, and none with -T.
         for (name, content_type) in [("known", Some("text/x-mine; a=b")), ("known", None), ("chunked", None)] {
             let mut curl = curl(&["-i", "-H", "Expect:", "-H"]);
             curl.arg(content_type.map_or("Content-Type:".to_owned(), |value| format!("Content-Type: {value}")));
@@ -109,7 +109,7 @@ fn curl_gets_its_content_back() {
 }
 
 #[test]
-fn curl_gets_the_head_of_what_is_big() {
+fn curl_gets_the_head_of_big_content() {
     if !has("curl") {
         return;
     }
@@ -128,9 +128,9 @@ fn curl_gets_the_head_of_what_is_big() {
     demo.end();
 }
 
-/// Each event is a line of output while the stream goes on; and the client is killed in the middle of it.
+/// Each event is a line of output while the stream goes on. The client is killed in the middle of the stream.
 #[test]
-fn curl_hears_events() {
+fn curl_receives_events() {
     if !has("curl") {
         return;
     }
@@ -141,7 +141,7 @@ fn curl_hears_events() {
         (version, Process::start(curl))
     });
     for (version, mut process) in listening {
-        // Up to the empty line that stands behind a head, and behind each event.
+        // Reads up to the empty line, which follows a head and each event.
         let mut block = || std::iter::from_fn(|| Some(process.line())).take_while(|line| !line.is_empty()).collect();
         let head: Vec<String> = block();
         let head = head.join("\r\n");
@@ -152,7 +152,7 @@ fn curl_hears_events() {
         let is_chunked = field(&head, "transfer-encoding") == Some("chunked");
         assert_eq!(is_chunked, version == "--http1.1", "{version}: {head}");
         let mut event = || loop {
-            // One without an id is another matter: a comment, or the time after which to come back.
+            // An event without an id is a comment, or the time after which to reconnect.
             let event = block();
             if let Some(id) = event.iter().find_map(|line| line.strip_prefix("id: ")) {
                 let id: u64 = id.parse().expect("the id is a number");
@@ -176,7 +176,7 @@ fn curl_waits_for_several_late_answers_at_once() {
     let mut curl = curl(&["--no-progress-meter", "--parallel", "--parallel-immediate", "--parallel-max", "20"]);
     curl.args((0..20).map(|i| demo.url(&format!("/slow?ms={}", 500 + i))));
     let end = Process::start(curl).end();
-    // They come as they are ready, one behind the other.
+    // They come when they are ready, one after the other.
     let mut replies: Vec<&str> = end.clean().split_inclusive('}').collect();
     replies.sort_unstable();
     let expected: Vec<_> = (0..20).map(|i| format!(r#"{{"slept_ms":{}}}"#, 500 + i)).collect();

@@ -1,6 +1,6 @@
-//! The streams of the demo, with the clients that people have: content that comes and goes in pieces, answers that come
-//! later, and clients that stop, break off or vanish in the middle. Nothing here sleeps, every wait has an end, and no
-//! child outlives its test.
+//! The streams of the demo, with the clients that people use. Content comes and goes in pieces, answers come later, and
+//! clients stop, break off or vanish in the middle. Nothing here sleeps, every wait has an end, and no child outlives
+//! its test.
 #![cfg(feature = "cli")]
 
 #[path = "../support/mod.rs"]
@@ -22,7 +22,7 @@ use rustix::process::{Signal, kill_process};
 use support::Client;
 use support::process::{End, Process};
 
-/// As the option of curl for the same, a little shorter, since curl says more about what it waited for.
+/// curl's own time limit. It is a little shorter than ours, since curl says more about what it waited for.
 const CURL: [&str; 3] = ["-sS", "-m", "25"];
 
 const MIB: usize = 1 << 20;
@@ -30,7 +30,7 @@ const MIB: usize = 1 << 20;
 /// What curl prints last: the status, and the type of the content.
 const STATUS: [&str; 2] = ["-w", "\n%{http_code} %{content_type}\n"];
 
-/// What the scripts share: `connect`, and how to stop reading for a while.
+/// The part that all scripts share: `connect`, and a way to stop reading for a while.
 const PYTHON: &str = r#"
 import http.client, itertools, json, random, socket, sys, threading, zlib
 HOST, PORT, MIB = sys.argv[1], int(sys.argv[2]), 1 << 20
@@ -47,7 +47,7 @@ def serve_neighbour(count):
     neighbour.close()
 "#;
 
-/// By how much the memory of the server may grow over its start, whatever streams through it.
+/// The number of bytes by which the memory of the server may grow, whatever streams through it.
 #[cfg(target_os = "linux")]
 const GROWTH: usize = 8 * MIB;
 
@@ -58,7 +58,7 @@ fn post(target: &str, content: &[u8]) -> Vec<u8> {
     [head.as_bytes(), content].concat()
 }
 
-/// What `/upload` answers.
+/// The reply of `/upload`.
 fn uploaded(content: &[u8]) -> String {
     format!(r#"{{"bytes":{},"crc32":"{:08x}"}}"#, content.len(), crc32(content))
 }
@@ -77,7 +77,7 @@ fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
 
 // ---- processes ------------------------------------------------------------------------------------------------------
 
-/// Whether the tool is there. A run of CI must have them all.
+/// Whether the tool is installed. A run of CI must have all tools.
 fn has(tool: &str) -> bool {
     let known = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if known.is_err() {
@@ -93,7 +93,7 @@ fn curl(options: &[&str]) -> Command {
     curl
 }
 
-/// A file for a client; removed at the end.
+/// A file for a client. It is removed at the end of the test.
 struct TempFile(PathBuf);
 
 impl TempFile {
@@ -117,7 +117,7 @@ impl TempFile {
         File::open(&self.0).expect("it was written")
     }
 
-    /// As curl wants it for content.
+    /// The argument with which curl takes the file as content.
     fn argument(&self) -> String {
         format!("@{}", self.0.display())
     }
@@ -129,7 +129,7 @@ impl Drop for TempFile {
     }
 }
 
-/// `monoloop demo`, on a free port, without anything that the environment of the tests would tell it.
+/// `monoloop demo`, on a free port, without the environment variables of the tests.
 struct Demo {
     process: Process,
     address: SocketAddr,
@@ -157,7 +157,7 @@ impl Demo {
         Client::tcp(self.address)
     }
 
-    /// Shows that the server lives: a new client is served.
+    /// Checks that the server still serves: a new client gets a reply.
     #[track_caller]
     fn assert_serves(&self) {
         assert_eq!(self.connect().ask("/plaintext").text(), "Hello, World!");
@@ -172,7 +172,7 @@ impl Demo {
         Process::start(node).end()
     }
 
-    /// Runs a script of Python behind what [`PYTHON`] defines.
+    /// Runs a script of Python after what [`PYTHON`] defines.
     #[track_caller]
     fn python(&self, script: &str, args: &[&Path]) -> End {
         let mut python = Command::new("python3");
@@ -191,7 +191,7 @@ impl Demo {
         1024 * value.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<usize>().expect("a number")
     }
 
-    /// What happens in `streams` costs little memory at its highest, compared to before.
+    /// Checks that `streams` cost little memory at the highest point, compared to before.
     #[cfg(target_os = "linux")]
     #[track_caller]
     fn grows_little(&self, streams: impl FnOnce()) {
@@ -208,7 +208,7 @@ impl Demo {
         std::fs::read_dir(folder).expect("Linux has it").count()
     }
 
-    /// Ends it by SIGTERM: it is still alive, drains, and has complained about nothing.
+    /// Ends it by SIGTERM: it is still alive, drains, and has printed no error.
     #[track_caller]
     fn end(mut self) {
         kill_process(self.process.pid(), Signal::TERM).expect("it is alive");

@@ -34,7 +34,8 @@ print(reply.getheader('Content-Length'), count)
     demo.end();
 }
 
-/// It is read when nothing more is taken from the client: then all that server and kernels hold stands in between.
+/// The client reads only when the server takes nothing more from it. At that moment the server and the kernels hold
+/// everything in between.
 #[test]
 fn a_big_echo_is_never_in_memory() {
     if !has("python3") {

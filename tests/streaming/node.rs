@@ -47,9 +47,9 @@ fn node_fetch_streams_its_request() {
     demo.end();
 }
 
-/// Each piece is sent when the one before it has come back: it never ends where one side waits for the other's end.
+/// Each piece is sent when the one before it has come back. This never ends if one side waits for the other's end.
 #[test]
-fn node_speaks_and_hears_at_once() {
+fn node_sends_and_receives_at_the_same_time() {
     if !has("node") {
         return;
     }
@@ -84,7 +84,8 @@ fn node_speaks_and_hears_at_once() {
             request.end();
             await ended;
             const { 'content-length': length, 'transfer-encoding': coding } = reply.headers;
-            console.log(reply.statusCode, reply.headers['content-type'], length, coding, arrived.length, reply.complete);
+            const type = reply.headers['content-type'];
+            console.log(reply.statusCode, type, length, coding, arrived.length, reply.complete);
             console.log('on a used connection:', request.reusedSocket);
             await new Promise(setImmediate);
         }
@@ -113,7 +114,7 @@ fn node_stops_reading_and_breaks_off() {
         };
         const reasonOf = (promise) => promise.then(() => 'none', (error) => error.name);
 
-        // A download that is read in part, left for a while, read on and aborted.
+        // A download of which a part is read; it is left for a while, read further, and aborted.
         const stop = new AbortController();
         const big = await fetch(`${base}/big?mib=64`, { signal: stop.signal });
         console.log(big.status, big.headers.get('content-length'), big.headers.get('content-type'));
@@ -126,7 +127,7 @@ fn node_stops_reading_and_breaks_off() {
         stop.abort();
         console.log('download', await reasonOf(reader.read()));
 
-        // An upload and an echo whose client changes its mind when it has sent a part.
+        // An upload and an echo that the client aborts after it has sent a part.
         for (const path of ['/upload', '/echo']) {
             const stop = new AbortController();
             async function* body() {
@@ -138,7 +139,7 @@ fn node_stops_reading_and_breaks_off() {
             console.log(path, await reasonOf(fetch(base + path, post).then((reply) => reply.arrayBuffer())));
         }
 
-        // Nothing of it has harmed the next download, which is the same each time.
+        // None of this has harmed the next download, which is the same each time.
         const sums = new Set();
         for (let i = 0; i < 2; i++) {
             const hash = createHash('sha256');
@@ -163,10 +164,10 @@ fn node_stops_reading_and_breaks_off() {
     demo.end();
 }
 
-/// What an `EventSource` does, which Node does not have everywhere: it reads events, breaks off, and comes back with the
+/// What an `EventSource` does, which some versions of Node lack: it reads events, breaks off, and reconnects with the
 /// last id that it has seen.
 #[test]
-fn node_hears_events_and_comes_back() {
+fn node_receives_events_and_reconnects() {
     if !has("node") {
         return;
     }
@@ -212,7 +213,7 @@ fn node_hears_events_and_comes_back() {
     demo.assert_serves();
 }
 
-/// One after the other the answers would take longer than the client may run.
+/// One after the other, the answers would take longer than the client may run.
 #[test]
 fn node_waits_for_many_late_answers_on_an_agent() {
     if !has("node") {

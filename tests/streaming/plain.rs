@@ -1,4 +1,4 @@
-//! What needs no client of other people.
+//! Tests with the plain client.
 
 use std::io::ErrorKind;
 use std::thread;
@@ -8,7 +8,7 @@ use crate::support::{Client, LIMIT, assert_same, get, pattern};
 use crate::{Demo, MIB, post, uploaded};
 
 #[test]
-fn the_sum_of_an_upload_is_the_crc_32_of_everybody() {
+fn the_sum_of_an_upload_is_the_usual_crc_32() {
     let demo = Demo::start();
     let mut client = demo.connect();
     // The check value of CRC-32/IEEE, and a sum that begins with zeros.
@@ -58,7 +58,7 @@ fn streams_and_late_answers_keep_the_order_of_their_requests() {
 }
 
 #[test]
-fn a_late_answer_holds_up_nobody() {
+fn a_late_answer_delays_no_other_client() {
     let demo = Demo::start();
     let (mut longest, mut long, mut short) = (demo.connect(), demo.connect(), demo.connect());
     longest.get("/slow?ms=30000");
@@ -67,7 +67,7 @@ fn a_late_answer_holds_up_nobody() {
     short.get("/slow?ms=500");
     demo.assert_serves();
     assert_eq!(short.reply().text(), r#"{"slept_ms":500}"#);
-    // It may be late by any time, and early by no more than the steps of a clock.
+    // The answer may be late by any time, and early by no more than a step of the clock.
     assert!(start.elapsed() > Duration::from_millis(400), "{:?}", start.elapsed());
     assert_eq!(short.ask("/slow?ms=0").text(), r#"{"slept_ms":0}"#);
     demo.assert_serves();
@@ -78,7 +78,7 @@ fn a_late_answer_holds_up_nobody() {
 }
 
 #[test]
-fn a_time_that_is_none_is_a_400() {
+fn an_invalid_time_is_a_400() {
     let demo = Demo::start();
     let mut client = demo.connect();
     for ms in ["30001", "99999999999999999999999", "-1", "1.5", "soon", "", "0x10"] {
@@ -89,9 +89,9 @@ fn a_time_that_is_none_is_a_400() {
     demo.end();
 }
 
-/// The next connections have the places of those that have gone.
+/// The next connections have the slots of those that have gone.
 #[test]
-fn the_late_answer_for_a_client_that_went_is_nobodys() {
+fn a_late_answer_for_a_client_that_left_reaches_nobody() {
     let demo = Demo::start();
     let mut gone: Vec<_> = (0..20).map(|_| demo.connect()).collect();
     gone.iter_mut().for_each(|client| client.get("/slow?ms=300"));
@@ -109,7 +109,7 @@ fn the_late_answer_for_a_client_that_went_is_nobodys() {
     demo.end();
 }
 
-/// Whoever reads it must see that it was cut: it has no last chunk.
+/// A client must see that the echo was cut: there is no last chunk.
 #[test]
 fn the_echo_of_broken_content_has_no_end() {
     let demo = Demo::start();
@@ -135,7 +135,7 @@ fn the_echo_of_broken_content_has_no_end() {
 #[derive(Clone, Copy, Debug)]
 enum Going {
     Reset,
-    /// With a reset too, where something is left unread; else with FIN.
+    /// This sends a reset if something is left unread, and otherwise a FIN.
     Drop,
     HalfCloseAndDrop,
 }

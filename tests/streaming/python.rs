@@ -4,7 +4,7 @@ use crate::support::pattern;
 use crate::{Demo, MIB, TempFile, has, uploaded};
 
 #[test]
-fn python_uploads_what_it_generates_and_what_it_has() {
+fn python_uploads_generated_content_and_files() {
     if !has("python3") {
         return;
     }
@@ -42,7 +42,7 @@ show(conn.getresponse())
 
 /// Each piece is sent when the one before it has come back.
 #[test]
-fn python_speaks_and_hears_at_once() {
+fn python_sends_and_receives_at_the_same_time() {
     if !has("python3") {
         return;
     }
@@ -82,7 +82,7 @@ print(conn.getresponse().read().decode())
 }
 
 #[test]
-fn python_reads_what_is_big_in_pieces() {
+fn python_reads_big_content_in_pieces() {
     if !has("python3") {
         return;
     }

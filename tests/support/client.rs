@@ -21,16 +21,16 @@ enum Stream {
     Unix(UnixStream),
 }
 
-/// A client that says what the test wants and nothing else.
+/// A client that sends what the test wants and nothing else.
 #[derive(Debug)]
 pub(crate) struct Client {
     stream: Stream,
-    /// What came and was not looked at yet.
+    /// Bytes that have come and were not looked at yet.
     received: Vec<u8>,
     consumed: usize,
 }
 
-/// One reply, whole.
+/// A whole reply.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -65,7 +65,7 @@ impl Client {
         Self::connected(TcpStream::connect_timeout(&address, LIMIT).expect("the server can be reached"))
     }
 
-    /// On a socket that the test has connected.
+    /// Uses a socket that the test has connected.
     #[track_caller]
     pub(crate) fn connected(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("TCP_NODELAY can be set");
@@ -86,7 +86,7 @@ impl Client {
         Self { stream, received: Vec::new(), consumed: 0 }
     }
 
-    /// The TCP socket, for what the methods here do not do.
+    /// The TCP socket, for uses that have no method here.
     #[track_caller]
     pub(crate) fn socket(&self) -> &TcpStream {
         match &self.stream {
@@ -109,7 +109,7 @@ impl Client {
         })
     }
 
-    /// Makes the kernel's buffer for what was received as small as it goes, so that the server writes in small pieces.
+    /// Makes the kernel's receive buffer as small as possible, so that the server writes in small pieces.
     #[track_caller]
     pub(crate) fn set_receive_buffer(&self, bytes: usize) {
         sockopt::set_socket_recv_buffer_size(self.socket(), bytes).expect("SO_RCVBUF can be set");
@@ -183,7 +183,7 @@ impl Client {
         sockopt::set_socket_linger(self.socket(), Some(Duration::ZERO)).expect("SO_LINGER can be set");
     }
 
-    /// Waits until the server's kernel has everything that was sent, though the server may not have read it.
+    /// Waits until the server's kernel has everything that was sent, even if the server has not read it.
     #[cfg(target_os = "linux")]
     #[track_caller]
     pub(crate) fn wait_delivered(&self) {
@@ -215,7 +215,7 @@ impl Client {
         }
     }
 
-    /// Whether something has come and waits in the socket, be it EOF or an error.
+    /// Whether something waits in the socket, including EOF and errors.
     pub(crate) fn is_readable(&self) -> bool {
         let mut room = [0];
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
@@ -253,12 +253,12 @@ impl Client {
         &self.received[self.consumed..]
     }
 
-    /// Bytes that came with what was looked at.
+    /// Bytes that came together with a head or a reply.
     pub(crate) fn unlooked(&self) -> usize {
         self.rest().len()
     }
 
-    /// Reads a head; what stands behind it is left.
+    /// Reads a head, and leaves what follows it.
     pub(crate) fn try_head(&mut self) -> io::Result<(u16, String)> {
         let head = self.look_at_head()?;
         self.consumed += head.len();
@@ -287,7 +287,7 @@ impl Client {
         Err(io::Error::new(ErrorKind::UnexpectedEof, format!("EOF after {:?}", String::from_utf8_lossy(start))))
     }
 
-    /// Reads a reply with a `Content-Length`; nothing is lost if it is not yet whole.
+    /// Reads a reply with a `Content-Length`. If it is not yet whole, nothing is lost.
     pub(crate) fn try_reply(&mut self) -> io::Result<Reply> {
         let head = self.look_at_head()?;
         let length = match field(&head, "content-length") {
@@ -332,7 +332,7 @@ impl Client {
         }
     }
 
-    /// The server closed its side, and nothing came before that.
+    /// Checks that the server closed its side, and that nothing came before that.
     #[track_caller]
     pub(crate) fn expect_eof(&mut self) {
         assert_eq!(String::from_utf8_lossy(self.rest()), "", "nothing is left over");
@@ -343,7 +343,7 @@ impl Client {
         }
     }
 
-    /// The server is done with this connection: by EOF, or by a reset.
+    /// Waits until the server ends this connection, by EOF or by a reset.
     #[track_caller]
     pub(crate) fn expect_end(&mut self) {
         assert_eq!(String::from_utf8_lossy(self.rest()), "", "nothing is left over");

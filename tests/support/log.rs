@@ -32,7 +32,7 @@ pub(crate) enum Event {
     ServerClosed,
 }
 
-/// Everything that the observer of a server was told, in order; ticks are only counted.
+/// Everything that the observer of a server was told, in order. Ticks are only counted.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Shared>);
 
@@ -53,7 +53,7 @@ impl Log {
         self.0.changed.notify_all();
     }
 
-    /// Everything so far.
+    /// All events so far.
     pub(crate) fn events(&self) -> Vec<Event> {
         self.lock().clone()
     }
@@ -71,13 +71,13 @@ impl Log {
         self.lock().iter().filter(|event| matches(event)).count()
     }
 
-    /// Waits for the first event that `pick` takes, also one that is there already.
+    /// Waits for the first event that `pick` takes, including earlier ones.
     #[track_caller]
     pub(crate) fn wait_for<T>(&self, what: &str, pick: impl Fn(&Event) -> Option<T>) -> T {
         self.wait_until(what, |events| events.iter().find_map(&pick))
     }
 
-    /// Waits until `pick` finds something in all that was seen.
+    /// Waits until `pick` finds something in all events so far.
     #[track_caller]
     pub(crate) fn wait_until<T>(&self, what: &str, pick: impl Fn(&[Event]) -> Option<T>) -> T {
         let end = Instant::now() + LIMIT;
@@ -168,7 +168,7 @@ impl Observer for Recorder {
     }
 }
 
-/// `Server::observer` takes an observer by value; this is one in a box.
+/// A boxed observer, because `Server::observer` takes an observer by value.
 pub(super) struct Boxed(pub(super) Box<dyn Observer>);
 
 impl Observer for Boxed {

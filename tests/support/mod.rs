@@ -1,4 +1,4 @@
-//! What the tests over real sockets share: a server in a thread of its own, a log of what its observer saw, and a plain
+//! The common part of the tests over real sockets: a server in a thread, a log of its observer's events, and a plain
 //! client. Every wait has the limit [`LIMIT`]; nothing here sleeps.
 
 #![allow(dead_code, reason = "each test file uses its own part of it")]
@@ -34,7 +34,7 @@ use log::Boxed;
 #[allow(unused_imports, reason = "each test file uses its own part of it")]
 pub(crate) use log::{Event, Log, Recorder};
 
-/// The longest that any wait may take.
+/// The longest wait.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
 /// A clock that the test turns.
@@ -70,8 +70,8 @@ impl TestServer {
         Self::start_on(|| Server::bind("127.0.0.1:0"), setup)
     }
 
-    /// As [`start`](Self::start), on what `bind` gives. An observer or a hook can be set there too, but the observer is
-    /// replaced by the one that writes the log.
+    /// As [`start`](Self::start), with the server that `bind` returns. An observer or a hook can be set there too, but
+    /// the log's observer replaces that observer.
     #[track_caller]
     pub(crate) fn start_on(
         bind: impl FnOnce() -> server::Result<Server> + Send + 'static,
@@ -80,7 +80,7 @@ impl TestServer {
         Self::start_watched(bind, setup, |recorder| Box::new(recorder))
     }
 
-    /// As [`start_on`](Self::start_on); `wrap` may put an observer around the one that writes the log.
+    /// As [`start_on`](Self::start_on); `wrap` may put an observer around the log's.
     #[track_caller]
     pub(crate) fn start_watched(
         bind: impl FnOnce() -> server::Result<Server> + Send + 'static,
@@ -122,7 +122,8 @@ impl TestServer {
         Client::tcp(self.address())
     }
 
-    /// Connects and gives the number that the server has for the connection. Not for tests that connect in parallel.
+    /// Connects, and returns the number that the server gives the connection. Tests that connect in parallel cannot use
+    /// it.
     #[track_caller]
     pub(crate) fn connect_known(&self) -> (Client, u64) {
         let client = self.connect();
@@ -153,7 +154,7 @@ impl Drop for TestServer {
     }
 }
 
-/// No signals, and otherwise the defaults.
+/// The default settings, without signals.
 pub(crate) fn test_config() -> Config {
     let mut config = Config::default();
     config.signals = false;
@@ -166,7 +167,7 @@ pub(crate) struct Door {
     release: Receiver<()>,
 }
 
-/// The test's side.
+/// The test's side of a gate.
 pub(crate) struct Gate {
     entered: Receiver<()>,
     release: Sender<()>,
@@ -186,7 +187,7 @@ impl Door {
 }
 
 impl Gate {
-    /// Waits until the loop stands at the gate.
+    /// Waits until the handler is at the gate.
     #[track_caller]
     pub(crate) fn wait(&self) {
         self.entered.recv_timeout(LIMIT).expect("the handler comes to the gate");
@@ -197,7 +198,7 @@ impl Gate {
     }
 }
 
-/// A path for a unix socket that no other test has; removed at the end.
+/// A path for a unix socket that no other test uses. The file is removed at the end.
 pub(crate) struct SocketPath(PathBuf);
 
 impl SocketPath {
@@ -220,7 +221,7 @@ impl Drop for SocketPath {
 
 // ---- limits of the whole process ------------------------------------------------------------------------------------
 
-/// Runs a test in a process of its own: this program, called again for the test of that name alone.
+/// Runs a test in a process of its own: this program is started again for the test of that name alone.
 #[track_caller]
 pub(crate) fn in_a_process_of_its_own(name: &str, test: impl FnOnce()) {
     const CHILD: &str = "MONOLOOP_TEST_CHILD";
@@ -240,7 +241,7 @@ pub(crate) struct FewDescriptors(rustix::process::Rlimit);
 
 #[cfg(target_os = "linux")]
 impl FewDescriptors {
-    /// Leaves so many to be opened.
+    /// Leaves this many descriptors.
     #[track_caller]
     pub(crate) fn leave(count: u64) -> Self {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -266,7 +267,7 @@ pub(crate) fn get(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n")
 }
 
-/// Bytes that differ at each offset, so that a piece that is lost, doubled or moved is seen.
+/// Bytes that differ at each offset, so that a test notices lost, doubled or moved pieces.
 pub(crate) fn pattern(length: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(length + 8);
     let mut number = 0_u64;
@@ -278,7 +279,7 @@ pub(crate) fn pattern(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// As `assert_eq!`, for contents too long to be printed.
+/// As `assert_eq!`, for contents that are too long to be printed.
 #[track_caller]
 pub(crate) fn assert_same(found: &[u8], expected: &[u8], what: impl Debug) {
     assert!(found == expected, "{what:?}: {} bytes and {} bytes differ", found.len(), expected.len());

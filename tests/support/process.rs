@@ -10,17 +10,17 @@ use rustix::process::Pid;
 
 use super::LIMIT;
 
-/// The longest that a tool may take for all that it does.
+/// The longest time that a tool may run.
 pub(crate) const RUN: Duration = Duration::from_secs(30);
 
-/// A child with its output, line by line. It is killed when the test is over, however that ends.
+/// A child with its output, line by line. It is killed at the end of the test, also if the test fails.
 pub(crate) struct Process {
     child: Child,
     output: Receiver<Vec<u8>>,
     errors: Receiver<Vec<u8>>,
 }
 
-/// How a process ended, and what it had printed that was not read before.
+/// How a process ended, and the rest of its output.
 #[derive(Debug)]
 pub(crate) struct End {
     pub(crate) code: Option<i32>,
@@ -34,14 +34,14 @@ impl End {
         std::str::from_utf8(&self.output).expect("the output is text")
     }
 
-    /// What it printed, if it ended well.
+    /// The output, if the process ended well.
     #[track_caller]
     pub(crate) fn success(&self) -> &str {
         assert_eq!(self.code, Some(0), "{}{}", self.text(), self.errors);
         self.text()
     }
 
-    /// What it printed, if it ended well and complained about nothing.
+    /// The output, if the process ended well and printed no error.
     #[track_caller]
     pub(crate) fn clean(&self) -> &str {
         assert!(self.code == Some(0) && self.errors.is_empty(), "{:?}: {}{}", self.code, self.text(), self.errors);
@@ -92,7 +92,7 @@ impl Process {
         }
     }
 
-    /// Waits for its end.
+    /// Waits until the process ends.
     #[track_caller]
     pub(crate) fn end(&mut self) -> End {
         let until = Instant::now() + RUN;
@@ -104,7 +104,7 @@ impl Process {
             let start = String::from_utf8_lossy(&so_far[..so_far.len().min(1000)]);
             panic!("it does not end; so far {} bytes: {start}; {errors_so_far}", so_far.len());
         };
-        // Both ends of its pipes are closed, so it has ended or is about to.
+        // Both ends of its pipes are closed, so the process has ended or is about to.
         let status = self.child.wait().expect("it is ours");
         End { code: status.code(), output: output.clone(), errors: errors_so_far }
     }
@@ -133,7 +133,7 @@ fn lines_of(stream: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     lines
 }
 
-/// All lines until the stream ends; or those that came, if it does not.
+/// All lines until the stream ends, or the lines that came if it does not end.
 fn rest_of(lines: &Receiver<Vec<u8>>, until: Instant) -> Result<Vec<u8>, Vec<u8>> {
     let mut bytes = Vec::new();
     loop {

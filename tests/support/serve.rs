@@ -1,4 +1,4 @@
-//! `monoloop serve` as a process of its own, and the tools around it. Every wait has an end, and no child outlives its test.
+//! `monoloop serve` in a process, and tools for its tests. Every wait has an end, and no child outlives its test.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, Permissions};
@@ -15,7 +15,7 @@ use super::process::Process;
 
 // ---- tools ----------------------------------------------------------------------------------------------------------
 
-/// Whether a command ends well, which shows that a tool is there and may do what it is for. A run of CI must have them all.
+/// Whether a command succeeds, which shows that a tool is installed and permitted. A run of CI must have all tools.
 pub(crate) fn works(command: &[&str]) -> bool {
     let mut tool = Command::new(command[0]);
     tool.args(&command[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -27,7 +27,8 @@ pub(crate) fn works(command: &[&str]) -> bool {
     works
 }
 
-/// What has the kernel refuse a system call to a server, so that it falls back to something else.
+/// The words of a command that makes the kernel refuse a system call to the server, so that the server uses its
+/// fallback.
 pub(crate) fn without(call: &str) -> Vec<String> {
     let words = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e"];
     let mut words: Vec<String> = words.map(str::to_owned).to_vec();
@@ -35,14 +36,14 @@ pub(crate) fn without(call: &str) -> Vec<String> {
     words
 }
 
-/// Whether [`without`] can be had.
+/// Whether [`without`] works here.
 pub(crate) fn can_do_without() -> bool {
     works(&["strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "true"])
 }
 
 // ---- files ----------------------------------------------------------------------------------------------------------
 
-/// A directory for a test, which is removed at its end.
+/// A directory for a test. It is removed at the end.
 #[derive(Debug)]
 pub(crate) struct Folder(PathBuf);
 
@@ -56,7 +57,7 @@ impl Folder {
         Self(path.canonicalize().expect("it was just made"))
     }
 
-    /// The path of something in it; "" is its own.
+    /// The path of something in the directory; "" is the directory itself.
     pub(crate) fn path(&self, inner: impl AsRef<Path>) -> PathBuf {
         self.0.join(inner)
     }
@@ -70,7 +71,7 @@ impl Folder {
         path
     }
 
-    /// Makes a file of zeroes that takes no room.
+    /// Makes a file of zeroes that takes no room on the disk.
     #[track_caller]
     pub(crate) fn sparse(&self, inner: &str, length: u64) -> File {
         let file = File::create(self.path(inner)).expect("a file can be made");
@@ -84,7 +85,7 @@ impl Drop for Folder {
         if fs::remove_dir_all(&self.0).is_ok() {
             return;
         }
-        // A test may have closed what stands in it, to itself, too.
+        // A test may have removed permissions, also those of the directory itself.
         for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 let _ = fs::set_permissions(entry.path(), Permissions::from_mode(0o700));
@@ -96,13 +97,13 @@ impl Drop for Folder {
 
 // ---- the server -----------------------------------------------------------------------------------------------------
 
-/// `monoloop serve`, on a free port, without anything that the environment of the tests would tell it.
+/// `monoloop serve`, on a free port, without the environment variables of the tests.
 pub(crate) struct Serve {
     process: Process,
-    /// The server itself, which may be a child of what was started.
+    /// The server itself, which may be a child of the process that was started.
     pid: Pid,
     pub(crate) address: SocketAddr,
-    /// What it printed before it listened, and where.
+    /// The lines that it printed before it listened, and its address.
     pub(crate) banner: String,
 }
 
@@ -112,7 +113,7 @@ impl Serve {
         Self::start_by(&[], Path::new(env!("CARGO_BIN_EXE_monoloop")), folder, options)
     }
 
-    /// Has another command start the program: the words before it.
+    /// The words of another command that starts the program.
     #[track_caller]
     pub(crate) fn start_by(words: &[String], program: &Path, folder: &Folder, options: &[&str]) -> Self {
         Self::start_in(words, program, &folder.path(""), options)
@@ -137,7 +138,7 @@ impl Serve {
                 break address.parse().expect("an address");
             }
         };
-        // It prints where it listens in other ways, too, before it serves.
+        // The command also prints its other addresses, before it serves.
         let others = options.iter().filter(|option| option.starts_with("--unix")).count();
         for _ in 0..others {
             let _ = writeln!(banner, "{}", process.line());
@@ -168,7 +169,7 @@ impl Serve {
         memory(self.pid.as_raw_nonzero().get().unsigned_abs(), name)
     }
 
-    /// Open descriptors with a number below a limit; what it was given by its parent may have a higher one.
+    /// The number of open descriptors below a limit. A descriptor inherited from the parent may have a higher number.
     #[track_caller]
     pub(crate) fn descriptors(&self, limit: usize) -> usize {
         let entries = fs::read_dir(format!("/proc/{}/fd", self.pid.as_raw_nonzero())).expect("Linux has it");
@@ -176,7 +177,7 @@ impl Serve {
         numbers.filter(|number| *number < limit).count()
     }
 
-    /// Ends it by SIGTERM: it is still alive, drains, and has complained about nothing. Gives what else it printed.
+    /// Ends it by SIGTERM: it is still alive, drains, and has printed no error. Returns the rest of its output.
     #[track_caller]
     pub(crate) fn end(mut self) -> String {
         kill_process(self.pid, Signal::TERM).expect("it is alive");
@@ -188,7 +189,8 @@ impl Serve {
 
 impl Drop for Serve {
     fn drop(&mut self) {
-        // If strace ended first, the server would go on. While strace is not waited for, the number is not used again.
+        // If strace ended first, the server would go on. The number is not used again before the test has waited for
+        // strace.
         if self.pid != self.process.pid() && self.process.is_alive() {
             let _ = kill_process(self.pid, Signal::KILL);
         }

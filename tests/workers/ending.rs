@@ -14,7 +14,7 @@ use crate::{State, TestWorkers, app, app_with_gate, assert_nobody_listens, gates
 fn a_drain_finishes_what_is_in_flight_with_every_worker() {
     let workers = TestWorkers::start(2);
     let content = pattern(100_000);
-    // Each worker has at least one; the others fall as they may.
+    // Each worker has at least one connection; the others are distributed by chance.
     let mut asking = vec![workers.connect_to(0), workers.connect_to(1)];
     asking.extend((0..14).map(|_| workers.connect()));
     for client in &mut asking {
@@ -40,7 +40,7 @@ fn a_drain_finishes_what_is_in_flight_with_every_worker() {
     workers.join().expect("they drain");
 }
 
-/// Each socket has a queue of its own, and closing it would drop what is in there.
+/// Each socket has a queue, and closing the socket would drop the connections in it.
 #[cfg(target_os = "linux")]
 #[test]
 fn connections_that_the_kernel_has_queued_for_any_worker_are_served() {
@@ -52,7 +52,7 @@ fn connections_that_the_kernel_has_queued_for_any_worker_are_served() {
         blocker.get("/gate");
         gate.wait();
     }
-    // All for one has a probability of 2^-63.
+    // The probability that all connections go to one worker is 2^-63.
     let mut queued: Vec<_> = (0..64).map(|_| workers.connect()).collect();
     queued.iter_mut().for_each(|client| client.get("/worker"));
     wait_all_delivered(&queued);
@@ -78,9 +78,9 @@ fn connections_that_the_kernel_has_queued_for_any_worker_are_served() {
     workers.join().expect("they drain");
 }
 
-/// Also the one that a handler gives to itself.
+/// The same holds for a handle that a handler has.
 #[test]
-fn the_handle_of_a_worker_stands_for_all() {
+fn the_handle_of_a_worker_stops_all_workers() {
     let handles: Arc<Mutex<Vec<Handle<State>>>> = Arc::default();
     let made = Arc::clone(&handles);
     let workers = TestWorkers::start_with(2, test_config(), move |worker, server| {
@@ -100,7 +100,7 @@ fn the_handle_of_a_worker_stands_for_all() {
 }
 
 #[test]
-fn a_shutdown_before_the_start_serves_who_came_before() {
+fn a_shutdown_before_the_start_serves_the_clients_that_came_before() {
     let workers = Workers::bind("127.0.0.1:0", 2).expect("a port is free").config(test_config());
     let mut running = workers.start(|worker, server| server.start(app(worker))).expect("they start");
     let Some(Endpoint::Tcp(address)) = running.local_addr() else { panic!("it is TCP") };
@@ -141,7 +141,7 @@ fn a_drain_that_takes_too_long_counts_the_connections_of_all() {
     clients.iter_mut().for_each(Client::expect_end);
 }
 
-/// A state that panics when it is dropped must not abort what the others still have to do.
+/// A state that panics when it is dropped must not stop the work of the others.
 #[test]
 fn a_state_that_cannot_be_dropped_is_only_logged() {
     struct Grenade;

@@ -20,7 +20,7 @@ fn an_address_that_workers_have_is_in_use_for_all_others() {
     assert_eq!(TcpListener::bind(address).expect_err("anybody else").kind(), ErrorKind::AddrInUse);
     assert_eq!(workers.connect().ask("/worker").status, 200);
 
-    // And free again after them, although connections have ended at this side.
+    // The address is free again after the workers end, although they closed some connections first.
     let mut client = workers.connect();
     workers.handle.shutdown();
     client.expect_eof();
@@ -30,7 +30,7 @@ fn an_address_that_workers_have_is_in_use_for_all_others() {
     drop(Server::bind(address).expect("it is free"));
 }
 
-/// Who is alone shares with nobody, not even with one who offers it.
+/// A single server shares its port with no other, even if that other server offers it.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_single_server_does_not_share_its_port() {
@@ -50,7 +50,7 @@ fn a_single_server_does_not_share_its_port() {
     assert_eq!(taken.to_string(), format!("{address} is already in use"));
     let workers = Workers::bind("127.0.0.1:0", 1).expect("a port is free");
     assert_eq!(join(workers.local_addr()), Err(rustix::io::Errno::ADDRINUSE));
-    // The test can tell the difference; and this is what the documentation warns of.
+    // The test can tell the difference; the documentation warns of this case.
     let workers = Workers::bind("127.0.0.1:0", 2).expect("a port is free");
     assert_eq!(join(workers.local_addr()), Ok(()));
 }
@@ -66,7 +66,7 @@ fn a_unix_socket_is_shared_and_its_file_goes_with_the_last() {
     let running = workers.start(move |worker, server| server.start(app_with_gate(worker, &doors)));
     let workers = TestWorkers::run(running.expect("they start"));
 
-    // Whoever is busy cannot take the next one, so the other one must.
+    // A busy worker cannot take the next connection, so the other worker must.
     let mut first = Client::unix(path.path());
     let busy: usize = first.ask("/worker").text().parse().unwrap();
     first.get("/gate");
@@ -76,7 +76,7 @@ fn a_unix_socket_is_shared_and_its_file_goes_with_the_last() {
 
     workers.handle.shutdown();
     second.expect_eof();
-    // Its worker has closed its copy. The busy one still takes what is in the queue.
+    // Its worker has closed its copy of the socket. The busy worker still takes what is in the queue.
     let mut third = Client::unix(path.path());
     third.get("/worker");
     gates[busy].open();
@@ -111,7 +111,7 @@ fn a_passed_listener_and_several_addresses_are_served() {
 }
 
 #[test]
-fn some_numbers_of_workers_are_impossible() {
+fn zero_and_too_many_workers_are_refused() {
     for count in [0, 1025, usize::MAX] {
         let error = Workers::bind("127.0.0.1:0", count).expect_err("it is impossible");
         let expected = format!("cannot listen on the address with {count} workers: 1 to 1024 are possible");

@@ -1,4 +1,4 @@
-//! Several loops on one address: that all serve, that they share nothing, and that they begin and end together.
+//! Several loops on one address: all of them serve, they share nothing, and they begin and end together.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -44,7 +44,7 @@ fn app(worker: usize) -> Router<State> {
 
 type SetUp = server::Result<Running<State>>;
 
-/// Workers that run in threads of their own. Dropping it drains them.
+/// Workers that run in threads. Dropping it drains them.
 struct TestWorkers {
     address: SocketAddr,
     handle: WorkersHandle,
@@ -85,8 +85,8 @@ impl TestWorkers {
         Client::tcp(self.address)
     }
 
-    /// A client of this worker. Which one takes a connection is left to chance, so several are tried: that 200 miss one
-    /// of two has a probability of 2^-200.
+    /// A client of this worker. Chance decides which worker takes a connection, so this tries several. The probability
+    /// that 200 of them miss one of two workers is 2^-200.
     #[track_caller]
     fn connect_to(&self, worker: usize) -> Client {
         let mut clients = (0..200).map(|_| self.connect());
@@ -115,7 +115,7 @@ fn assert_nobody_listens(address: SocketAddr) {
     assert_eq!(TcpStream::connect(address).expect_err("nobody listens").kind(), ErrorKind::ConnectionRefused);
 }
 
-/// As `Client::wait_delivered`, with one look at all of them.
+/// As `Client::wait_delivered`, with one look at all clients.
 #[cfg(target_os = "linux")]
 #[track_caller]
 fn wait_all_delivered(clients: &[Client]) {
@@ -134,7 +134,7 @@ fn wait_all_delivered(clients: &[Client]) {
     }
 }
 
-/// A gate for each worker, and what its handler needs of it.
+/// A gate for each worker, and the other side for its handler.
 fn gates(count: usize) -> (Vec<Gate>, Mutex<Vec<Option<Door>>>) {
     let (gates, doors): (Vec<_>, Vec<_>) = (0..count).map(|_| gate()).map(|(gate, door)| (gate, Some(door))).unzip();
     (gates, Mutex::new(doors))

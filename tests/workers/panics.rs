@@ -28,8 +28,8 @@ impl Clock for Fuse {
     }
 }
 
-/// What the process does that is to be taken down: worker 0 is in a handler that does not return, the clock of worker 1
-/// breaks. `run` is not called by the main thread, so no panic of it would end the process.
+/// The child process that must be taken down. Worker 0 is in a handler that does not return, and the clock of worker 1
+/// breaks. The main thread does not call `run`, so a panic in that thread would not end the process.
 fn break_worker_1() {
     let (gates, doors) = gates(2);
     let workers = TestWorkers::start_with(2, test_config(), move |worker, server| {
@@ -54,7 +54,7 @@ fn break_worker_1() {
 fn a_panic_outside_a_handler_takes_the_process_down() {
     const CHILD: &str = "MONOLOOP_TEST_CHILD";
     if std::env::var_os(CHILD).is_some() {
-        // It would only be in the way.
+        // A core dump would only be in the way.
         setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).expect("it may be lowered");
         return break_worker_1();
     }

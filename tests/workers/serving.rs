@@ -11,8 +11,8 @@ use monoloop::server::{self, DrainCause};
 use crate::support::{Event, Gate, LIMIT, Log, assert_same, pattern, test_config};
 use crate::{TestWorkers, app, app_with_gate, gates};
 
-/// Linux chooses by a hash of the addresses, so 1,024 connections are 1,024 throws of a coin. By Hoeffding, that one
-/// side gets less than 35 % has a probability of 2 exp(-2 · 1024 · 0.15²) < 1e-19.
+/// Linux chooses by a hash of the addresses, so 1,024 connections are like 1,024 throws of a coin. By Hoeffding's
+/// inequality, the probability that one side gets less than 35 % is at most 2 exp(-2 · 1024 · 0.15²) < 1e-19.
 #[cfg(target_os = "linux")]
 #[test]
 fn two_workers_get_about_the_same_number_of_connections() {
@@ -22,7 +22,7 @@ fn two_workers_get_about_the_same_number_of_connections() {
     for _ in 0..COUNT {
         let mut client = workers.connect();
         shares[client.ask("/worker").text().parse::<usize>().unwrap()] += 1;
-        // So many ports shall not be kept by connections that are over.
+        // Closed connections should not keep so many ports.
         client.reset();
     }
     assert!(shares.iter().all(|share| share * 100 >= COUNT * 35), "{shares:?}");
@@ -38,7 +38,7 @@ fn states_are_separate_and_stay_with_their_connections() {
             assert_eq!(client.ask("/thread").text(), format!("worker-{worker}"));
         }
     }
-    // A new connection finds the state of whoever takes it.
+    // A new connection finds the state of the worker that takes it.
     assert_eq!(workers.connect_to(1).ask("/count").text(), "1 4");
     assert_eq!(clients[0].ask("/count").text(), "0 4");
 }
@@ -88,13 +88,13 @@ fn each_worker_has_an_observer_and_a_hook_of_its_own() {
     }
 }
 
-/// The descriptors are those of the process. A worker may find them all used up by the others, and then has no connection
-/// of its own whose end would wake it up.
+/// The process has one set of descriptors. The other workers may use up all of them. A worker then has no connection
+/// whose end would wake it up.
 #[cfg(target_os = "linux")]
 #[test]
-fn workers_share_the_descriptors_and_serve_everybody_in_the_end() {
+fn workers_share_the_descriptors_and_serve_every_client_in_the_end() {
     crate::support::in_a_process_of_its_own(
-        "serving::workers_share_the_descriptors_and_serve_everybody_in_the_end",
+        "serving::workers_share_the_descriptors_and_serve_every_client_in_the_end",
         || {
             let (gates, doors) = gates(2);
             let mut config = test_config();
@@ -114,7 +114,8 @@ fn workers_share_the_descriptors_and_serve_everybody_in_the_end() {
             let limit = Instant::now() + LIMIT;
             while !waiting.is_empty() {
                 assert!(Instant::now() < limit, "{} are not served", waiting.len());
-                // Who has a reply goes, and makes room for two: his own descriptor and that of the server.
+                // A client that has its reply leaves, and makes room for two: its own descriptor and that of the
+                // server.
                 waiting.retain_mut(|client| !client.is_readable() || client.reply().status != 200);
                 thread::yield_now();
             }

@@ -43,14 +43,14 @@ fn a_set_up_that_panics_stops_them_all() {
 }
 
 #[test]
-fn of_several_that_fail_the_first_is_named() {
+fn the_first_of_several_failed_workers_is_named() {
     let workers = Workers::bind("127.0.0.1:0", 3).expect("a port is free").config(test_config());
     let failed = workers.run(|worker, _| Err::<Running<State>, _>(format!("number {worker}")));
     assert_eq!(failed.expect_err("all have failed").to_string(), "worker 0: number 0");
 }
 
-/// Nobody is served before all can serve: until then a connection waits in the queue of its worker.
-/// Such a worker would serve alone, or hear of no order to stop.
+/// No connection is served before all workers can serve. A set-up that runs its own server would serve alone, or miss
+/// the order to stop.
 #[test]
 fn a_set_up_that_runs_its_server_or_brings_another_is_refused() {
     type SetUp = fn(usize, Server) -> monoloop::server::Result<Running<()>>;
@@ -72,7 +72,7 @@ fn a_set_up_that_runs_its_server_or_brings_another_is_refused() {
 }
 
 #[test]
-fn nobody_serves_before_all_are_set_up() {
+fn no_worker_serves_before_all_are_set_up() {
     let (gate, door) = gate();
     let door = Mutex::new(door);
     let workers = Workers::bind("127.0.0.1:0", 2).expect("a port is free").config(test_config());
@@ -88,7 +88,7 @@ fn nobody_serves_before_all_are_set_up() {
         told.send(running.expect("they start")).expect("the test waits for it");
     });
     gate.wait();
-    // One of 64 reaches worker 0, but for a probability of 2^-64.
+    // The probability that none of 64 connections reaches worker 0 is 2^-64.
     let mut clients: Vec<_> = (0..64).map(|_| Client::tcp(address)).collect();
     clients.iter_mut().for_each(|client| client.get("/worker"));
     gate.open();

@@ -1,4 +1,4 @@
-//! The application behind the bench: a small router that writes down what it sees.
+//! The application that the tests call: a small router that records the requests that it sees.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -22,10 +22,10 @@ pub(super) struct Seen {
 /// The state of the application.
 #[derive(Debug, Default)]
 pub(super) struct App {
-    /// Every request that got as far as the middleware, refused ones included.
+    /// Every request that reached the middleware, refused ones included.
     pub(super) seen: Vec<Seen>,
     stash: Option<Sent>,
-    /// What goes on between two calls.
+    /// What outlives a handler: streams, sinks, protocols.
     pub(super) live: super::live::Live,
 }
 
@@ -69,7 +69,7 @@ pub(super) struct Echo(Vec<Seen>);
 impl Service for Echo {
     fn call(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent> {
         self.0.push(Seen::new(&request));
-        // Given away, so that what is large is spliced in.
+        // The content is given away, so a large one is spliced in.
         response.send(request.body().to_vec())
     }
 
@@ -120,7 +120,7 @@ pub(super) fn router() -> Router<App> {
     app
 }
 
-/// Handlers that do it wrong.
+/// Handlers with faults.
 fn faults(app: &mut Router<App>) {
     app.get("/fail", |_, _, res| {
         drop(res.header("X-Lost", "by the roll-back"));
@@ -130,7 +130,7 @@ fn faults(app: &mut Router<App>) {
         let number: u8 = "secret".parse()?;
         res.text(number.to_string())
     });
-    // libFuzzer takes every panic for a finding, caught or not.
+    // libFuzzer takes every panic for a finding, even if it is caught.
     if cfg!(not(fuzzing)) {
         app.any("/panic", |_, _, _| panic!("as asked"));
     }
@@ -185,7 +185,7 @@ fn faults(app: &mut Router<App>) {
     });
 }
 
-/// Handlers whose replies have a shape of their own.
+/// Handlers whose replies have special framing or fields.
 fn shapes(app: &mut Router<App>) {
     app.get("/close", |_, _, res| res.header("Connection", "close").text("bye"));
     app.post("/close", |_, _, res| res.header("connection", "Close").text("bye"));

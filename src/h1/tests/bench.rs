@@ -1,4 +1,4 @@
-//! A connection under test: a session over a pipe, with the real pump and a made-up clock, and what came of it.
+//! A connection under test: a session over a pipe, with the real pump and a simulated clock, and what became of it.
 
 use std::time::Duration;
 
@@ -30,9 +30,9 @@ pub(super) struct Bench<A = Router<App>> {
     pub(super) sent: Vec<u8>,
     /// The broken message begins like a HEAD request.
     pub(super) broken_head: bool,
-    /// Most that was ever owed.
+    /// The largest number of bytes that was ever owed.
     pub(super) most_owed: usize,
-    /// Most memory for bytes that came and are not understood.
+    /// The most memory for bytes that have come and are not parsed yet.
     pub(super) max_input: usize,
     virtual_loop: VirtualLoop,
     connection: Connected,
@@ -49,7 +49,7 @@ impl Bench {
 impl<A: Witness> Bench<A> {
     /// A connection of another application.
     pub(super) fn of(app: A, config: Config) -> Self {
-        // A vector that grows doubles.
+        // A vector doubles when it grows.
         let max_input = 2 * (config.max_head + RECEIVE_BUFFER);
         let mut virtual_loop = VirtualLoop::new(config);
         Self {
@@ -64,7 +64,7 @@ impl<A: Witness> Bench<A> {
         }
     }
 
-    /// Another connection; checks that the one before gave everything back.
+    /// Opens another connection, and checks that the one before gave everything back.
     #[track_caller]
     pub(super) fn restart(&mut self) {
         let sessions = self.virtual_loop.sessions_mut();
@@ -79,7 +79,7 @@ impl<A: Witness> Bench<A> {
         (self.most_owed, self.reason) = (0, None);
     }
 
-    /// The client sends; the loop turns until it rests.
+    /// The client sends, and the loop turns until it would sleep.
     #[track_caller]
     pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.act(|wire| wire.inbound.extend(bytes.as_ref()))
@@ -91,13 +91,13 @@ impl<A: Witness> Bench<A> {
         self.act(|wire| wire.fin = true)
     }
 
-    /// The client does not read more than so many bytes.
+    /// The client reads no more than this many bytes.
     #[track_caller]
     pub(super) fn set_window(&mut self, bytes: usize) -> &mut Self {
         self.act(|wire| wire.window = bytes)
     }
 
-    /// The client reads so many bytes more.
+    /// The client reads this many bytes more.
     #[track_caller]
     pub(super) fn read(&mut self, count: usize) -> &mut Self {
         self.act(|wire| wire.window = wire.window.saturating_add(count))
@@ -109,7 +109,7 @@ impl<A: Witness> Bench<A> {
         self.look()
     }
 
-    /// Time passes; deadlines that pass with it are felt on time.
+    /// Time passes, and deadlines that pass meanwhile expire on time.
     #[track_caller]
     pub(super) fn wait(&mut self, duration: Duration) -> &mut Self {
         self.virtual_loop.wait(&mut self.router, duration);
@@ -131,13 +131,13 @@ impl<A: Witness> Bench<A> {
         self.look()
     }
 
-    /// The client leaves without a word.
+    /// The client resets the connection.
     #[track_caller]
     pub(super) fn reset(&mut self) -> &mut Self {
         self.act(|wire| wire.reset = true)
     }
 
-    /// The client sends, and closes its side so soon behind it that both come as one.
+    /// The client sends and closes its side at once, so that the server sees both at the same time.
     #[track_caller]
     pub(super) fn send_last(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.act(|wire| {
@@ -146,42 +146,42 @@ impl<A: Witness> Bench<A> {
         })
     }
 
-    /// Nothing happens but what the application has done meanwhile.
+    /// Nothing happens except what the application did meanwhile.
     #[track_caller]
     pub(super) fn turn(&mut self) -> &mut Self {
         self.virtual_loop.turn(&mut self.router);
         self.look()
     }
 
-    /// Sets who watches.
+    /// Sets the observer.
     pub(super) fn watch(&mut self, observer: impl Observer + 'static) -> &mut Self {
         self.virtual_loop.watch(Box::new(observer));
         self
     }
 
-    /// Another client beside this one.
+    /// Connects a second client.
     pub(super) fn other(&mut self) -> Connected {
         self.virtual_loop.connect()
     }
 
-    /// Another client does something; gives what it has read.
+    /// Lets another client act, and returns what it has read.
     pub(super) fn act_as(&mut self, other: &Connected, action: impl FnOnce(&mut Wire)) -> Vec<u8> {
         self.virtual_loop.act(other, &mut self.router, action);
         std::mem::take(&mut other.link.wire_mut().outbound)
     }
 
-    /// The loop was blocked for so long.
+    /// A handler blocked the loop for this long.
     pub(super) fn block(&mut self, duration: Duration) -> &mut Self {
         self.virtual_loop.sessions_mut().forgive(duration);
         self
     }
 
-    /// What is left is cut; gives the number of those that were still owed something.
+    /// Cuts all connections, and returns the number of those that were still owed something.
     pub(super) fn cut(&mut self) -> usize {
         self.virtual_loop.sessions_mut().cut()
     }
 
-    /// The server drains from now on, but has not yet looked at anybody.
+    /// The server begins to drain, but has not looked at any connection yet.
     pub(super) const fn set_draining(&mut self) {
         self.virtual_loop.sessions_mut().draining = true;
     }
@@ -196,7 +196,7 @@ impl<A: Witness> Bench<A> {
         session.deadline(&self.virtual_loop.sessions().config)
     }
 
-    /// Takes note of what has happened.
+    /// Records what has happened.
     #[track_caller]
     fn look(&mut self) -> &mut Self {
         let mut wire = self.connection.link.wire_mut();
@@ -212,7 +212,7 @@ impl<A: Witness> Bench<A> {
         self
     }
 
-    /// What must hold whenever the loop goes to sleep.
+    /// Checks what must hold whenever the loop goes to sleep.
     #[track_caller]
     fn check(&self, session: &Session<Pipe>) {
         let (connection, sessions) = (&session.connection, self.virtual_loop.sessions());
@@ -221,8 +221,8 @@ impl<A: Witness> Bench<A> {
         assert!(deadline >= sessions.now(), "the deadline {deadline:?} is past at {:?}", sessions.now());
         let bound = HIGH_WATER + sessions.config.max_response_buffer.max(app::LARGE) + 1024;
         assert!(connection.owed() <= bound, "{} bytes are owed", connection.owed());
-        // A vector that grows doubles. What has come may be decoded at once, and overshoot the content by an input; what
-        // was only announced costs nothing.
+        // A vector doubles when it grows. What has come may be decoded at once, and exceed the content by one input.
+        // Content that was only announced costs no memory.
         let input = self.max_input;
         let content = wire.taken.min(sessions.config.max_content as usize);
         let bounds = [input, 4 * bound, 2 * input + 4 * (content + CONTENT_BUFFER)];
@@ -241,7 +241,7 @@ impl<A: Witness> Bench<A> {
 
     #[track_caller]
     pub(super) fn check_pools(&mut self) {
-        // The second one finds what was not used since the first.
+        // The second call finds what was not used since the first.
         (0..2).for_each(|_| self.virtual_loop.sessions_mut().trim());
         let pools = self.virtual_loop.sessions().pools();
         assert_eq!(pools.lent(), [0; 4], "buffers were not given back");
@@ -250,7 +250,7 @@ impl<A: Witness> Bench<A> {
         assert_eq!(pools.collecting.large_bytes() + pools.output.large_bytes(), 0, "large buffers that nobody used");
     }
 
-    // ---- what came of it --------------------------------------------------------------------------------------------
+    // ---- outcome ----------------------------------------------------------------------------------------------------
 
     pub(super) fn fate(&self) -> Fate {
         let wire = self.connection.link.wire();
@@ -265,23 +265,23 @@ impl<A: Witness> Bench<A> {
         self.reason
     }
 
-    /// Whether so much is owed that nothing is read.
+    /// Whether so much is owed that the socket is not read.
     pub(super) fn is_held(&self) -> bool {
         let session = self.virtual_loop.session(&self.connection);
         session.is_some_and(|session| session.connection.is_held() && !session.connection.wants_read())
     }
 
-    /// Whether it was ended in a way that no client takes for a good end.
+    /// Whether the connection was ended in a way that no client takes for the end of its content.
     pub(super) fn was_reset(&self) -> bool {
         self.connection.link.wire().was_reset
     }
 
-    /// Bytes that the client has sent and nobody has read.
+    /// Bytes that the client has sent and the server has not read.
     pub(super) fn unread(&self) -> usize {
         self.connection.link.wire().inbound.len()
     }
 
-    /// Bytes of memory for input, output and content that the connection holds; none if it is gone.
+    /// The bytes of memory that the connection holds for input, output and content; zero if it is gone.
     pub(super) fn held_memory(&self) -> [usize; 3] {
         let holds = self.virtual_loop.session(&self.connection).map(|session| session.connection.holds());
         holds.map_or([0; 3], |holds| holds.memory())
@@ -296,13 +296,13 @@ impl<A: Witness> Bench<A> {
         self.router.seen()
     }
 
-    /// All replies; each belongs to the request of the same place, and one more tells of a broken message.
+    /// All replies, in the order of the requests. One more may answer a broken message.
     #[track_caller]
     pub(super) fn replies(&self) -> Vec<Reply> {
         reader::read_all(&self.sent, |i| self.is_head(i))
     }
 
-    /// Whether the reply of this place is one to HEAD.
+    /// Whether the reply at this place answers a HEAD.
     pub(super) fn is_head(&self, i: usize) -> bool {
         match self.seen().get(i) {
             Some(seen) => seen.method == Method::Head,

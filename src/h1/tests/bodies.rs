@@ -18,7 +18,7 @@ fn content_length() {
     let table: &[Row<'_>] = &[
         ("two bytes", b"Content-Length: 2\r\n\r\nhi", HI, Open),
         ("none", b"Content-Length: 0\r\n\r\n", &["200 "], Open),
-        ("not told is none", b"\r\n", &["200 "], Open),
+        ("no length means no content", b"\r\n", &["200 "], Open),
         ("leading zeros are decimal", b"Content-Length: 0002\r\n\r\nhi", HI, Open),
         ("not octal", b"Content-Length: 010\r\n\r\n0123456789", &["200 0123456789"], Open),
         ("white space around it", b"Content-Length: \t 2 \t\r\n\r\nhi", HI, Open),
@@ -53,36 +53,41 @@ fn content_length() {
         ("twice and equal", b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi", BAD, Errs),
         ("twice, one of them zero", b"Content-Length: 0\r\nContent-Length: 2\r\n\r\nhi", BAD, Errs),
         (
-            "as much as there may be",
+            "exactly the limit",
             &[b"Content-Length: 64\r\n\r\n".as_slice(), &[b'x'; 64]].concat(),
             &["200 xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"],
             Open,
         ),
         ("one byte more", &[b"Content-Length: 65\r\n\r\n".as_slice(), &[b'x'; 65]].concat(), &["413"], Errs),
-        ("too much, decided before it comes", b"Content-Length: 65\r\n\r\n", &["413"], Errs),
+        ("too much, refused before it comes", b"Content-Length: 65\r\n\r\n", &["413"], Errs),
         ("2 to the 64 less one", b"Content-Length: 18446744073709551615\r\n\r\n", &["413"], Errs),
         ("FIN before the content", b"Content-Length: 2\r\n\r\n", BAD, FinErrs),
         ("FIN within the content", b"Content-Length: 3\r\n\r\nhi", BAD, FinErrs),
-        ("no space behind the colon", b"Content-Length:2\r\n\r\nhi", HI, Open),
+        ("no space after the colon", b"Content-Length:2\r\n\r\nhi", HI, Open),
         ("two zeros", b"Content-Length: 00\r\n\r\n", &["200 "], Open),
         ("many zeros in front", b"Content-Length: 00000000000000000000000000000002\r\n\r\nhi", HI, Open),
         (
-            "bytes behind content of none begin the next request",
+            "bytes after empty content begin the next request",
             b"Content-Length: 0\r\n\r\nXGET / HTTP/1.1\r\nHost: a\r\n\r\n",
             &["200 ", "501"],
             Errs,
         ),
-        ("content behind no length is a request that is none", b"\r\n{\"a\":\"b\"}\r\n\r\n", &["200 ", "400"], Errs),
+        (
+            "content without a length is taken for a broken request",
+            b"\r\n{\"a\":\"b\"}\r\n\r\n",
+            &["200 ", "400"],
+            Errs,
+        ),
         ("the name with an underscore is another", b"Content_Length: 50\r\nContent-Length: 2\r\n\r\nhi", HI, Open),
         ("a tab in the name", b"Content\tLength: 50\r\nContent-Length: 2\r\n\r\nhi", BAD, Errs),
         ("one more with a space before the colon", b"Content-Length: 2\r\nContent-Length : 1\r\n\r\nhi", BAD, Errs),
         ("one more with NEL before the colon", b"Content-Length: 2\r\nContent-Length\x85: 1\r\n\r\nhi", BAD, Errs),
         ("a plus sign and an underscore", b"Content-Length: +0_2\r\n\r\nhi", BAD, Errs),
-        ("a space behind a sign", b"Content-Length: + 2\r\n\r\nhi", BAD, Errs),
+        ("a space after a sign", b"Content-Length: + 2\r\n\r\nhi", BAD, Errs),
         ("octal by its prefix", b"Content-Length: 0o2\r\n\r\nhi", BAD, Errs),
         ("binary by its prefix", b"Content-Length: 0b10\r\n\r\nhi", BAD, Errs),
         ("hexadecimal digits", b"Content-Length: a\r\n\r\n0123456789", BAD, Errs),
-        ("a letter behind it", b"Content-Length: 2x\r\n\r\nhi", BAD, Errs),
+        ("a letter after it", b"Content-Length: 2x\r\n\r\nhi", BAD, Errs),
         ("a space and a zero in front", b"Content-Length: 0 0 2\r\n\r\nhi", BAD, Errs),
         ("a tab within", b"Content-Length: 0\t2\r\n\r\nhi", BAD, Errs),
         ("a fraction without a digit in front", b"Content-Length: .2\r\n\r\nhi", BAD, Errs),
@@ -92,7 +97,7 @@ fn content_length() {
         ("an empty list member in front", b"Content-Length: ,2\r\n\r\nhi", BAD, Errs),
         ("a parameter", b"Content-Length: 2;a=b\r\n\r\nhi", BAD, Errs),
         ("single quotes", b"Content-Length: '2'\r\n\r\nhi", BAD, Errs),
-        ("a NUL behind it", b"Content-Length: 2\0\r\n\r\nhi", BAD, Errs),
+        ("a NUL after it", b"Content-Length: 2\0\r\n\r\nhi", BAD, Errs),
         ("a no-break space in front", b"Content-Length: \xa02\r\n\r\nhi", BAD, Errs),
         ("a full-width digit", b"Content-Length: \xef\xbc\x92\r\n\r\nhi", BAD, Errs),
         ("a superscript digit", b"Content-Length: \xc2\xb2\r\n\r\nhi", BAD, Errs),
@@ -103,7 +108,7 @@ fn content_length() {
         ("twice, the first of them empty", b"Content-Length:\r\nContent-Length: 2\r\n\r\nhi", BAD, Errs),
         ("twice, the second of them empty", b"Content-Length: 2\r\nContent-Length:\r\n\r\nhi", BAD, Errs),
         ("twice, with other fields between", b"Content-Length: 2\r\nX: y\r\ncontent-length: 2\r\n\r\nhi", BAD, Errs),
-        ("twice, zero and then what follows", b"Content-Length: 2\r\nContent-Length: 0\r\n\r\nhi", BAD, Errs),
+        ("twice, the second of them zero", b"Content-Length: 2\r\nContent-Length: 0\r\n\r\nhi", BAD, Errs),
         ("2 to the 63", b"Content-Length: 9223372036854775808\r\n\r\n", &["413"], Errs),
         ("2 to the 32 and 2", b"Content-Length: 4294967298\r\n\r\nhi", &["413"], Errs),
     ];
@@ -124,7 +129,7 @@ fn content_of_other_requests() {
         ("HEAD with content", b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", &["200 "], Open),
         ("1.0 with content", b"POST /echo HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi", HI, Closes),
         (
-            "1.0 with content that stays",
+            "1.0 with content and keep-alive",
             b"POST /echo HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\
             \r\nhi",
             HI,
@@ -191,7 +196,8 @@ fn content_of_other_requests() {
             Closes,
         ),
     ];
-    // The form is one byte longer than it says; what is left over begins a request that is none.
+    // The announced length is one byte too short, and the byte left over begins a message that is no request. This row
+    // has the right length.
     let (mut table, wrong) = (table.to_vec(), table.iter().position(|row| row.0 == "a form").expect("it is there"));
     let fixed = String::from_utf8_lossy(table[wrong].1).replace("Length: 12", "Length: 13");
     table[wrong] = ("a form", fixed.as_bytes(), &["200 A &B"], Open);
@@ -199,7 +205,7 @@ fn content_of_other_requests() {
 }
 
 #[test]
-fn content_that_nobody_reads() {
+fn content_that_no_handler_reads() {
     let table: &[Row<'_>] = &[
         ("of a 404", b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", &["404"], Open),
         ("of a 405", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", &["405"], Open),
@@ -263,7 +269,7 @@ fn content_that_nobody_reads() {
             Errs,
         ),
     ];
-    // A close while the client is still sending would be a reset, and take the reply from it (RFC 9112 §9.6).
+    // A close while the client still sends would become a reset, and the client would lose the reply (RFC 9112 §9.6).
     run(table);
     for (length, after) in [(MAX_DISCARD, Fate::Open), (MAX_DISCARD + 1, Fate::Lingers)] {
         let mut bench = bench();
@@ -316,7 +322,7 @@ fn content_over_the_limit_is_not_collected() {
     bench.restart();
 }
 
-/// A machine of 32 bits cannot hold it, so no setting may let a client ask for that.
+/// A machine of 32 bits cannot hold that much, so no setting may let a client ask for it.
 #[test]
 fn more_than_fits_in_memory_is_refused_whatever_the_limit_is() {
     let mut bench = Bench::new(Config { max_content: u64::MAX, ..Config::default() });
@@ -333,7 +339,7 @@ fn more_than_fits_in_memory_is_refused_whatever_the_limit_is() {
     bench.restart();
 }
 
-/// Each byte that comes is counted in 64 bits, however few a pointer has.
+/// Bytes of content are counted in 64 bits, also where a pointer has only 32.
 #[test]
 fn content_of_more_than_32_bits_ends_where_it_says() {
     const LENGTH: u64 = (1 << 32) + 2;
@@ -349,7 +355,7 @@ fn content_of_more_than_32_bits_ends_where_it_says() {
         while left > 0 {
             assert_eq!(decoder.announced(), left);
             let decoded = decoder.decode(&piece).expect("it is content");
-            // What is beyond the end of a chunk is another's: the CRLF would be there.
+            // Bytes after the end of a chunk are not content: a CRLF must come first.
             let expected = left.min(piece.len() as u64);
             assert_eq!((decoded.content.len() as u64, decoded.trailers), (expected, &[][..]));
             left -= expected;

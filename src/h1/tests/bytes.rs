@@ -1,12 +1,13 @@
-//! One byte of a head, replaced by each of the 256 that there are.
+//! One byte of a head, replaced by each of the 256 bytes.
 
 use super::bench::{Bench, Fate, small};
 use super::heads::{BAD, HELLO};
 use super::table::After::{self, Closes, Errs, FinErrs, Open};
 
-/// A request for each of the 256 bytes, put between `front` and `back`; `outcome` says what becomes of it.
+/// Sends a request for each of the 256 bytes, put between `front` and `back`; `outcome` says what becomes of it.
 ///
-/// Only whole and byte by byte, with another request behind: the tables above try the other ways in which bytes can come.
+/// Each request is sent whole and byte by byte, with another request after it. The tables try the other ways in which
+/// bytes can come.
 #[track_caller]
 pub(super) fn run_each_byte<'a>(front: &str, back: &str, outcome: impl Fn(u8) -> (&'a [&'a str], After)) {
     const NEXT: &[u8] = b"GET /users/1 HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -40,7 +41,7 @@ pub(super) fn run_each_byte<'a>(front: &str, back: &str, outcome: impl Fn(u8) ->
     }
 }
 
-/// RFC 9110 §5.6.2, in words of this test's own.
+/// RFC 9110 §5.6.2, written down again for this test.
 const fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
@@ -54,7 +55,7 @@ fn every_byte_of_a_method() {
 
 #[test]
 fn every_byte_of_a_field_name() {
-    // A colon ends the name early, and the rest is its value.
+    // A colon ends the name early, and the rest is the value.
     let outcome = |byte| if is_token(byte) || byte == b':' { (HELLO, Open) } else { (BAD, Errs) };
     run_each_byte("GET / HTTP/1.1\r\nHost: a\r\nX", "Y: z\r\n\r\n", outcome);
 }
@@ -81,12 +82,12 @@ fn every_byte_of_a_host() {
 }
 
 #[test]
-fn every_byte_behind_the_version() {
+fn every_byte_after_the_version() {
     run_each_byte("GET / HTTP/1.1", "\r\nHost: a\r\n\r\n", |_| (BAD, Errs));
 }
 
-/// No byte before, within or behind a field name turns it into a framing field, and none takes that from it unseen: the
-/// field is another one, or the message is refused.
+/// No byte before, within or after a field name turns it into a framing field. No byte hides a framing field either:
+/// the field is another one, or the message is refused.
 #[test]
 fn every_byte_around_the_name_of_a_framing_field() {
     const END: &str = "Content-Length: 12\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
@@ -95,7 +96,7 @@ fn every_byte_around_the_name_of_a_framing_field() {
     run_each_byte(&format!("{front}Transfer-Encoding"), &format!(": chunked\r\n{END}"), outcome);
     run_each_byte(front, &format!("Transfer-Encoding: chunked\r\n{END}"), outcome);
     let outcome = |byte| match byte {
-        // It is the framing field, beside a length.
+        // It is the framing field, and the request has a length too.
         b'-' => (BAD, Errs),
         // It is the field `Transfer`.
         b':' => outcome(b'x'),
@@ -104,7 +105,7 @@ fn every_byte_around_the_name_of_a_framing_field() {
     run_each_byte(&format!("{front}Transfer"), &format!("Encoding: chunked\r\n{END}"), outcome);
 }
 
-/// Only white space and the comma of an empty list member may stand around `chunked`.
+/// Only white space and the comma of an empty list member may come before or after `chunked`.
 #[test]
 fn every_byte_around_a_transfer_coding() {
     const END: &str = "\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
@@ -114,7 +115,7 @@ fn every_byte_around_a_transfer_coding() {
     run_each_byte(&format!("{front} chunked"), END, outcome);
 }
 
-/// A digit changes the length; anything else but white space is refused.
+/// A digit changes the length; any other byte is refused, except white space.
 #[test]
 fn every_byte_around_a_content_length() {
     const END: &str = "\r\n\r\n0123456789";

@@ -37,17 +37,17 @@ fn good_chunks() {
         ("a size of sixteen digits", b"0000000000000002\r\nhi\r\n0\r\n\r\n", HI, Open),
         ("the last size in many zeros", b"2\r\nhi\r\n0000000000000000000000\r\n\r\n", HI, Open),
         ("an extension with a quoted semicolon", b"2;a=\";\";b\r\nhi\r\n0\r\n\r\n", HI, Open),
-        ("white space behind the semicolon", b"2; some; more=stuff\r\nhi\r\n0\r\n\r\n", HI, Open),
+        ("white space after the semicolon", b"2; some; more=stuff\r\nhi\r\n0\r\n\r\n", HI, Open),
         ("an extension that looks like a size", b"2;5=6\r\nhi\r\n0\r\n\r\n", HI, Open),
         ("credentials in the trailers", b"2\r\nhi\r\n0\r\nAuthorization: Basic YTpi\r\nCookie: a=b\r\n\r\n", HI, Open),
         ("a type in the trailers", b"2\r\nhi\r\n0\r\nContent-Type: text/x\r\nContent-Encoding: gzip\r\n\r\n", HI, Open),
         ("a coding in the trailers", b"2\r\nhi\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n", HI, Open),
         ("an expectation in the trailers", b"2\r\nhi\r\n0\r\nExpect: tea\r\n\r\n", HI, Open),
         ("a trailer that looks like a request", b"2\r\nhi\r\n0\r\nX:GET / HTTP/1.1\r\n\r\n", HI, Open),
-        ("a byte behind the end", b"2\r\nhi\r\n0\r\n\r\n\0", &["200 hi", "400"], Errs),
-        ("an empty line behind the end", b"2\r\nhi\r\n0\r\n\r\n\r\n", HI, Open),
+        ("a byte after the end", b"2\r\nhi\r\n0\r\n\r\n\0", &["200 hi", "400"], Errs),
+        ("an empty line after the end", b"2\r\nhi\r\n0\r\n\r\n\r\n", HI, Open),
         (
-            "a request behind the end",
+            "a request after the end",
             b"2\r\nhi\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
             &["200 hi", "200 hello"],
             Open,
@@ -62,8 +62,8 @@ fn bad_chunks() {
         ("no size", b"\r\nhi\r\n0\r\n\r\n"),
         ("an empty line in front", b"\r\n2\r\nhi\r\n0\r\n\r\n"),
         ("a space before the size", b" 2\r\nhi\r\n0\r\n\r\n"),
-        ("a space behind the size", b"2 \r\nhi\r\n0\r\n\r\n"),
-        ("a tab behind the size", b"2\t\r\nhi\r\n0\r\n\r\n"),
+        ("a space after the size", b"2 \r\nhi\r\n0\r\n\r\n"),
+        ("a tab after the size", b"2\t\r\nhi\r\n0\r\n\r\n"),
         ("a plus sign", b"+2\r\nhi\r\n0\r\n\r\n"),
         ("a minus sign", b"-2\r\nhi\r\n0\r\n\r\n"),
         ("0x", b"0x2\r\nhi\r\n0\r\n\r\n"),
@@ -72,15 +72,15 @@ fn bad_chunks() {
         ("a letter that is no digit", b"g\r\nhi\r\n0\r\n\r\n"),
         ("a comma", b"2,\r\nhi\r\n0\r\n\r\n"),
         ("a full-width digit", b"\xef\xbc\x92\r\nhi\r\n0\r\n\r\n"),
-        ("a NUL behind the size", b"2\0\r\nhi\r\n0\r\n\r\n"),
-        ("bare LF behind the size", b"2\nhi\r\n0\r\n\r\n"),
-        ("bare CR behind the size", b"2\rhi\r\n0\r\n\r\n"),
-        ("CR CR LF behind the size", b"2\r\r\nhi\r\n0\r\n\r\n"),
+        ("a NUL after the size", b"2\0\r\nhi\r\n0\r\n\r\n"),
+        ("bare LF after the size", b"2\nhi\r\n0\r\n\r\n"),
+        ("bare CR after the size", b"2\rhi\r\n0\r\n\r\n"),
+        ("CR CR LF after the size", b"2\r\r\nhi\r\n0\r\n\r\n"),
         ("too little data", b"3\r\nhi\r\n0\r\n\r\n"),
         ("too much data", b"1\r\nhi\r\n0\r\n\r\n"),
-        ("bare LF behind the data", b"2\r\nhi\n0\r\n\r\n"),
-        ("bare CR behind the data", b"2\r\nhi\r0\r\n\r\n"),
-        ("nothing behind the data", b"2\r\nhi0\r\n\r\n"),
+        ("bare LF after the data", b"2\r\nhi\n0\r\n\r\n"),
+        ("bare CR after the data", b"2\r\nhi\r0\r\n\r\n"),
+        ("nothing after the data", b"2\r\nhi0\r\n\r\n"),
         ("two bytes that are no CRLF", b"2\r\nhiXX0\r\n\r\n"),
         ("an empty extension", b"2;\r\nhi\r\n0\r\n\r\n"),
         ("two semicolons", b"2;;a\r\nhi\r\n0\r\n\r\n"),
@@ -90,7 +90,7 @@ fn bad_chunks() {
         ("two names", b"2;a b\r\nhi\r\n0\r\n\r\n"),
         ("a quoted name", b"2;\"a\"\r\nhi\r\n0\r\n\r\n"),
         ("a quote that does not end", b"2;a=\"b\r\nhi\r\n0\r\n\r\n"),
-        ("bytes behind a quote", b"2;a=\"b\"c\r\nhi\r\n0\r\n\r\n"),
+        ("bytes after a quote", b"2;a=\"b\"c\r\nhi\r\n0\r\n\r\n"),
         ("an escaped CR", b"2;a=\"\\\r\n\"\r\nhi\r\n0\r\n\r\n"),
         ("a NUL in an extension", b"2;a\0\r\nhi\r\n0\r\n\r\n"),
         ("a NUL in a quote", b"2;a=\"\0\"\r\nhi\r\n0\r\n\r\n"),
@@ -99,7 +99,7 @@ fn bad_chunks() {
         ("bare CR in an extension", b"2;a\rb\r\nhi\r\n0\r\n\r\n"),
         ("white space at the end of an extension", b"2;a \r\nhi\r\n0\r\n\r\n"),
         ("an extension that is not ASCII", b"2;\xc3\xa9\r\nhi\r\n0\r\n\r\n"),
-        ("bare LF behind the last chunk", b"2\r\nhi\r\n0\n\r\n"),
+        ("bare LF after the last chunk", b"2\r\nhi\r\n0\n\r\n"),
         ("bare LF for the last line", b"2\r\nhi\r\n0\r\n\n"),
         ("bare CR for the last line", b"2\r\nhi\r\n0\r\n\rX"),
         ("a trailer without a colon", b"2\r\nhi\r\n0\r\nX\r\n\r\n"),
@@ -115,14 +115,14 @@ fn bad_chunks() {
         ("a vertical tab before the size", b"\x0b2\r\nhi\r\n0\r\n\r\n"),
         ("a NUL before the size", b"\x002\r\nhi\r\n0\r\n\r\n"),
         ("many spaces before the last size", b"2\r\nhi\r\n           0\r\n\r\n"),
-        ("a space behind the last size", b"2\r\nhi\r\n0 \r\n\r\n"),
+        ("a space after the last size", b"2\r\nhi\r\n0 \r\n\r\n"),
         ("a sign before the last size", b"2\r\nhi\r\n+0\r\n\r\n"),
         ("a minus sign before the last size", b"2\r\nhi\r\n-0\r\n\r\n"),
         ("0x before the last size", b"2\r\nhi\r\n0x0\r\n\r\n"),
         ("a sign and 0x", b"-0x0\r\n\r\n"),
         ("an empty size for the last", b"2\r\nhi\r\n\r\n\r\n"),
         ("an empty line between two chunks", b"2\r\nhi\r\n\r\n0\r\n\r\n"),
-        ("a size that is a number in front only", b"2these\r\nhi\r\n0\r\n\r\n"),
+        ("a size that only begins with digits", b"2these\r\nhi\r\n0\r\n\r\n"),
         ("an underscore within", b"1_0\r\n0123456789abcdef\r\n0\r\n\r\n"),
         ("a fraction", b"2.0\r\nhi\r\n0\r\n\r\n"),
         ("two sizes", b"2 2\r\nhi\r\n0\r\n\r\n"),
@@ -134,11 +134,11 @@ fn bad_chunks() {
         ("bare CR before an extension", b"2\r;a\r\nhi\r\n0\r\n\r\n"),
         ("two CRs before an extension", b"2\r\r;a\r\nhi\r\n0\r\n\r\n"),
         ("CR and a byte before an extension", b"2\rX;a\r\nhi\r\n0\r\n\r\n"),
-        ("bare LF behind a semicolon", b"2;\nhi\r\n0\r\n\r\n"),
-        ("bare CR behind a semicolon", b"2;\rhi\r\n0\r\n\r\n"),
-        ("two CRs behind an extension", b"2;a\r\rhi\r\n0\r\n\r\n"),
-        ("two CRs behind a value", b"2;a=b\r\rhi\r\n0\r\n\r\n"),
-        ("CR and a byte behind an extension", b"2;a\rXhi\r\n0\r\n\r\n"),
+        ("bare LF after a semicolon", b"2;\nhi\r\n0\r\n\r\n"),
+        ("bare CR after a semicolon", b"2;\rhi\r\n0\r\n\r\n"),
+        ("two CRs after an extension", b"2;a\r\rhi\r\n0\r\n\r\n"),
+        ("two CRs after a value", b"2;a=b\r\rhi\r\n0\r\n\r\n"),
+        ("CR and a byte after an extension", b"2;a\rXhi\r\n0\r\n\r\n"),
         ("CRLF within a quote", b"2;a=\"\r\n\"\r\nhi\r\n0\r\n\r\n"),
         ("a bracket in an extension", b"2;a[=x\r\nhi\r\n0\r\n\r\n"),
         ("a bracket in a value", b"2;a=[\r\nhi\r\n0\r\n\r\n"),
@@ -147,16 +147,16 @@ fn bad_chunks() {
         ("a value of two words", b"2;a=b c\r\nhi\r\n0\r\n\r\n"),
         ("an empty extension of the last chunk", b"2\r\nhi\r\n0;\r\n\r\n"),
         ("a comma for the semicolon", b"2,a=b\r\nhi\r\n0\r\n\r\n"),
-        ("CR and a byte behind the data", b"2\r\nhi\rX0\r\n\r\n"),
-        ("two CRs behind the data", b"2\r\nhi\r\r0\r\n\r\n"),
-        ("a byte and LF behind the data", b"2\r\nhiX\n0\r\n\r\n"),
-        ("LF CR behind the data", b"2\r\nhi\n\r0\r\n\r\n"),
-        ("a space behind the data", b"2\r\nhi \r\n0\r\n\r\n"),
-        ("CR CR LF behind the last chunk", b"2\r\nhi\r\n0\r\r\n\r\n"),
-        ("bare LF twice behind the last chunk", b"2\r\nhi\r\n0\n\n"),
+        ("CR and a byte after the data", b"2\r\nhi\rX0\r\n\r\n"),
+        ("two CRs after the data", b"2\r\nhi\r\r0\r\n\r\n"),
+        ("a byte and LF after the data", b"2\r\nhiX\n0\r\n\r\n"),
+        ("LF CR after the data", b"2\r\nhi\n\r0\r\n\r\n"),
+        ("a space after the data", b"2\r\nhi \r\n0\r\n\r\n"),
+        ("CR CR LF after the last chunk", b"2\r\nhi\r\n0\r\r\n\r\n"),
+        ("bare LF twice after the last chunk", b"2\r\nhi\r\n0\n\n"),
         ("two bytes for the last line", b"2\r\nhi\r\n0\r\n\x01\x02"),
-        ("CR and a byte behind a trailer", b"2\r\nhi\r\n0\r\nX: y\r\n\rX"),
-        ("CR CR LF behind a trailer", b"2\r\nhi\r\n0\r\nX: y\r\r\n\r\n"),
+        ("CR and a byte after a trailer", b"2\r\nhi\r\n0\r\nX: y\r\n\rX"),
+        ("CR CR LF after a trailer", b"2\r\nhi\r\n0\r\nX: y\r\r\n\r\n"),
         ("a trailer with a tab before the colon", b"2\r\nhi\r\n0\r\nX\t: y\r\n\r\n"),
         ("a trailer with a tab in front", b"2\r\nhi\r\n0\r\n\tX: y\r\n\r\n"),
         ("a trailer with a DEL", b"2\r\nhi\r\n0\r\nX: \x7f\r\n\r\n"),
@@ -176,8 +176,8 @@ fn bad_chunks() {
         ("FIN before the first chunk", b"", BAD, FinErrs),
         ("FIN within a size", b"2", BAD, FinErrs),
         ("FIN within data", b"3\r\nhi", BAD, FinErrs),
-        ("FIN behind data", b"2\r\nhi\r\n", BAD, FinErrs),
-        ("FIN behind the last chunk", b"2\r\nhi\r\n0\r\n", BAD, FinErrs),
+        ("FIN after data", b"2\r\nhi\r\n", BAD, FinErrs),
+        ("FIN after the last chunk", b"2\r\nhi\r\n0\r\n", BAD, FinErrs),
         ("FIN before the last LF", b"2\r\nhi\r\n0\r\n\r", BAD, FinErrs),
         ("FIN within the trailers", b"2\r\nhi\r\n0\r\nX: y\r\n", BAD, FinErrs),
     ];
@@ -215,7 +215,7 @@ fn bounds_of_chunks() {
         ),
     ];
     run_all(CHUNKED, table);
-    // Extensions over a whole body.
+    // Extensions count over the whole body.
     let mut bench = bench();
     let lines = MAX_CHUNK_EXTENSIONS as usize / 200;
     bench.send(CHUNKED).send(many(lines - 1, 190));
@@ -229,7 +229,7 @@ fn bounds_of_chunks() {
 fn every_byte_around_a_chunk_size() {
     run_each_byte(CHUNKED, "0\r\n\r\n", |byte| match byte {
         b'0' => (&["200 "], Open),
-        // A size of ten and more, in sixteens: more than 64, or too little data.
+        // The size is 16 or more: it exceeds the limit of 64, or there is too little data.
         b'1'..=b'4' => (BAD, FinErrs),
         b'5'..=b'9' | b'a'..=b'f' | b'A'..=b'F' => (&["413"], Errs),
         _ => (BAD, Errs),
@@ -240,8 +240,8 @@ fn every_byte_around_a_chunk_size() {
     });
 }
 
-/// The usual line of a chunk is taken at once, and means what it means byte by byte: all short inputs, first in a body and
-/// behind the data of a chunk.
+/// The usual line of a chunk is parsed at once, with the same result as byte by byte. This tries all short inputs, both
+/// at the start of a body and after the data of a chunk.
 #[test]
 fn every_short_line_of_a_chunk() {
     const BYTES: &[u8] = b"0a\r\n;";

@@ -1,4 +1,4 @@
-//! Replies that another thread gives, and what the observer hears of all of them.
+//! Replies that another thread gives, and what the observer is told of all replies.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -19,26 +19,31 @@ use crate::{Error, Request, Router, TestClient};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Gives an answer.
+/// Gives a reply.
 type Give = fn(Responder);
 
 fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
 }
 
-/// The oldest that nobody has used.
+/// Takes the oldest responder that was not used yet.
 #[track_caller]
 fn responder(bench: &mut Bench) -> Responder {
     bench.router.state_mut().live.responders.pop_front().expect("a request was deferred")
 }
 
 #[test]
-fn replies_that_are_given_at_once_by_who_could_have_waited() {
+fn a_deferred_reply_may_be_given_at_once() {
     let table: &[Row<'_>] = &[
         ("an answer", b"GET /defer/at-once HTTP/1.1\r\nHost: a\r\n\r\n", &["200 at once"], Open),
         ("to HEAD", b"HEAD /defer/at-once HTTP/1.1\r\nHost: a\r\n\r\n", &["200 "], Open),
         ("to 1.0", b"GET /defer/at-once HTTP/1.0\r\n\r\n", &["200 at once"], Closes),
-        ("to 1.0 that stays", b"GET /defer/at-once HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &["200 at once"], Open),
+        (
+            "to 1.0 with keep-alive",
+            b"GET /defer/at-once HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+            &["200 at once"],
+            Open,
+        ),
         ("none", b"GET /defer/dropped HTTP/1.1\r\nHost: a\r\n\r\n", &["500"], Open),
         ("an error of the handler", b"GET /defer/fails HTTP/1.1\r\nHost: a\r\n\r\n", &["409"], Open),
         (
@@ -59,7 +64,7 @@ fn replies_that_are_given_at_once_by_who_could_have_waited() {
 }
 
 #[test]
-fn an_answer_from_another_thread_has_what_was_set_before() {
+fn a_reply_from_another_thread_has_the_fields_that_were_set_before() {
     let mut bench = bench();
     bench.send(get("/defer"));
     assert!(bench.sent.is_empty() && bench.fate() == Fate::Open);
@@ -74,7 +79,7 @@ fn an_answer_from_another_thread_has_what_was_set_before() {
 }
 
 #[test]
-fn an_answer_of_any_kind() {
+fn a_responder_can_give_any_kind_of_reply() {
     let answers: [(&str, Give, u16, &str); 7] = [
         ("text", |responder| responder.text("t"), 200, "t"),
         ("bytes", |responder| responder.send(b"b".to_vec()), 200, "b"),
@@ -98,14 +103,14 @@ fn an_answer_of_any_kind() {
         let replies = bench.replies();
         assert_eq!((replies[0].status, &*replies[0].text()), (status, text), "{name}");
         assert_eq!(replies[0].field("X-Kept"), Some("by middleware"), "{name}");
-        // As after a handler, only a panic ends the connection.
+        // As with a handler, only a panic ends the connection.
         assert_eq!((replies.len() == 1, replies[0].closes()), (name == "a panic", name == "a panic"), "{name}");
         bench.restart();
     }
 }
 
 #[test]
-fn an_answer_that_is_put_off_again_or_streamed() {
+fn a_deferred_reply_can_be_deferred_again_or_streamed() {
     let mut bench = bench();
     bench.send([get("/defer"), get("/")].concat());
     let (tell, told) = std::sync::mpsc::channel();
@@ -129,11 +134,11 @@ fn an_answer_that_is_put_off_again_or_streamed() {
 }
 
 #[test]
-fn requests_behind_wait_and_keep_their_order() {
+fn later_requests_wait_and_keep_their_order() {
     let mut bench = bench();
     bench.send([get("/users/1"), get("/defer"), get("/users/2"), get("/defer"), get("/users/3")].concat());
-    assert_eq!((bench.statuses().len(), bench.seen().len()), (1, 2), "what is behind is not even looked at");
-    // Nor is it read.
+    assert_eq!((bench.statuses().len(), bench.seen().len()), (1, 2), "the requests after it are not even parsed");
+    // The server does not read further requests either.
     bench.send(vec![b'x'; 100_000]);
     assert_eq!(bench.unread(), 100_000);
     responder(&mut bench).text("first");
@@ -147,7 +152,7 @@ fn requests_behind_wait_and_keep_their_order() {
 }
 
 #[test]
-fn who_does_not_answer_in_time_is_a_503() {
+fn a_reply_that_does_not_come_in_time_is_a_503() {
     let mut bench = bench();
     bench.send([get("/defer"), get("/")].concat()).wait(59 * SECOND);
     assert!(bench.sent.is_empty() && bench.fate() == Fate::Open);
@@ -209,9 +214,9 @@ fn a_half_close_that_comes_with_the_request_is_noticed() {
 }
 
 #[test]
-fn a_late_answer_reaches_nobody_else() {
+fn a_late_reply_reaches_no_other_client() {
     let mut bench = bench();
-    // The slot is another connection's.
+    // Another connection has taken the slot.
     bench.send(get("/defer"));
     let late = responder(&mut bench);
     bench.reset().restart();
@@ -223,7 +228,7 @@ fn a_late_answer_reaches_nobody_else() {
     bench.turn();
     assert_eq!(bench.only_reply().text(), "mine");
     bench.restart();
-    // The exchange is another one of the same connection.
+    // The same connection has another exchange now.
     bench.send([get("/defer/fails"), get("/defer")].concat());
     let late = responder(&mut bench);
     assert!(late.is_cancelled());
@@ -266,9 +271,9 @@ fn the_connection_ends_as_it_would_without_the_delay() {
 }
 
 #[test]
-fn one_that_waits_does_not_idle_out_and_keeps_no_memory() {
+fn a_connection_that_waits_does_not_idle_out_and_keeps_no_memory() {
     let mut bench = bench_with(Config { idle_timeout: SECOND, reply_timeout: 20 * SECOND, ..Config::default() });
-    // The second one gets a buffer that was used before.
+    // The second connection gets a buffer that was used before.
     bench.send(get("/defer/at-once")).send(get("/defer")).wait(19 * SECOND);
     assert_eq!((bench.fate(), bench.held_memory()), (Fate::Open, [0; 3]));
     responder(&mut bench).send(vec![b'x'; 2 * HIGH_WATER]);
@@ -280,7 +285,7 @@ fn one_that_waits_does_not_idle_out_and_keeps_no_memory() {
 }
 
 #[test]
-fn content_that_nobody_wants_may_wait_for_its_reply_too() {
+fn a_reply_to_unwanted_content_may_be_deferred_too() {
     for (fields, content, closes) in [
         ("Content-Length: 18", "GET / HTTP/1.1\r\n\r\n", false),
         ("Transfer-Encoding: chunked", "GET /users/7 HTTP/1.1\r\nHost: a\r\n\r\n", true),
@@ -299,9 +304,9 @@ fn content_that_nobody_wants_may_wait_for_its_reply_too() {
     }
 }
 
-/// Each request has its reply.
+/// Each request gets its reply.
 #[test]
-fn fin_within_content_that_nobody_wants_is_answered() {
+fn a_fin_within_unwanted_content_is_answered() {
     let mut bench = bench();
     bench.send("POST /nowhere HTTP/1.1\r\nHost: a\r\nX-Intercept: wait\r\nContent-Length: 9\r\n\r\nhalf").fin();
     if bench.fate() == Fate::Open {
@@ -313,7 +318,7 @@ fn fin_within_content_that_nobody_wants_is_answered() {
 }
 
 #[test]
-fn a_channel_to_nobody_is_closed() {
+fn a_channel_without_a_client_is_closed() {
     let mut bench = bench();
     bench.send(get("/defer"));
     let first = responder(&mut bench);
@@ -329,7 +334,7 @@ fn a_channel_to_nobody_is_closed() {
     bench.restart();
 }
 
-/// RFC 9112 §8: who gets the beginning of a reply must be able to tell that it is not all of it.
+/// RFC 9112 §8: a client that gets only the beginning of a reply must be able to notice that.
 #[test]
 fn a_stream_that_fin_cuts_short_does_not_look_whole() {
     let mut bench = bench();
@@ -367,7 +372,7 @@ fn hints_leave_at_once_and_never_to_1_0() {
 }
 
 #[test]
-fn what_cors_allows_is_told_with_a_deferred_reply_too() {
+fn a_deferred_reply_has_the_fields_of_cors_too() {
     let mut app = Router::new(Vec::new());
     app.with(Cors::any().middleware());
     app.get("/", |waiting: &mut Vec<Responder>, _, res| {
@@ -427,7 +432,7 @@ impl Observer for Ear {
 }
 
 #[test]
-fn the_observer_hears_of_each_request_and_of_the_end_of_each_reply() {
+fn the_observer_is_told_of_each_request_and_of_the_end_of_each_reply() {
     let post = |path: &str, content: &str| {
         format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{content}", content.len())
     };
@@ -459,7 +464,7 @@ fn the_observer_hears_of_each_request_and_of_the_end_of_each_reply() {
         let mut bench = bench();
         bench.watch(ear.clone()).send(request);
         let mut heard = ear.heard();
-        // The text of a protocol error is not this test's business.
+        // The text of a protocol error does not matter here.
         heard.iter_mut().filter(|line| line.starts_with("400 with")).for_each(|line| *line = "400 with 34".to_owned());
         heard.iter_mut().filter(|line| line.starts_with("413 with")).for_each(|line| *line = "413 with 29".to_owned());
         assert_eq!(heard, *expected, "{request}");

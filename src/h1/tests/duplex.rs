@@ -1,4 +1,4 @@
-//! Full duplex: content that comes while its reply goes.
+//! Full duplex: content that arrives while its reply is sent.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::limits::{CHANNEL_BYTES, HIGH_WATER, MAX_READ};
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn an_echo_comes_while_its_content_still_does() {
+fn an_echo_is_sent_while_its_content_still_arrives() {
     let mut bench = bench();
     bench.send(post("/duplex", "Transfer-Encoding: chunked"));
     for (chunk, echo) in
@@ -28,8 +28,8 @@ fn an_echo_comes_while_its_content_still_does() {
 }
 
 #[test]
-fn a_client_that_does_not_read_its_echo_has_to_wait() {
-    // One piece more than is good is owed at most.
+fn a_client_that_does_not_read_its_echo_is_not_read() {
+    // The queue exceeds the high-water mark by one piece at most.
     let mut bench = bench_with(Config { max_response_buffer: MAX_READ + 1024, ..Config::default() });
     bench.set_window(0).send(post("/duplex", "Content-Length: 3000000"));
     bench.send(vec![b'x'; 3_000_000]);
@@ -38,7 +38,7 @@ fn a_client_that_does_not_read_its_echo_has_to_wait() {
     while bench.router.state().live.ended.is_empty() || !bench.sent.ends_with(b"0\r\n\r\n") {
         let before = bench.sent.len();
         bench.read(50_000).wait(SECOND / 2);
-        assert!(bench.sent.len() > before, "it comes to a stand at {before}");
+        assert!(bench.sent.len() > before, "it stops at {before}");
         let memory: usize = bench.held_memory().iter().sum();
         assert!(memory < 2 * bound, "{memory} bytes of memory");
         bench.router.state_mut().live.pieces.clear();
@@ -48,7 +48,7 @@ fn a_client_that_does_not_read_its_echo_has_to_wait() {
 }
 
 #[test]
-fn what_ends_a_duplex_in_the_middle_of_its_reply_aborts_it() {
+fn an_early_end_of_a_duplex_aborts_its_reply() {
     let broken = |bench: &mut Bench| {
         bench.send("x");
     };
@@ -124,7 +124,7 @@ fn a_reply_that_was_whole_before_its_content_stays_the_only_one() {
 }
 
 #[test]
-fn a_duplex_may_be_answered_later_before_or_behind_its_content() {
+fn a_duplex_may_be_answered_later_before_or_after_its_content() {
     for behind in [false, true] {
         let mut bench = bench();
         bench.send(post("/duplex/deferred", "Content-Length: 4")).send("ab");
@@ -158,7 +158,7 @@ fn a_duplex_that_fails_before_its_deferred_reply_gives_the_error() {
 }
 
 #[test]
-fn a_client_that_takes_its_echo_slowly_but_steadily_is_not_given_up() {
+fn a_client_that_takes_its_echo_slowly_but_steadily_is_not_cut() {
     let mut bench = bench();
     let content = vec![b'x'; 400_000];
     bench.set_window(0).send(post("/duplex", "Content-Length: 400000"));

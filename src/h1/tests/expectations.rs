@@ -46,7 +46,7 @@ fn expectations() {
         ("nothing", b"GET / HTTP/1.1\r\nHost: a\r\nExpect:\r\n\r\n", &["200 hello"], Open),
         ("a list of nothing", b"GET / HTTP/1.1\r\nHost: a\r\nExpect: ,\t,\r\n\r\n", &["200 hello"], Open),
         (
-            "100-continue behind an empty member",
+            "100-continue after an empty member",
             b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: , 100-continue\r\nContent-Length: 2\r\n\r\nhi",
             HI,
             Open,
@@ -101,13 +101,15 @@ fn expectations() {
         ),
         (
             "100-continue twice",
-            b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nExpect: 100-continue\r\n\
+            Content-Length: 2\r\n\r\nhi",
             HI,
             Open,
         ),
         (
-            "100-continue and a request behind",
-            b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhiGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "100-continue and a request after",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhiGET / HTTP/1.1\r\n\
+            Host: a\r\n\r\n",
             &["200 hi", "200 hello"],
             Open,
         ),
@@ -119,7 +121,8 @@ fn expectations() {
         ),
         (
             "100-continue and the last request",
-            b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: 2\r\n\r\n\
+            hi",
             HI,
             Closes,
         ),
@@ -130,17 +133,32 @@ fn expectations() {
             Errs,
         ),
         (
-            "100-continue on 1.0 that stays",
+            "100-continue on 1.0 with keep-alive",
             b"POST /echo HTTP/1.0\r\nConnection: keep-alive\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
             HI,
             Open,
         ),
         ("something else on 1.0", b"GET / HTTP/1.0\r\nExpect: tea\r\n\r\n", &["417"], Closes),
-        ("something else for nothing there", b"GET /nowhere HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n\r\n", &["417"], Open),
+        (
+            "something else for nothing there",
+            b"GET /nowhere HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n\r\n",
+            &["417"],
+            Open,
+        ),
         ("another status code", b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\n\r\n", &["417"], Open),
-        ("100-continue with a letter more", b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continued\r\n\r\n", &["417"], Open),
-        ("100-continue with a parameter", b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue;a=b\r\n\r\n", &["417"], Open),
-        ("100-continue behind a word", b"GET / HTTP/1.1\r\nHost: a\r\nExpect: x 100-continue\r\n\r\n", &["417"], Open),
+        (
+            "100-continue with a letter more",
+            b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continued\r\n\r\n",
+            &["417"],
+            Open,
+        ),
+        (
+            "100-continue with a parameter",
+            b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue;a=b\r\n\r\n",
+            &["417"],
+            Open,
+        ),
+        ("100-continue after a word", b"GET / HTTP/1.1\r\nHost: a\r\nExpect: x 100-continue\r\n\r\n", &["417"], Open),
         ("100-continue in quotes", b"GET / HTTP/1.1\r\nHost: a\r\nExpect: \"100-continue\"\r\n\r\n", &["417"], Open),
         (
             "100-continue over two lines",
@@ -159,7 +177,7 @@ fn expectations() {
 }
 
 #[test]
-fn a_100_is_sent_once_and_only_to_who_waits_for_it() {
+fn a_100_is_sent_once_and_only_to_a_client_that_waits_for_it() {
     const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
     let head = |line: &str, fields: &str| format!("{line}\r\nHost: a\r\nExpect: 100-continue\r\n{fields}\r\n");
     let cases = [
@@ -188,7 +206,7 @@ fn a_100_is_sent_once_and_only_to_who_waits_for_it() {
             let reply = bench.only_reply();
             assert_eq!((reply.status, reply.continues, &*reply.text()), (200, 1, "xyz"), "{name}");
         }
-        // Content that has begun to come was not waited for.
+        // If content has begun to come, the client does not wait for a 100.
         bench.restart();
         bench.send([head.as_bytes(), b"x"].concat());
         assert!(!bench.sent.starts_with(CONTINUE), "{name}: content has come already");
@@ -196,7 +214,7 @@ fn a_100_is_sent_once_and_only_to_who_waits_for_it() {
 }
 
 #[test]
-fn a_100_stands_behind_the_replies_before_it() {
+fn a_100_comes_after_the_replies_to_earlier_requests() {
     let mut bench = bench();
     bench.send(
         "GET / HTTP/1.1\r\nHost: a\r\n\r\nPOST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\

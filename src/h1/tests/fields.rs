@@ -7,7 +7,7 @@ use super::table::{Row, run};
 #[test]
 fn field_lines() {
     let table: &[Row<'_>] = &[
-        ("no space behind the colon", b"GET / HTTP/1.1\r\nHost:a\r\nX:y\r\n\r\n", HELLO, Open),
+        ("no space after the colon", b"GET / HTTP/1.1\r\nHost:a\r\nX:y\r\n\r\n", HELLO, Open),
         ("much space around a value", b"GET / HTTP/1.1\r\nHost: \t a \t \r\n\r\n", HELLO, Open),
         ("an empty value", b"GET / HTTP/1.1\r\nHost: a\r\nX:\r\nY: \r\n\r\n", HELLO, Open),
         ("a name in any case", b"GET / HTTP/1.1\r\nhOsT: a\r\n\r\n", HELLO, Open),
@@ -54,7 +54,7 @@ fn field_lines() {
         ("a fold of the first line", b"GET / HTTP/1.1\r\nX: a\r\n b\r\nHost: a\r\n\r\n", BAD, Errs),
         ("a fold of Host", b"GET / HTTP/1.1\r\nHost:\r\n a\r\n\r\n", BAD, Errs),
         ("a fold of nothing but spaces", b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n  \r\n\r\n", BAD, Errs),
-        ("a fold behind a bare LF", b"GET / HTTP/1.1\r\nHost: a\r\nX:\n a\r\n\r\n", BAD, Errs),
+        ("a fold after a bare LF", b"GET / HTTP/1.1\r\nHost: a\r\nX:\n a\r\n\r\n", BAD, Errs),
         ("a blank line before the first field, with a space", b"GET / HTTP/1.1\r\n \r\nHost: a\r\n\r\n", BAD, Errs),
         ("a tab before a length", b"POST /echo HTTP/1.1\r\n\tContent-Length: 1\r\nHost: a\r\n\r\nx", BAD, Errs),
         ("several spaces before the colon", b"GET / HTTP/1.1\r\nHost: a\r\nX  : y\r\n\r\n", BAD, Errs),
@@ -72,7 +72,7 @@ fn field_lines() {
         ("a bare CR in a name", b"GET / HTTP/1.1\r\nHost: a\r\nX\rY: z\r\n\r\n", BAD, Errs),
         ("a bare LF in a name", b"GET / HTTP/1.1\r\nHost: a\r\nX\nY: z\r\n\r\n", BAD, Errs),
         ("brackets in a name", b"GET / HTTP/1.1\r\nHost: a\r\nX[Y]: z\r\n\r\n", BAD, Errs),
-        ("NEL behind a name", b"GET / HTTP/1.1\r\nHost: a\r\nX\x85: z\r\n\r\n", BAD, Errs),
+        ("NEL after a name", b"GET / HTTP/1.1\r\nHost: a\r\nX\x85: z\r\n\r\n", BAD, Errs),
         ("a NUL at the end of a value", b"GET / HTTP/1.1\r\nHost: a\r\nX: y\0\r\n\r\n", BAD, Errs),
         ("a NUL for a value", b"GET / HTTP/1.1\r\nHost: a\r\nX: \0\r\n\r\n", BAD, Errs),
         ("a NUL in Host", b"GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n", BAD, Errs),
@@ -92,7 +92,7 @@ fn field_lines() {
         ),
         ("CR, NUL and LF", b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\0\nY: z\r\n\r\n", BAD, Errs),
         (
-            "no colon, and a length behind it",
+            "no colon, and a length after it",
             b"POST /echo HTTP/1.1\r\nHost: a\r\nX\r\nContent-Length: 1\r\n\r\nx",
             BAD,
             Errs,
@@ -142,9 +142,9 @@ fn host() {
         ("two ports", b"GET / HTTP/1.1\r\nHost: a:80:80\r\n\r\n", BAD, Errs),
         ("a port alone", b"GET / HTTP/1.1\r\nHost: :80\r\n\r\n", BAD, Errs),
         ("IPv6 without brackets", b"GET / HTTP/1.1\r\nHost: ::1\r\n\r\n", BAD, Errs),
-        ("IPv6 that is none", b"GET / HTTP/1.1\r\nHost: [::g]\r\n\r\n", BAD, Errs),
+        ("an invalid IPv6 address", b"GET / HTTP/1.1\r\nHost: [::g]\r\n\r\n", BAD, Errs),
         ("IPv6 without an end", b"GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", BAD, Errs),
-        ("bytes behind IPv6", b"GET / HTTP/1.1\r\nHost: [::1]a\r\n\r\n", BAD, Errs),
+        ("bytes after IPv6", b"GET / HTTP/1.1\r\nHost: [::1]a\r\n\r\n", BAD, Errs),
         ("a bad percent triplet", b"GET / HTTP/1.1\r\nHost: a%2\r\n\r\n", BAD, Errs),
         ("a trailing dot", b"GET /host HTTP/1.1\r\nHost: a.\r\n\r\n", &["200 a."], Open),
         ("capitals stay", b"GET /host HTTP/1.1\r\nHost: EXAMPLE.com\r\n\r\n", &["200 EXAMPLE.com"], Open),
@@ -167,12 +167,12 @@ fn host() {
         ("a second one with a space before the colon", b"GET / HTTP/1.1\r\nHost: a\r\nHost : b\r\n\r\n", BAD, Errs),
         ("a name with an underscore is another", b"GET / HTTP/1.1\r\nHost_: a\r\n\r\n", BAD, Errs),
         ("empty userinfo", b"GET / HTTP/1.1\r\nHost: @a\r\n\r\n", BAD, Errs),
-        ("a path behind a port", b"GET / HTTP/1.1\r\nHost: a:80/b\r\n\r\n", BAD, Errs),
+        ("a path after a port", b"GET / HTTP/1.1\r\nHost: a:80/b\r\n\r\n", BAD, Errs),
         ("a query without a path", b"GET / HTTP/1.1\r\nHost: a:80?b\r\n\r\n", BAD, Errs),
         ("a list without a space", b"GET / HTTP/1.1\r\nHost: a,b\r\n\r\n", BAD, Errs),
         ("a list of equals", b"GET / HTTP/1.1\r\nHost: a, a\r\n\r\n", BAD, Errs),
         ("an empty list member", b"GET / HTTP/1.1\r\nHost: a,\r\n\r\n", BAD, Errs),
-        ("a space behind the host's colon", b"GET / HTTP/1.1\r\nHost: a: 80\r\n\r\n", BAD, Errs),
+        ("a space after the host's colon", b"GET / HTTP/1.1\r\nHost: a: 80\r\n\r\n", BAD, Errs),
         ("a hexadecimal port", b"GET / HTTP/1.1\r\nHost: a:0x50\r\n\r\n", BAD, Errs),
         ("a port with a minus sign", b"GET / HTTP/1.1\r\nHost: a:-1\r\n\r\n", BAD, Errs),
         ("a port that overflows", b"GET / HTTP/1.1\r\nHost: a:4294967376\r\n\r\n", BAD, Errs),
@@ -184,15 +184,16 @@ fn host() {
         ("a closing bracket alone", b"GET / HTTP/1.1\r\nHost: a]\r\n\r\n", BAD, Errs),
         ("IPv6 of too many groups", b"GET / HTTP/1.1\r\nHost: [1:2:3:4:5:6:7:8:9]\r\n\r\n", BAD, Errs),
         ("IPv6 and a bad port", b"GET / HTTP/1.1\r\nHost: [::1]:x\r\n\r\n", BAD, Errs),
-        ("a percent triplet that is none", b"GET / HTTP/1.1\r\nHost: a%zz\r\n\r\n", BAD, Errs),
+        ("an invalid percent triplet", b"GET / HTTP/1.1\r\nHost: a%zz\r\n\r\n", BAD, Errs),
         ("quotes", b"GET / HTTP/1.1\r\nHost: \"a\"\r\n\r\n", BAD, Errs),
     ];
     run(table);
 }
 
-/// A protocol to switch to is an offer; a server that has no use for it answers as if it were not there (RFC 9110 §7.8).
+/// A client offers another protocol. A server that does not support it answers as if the offer were not there (RFC 9110
+/// §7.8).
 #[test]
-fn an_upgrade_that_nobody_handles() {
+fn an_upgrade_without_a_handler_is_ignored() {
     let table: &[Row<'_>] = &[
         (
             "to WebSocket",
@@ -217,7 +218,8 @@ fn an_upgrade_that_nobody_handles() {
         ),
         (
             "to HTTP/2, with its settings",
-            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\
+            HTTP2-Settings: AAMAAABk\r\n\r\n",
             HELLO,
             Open,
         ),
@@ -230,14 +232,9 @@ fn an_upgrade_that_nobody_handles() {
             HELLO,
             Open,
         ),
+        ("on 1.0", b"GET / HTTP/1.0\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", HELLO, Closes),
         (
-            "on 1.0",
-            b"GET / HTTP/1.0\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
-            HELLO,
-            Closes,
-        ),
-        (
-            "on 1.0 that stays",
+            "on 1.0 with keep-alive",
             b"GET / HTTP/1.0\r\nConnection: upgrade, keep-alive\r\nUpgrade: websocket\r\n\r\n",
             HELLO,
             Open,
@@ -265,12 +262,12 @@ fn an_upgrade_that_nobody_handles() {
     run(table);
 }
 
-/// What they mean is for the application to decide; whatever they hold, the message is framed as if they were not there.
+/// These fields concern the application. Whatever their values are, the message is framed as if they were not there.
 #[test]
-fn fields_that_only_an_application_reads() {
+fn fields_for_the_application_do_not_change_the_framing() {
     let table: &[Row<'_>] = &[
         ("a range", b"GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=0-1\r\n\r\n", HELLO, Open),
-        ("a range that is none", b"GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=a-b\r\n\r\n", HELLO, Open),
+        ("an invalid range", b"GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=a-b\r\n\r\n", HELLO, Open),
         ("a range of another unit", b"GET / HTTP/1.1\r\nHost: a\r\nRange: pages=1-2\r\n\r\n", HELLO, Open),
         (
             "a range with content",
@@ -279,19 +276,25 @@ fn fields_that_only_an_application_reads() {
             Open,
         ),
         ("many ranges", b"GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=0-,0-,0-,0-,0-,0-,0-,0-\r\n\r\n", HELLO, Open),
-        ("a type that nobody has", b"GET / HTTP/1.1\r\nHost: a\r\nAccept: application/x-tea\r\n\r\n", HELLO, Open),
-        ("a date that is none", b"GET / HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: yesterday\r\n\r\n", HELLO, Open),
+        ("an unknown type", b"GET / HTTP/1.1\r\nHost: a\r\nAccept: application/x-tea\r\n\r\n", HELLO, Open),
+        ("an invalid date", b"GET / HTTP/1.1\r\nHost: a\r\nIf-Modified-Since: yesterday\r\n\r\n", HELLO, Open),
         ("TE", b"GET / HTTP/1.1\r\nHost: a\r\nConnection: TE\r\nTE: trailers, chunked;q=0\r\n\r\n", HELLO, Open),
         ("Max-Forwards", b"OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n", &["204 "], Open),
-        ("cookies that are none", b"GET / HTTP/1.1\r\nHost: a\r\nCookie: ===;;;\r\nCookie: a=b\r\nCookie:\r\n\r\n", HELLO, Open),
+        (
+            "cookies that break their grammar",
+            b"GET / HTTP/1.1\r\nHost: a\r\nCookie: ===;;;\r\nCookie: a=b\r\nCookie:\r\n\r\n",
+            HELLO,
+            Open,
+        ),
         (
             "two types of content",
-            b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: text/a\r\nContent-Type: text/b\r\nContent-Length: 2\r\n\r\nhi",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: text/a\r\nContent-Type: text/b\r\n\
+            Content-Length: 2\r\n\r\nhi",
             &["200 hi"],
             Open,
         ),
         (
-            "a coding of the content is none of the message",
+            "a content coding is no transfer coding",
             b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Encoding: chunked\r\nContent-Length: 2\r\n\r\nhi",
             &["200 hi"],
             Open,
@@ -302,9 +305,24 @@ fn fields_that_only_an_application_reads() {
             &["200 hi"],
             Open,
         ),
-        ("what a proxy says", b"GET /host HTTP/1.1\r\nHost: a\r\nX-Forwarded-Host: b\r\nForwarded: host=c\r\n\r\n", &["200 a"], Open),
-        ("another target in a field", b"GET / HTTP/1.1\r\nHost: a\r\nX-Original-URL: /nowhere\r\nX-Rewrite-URL: /nowhere\r\n\r\n", HELLO, Open),
-        ("another method in a field", b"GET / HTTP/1.1\r\nHost: a\r\nX-HTTP-Method-Override: DELETE\r\n\r\n", HELLO, Open),
+        (
+            "fields of a proxy",
+            b"GET /host HTTP/1.1\r\nHost: a\r\nX-Forwarded-Host: b\r\nForwarded: host=c\r\n\r\n",
+            &["200 a"],
+            Open,
+        ),
+        (
+            "another target in a field",
+            b"GET / HTTP/1.1\r\nHost: a\r\nX-Original-URL: /nowhere\r\nX-Rewrite-URL: /nowhere\r\n\r\n",
+            HELLO,
+            Open,
+        ),
+        (
+            "another method in a field",
+            b"GET / HTTP/1.1\r\nHost: a\r\nX-HTTP-Method-Override: DELETE\r\n\r\n",
+            HELLO,
+            Open,
+        ),
     ];
     run(table);
 }

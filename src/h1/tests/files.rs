@@ -1,5 +1,5 @@
-//! Replies by files: what handlers, renderers and disks can do with them. What clients ask of them is tested beside
-//! `exchange::representation` and `files`; how they are sent in small pieces is simulated.
+//! Replies that are files: what handlers, renderers and disks can do with them. What clients ask of files is tested
+//! beside `exchange::representation` and in `files`. The simulation sends them in small pieces.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -48,7 +48,7 @@ fn content(length: usize) -> Vec<u8> {
     (0..length).map(|i| b'a' + (i * 31 / 7 % 26) as u8).collect()
 }
 
-/// An application with a file at `/`, and beside it.
+/// An application with a file at `/`, and other routes.
 fn app(file: &Temporary) -> Router<Option<Sent>> {
     let mut app = Router::new(None);
     let path = || file.0.clone();
@@ -84,7 +84,7 @@ fn app(file: &Temporary) -> Router<Option<Sent>> {
 // ---- handlers and renderers -------------------------------------------------------------------------------------
 
 #[test]
-fn of_a_file_before_an_error_or_a_panic_nothing_is_sent() {
+fn nothing_of_a_file_is_sent_if_an_error_or_a_panic_follows() {
     for length in [1, 100_000] {
         let file = Temporary::new(length);
         let mut client = TestClient::new(app(&file));
@@ -110,20 +110,20 @@ fn mistakes_with_the_head_and_files_that_are_not_there_are_errors() {
 }
 
 #[test]
-fn a_proof_that_is_kept_is_not_believed_by_another_request() {
+fn a_proof_does_not_count_for_another_request() {
     let file = Temporary::new(100_000);
     let mut client = TestClient::new(app(&file));
     assert_eq!(client.get("/keeps").send().status(), 503);
     assert_eq!(client.get("/returns").send().status(), 500, "this one has not finished its reply");
     assert_eq!(client.get("/keeps").send().status(), 503);
-    // Its own reply is left to be done; whose proof comes back does not matter.
+    // The first handler has not finished its own reply, so the proof of another one must not count.
     assert_eq!(client.get("/swaps").send().body(), content(100_000));
     assert_eq!(client.get("/returns").send().status(), 500);
     assert_eq!(client.get("/text").send().text(), "hello");
 }
 
 #[test]
-fn an_error_can_be_rendered_by_a_file_whatever_the_request_asks_of_it() {
+fn an_error_can_be_rendered_by_a_file_whatever_the_request_asks_for() {
     let file = Temporary::new(100_000);
     let mut app = app(&file);
     let path = file.0.clone();
@@ -158,7 +158,7 @@ fn a_renderer_whose_file_cannot_be_sent_does_no_harm() {
 }
 
 #[test]
-fn what_is_asked_behind_a_file_is_answered_behind_it() {
+fn requests_after_a_file_are_answered_after_it() {
     let file = Temporary::new(1_000_000);
     let mut client = TestClient::new(app(&file));
     client.write(GET.repeat(2)).write("GET /text HTTP/1.0\r\n\r\n");
@@ -176,7 +176,7 @@ fn what_is_asked_behind_a_file_is_answered_behind_it() {
 
 // ---- turns ------------------------------------------------------------------------------------------------------
 
-/// A loop, and two clients of a file of so many bytes.
+/// A loop with two clients that ask for a file of this length.
 fn two(length: usize) -> (VirtualLoop, Router<Option<Sent>>, [Connected; 2], Temporary) {
     let file = Temporary::new(length);
     let app = app(&file);
@@ -185,7 +185,7 @@ fn two(length: usize) -> (VirtualLoop, Router<Option<Sent>>, [Connected; 2], Tem
     (virtual_loop, app, both, file)
 }
 
-/// Bytes that a client was sent, but for a head.
+/// The bytes that a client was sent, without the head.
 fn taken(client: &Connected) -> usize {
     let wire = client.link.wire();
     let head = wire.outbound.windows(4).position(|four| four == b"\r\n\r\n").map_or(0, |at| at + 4);
@@ -214,12 +214,12 @@ fn among_others_a_turn_is_shorter_and_the_neighbour_has_its_own() {
     virtual_loop.deliver(&other, |wire| wire.inbound.extend("GET /text HTTP/1.1\r\nHost: a\r\n\r\n".bytes()));
     virtual_loop.sessions_mut().pump_runnable(&mut app);
     assert_eq!((taken(&one), taken(&other)), (FILE_TURN_AMONG_OTHERS, 5));
-    // Now it is alone.
+    // It has no neighbour any more.
     virtual_loop.sessions_mut().pump_runnable(&mut app);
     assert_eq!((taken(&one), virtual_loop.sessions().runnable()), (LENGTH, 0));
 }
 
-/// It may have to wait for the disk, and so may everybody.
+/// A disk read may block the loop, and all clients with it.
 #[test]
 fn a_turn_is_shorter_where_a_file_comes_from_the_disk() {
     const LENGTH: usize = FILE_TURN;
@@ -237,7 +237,7 @@ fn a_turn_is_shorter_where_a_file_comes_from_the_disk() {
     assert_eq!((taken(&one), virtual_loop.sessions().runnable()), (LENGTH, 0));
 }
 
-/// Also then what comes next has to be fetched: once for each stretch of it.
+/// What is sent next also has to be fetched from the disk, once for each stretch.
 #[test]
 fn among_others_a_file_is_fetched_ahead_in_larger_pieces_than_it_is_sent() {
     const LENGTH: usize = 2 * FILE_TURN;
@@ -254,7 +254,7 @@ fn among_others_a_file_is_fetched_ahead_in_larger_pieces_than_it_is_sent() {
     assert_eq!(*one.link.wire().fetched.borrow(), [FILE_TURN, FILE_TURN]);
 }
 
-/// Nobody else waits then.
+/// No other client waits in that case.
 #[test]
 fn downloads_among_themselves_have_longer_turns() {
     const LENGTH: usize = 4 * FILE_TURN;
@@ -268,7 +268,7 @@ fn downloads_among_themselves_have_longer_turns() {
         assert_eq!((taken(&one), taken(&other)), (expected, expected));
         expected += FILE_TURN;
     }
-    // A third client shows up: from here on its request waits for no more than it has to.
+    // A third client appears: from here on its request waits for the shorter turns.
     let third = virtual_loop.connect();
     virtual_loop.deliver(&third, |wire| wire.inbound.extend("GET /text HTTP/1.1\r\nHost: a\r\n\r\n".bytes()));
     virtual_loop.sessions_mut().pump_runnable(&mut app);
@@ -289,7 +289,7 @@ fn several_files_share_a_turn() {
 
 // ---- files that shrink ------------------------------------------------------------------------------------------
 
-/// Which timeouts an observer was told of.
+/// The timeouts that an observer was told of.
 #[derive(Clone, Default)]
 struct Timeouts(Rc<RefCell<Vec<Timeout>>>);
 
@@ -299,7 +299,7 @@ impl Observer for Timeouts {
     }
 }
 
-/// A client that has had some of a file when the rest of it is cut off.
+/// A client that has received some of a file when the rest of it is truncated.
 fn shrinking(left: u64) -> (TestClient<Router<Option<Sent>>>, Timeouts) {
     let file = Temporary::new(300_000);
     let timeouts = Timeouts::default();
@@ -310,7 +310,7 @@ fn shrinking(left: u64) -> (TestClient<Router<Option<Sent>>>, Timeouts) {
 }
 
 #[test]
-fn of_a_file_that_shrinks_comes_what_was_there_and_nothing_behind_it() {
+fn a_file_that_shrinks_is_sent_to_its_new_end_and_nothing_follows() {
     for left in [0, 50_000, 150_000, 299_999] {
         let (mut client, timeouts) = shrinking(left);
         client.set_window(usize::MAX).write("GET /text HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -331,12 +331,13 @@ fn a_file_that_has_shrunk_is_noticed_at_the_deadline_too() {
     assert_eq!(client.ended(), Some(CloseReason::FileShrank));
 }
 #[test]
-fn a_head_that_could_not_go_on_while_it_was_held_has_its_time_afterwards() {
+fn the_head_timeout_begins_when_backpressure_ends() {
     let config = Config { min_send_rate: 0, ..Config::default() };
     let mut app = Router::new(());
     app.get("/", |_, _, res| res.send(vec![b'x'; 200_000]));
     let mut client = TestClient::with_config(app, config);
-    // The beginning of the next head comes with the first request, the rest cannot be sent while it is held.
+    // The beginning of the next head comes with the first request. The rest cannot be sent while the connection is
+    // held.
     client.set_window(1_000).write(format!("{GET}GET / HT"));
     let mut times = String::new();
     for round in 0..20 {

@@ -1,8 +1,8 @@
-//! The bodies of the fuzz targets. Each takes any bytes, and panics if something that must hold does not.
+//! The bodies of the fuzz targets. Each takes any bytes, and panics if a rule that must hold is broken.
 //!
-//! `tests/fuzz/` runs them under libFuzzer. `cargo test` runs them too: each row of the tables is a seed, which
-//! [`sow`] gives to the targets as it is and mutated a few times. With `MONOLOOP_CORPUS=folder` it writes the seeds to
-//! that folder, one below it for each target.
+//! `tests/fuzz/` runs them under libFuzzer. `cargo test` runs them too: [`sow`] gives each row of the tables to the
+//! targets as a seed, unchanged and mutated a few times. With `MONOLOOP_CORPUS=folder` it also writes the seeds to that
+//! folder, one folder in it for each target.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -27,14 +27,14 @@ use crate::http::decode_segment;
 
 /// A request head, read by the parser and by the slow reader.
 pub fn head(data: &[u8]) {
-    // The empty lines before a head are the connection's to skip.
+    // The connection skips the empty lines before a head.
     if !matches!(data, [] | [b'\r' | b'\n', ..]) {
         compare_head(data, &small());
         compare_head(data, &Config::default());
     }
 }
 
-/// A request head, read by the quick reading (where it takes the head) and by the general one; so are its beginnings.
+/// A request head and each of its beginnings, read by the quick reading (if it takes them) and by the general one.
 pub fn readings(data: &[u8]) {
     let step = 1 + data.len() / 64;
     for config in [small(), Config::default()] {
@@ -67,8 +67,8 @@ pub fn chunked(data: &[u8]) {
     }
 }
 
-/// Takes the usual lines at once beside taking each byte by itself: piece by piece, both find the same and come to stand
-/// at the same place.
+/// Decodes the usual lines at once and compares that with decoding byte by byte. For each piece, both give the same
+/// result and stop at the same place.
 pub(super) fn compare_decoders(data: &[u8], mut len: impl FnMut() -> usize) {
     let (mut quick, mut slow) = (ChunkedDecoder::default(), ChunkedDecoder::default());
     let mut at = 0;
@@ -86,8 +86,8 @@ pub(super) fn compare_decoders(data: &[u8], mut len: impl FnMut() -> usize) {
     }
 }
 
-/// A whole connection. The first two bytes say how the client behaves, and whether it meets the router of the tables or
-/// an echo whose every request the slow reader foretells.
+/// A whole connection. The first two bytes say how the client behaves, and which application it meets: the router of
+/// the tables, or an echo. The slow reader predicts every request to the echo.
 pub fn connection(data: &[u8]) {
     let [habits, seed, stream @ ..] = data else { return };
     let manner = manner(*habits, *seed);
@@ -111,12 +111,12 @@ pub fn connection(data: &[u8]) {
 }
 
 thread_local! {
-    // To make them costs more than most runs; one that has panicked is not used again.
+    // Making a bench costs more than most runs, so it is used again. One that has panicked is not.
     static ROUTER: Cell<Option<Bench>> = const { Cell::new(None) };
     static ECHO: Cell<Option<Bench<Echo>>> = const { Cell::new(None) };
 }
 
-/// A request target, its path, query and parameters, an authority and a form.
+/// A request target with its path, query and parameters; an authority; and a form.
 pub fn target(data: &[u8]) {
     let expected = reference::pairs(data);
     let pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = Pairs::new(data).iter().collect();
@@ -155,7 +155,7 @@ pub fn target(data: &[u8]) {
     }
 }
 
-/// A reply that a handler writes, read back. The bytes are its script.
+/// A reply that a handler writes and the reader reads back. The bytes are its script.
 pub fn reply(data: &[u8]) {
     Script::of(data).check();
 }
@@ -183,7 +183,7 @@ fn compare_head(data: &[u8], config: &Config) {
             assert!(statuses.contains(&error.status()), "{error:?}, not {statuses:?}: {shown}");
         }
         (None, Ok(None)) => {}
-        // It need not wait for the end of what is broken already: then no end makes it whole.
+        // The parser need not wait for the end of a head that is broken already. In that case no end makes it valid.
         (None, Err(error)) => {
             for end in [
                 "\r\n\r\n",
@@ -202,7 +202,7 @@ fn compare_head(data: &[u8], config: &Config) {
     }
 }
 
-/// Both readings come to the same: the same message, the same need for more bytes, or the same error.
+/// Both readings must have the same outcome: the same message, the same need for more bytes, or the same error.
 #[track_caller]
 fn compare_readings(data: &[u8], config: &Config) {
     let (mut shapes, mut general_shapes) = (head::shapes(), head::shapes());
@@ -211,7 +211,7 @@ fn compare_readings(data: &[u8], config: &Config) {
     assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{}", data.escape_ascii());
 }
 
-/// What the parser found, in the words of the slow reader.
+/// What the parser found, in the form that the slow reader uses.
 fn of_message(message: &Message<'_>) -> reference::Head {
     let head = &message.head;
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("a target is ASCII");
@@ -223,7 +223,8 @@ fn of_message(message: &Message<'_>) -> reference::Head {
             raw_path: text(head.raw_path),
             path: head.path().to_owned(),
             query: head.query.map(text),
-            // Whether it stands in the target or in Host cannot be seen in the head, but in the form of the target.
+            // The head does not show whether the authority comes from the target or from Host, but the form of the
+            // target does.
             authority: match matches!(head.target, [b'/' | b'*', ..]) {
                 true => None,
                 false => head.authority.map(<[u8]>::to_vec),
@@ -247,7 +248,7 @@ fn of_message(message: &Message<'_>) -> reference::Head {
     }
 }
 
-/// Decodes `data` in pieces; gives the bytes consumed when the end was found.
+/// Decodes `data` in pieces, and returns the bytes consumed when the end was found.
 fn decode(
     decoder: &mut BodyDecoder,
     data: &[u8],
@@ -272,7 +273,7 @@ fn decode(
     Ok(None)
 }
 
-/// The manner of a client from two bytes.
+/// Makes the habits of a client from two bytes.
 fn manner(habits: u8, seed: u8) -> Manner {
     let mut random = Random::of(&[seed]);
     let mut some = |below: usize| (0..5).map(|_| random.below(below)).collect::<Vec<_>>();
@@ -306,7 +307,7 @@ pub(super) fn sow(input: &[u8]) {
             std::fs::write(folder.join(format!("{:016x}", random.0)), &seed).expect("the corpus can be written");
         }
         show(name, target, &seed);
-        // Long rows are there for the sake of a limit; they take long, and a mutant is one more long row.
+        // Long rows test a limit. They take long, and so would their mutants.
         let mutants = 4000 / (seed.len() + 100);
         for _ in 0..mutants {
             let mut mutant = seed.clone();
@@ -316,7 +317,7 @@ pub(super) fn sow(input: &[u8]) {
     }
 }
 
-/// Runs a target, and says which bytes it was if it panics.
+/// Runs a target, and prints the bytes if it panics.
 #[cfg(test)]
 fn show(name: &str, target: fn(&[u8]), bytes: &[u8]) {
     struct Shown<'a>(&'a str, &'a [u8]);
@@ -331,11 +332,11 @@ fn show(name: &str, target: fn(&[u8]), bytes: &[u8]) {
     target(bytes);
 }
 
-/// A target by its name, and an input for it.
+/// The name of a target, the target, and an input for it.
 #[cfg(test)]
 type Seed = (&'static str, fn(&[u8]), Vec<u8>);
 
-/// What of a stream of requests belongs to which target.
+/// The parts of a stream of requests, each with the target that reads such a part.
 #[cfg(test)]
 fn seeds(input: &[u8]) -> Vec<Seed> {
     let line_end = memchr::memchr(b'\n', input).unwrap_or(input.len());
@@ -357,7 +358,7 @@ fn seeds(input: &[u8]) -> Vec<Seed> {
     seeds
 }
 
-/// Words that mean something somewhere in HTTP.
+/// Words that have a meaning somewhere in HTTP.
 #[cfg(test)]
 pub(super) const WORDS: [&[u8]; 40] = [
     b"\r\n",
@@ -402,7 +403,7 @@ pub(super) const WORDS: [&[u8]; 40] = [
     b"a&b=c+d",
 ];
 
-/// Changes something.
+/// Makes a random change.
 #[cfg(test)]
 pub(super) fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     let at = random.below(bytes.len() + 1);
@@ -413,7 +414,7 @@ pub(super) fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
         1 if at < bytes.len() => bytes[at] = random.below(256) as u8,
         2 => drop(bytes.drain(at..at + len)),
         3 => bytes.truncate(at),
-        // A stretch once more, there or elsewhere.
+        // A stretch is repeated, at its place or elsewhere.
         4 => {
             let stretch = bytes[at..at + len].to_vec();
             let to = random.below(bytes.len() + 1);

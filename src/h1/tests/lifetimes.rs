@@ -1,4 +1,4 @@
-//! Timeouts, lingering and the drain, by a made-up clock.
+//! Timeouts, lingering and the drain, with a simulated clock.
 
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ fn the_head_timeout_runs_from_the_first_byte_of_the_request() {
     let mut bench = bench();
     bench.wait(25 * SECOND).send("\r\nG").wait(9 * SECOND).send("ET / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!((bench.statuses(), bench.fate()), (vec![200], Fate::Open));
-    // The first byte of the next one comes with the one before.
+    // The first byte of the second head comes together with the first request.
     bench.send(format!("{GET}G")).wait(9 * SECOND);
     assert_eq!(bench.fate(), Fate::Open);
     bench.wait(SECOND);
@@ -122,7 +122,7 @@ fn content_that_does_not_come_is_a_408() {
         let mut bench = bench();
         bench.send(format!("POST /echo HTTP/1.1\r\nHost: a\r\n{content}")).wait(9 * SECOND);
         assert_eq!(bench.fate(), Fate::Open);
-        // What has come has bought some milliseconds.
+        // The content that has come allows some milliseconds more.
         bench.wait(SECOND + WHEEL_SLOT);
         check(&bench, &[408], Fate::Lingers, CloseReason::ContentTimeout);
         assert!(bench.replies()[0].closes());
@@ -133,7 +133,7 @@ fn content_that_does_not_come_is_a_408() {
 }
 
 #[test]
-fn content_that_nobody_reads_and_does_not_come_is_closed_silently() {
+fn discarded_content_that_does_not_come_is_closed_silently() {
     let mut bench = bench();
     bench.send("POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nx").wait(10 * SECOND + WHEEL_SLOT);
     check(&bench, &[404], Fate::Lingers, CloseReason::ContentTimeout);
@@ -156,7 +156,7 @@ fn lingering_ends_by_time_whatever_drips() {
 }
 
 #[test]
-fn lingering_ends_by_fin() {
+fn lingering_ends_when_the_client_closes() {
     let mut bench = bench();
     bench.send("broken\r\n\r\n").send("more").fin();
     check(&bench, &[400], Fate::Closed, CloseReason::BadRequest);
@@ -164,7 +164,7 @@ fn lingering_ends_by_fin() {
 }
 
 #[test]
-fn an_error_behind_fin_needs_no_lingering() {
+fn an_error_after_a_fin_needs_no_lingering() {
     let mut bench = bench();
     bench.set_window(0);
     bench.send("broken\r\n\r\n").fin();
@@ -261,8 +261,8 @@ fn half_an_empty_line_held_a_drain_to_its_cut() {
     bench.restart();
 }
 
-/// In one read, so that each is seen to be followed by another; of a kind each, since each comes to its answer in a way of
-/// its own.
+/// All requests come in one read, so that the server knows for each that another one follows. They are of different
+/// kinds, because each kind takes another path to its reply.
 #[test]
 fn a_drain_answered_only_the_first_of_a_pipeline() {
     let kinds = [
@@ -282,7 +282,7 @@ fn a_drain_answered_only_the_first_of_a_pipeline() {
 }
 
 #[test]
-fn a_blocked_loop_is_not_held_against_its_clients() {
+fn time_in_which_a_handler_blocks_the_loop_does_not_count() {
     let mut bench = Bench::new(Config { keep_alive_timeout: Some(SECOND), ..Config::default() });
     let later = |bench: &mut Bench| {
         let before = bench.deadline();
@@ -309,7 +309,7 @@ fn a_blocked_loop_is_not_held_against_its_clients() {
 }
 
 #[test]
-fn a_cut_counts_whom_it_costs_something() {
+fn a_cut_counts_the_connections_that_lose_something() {
     let mut bench = bench();
     bench.drain();
     assert_eq!((bench.fate(), bench.cut()), (Fate::Lingers, 0), "it has only to notice that it is over");

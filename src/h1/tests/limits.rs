@@ -1,4 +1,4 @@
-//! What a head may cost (RFC 9110 §15.5.15, RFC 6585 §5), and that a limit is decided before the line has ended.
+//! What a head may cost (RFC 9110 §15.5.15, RFC 6585 §5). A limit applies before the line has ended.
 
 use super::bench::{Bench, Fate, bench, small};
 use super::table::After::{Errs, Open};
@@ -105,7 +105,7 @@ fn a_limit_is_decided_before_the_line_has_ended() {
     }
 }
 
-/// A dripping client makes neither memory nor work grow: what it sends is bounded by the limit of the head.
+/// A client that drips makes neither memory nor work grow: the limit of the head bounds what it sends.
 #[test]
 fn a_head_that_never_ends_is_cut_at_its_limit() {
     let mut bench = bench();
@@ -119,7 +119,7 @@ fn a_head_that_never_ends_is_cut_at_its_limit() {
     assert_eq!(bench.statuses(), [431]);
 }
 
-/// Whoever drips a head costs one look at each byte, and not a parse of all that has come.
+/// If a client drips a head, each byte costs one look, not a parse of all that has come.
 #[test]
 fn a_head_is_parsed_at_most_twice_however_it_drips() {
     let mut bench = bench();
@@ -166,7 +166,7 @@ fn when_all_that_may_be_discarded_has_come_at_once_the_client_still_has_time_to_
     bench.restart();
 }
 
-/// Such requests are longer than what is read after an error: they are refused from their front.
+/// Such requests are longer than what is read after an error: they are refused as soon as their beginning has come.
 #[test]
 fn a_head_of_a_hundred_kilobytes_is_refused_and_read_within_bounds() {
     let much = "x".repeat(100_000);

@@ -1,4 +1,4 @@
-//! Routes whose exchanges go on when the handler has returned, and what they leave for the test to look at.
+//! Routes whose exchanges outlive their handler, and what these record for the test.
 
 mod streams;
 
@@ -20,37 +20,37 @@ use crate::http::Method;
 use crate::limits::MAX_READ;
 use crate::{Error, Request, Response, Result, Router, Sent};
 
-/// What goes on, and what has come of it.
+/// What outlives the handlers, and what became of it.
 #[derive(Debug, Default)]
 pub(super) struct Live {
     pub(super) responders: VecDeque<Responder>,
     pub(super) senders: Vec<BodySender>,
     pub(super) resumers: Vec<Resumer>,
-    /// Sinks and takers that were made.
+    /// The number of sinks and takers that were made.
     pub(super) opened: usize,
-    /// The contents of those that were told that theirs is whole.
+    /// The contents of those that were told that their content is whole.
     pub(super) ended: Vec<Vec<u8>>,
-    /// What the others were told.
+    /// The reasons that the others were told.
     pub(super) aborted: Vec<Abort>,
-    /// Everything that any of them was given.
+    /// All content that any of them was given.
     pub(super) pieces: Vec<Vec<u8>>,
     /// How a piece is taken.
     pub(super) pauses: bool,
-    /// Pieces that wait to be sent back by hand.
+    /// Pieces that the test sends back by hand.
     pub(super) queue: VecDeque<Vec<u8>>,
-    /// There will be no more of them.
+    /// No more pieces will come.
     pub(super) is_whole: bool,
-    /// What a protocol was told.
+    /// The calls that a protocol received.
     pub(super) told: Vec<Told>,
     pub(super) wakers: Vec<Waker>,
-    /// Protocols that were made.
+    /// The number of protocols that were made.
     pub(super) upgraded: usize,
-    /// A protocol does not close when the client has.
+    /// The protocol stays open when the client has closed its side.
     pub(super) stays: bool,
 }
 
 impl Live {
-    /// Behind the end of a connection: whoever took content was told of its end, and only once.
+    /// Checks, after the end of a connection, that each sink was told of its end exactly once.
     #[track_caller]
     pub(super) fn check(&self) {
         assert_eq!(self.opened, self.ended.len() + self.aborted.len(), "{:?}, {:?}", self.ended, self.aborted);
@@ -60,7 +60,7 @@ impl Live {
     }
 }
 
-/// What a protocol is told.
+/// The calls that a protocol receives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Told {
     Data(Vec<u8>),
@@ -71,10 +71,9 @@ pub(super) enum Told {
 }
 
 /// A connection to the application with these routes.
-/// Does something to a connection.
 pub(super) type How = fn(&mut Bench);
 
-/// A request to see that the connection goes on.
+/// A request that shows that the connection still works.
 pub(super) const NEXT: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// The head of a request with content.
@@ -106,7 +105,7 @@ fn router() -> Router<App> {
 
 // ---- sinks ------------------------------------------------------------------------------------------------------
 
-/// Sends back what came. A `!` among it is an error, a `?` a panic.
+/// Sends the content back. A `!` in it is an error, a `?` a panic.
 struct Collect(Vec<u8>);
 
 impl BodySink<App> for Collect {
@@ -151,7 +150,7 @@ fn collect(app: &mut App, _: &Request<'_>) -> Result<Collect> {
     Ok(Collect(Vec::new()))
 }
 
-/// As `Collect`, but its reply goes on.
+/// As `Collect`, but its reply comes later.
 struct Later(Collect, fn(&mut App, Vec<u8>, Response<'_>) -> Result<Sent>);
 
 impl BodySink<App> for Later {
@@ -190,7 +189,7 @@ fn sinks(app: &mut Router<App>) {
 
 // ---- full duplex ------------------------------------------------------------------------------------------------
 
-/// Sends back what comes, as it comes.
+/// Sends content back as it comes.
 struct Echo(BodySender);
 
 impl Duplex<App> for Echo {
@@ -215,7 +214,7 @@ impl Duplex<App> for Echo {
     }
 }
 
-/// Takes what comes; its reply is somebody else's.
+/// Takes content; another thread gives the reply.
 struct Taker(Vec<u8>);
 
 impl Duplex<App> for Taker {
@@ -236,7 +235,7 @@ impl Duplex<App> for Taker {
     }
 }
 
-/// Has what comes wait to be sent back by hand.
+/// Keeps content until the test sends it back by hand.
 struct Queue;
 
 impl Duplex<App> for Queue {
@@ -309,10 +308,10 @@ fn deferred(app: &mut Router<App>) {
         app.live.responders.push_back(res.defer().1);
         Err(Error::new(409, "Taken"))
     });
-    // What only a service of its own may do.
+    // Only a service can do this; a router cannot.
     app.get("/misuse/switch", |_, _, res| res.switch("echo"));
     app.get("/misuse/later", |_, _, res| Ok(res.later()));
-    // A middleware that answers in place of whoever comes behind it.
+    // A middleware that answers in place of the handler.
     app.with(|app: &mut App, req, res| match req.header("x-intercept") {
         Some("stream") => ControlFlow::Break(res.stream(from_iter(["intercepted".to_owned()]))),
         Some("wait") => {

@@ -1,4 +1,4 @@
-//! Several requests on one connection: their order, what a broken one does to them, and clients that do not read.
+//! Several requests on one connection: their order, what a broken one does to the others, and clients that do not read.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ fn replies_leave_in_the_order_of_the_requests() {
 }
 
 #[test]
-fn requests_of_all_kinds_behind_one_another() {
+fn requests_of_all_kinds_are_answered_in_one_pipeline() {
     let input = [
         &get("/large"),
         "HEAD /large HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -64,7 +64,7 @@ fn requests_of_all_kinds_behind_one_another() {
 }
 
 #[test]
-fn nothing_behind_a_broken_request_is_parsed() {
+fn nothing_after_a_broken_request_is_parsed() {
     for bad in
         ["x\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx"]
     {
@@ -78,7 +78,7 @@ fn nothing_behind_a_broken_request_is_parsed() {
 }
 
 #[test]
-fn nothing_behind_the_last_request_is_answered() {
+fn nothing_after_the_last_request_is_answered() {
     let mut bench = bench();
     bench.send(format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n{}", get("/any")));
     assert_eq!((bench.statuses(), bench.seen().len()), (vec![200], 1));
@@ -89,10 +89,10 @@ fn nothing_behind_the_last_request_is_answered() {
 }
 
 #[test]
-fn fin_behind_whole_requests_leaves_them_all_answered() {
+fn whole_requests_before_a_fin_are_all_answered() {
     for count in [0, 1, 2, TURN_REQUESTS - 1, TURN_REQUESTS, TURN_REQUESTS + 1, 3 * TURN_REQUESTS] {
         let mut bench = bench();
-        // Both are there before the loop looks.
+        // Both have come before the loop looks.
         bench.set_window(0);
         bench.send(users(0..count)).fin();
         bench.read(usize::MAX);
@@ -103,7 +103,7 @@ fn fin_behind_whole_requests_leaves_them_all_answered() {
 }
 
 #[test]
-fn fin_behind_a_reply_that_is_not_read_yet() {
+fn a_fin_while_a_reply_is_unread_loses_no_reply() {
     let mut bench = bench();
     bench.set_window(1000);
     bench.send(format!("{}{}", get("/large"), get("/"))).fin();
@@ -114,7 +114,7 @@ fn fin_behind_a_reply_that_is_not_read_yet() {
 }
 
 #[test]
-fn fin_while_idle_says_nothing() {
+fn a_fin_between_requests_gets_no_reply() {
     let mut bench = bench();
     bench.fin();
     assert_eq!((bench.sent.len(), bench.fate(), bench.reason()), (0, Fate::Closed, Some(CloseReason::ClientClosed)));
@@ -125,7 +125,7 @@ fn fin_while_idle_says_nothing() {
 }
 
 #[test]
-fn fin_within_content_is_never_a_success() {
+fn a_fin_within_content_never_gets_a_success() {
     for content in
         ["Content-Length: 5\r\n\r\nhell", "Content-Length: 5\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n0\r\n"]
     {
@@ -140,7 +140,7 @@ fn fin_within_content_is_never_a_success() {
 }
 
 #[test]
-fn fin_within_content_that_nobody_reads() {
+fn a_fin_within_discarded_content_closes_the_connection() {
     let mut bench = bench();
     bench.send("POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe").fin();
     assert_eq!((bench.statuses(), bench.fate()), (vec![404], Fate::Closed));
@@ -148,7 +148,7 @@ fn fin_within_content_that_nobody_reads() {
 }
 
 #[test]
-fn a_client_that_asks_and_does_not_read_is_held() {
+fn a_client_that_does_not_read_its_replies_is_held() {
     const COUNT: usize = 10_000;
     let mut bench = bench();
     bench.set_window(0);
@@ -169,7 +169,7 @@ fn a_client_that_asks_and_does_not_read_is_held() {
 }
 
 #[test]
-fn a_client_that_asks_and_closes_its_side_before_it_reads_gets_everything() {
+fn a_client_that_closes_its_side_before_it_reads_gets_everything() {
     let mut bench = bench();
     bench.set_window(0);
     bench.send(users(0..3000)).fin();
@@ -217,7 +217,8 @@ fn a_client_that_never_reads_its_error_is_cut() {
     bench.restart();
 }
 
-/// The head timeout runs while we wait for the client, not while the client waits to be read.
+/// The head timeout runs while the server waits for the client. It does not run while the server leaves the client
+/// unread.
 #[test]
 fn a_head_that_was_held_back_has_its_time_when_it_is_read() {
     let mut bench = bench();
@@ -236,9 +237,9 @@ fn a_head_that_was_held_back_has_its_time_when_it_is_read() {
     bench.restart();
 }
 
-/// What is right is answered, what is not is refused by its own status code, and what is behind it does not exist.
+/// The first request is answered. The second one is refused with its own status code, and nothing after it is parsed.
 #[test]
-fn a_request_and_then_one_that_is_refused() {
+fn a_refused_request_does_not_affect_the_one_before_it() {
     let long = "x".repeat(400);
     let refused: &[(&str, &str, &str)] = &[
         ("a bare LF", "GET / HTTP/1.1\nHost: a\r\n\r\n", "400"),

@@ -1,4 +1,4 @@
-//! A client of any manners against a connection: what must hold whatever bytes it sends, and however they come.
+//! A client with any habits against a connection. Some things must hold whatever bytes it sends, and however they come.
 
 use super::app::{Seen, Witness};
 use super::bench::{Bench, Fate};
@@ -10,15 +10,16 @@ use crate::http::Method;
 /// How a client sends and reads.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Manner {
-    /// Bytes in each piece, over and over again; none: everything in one.
+    /// The number of bytes in each piece, repeated as needed; if empty, everything comes in one piece.
     pub(super) pieces: Vec<usize>,
-    /// Bytes that it reads behind each piece, over and over again, and everything in the end; none: at once.
+    /// The number of bytes that it reads after each piece, repeated as needed, and everything at the end; if empty, it
+    /// reads at once.
     pub(super) windows: Vec<usize>,
-    /// It closes its side behind the last byte.
+    /// It closes its side after the last byte.
     pub(super) fin: bool,
 }
 
-/// What came of it.
+/// What became of the connection.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) seen: Vec<Seen>,
@@ -27,7 +28,7 @@ pub(super) struct Outcome {
     pub(super) fate: Fate,
 }
 
-/// Sends `bytes` over a new connection, and checks what must hold for all bytes.
+/// Sends `bytes` over a new connection, and checks what must hold for any bytes.
 #[track_caller]
 pub(super) fn play<A: Witness>(bench: &mut Bench<A>, bytes: &[u8], manner: &Manner) -> Outcome {
     bench.restart();
@@ -70,7 +71,7 @@ fn check<A: Witness>(outcome: &Outcome, bench: &Bench<A>, bytes: &[u8], manner: 
     assert!(broken <= 1, "{seen:?} got {replies:?}");
     let last_closes = replies.last().is_some_and(Reply::closes);
     let others = &replies[..replies.len().saturating_sub(1)];
-    assert!(!others.iter().any(Reply::closes), "something is said behind the last reply: {replies:?}");
+    assert!(!others.iter().any(Reply::closes), "something is said after the last reply: {replies:?}");
     if broken == 1 {
         assert!(last_closes && replies[seen.len()].status >= 400, "{replies:?}");
         assert!(!bench.broken_head || bytes.windows(5).any(|five| five == b"HEAD "), "{replies:?}");
@@ -80,11 +81,11 @@ fn check<A: Witness>(outcome: &Outcome, bench: &Bench<A>, bytes: &[u8], manner: 
     assert!(!manner.fin || *fate == Fate::Closed, "{fate:?} after FIN");
 }
 
-/// However the same bytes come, the same is understood and answered.
+/// The same bytes must be understood and answered in the same way, however they come. There are three exceptions.
 ///
-/// Whether a 100 is worth sending depends on when the content comes. Of the rules that a broken message breaks, the one
-/// that is noticed first may be another: a limit is decided before the line has ended. And what is broken in a head is
-/// noticed before its end only at the first look, since it is not parsed again before.
+/// Whether a 100 is sent depends on when the content comes. If a message breaks several rules, either of them may be
+/// noticed first, because a limit applies before the line has ended. A broken head is noticed before its end only at
+/// the first look, because it is not parsed again before its end.
 #[track_caller]
 pub(super) fn assert_same(one: &Outcome, other: &Outcome) {
     assert_eq!(one.seen, other.seen);
@@ -100,7 +101,7 @@ pub(super) fn assert_same(one: &Outcome, other: &Outcome) {
     }
 }
 
-/// The connection of an `Echo` has understood exactly what the slow reader understands.
+/// Checks that the connection of an `Echo` has understood exactly what the slow reader understands.
 #[track_caller]
 pub(super) fn assert_understood(outcome: &Outcome, bytes: &[u8], manner: &Manner, config: &Config) {
     let reference::Conversation { requests, end, rest } = reference::conversation(bytes, config);
@@ -138,7 +139,7 @@ pub(super) fn assert_understood(outcome: &Outcome, bytes: &[u8], manner: &Manner
         (Ending::Between, None) => {}
         (Ending::Last, None) => assert!(closed),
         (Ending::Broken(statuses), Some(status)) => assert!(statuses.contains(&status), "{status}, not {statuses:?}"),
-        // It need not wait for the end of what is broken already.
+        // The connection need not wait for the end of a message that is broken already.
         (Ending::WithinHead, Some(400 | 414 | 431 | 501 | 505)) => {}
         (Ending::WithinHead, None) if !manner.fin => {}
         (Ending::WithinContent, Some(400)) if manner.fin => {}

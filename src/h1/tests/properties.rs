@@ -1,10 +1,11 @@
-//! What must hold for every stream of requests, every reply and every handful of bytes, tried with random ones.
+//! What must hold for every stream of requests, every reply and any few bytes, tried with random ones.
 //!
-//! Each run tries others. One that fails is made as small as possible and printed: it becomes a row of a table. Nothing
-//! is written to disk. `PROPTEST_CASES=100000 cargo test --release properties` looks for longer.
+//! Each property has the same cases in every run; `PROPTEST_CASES=100000 cargo test --release properties` tries other
+//! ones, and more. A case that fails is made as small as possible and printed: it becomes a row of a table. Nothing is
+//! written to disk.
 //!
-//! Three judges, none of which shares code with what it judges: the generated values themselves, the slow reader in
-//! [`reference`], and the reader of replies.
+//! Three judges decide, and none of them shares code with what it judges: the generated values themselves, the slow
+//! reader in [`reference`], and the reader of replies.
 
 mod bytes;
 mod valid;
@@ -34,11 +35,11 @@ use crate::config::Config;
 use crate::http::{DateText, Method, Version};
 use crate::{Router, TestClient};
 
-/// So many cases, always the same; `PROPTEST_CASES=10000` asks for so many fresh ones.
+/// Runs this many cases, always the same; `PROPTEST_CASES=10000` runs that many new ones.
 pub(super) fn cases(count: u32) -> Cases {
     let config = Cases { failure_persistence: None, ..Cases::default() };
     match std::env::var_os("PROPTEST_CASES") {
-        // The same cases each time: what a test finds must not be a matter of luck.
+        // The cases are the same each time, so that chance does not decide what a test finds.
         None => Cases { cases: count, rng_seed: RngSeed::Fixed(0x6d6f_6e6f), ..config },
         Some(_) => config,
     }
@@ -63,7 +64,7 @@ proptest! {
         assert_understood(&whole, &bytes, &manner, &config);
         let in_pieces = play(&mut bench, &bytes, &manner);
         assert_same(&whole, &in_pieces);
-        // Whether a 100 is sent depends on when the content comes; nothing else does.
+        // Whether a 100 is sent depends on when the content comes. Nothing else depends on it.
         if !stream.iter().any(|request| request.expects) {
             assert!(whole.sent == in_pieces.sent, "{}\n{}", whole.sent.escape_ascii(), in_pieces.sent.escape_ascii());
         }
@@ -133,7 +134,7 @@ proptest! {
     }
 }
 
-/// [`play`] holds the bounds; whoever sends everything at once has the same outcome.
+/// [`play`] checks the bounds. If a client sends everything at once, the outcome must be the same.
 #[track_caller]
 fn check_stream<A: Witness>(bench: &mut Bench<A>, bytes: &[u8], manner: &Manner) {
     let in_pieces = play(bench, bytes, manner);
@@ -300,7 +301,7 @@ fn any_script() -> impl Strategy<Value = Script> {
         })
 }
 
-/// What is done to a field line; now and then it is illegal.
+/// A random change of a field line, which is now and then illegal.
 fn any_step() -> impl Strategy<Value = Step> {
     let known =
         ["Content-Type", "content-type", "Server", "SERVER", "Connection", "connection", "X-A", "x-a", "Set-Cookie"];

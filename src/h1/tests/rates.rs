@@ -1,4 +1,4 @@
-//! Minimum rates of content and of replies, by a made-up clock.
+//! Minimum rates of content and of replies, with a simulated clock.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ const SECOND: Duration = Duration::from_secs(1);
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const GET_LARGE: &str = "GET /large HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// The head of a POST of so many bytes.
+/// The head of a POST with this Content-Length.
 fn post(length: usize) -> String {
     format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n")
 }
 
 const CHUNKED: &str = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-/// Sends `piece` every second until the connection stays no longer as it is; gives the number of seconds.
+/// Sends `piece` every second until the state of the connection changes, and returns the number of seconds.
 #[track_caller]
 fn seconds_until_it_ends(bench: &mut Bench, piece: &str) -> u32 {
     for second in 0..100_000 {
@@ -61,7 +61,7 @@ fn content_at_the_minimum_rate_comes_through_however_long_it_takes() {
 }
 
 #[test]
-fn content_below_the_minimum_rate_is_found_out_in_the_end() {
+fn content_below_the_minimum_rate_is_a_408_in_the_end() {
     let mut bench = bench();
     bench.send(post(100_000));
     let seconds = seconds_until_it_ends(&mut bench, &"x".repeat(400));
@@ -82,7 +82,7 @@ fn a_burst_of_content_pays_for_a_pause_as_long_as_the_idle_timeout() {
 }
 
 #[test]
-fn content_that_nobody_reads_and_that_drips_is_closed_silently() {
+fn discarded_content_that_drips_is_closed_silently() {
     let mut bench = bench();
     bench.send("POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n");
     let seconds = seconds_until_it_ends(&mut bench, "x");
@@ -125,13 +125,13 @@ fn without_a_minimum_rate_of_replies_those_of_heads_and_content_hold_all_the_sam
     }
 }
 
-/// So many replies that the client has to read for half a minute at 2,000 B/s, and yet not so many that it is held.
+/// The replies take the client half a minute at 2,000 B/s, and are still few enough that the connection is not held.
 const PIPELINE: usize = 280;
 
-/// What follows a pipeline whose replies the client takes slowly; what it sends when it has taken them all, and the last
-/// reply. It may not have been able to see what it waits for.
+/// A client takes the replies to a pipeline slowly, sends more when it has taken all of them, and gets the last reply.
+/// Until then it may not have seen what it waits for.
 #[test]
-fn what_the_client_sends_has_its_time_when_it_has_taken_what_it_was_owed() {
+fn the_time_of_a_request_begins_when_the_client_has_taken_its_replies() {
     let expects = "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
     let nowhere = "POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nx";
     let cases = [
@@ -168,14 +168,14 @@ fn a_client_that_owes_content_and_takes_nothing_is_cut() {
     let mut bench = bench();
     bench.set_window(0);
     bench.send([GET_LARGE, &post(3), "x"].concat());
-    assert!(bench.is_held(), "the second request waits behind the first reply");
+    assert!(bench.is_held(), "the second request waits for the first reply");
     bench.wait(60 * SECOND);
     assert_eq!((bench.fate(), bench.reason()), (Fate::Closed, Some(CloseReason::SendTimeout)));
     bench.restart();
 }
 
 #[test]
-fn a_patient_connection_may_save_up_as_much_as_its_own_idle_timeout() {
+fn a_burst_allows_a_pause_as_long_as_the_idle_timeout_of_the_connection() {
     let mut bench = bench();
     bench.send("GET /patient HTTP/1.1\r\nHost: a\r\n\r\n").send(post(200_001)).send(vec![b'x'; 200_000]);
     bench.wait(89 * SECOND);
@@ -200,7 +200,7 @@ fn without_a_minimum_rate_content_may_drip_within_the_idle_timeout() {
 
 // ---- replies --------------------------------------------------------------------------------------------------------
 
-/// Reads `portion` bytes every second until the connection ends; gives the number of seconds.
+/// Reads `portion` bytes every second until the connection ends, and returns the number of seconds.
 #[track_caller]
 fn seconds_until_cut(bench: &mut Bench, portion: usize) -> u32 {
     for second in 0..100_000 {
@@ -239,7 +239,7 @@ fn a_client_that_takes_the_minimum_rate_gets_everything() {
     bench.restart();
 }
 
-/// The kernel may say that there is room only when there is a lot of it.
+/// The kernel may report room only when there is a lot of it.
 #[test]
 fn progress_may_come_in_large_steps() {
     let mut bench = bench();
@@ -259,7 +259,7 @@ fn a_reply_has_its_own_time_however_late_the_one_before_was_taken() {
     let mut bench = bench();
     bench.set_window(0);
     bench.send("GET /patient HTTP/1.1\r\nHost: a\r\n\r\n").read(1000).set_window(0);
-    // The first is taken at the last moment, and the second follows it in the same turn.
+    // The first reply is taken at the last moment, and the second one follows in the same turn.
     bench.send(GET_LARGE.repeat(2)).wait(59 * SECOND).read(2 * SHARE_FROM);
     bench.wait(30 * SECOND).read(100_000 - SHARE_FROM);
     bench.wait(59 * SECOND);

@@ -1,4 +1,4 @@
-//! An independent little reader of replies. It panics on whatever a strict client would choke on.
+//! An independent small reader of replies. It panics on everything that a strict client would reject.
 
 /// Field lines as (name, value).
 pub(super) type Lines = Vec<(String, String)>;
@@ -10,13 +10,13 @@ pub(super) struct Reply {
     pub(super) reason: String,
     pub(super) fields: Lines,
     pub(super) content: Vec<u8>,
-    /// How many `100 Continue` came before it.
+    /// The number of `100 Continue` before the reply.
     pub(super) continues: usize,
-    /// The field lines of each `103 Early Hints` that came before it.
+    /// The field lines of each `103 Early Hints` before the reply.
     pub(super) hints: Vec<Lines>,
-    /// The sizes of its chunks, if it came in chunks.
+    /// The sizes of its chunks, if it is chunked.
     pub(super) chunks: Option<Vec<usize>>,
-    /// The field lines behind the last chunk.
+    /// The field lines after the last chunk.
     pub(super) trailers: Lines,
 }
 
@@ -30,7 +30,7 @@ impl Reply {
         value
     }
 
-    /// Whether it announces the end of the connection.
+    /// Whether the reply announces the end of the connection.
     pub(super) fn closes(&self) -> bool {
         let mut lines = self.fields.iter().filter(|(line, _)| line.eq_ignore_ascii_case("Connection"));
         lines.any(|(_, value)| value.split(", ").any(|option| option.eq_ignore_ascii_case("close")))
@@ -41,8 +41,8 @@ impl Reply {
     }
 }
 
-/// Reads all replies in `bytes`. `is_head` tells whether the n-th request was a HEAD. A 100 at the end belongs to a reply
-/// that is still to come.
+/// Reads all replies in `bytes`. `is_head` says whether the n-th request was a HEAD. A 100 at the end belongs to a
+/// reply that has not come yet.
 #[track_caller]
 pub(super) fn read_all(mut bytes: &[u8], is_head: impl Fn(usize) -> bool) -> Vec<Reply> {
     let mut replies = Vec::new();

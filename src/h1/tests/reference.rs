@@ -1,5 +1,5 @@
-//! The grammar of HTTP read slowly and obviously: over the whole input at once, line by line and word by word, as the
-//! RFCs write it down. It shares no code with the decoders that it judges, and allocates wherever that is clearer.
+//! The grammar of HTTP, read slowly and obviously: over the whole input at once, line by line and word by word, as the
+//! RFCs write it down. This shares no code with the decoders that it judges, and allocates wherever that is clearer.
 
 mod chunked;
 mod target;
@@ -13,27 +13,27 @@ use crate::config::Config;
 use crate::http::{Method, Version};
 use crate::limits::{MAX_EMPTY_LINES, MAX_FIELDS, MAX_METHOD};
 
-/// The status codes of all rules that a message breaks: which of them is noticed first is nobody's business.
+/// The status codes of all rules that a message breaks. A server may notice any of them first.
 pub(super) type Statuses = BTreeSet<u16>;
 
 // ---- a connection -----------------------------------------------------------------------------------------------
 
-/// What a server that buffers every content has to understand of a client's bytes.
+/// What a server must understand of a client's bytes if it buffers every content.
 #[derive(Debug)]
 pub(super) struct Conversation {
     pub(super) requests: Vec<Understood>,
     pub(super) end: Ending,
-    /// What has come of the last message, if that has begun and is not understood.
+    /// What came of the last message, if it has begun and is not understood.
     pub(super) rest: Option<Vec<u8>>,
 }
 
-/// A request to which a reply is due.
+/// A request that must get a reply.
 #[derive(Debug)]
 pub(super) struct Understood {
     pub(super) head: Head,
     pub(super) content: Vec<u8>,
     pub(super) trailers: Lines,
-    /// It is well-formed and refused, so that nobody sees its content.
+    /// The request is well-formed and refused, so no handler sees its content.
     pub(super) refused: Option<u16>,
 }
 
@@ -42,11 +42,11 @@ pub(super) struct Understood {
 pub(super) enum Ending {
     /// Another request may follow.
     Between,
-    /// That request was the last by its own wish, or was refused before its content.
+    /// The last request asked for that, or was refused before its content.
     Last,
     /// A head has begun and not ended.
     WithinHead,
-    /// A content has begun and not ended.
+    /// Content has begun and not ended.
     WithinContent,
     /// A message that breaks a rule.
     Broken(Statuses),
@@ -121,7 +121,7 @@ pub(super) struct Head {
     pub(super) method: Method,
     pub(super) version: Version,
     pub(super) target: Target,
-    /// From an absolute-form target, else from Host.
+    /// It comes from an absolute-form target, or else from Host.
     pub(super) authority: Option<Vec<u8>>,
     pub(super) fields: Vec<(String, Vec<u8>)>,
     pub(super) len: usize,
@@ -147,7 +147,7 @@ pub(super) enum Expectation {
 
 /// Reads the head at the front of `bytes`, which do not begin with an empty line; `None` if it has no end.
 pub(super) fn head(bytes: &[u8], config: &Config) -> Option<Result<Head, Statuses>> {
-    // A bare LF is forbidden, but it ends the line all the same: what stands behind it is not part of that line.
+    // A bare LF is forbidden, but it ends the line all the same: what follows is not part of that line.
     let mut lines: Vec<&[u8]> = Vec::new();
     let mut len = 0;
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
@@ -160,7 +160,7 @@ pub(super) fn head(bytes: &[u8], config: &Config) -> Option<Result<Head, Statuse
     None
 }
 
-/// `lines` are without their LF, the blank one included.
+/// The `lines` have no LF, and the blank one is included.
 fn whole_head(lines: &[&[u8]], len: usize, config: &Config) -> Result<Head, Statuses> {
     let mut wrong = Statuses::new();
     let lines: Vec<&[u8]> = lines
@@ -259,15 +259,15 @@ fn whole_head(lines: &[&[u8]], len: usize, config: &Config) -> Result<Head, Stat
     })
 }
 
-/// `method SP request-target SP HTTP-version` (RFC 9112 §3); `None` when something is wrong with it.
+/// `method SP request-target SP HTTP-version` (RFC 9112 §3); `None` if something is wrong with it.
 fn request_line(line: &[u8], config: &Config, wrong: &mut Statuses) -> Option<(Method, Target, Version)> {
     let words: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
-    // Where the second space is missing, all of the line may be taken for the target, its CR too.
+    // If the second space is missing, all of the line may be taken for the target, its CR too.
     let cr = usize::from(words.len() == 2);
     if words.get(1).is_some_and(|target| target.len() + cr > config.max_target) {
         wrong.insert(414);
     }
-    // No method is so long, whatever else is wrong with it.
+    // No known method is so long, whatever else is wrong with it.
     if words[0].len() >= MAX_METHOD {
         wrong.insert(501);
     }
@@ -295,7 +295,7 @@ fn request_line(line: &[u8], config: &Config, wrong: &mut Statuses) -> Option<(M
         }
     };
     let text = std::str::from_utf8(target_bytes).ok();
-    // What else may be wrong is to be found too.
+    // Further faults must be found, too.
     let text = text.map(|text| match is_secured(text) {
         true => {
             wrong.insert(421);
@@ -331,11 +331,11 @@ fn trim(bytes: &[u8]) -> &[u8] {
     &bytes[from..=to]
 }
 
-/// `1*DIGIT` that fits.
+/// `1*DIGIT`, if the number fits.
 fn number(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
     let digits = text.trim_start_matches('0');
-    // As many digits as 2 to the 64 has still fit in 128 bits.
+    // Numbers with as many digits as 2 to the 64 fit in 128 bits.
     (is_number && digits.len() <= 20).then(|| format!("0{digits}").parse::<u128>().ok()?.try_into().ok()).flatten()
 }
 
@@ -351,7 +351,7 @@ const fn is_value_byte(byte: u8) -> bool {
 
 // ---- dates ------------------------------------------------------------------------------------------------------
 
-/// `IMF-fixdate` (RFC 9110 §5.6.7), found by walking through the calendar.
+/// `IMF-fixdate` (RFC 9110 §5.6.7), computed by counting days through the calendar.
 pub(super) fn date(second: u64) -> String {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));

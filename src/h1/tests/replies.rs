@@ -1,4 +1,4 @@
-//! What leaves: framing by status and method, the common fields, and handlers that do it wrong.
+//! What the server sends: framing by status and method, the common fields, and replies of handlers with faults.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ fn framing_by_status_and_method() {
         ("304 with a length", &get("/304/length"), &["304 "], Open),
         ("304 with content", &get("/304/content"), &["304 "], Open),
         ("205 with content", &get("/205"), &["205 "], Open),
-        ("a code that nobody registered", &get("/299"), &["299 odd"], Open),
+        ("an unregistered code", &get("/299"), &["299 odd"], Open),
         ("no content", &get("/empty"), &["200 "], Open),
         ("written piece by piece", &get("/written"), &["201 1 2 3"], Open),
         ("started and never written", &get("/written/nothing"), &["200 "], Open),
@@ -44,7 +44,7 @@ fn framing_by_status_and_method() {
         ("an error to HEAD", b"HEAD /fail HTTP/1.1\r\nHost: a\r\n\r\n", &["409 "], Open),
         ("a 404 to HEAD", b"HEAD /nowhere HTTP/1.1\r\nHost: a\r\n\r\n", &["404 "], Open),
         ("a panic to HEAD", b"HEAD /panic HTTP/1.1\r\nHost: a\r\n\r\n", &["500 "], Errs),
-        ("HEAD of its own", b"HEAD /head HTTP/1.1\r\nHost: a\r\n\r\n", &["200 "], Open),
+        ("a route for HEAD", b"HEAD /head HTTP/1.1\r\nHost: a\r\n\r\n", &["200 "], Open),
         ("HEAD on 1.0", b"HEAD / HTTP/1.0\r\n\r\n", &["200 "], Closes),
         ("a redirect", &get("/move"), &["302 "], Open),
         ("a handler that closes", &get("/close"), &["200 bye"], Closes),
@@ -69,13 +69,13 @@ fn handlers_that_fail() {
         ("too much json to HEAD", b"HEAD /json/much HTTP/1.1\r\nHost: a\r\n\r\n", &["500"], Open),
         ("Transfer-Encoding", &get("/coding"), &["500"], Open),
         ("an interim status", &get("/status/100"), &["500"], Open),
-        ("a status that is none", &get("/status/999"), &["500"], Open),
+        ("an invalid status", &get("/status/999"), &["500"], Open),
     ];
     run(table);
 }
 
 #[test]
-fn a_length_that_is_not_true_is_a_500() {
+fn a_wrong_content_length_is_a_500() {
     for path in ["short", "long", "sign", "word", "list", "empty", "huge", "start"] {
         let reply = reply_to(get(&format!("/length/{path}")));
         assert_eq!((reply.status, &*reply.text()), (500, "{\"error\":\"Internal server error\"}"), "{path}");
@@ -135,7 +135,7 @@ fn common_fields() {
 }
 
 #[test]
-fn a_field_of_which_there_is_one_was_doubled_by_append_header() {
+fn append_header_doubled_a_field_that_may_be_there_once() {
     assert_eq!(reply_to(get("/date/twice")).field("Date"), Some("Fri, 02 Jan 1970 00:00:00 GMT"));
     assert_eq!(reply_to(get("/server/twice")).field("Server"), Some("two"));
     assert_eq!(reply_to(get("/type/twice")).field("Content-Type"), Some("text/two"));
@@ -200,7 +200,7 @@ fn each_connection_announces_its_own_time() {
         let reply = client.get(&format!("/idle/{seconds}")).header("Connection", "keep-alive").send();
         announced.push(reply.header("Keep-Alive").map(str::to_owned));
     }
-    // What a handler sets holds from the next reply on.
+    // A timeout that a handler sets applies from the next reply on.
     let expected = ["timeout=30", "timeout=5", "timeout=5", "timeout=60", "timeout=86400"];
     assert_eq!(announced, expected.map(|text| Some(text.to_owned())));
 }
@@ -216,7 +216,7 @@ fn a_handler_that_closes_says_so_and_does() {
 
 /// Only space and tab are white space in HTTP (RFC 9110 §5.6.3).
 #[test]
-fn a_close_behind_a_no_break_space_closed_all_the_same() {
+fn a_close_after_a_no_break_space_closed_the_connection() {
     let mut bench = bench();
     bench.send(get("/close/almost")).send(get("/"));
     assert_eq!((bench.statuses(), bench.fate()), (vec![200, 200], Fate::Open));
@@ -225,7 +225,7 @@ fn a_close_behind_a_no_break_space_closed_all_the_same() {
 }
 
 #[test]
-fn a_close_that_the_handler_took_back_closed_all_the_same() {
+fn a_close_that_the_handler_removed_closed_the_connection() {
     for path in ["/close/removed", "/close/replaced"] {
         let mut bench = bench();
         bench.send(get(path)).send(get("/"));
@@ -278,33 +278,33 @@ fn no_error_of_the_parser_lacks_its_fields() {
 }
 
 #[test]
-fn without_a_server_name() {
+fn without_a_server_name_there_is_no_server_field() {
     let mut bench = Bench::new(Config { server_name: None, ..small() });
     assert_eq!(bench.send(get("/")).only_reply().field("Server"), None);
 }
 
-/// The reader of these tests refuses Transfer-Encoding in any reply (RFC 9112 §6.1), and an interim one that it does not
-/// expect (RFC 9110 §15.2).
+/// The reader of these tests rejects Transfer-Encoding in any reply to 1.0 (RFC 9112 §6.1), and an interim reply that
+/// it does not expect (RFC 9110 §15.2).
 #[test]
 fn replies_to_a_client_of_1_0() {
     let table: &[Row<'_>] = &[
         ("200", b"GET / HTTP/1.0\r\n\r\n", &["200 hello"], Closes),
         ("204", b"GET /204 HTTP/1.0\r\n\r\n", &["204 "], Closes),
-        ("204 that stays", b"GET /204 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &["204 "], Open),
+        ("204 with keep-alive", b"GET /204 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &["204 "], Open),
         ("304", b"GET /304 HTTP/1.0\r\n\r\n", &["304 "], Closes),
-        ("304 that stays", b"GET /304 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &["304 "], Open),
+        ("304 with keep-alive", b"GET /304 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &["304 "], Open),
         ("written piece by piece", b"GET /written HTTP/1.0\r\n\r\n", &["201 1 2 3"], Closes),
         (
-            "written piece by piece, and it stays",
+            "written piece by piece, with keep-alive",
             b"GET /written HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
             &["201 1 2 3"],
             Open,
         ),
         ("a redirect", b"GET /move HTTP/1.0\r\n\r\n", &["302 "], Closes),
         ("an error", b"GET /fail HTTP/1.0\r\n\r\n", &["409"], Closes),
-        ("an error that stays", b"GET /fail HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &["409"], Open),
+        ("an error with keep-alive", b"GET /fail HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &["409"], Open),
         ("OPTIONS", b"OPTIONS / HTTP/1.0\r\n\r\n", &["204 "], Closes),
-        ("HEAD that stays", b"HEAD / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &["200 "], Open),
+        ("HEAD with keep-alive", b"HEAD / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &["200 "], Open),
         ("no content", b"GET /empty HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &["200 "], Open),
         ("a handler that closes", b"GET /close HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", &["200 bye"], Closes),
         ("a broken request", b"GET / HTTP/1.0\r\nX\r\n\r\n", &["400"], Errs),
@@ -312,13 +312,13 @@ fn replies_to_a_client_of_1_0() {
     run(table);
 }
 
-/// A reply to HEAD has no content, also when nothing but the method was understood (RFC 9110 §9.3.2).
+/// A reply to HEAD has no content, also if the server has understood nothing but the method (RFC 9110 §9.3.2).
 #[test]
 fn errors_of_the_parser_to_head() {
     let table: &[Row<'_>] = &[
         ("400", b"HEAD / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n", &["400 "], Errs),
         ("no Host", b"HEAD / HTTP/1.1\r\n\r\n", &["400 "], Errs),
-        ("a target that is none", b"HEAD index.html HTTP/1.1\r\nHost: a\r\n\r\n", &["400 "], Errs),
+        ("an invalid target", b"HEAD index.html HTTP/1.1\r\nHost: a\r\n\r\n", &["400 "], Errs),
         ("505", b"HEAD / HTTP/3.0\r\nHost: a\r\n\r\n", &["505 "], Errs),
         ("501", b"HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", &["501 "], Errs),
         ("413", b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 65\r\n\r\n", &["413 "], Errs),

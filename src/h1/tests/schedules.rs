@@ -1,4 +1,4 @@
-//! What must hold for content in any pieces, and for a full duplex on any schedule.
+//! Properties of content in any pieces, and of full duplex in any order of events.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::limits::{CHANNEL_BYTES, HIGH_WATER, MAX_READ};
 #[derive(Clone, Debug)]
 struct Content {
     len: usize,
-    /// The sizes of its chunks, over and over again; none: it has a length.
+    /// The sizes of its chunks, repeated as needed; if empty, the content has a length.
     chunks: Vec<usize>,
     extension: &'static str,
 }
@@ -34,7 +34,7 @@ fn any_content(max: usize) -> impl Strategy<Value = Content> {
 }
 
 impl Content {
-    /// Letters only, and no two neighbours alike.
+    /// Only letters, and no two neighbours are equal.
     fn bytes(&self) -> Vec<u8> {
         (0..self.len).map(|at| b'a' + (at * 7 + at / 26) as u8 % 26).collect()
     }
@@ -53,7 +53,7 @@ impl Content {
             return bytes;
         }
         let (mut rest, mut out) = (&bytes[..], Vec::new());
-        // Not very many.
+        // This keeps the number of pieces small.
         let mut sizes = self.chunks.iter().map(|size| (*size).max(self.len / 500)).cycle();
         while !rest.is_empty() {
             let (chunk, behind) = rest.split_at(sizes.next().map_or(1, |size| size.min(rest.len())));
@@ -67,7 +67,8 @@ impl Content {
     }
 }
 
-/// `bytes` in pieces of these sizes, over and over again; the last one takes the rest when there are very many.
+/// Cuts `bytes` into pieces of these sizes, repeated as needed. If there are very many pieces, the last one takes the
+/// rest.
 fn pieces<'a>(mut bytes: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
     let mut all = Vec::new();
     for size in sizes.iter().cycle().take(400) {
@@ -143,13 +144,13 @@ proptest! {
         assert!(content.bytes().starts_with(&live.pieces.concat()));
         assert_eq!((live.ended.len(), live.aborted.len(), live.opened, bench.fate()), (0, 1, 1, Fate::Closed));
         assert!(bench.statuses().iter().all(|status| matches!(status, 400 | 408 | 503)), "{:?}", bench.statuses());
-        // Who goes on with what has ended does no harm.
+        // A call to continue after the end does no harm.
         resume(&mut bench);
         bench.restart();
     }
 }
 
-/// Something that happens to a duplex.
+/// An event of a duplex exchange.
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Send(usize),
@@ -210,7 +211,7 @@ impl Echo {
         assert!(output <= 2 * (HIGH_WATER + CHANNEL_BYTES + MAX_READ), "{output} bytes of memory");
     }
 
-    /// The next piece goes back, and behind the last one the end.
+    /// Sends the next piece back, and the end after the last one.
     fn push(&mut self) {
         let live = &mut self.bench.router.state_mut().live;
         let Some(sender) = live.senders.last() else { return };
@@ -224,7 +225,7 @@ impl Echo {
         }
     }
 
-    /// Everyone does their part until nothing more happens.
+    /// Each side does what it can until nothing more happens.
     fn complete(&mut self) {
         self.apply(Op::Read(usize::MAX));
         self.apply(Op::Send(usize::MAX));
@@ -241,7 +242,7 @@ impl Echo {
     }
 }
 
-/// The content of the chunks that came, and whether the last of them did.
+/// The content of the chunks that came, and whether the last chunk came.
 fn unchunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
     let mut content = Vec::new();
     while let Some(end) = bytes.windows(2).position(|window| window == b"\r\n") {
@@ -278,7 +279,7 @@ proptest! {
         let (mut fin, mut reset, mut waited) = (false, false, 0);
         for &op in &ops {
             match op {
-                // What is sent behind its FIN is no client's.
+                // What the client sends after its FIN does not count.
                 Op::Send(_) if fin => continue,
                 Op::Fin if fin => continue,
                 Op::Fin => fin = true,
@@ -301,7 +302,8 @@ proptest! {
         let late = waited >= 9_000;
         if !reset && !gave_up && !late {
             let reply = bench.only_reply();
-            assert!(reply.status == 200 && reply.content == expected, "{} of {} bytes", reply.content.len(), expected.len());
+            let is_whole = reply.status == 200 && reply.content == expected;
+            assert!(is_whole, "{} of {} bytes", reply.content.len(), expected.len());
             assert_eq!(bench.reason(), fin.then_some(CloseReason::ClientClosed));
             if !fin {
                 bench.send(NEXT);
@@ -309,13 +311,14 @@ proptest! {
             }
         } else if !bench.sent.is_empty() {
             let mut rest = &bench.sent[..];
-            // The head itself may be cut off.
+            // Even the head may be cut off.
             if bench.sent.windows(4).any(|window| window == b"\r\n\r\n") {
                 let (status, ..) = read_head(&mut rest);
                 if status == 200 {
                     let (came, whole) = unchunk(rest);
                     assert!(expected.starts_with(&came));
-                    assert!(!whole || came.len() == expected.len(), "{} of {} bytes look whole", came.len(), expected.len());
+                    let (found, all) = (came.len(), expected.len());
+                    assert!(!whole || found == all, "{found} of {all} bytes look whole");
                 } else {
                     assert!(matches!(status, 400 | 408 | 503), "{status}");
                 }

@@ -1,4 +1,4 @@
-//! Replies that a handler might write, as values: what it does, and what a client must then read.
+//! Replies that a handler might write, as values: what the handler does, and what a client must then read.
 
 use super::app::{Seen, Witness};
 use super::bench::{Bench, Fate};
@@ -30,15 +30,15 @@ pub(super) enum Step {
     Remove(String),
 }
 
-/// How the reply is finished.
+/// How the handler finishes the reply.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     Empty,
     Text(String),
     Html(String),
-    /// Borrowed, and so copied.
+    /// The content is borrowed, and so it is copied.
     Send(Vec<u8>),
-    /// Given away, and so spliced in if it is large.
+    /// The content is given away, and so it is spliced in if it is large.
     Give(Vec<u8>),
     Written(Vec<Vec<u8>>),
 }
@@ -48,12 +48,12 @@ pub(super) enum Content {
 struct Expected {
     status: u16,
     reason: String,
-    /// The handler's lines.
+    /// The lines that the handler set.
     fields: Vec<(String, String)>,
     content_type: Option<&'static str>,
     closes: bool,
     content: Vec<u8>,
-    /// The Content-Length that is ours to add.
+    /// The Content-Length that the server must add.
     length: Option<usize>,
 }
 
@@ -61,8 +61,8 @@ const SERVER: &str = "monoloop";
 const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
 
 impl Script {
-    /// The script that `data` spells: a head of three bytes, a line for the reason phrase, a line for each step, an empty
-    /// line, and the content.
+    /// The script that `data` encodes: a head of three bytes, a line for the reason phrase, a line for each step, an
+    /// empty line, and the content.
     pub(super) fn of(data: &[u8]) -> Self {
         let (head, rest) = data.split_at(data.len().min(3));
         let byte = |at: usize| usize::from(head.get(at).copied().unwrap_or(0));
@@ -93,7 +93,7 @@ impl Script {
         }
     }
 
-    /// Lets a handler act it, twice in a pipeline, and reads what comes.
+    /// Lets a handler run the script, twice in a pipeline, and reads the replies.
     #[track_caller]
     pub(super) fn check(&self) {
         let mut bench = Bench::of(Actor { script: self.clone(), seen: Vec::new() }, Config::default());
@@ -269,7 +269,7 @@ impl Step {
         }
         let append = name.strip_prefix('+');
         let name = append.unwrap_or(name);
-        // Control characters that a line cannot hold.
+        // A field line cannot contain these control characters.
         let value = value.replace('\u{1}', "\n");
         let value = if name.eq_ignore_ascii_case("date") { reference::date(value.len() as u64) } else { value };
         match append {

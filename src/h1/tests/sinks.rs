@@ -25,12 +25,13 @@ fn content_that_a_sink_takes() {
         ),
         (
             "chunks and trailers",
-            b"POST /sink HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;x=y\r\nh\r\n1\r\ni\r\n0\r\nX-Note: a\r\n\r\n",
+            b"POST /sink HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;x=y\r\nh\r\n1\r\ni\r\n0\r\n\
+            X-Note: a\r\n\r\n",
             &["200 hi"],
             Open,
         ),
         ("none", b"POST /sink HTTP/1.1\r\nHost: a\r\n\r\n", &["200 "], Open),
-        ("a length of none", b"POST /sink HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", &["200 "], Open),
+        ("a length of zero", b"POST /sink HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", &["200 "], Open),
         (
             "chunks of none",
             b"POST /sink HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -40,15 +41,22 @@ fn content_that_a_sink_takes() {
         ("1.0", b"POST /sink HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi", &["200 hi"], Closes),
         (
             "two in a pipeline",
-            b"POST /sink HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhiPOST /sink HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nho",
+            b"POST /sink HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhiPOST /sink HTTP/1.1\r\nHost: a\r\n\
+            Content-Length: 2\r\n\r\nho",
             &["200 hi", "200 ho"],
             Open,
         ),
-        ("just so much", b"POST /sink/small HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n12345678", &["200 12345678"], Open),
+        (
+            "exactly the limit",
+            b"POST /sink/small HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n12345678",
+            &["200 12345678"],
+            Open,
+        ),
         ("too much", b"POST /sink/small HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n", &["413"], Errs),
         (
             "just so much in chunks",
-            b"POST /sink/small HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n1234\r\n4\r\n5678\r\n0\r\n\r\n",
+            b"POST /sink/small HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n1234\r\n4\r\n5678\r\n\
+            0\r\n\r\n",
             &["200 12345678"],
             Open,
         ),
@@ -65,7 +73,12 @@ fn content_that_a_sink_takes() {
             Open,
         ),
         ("an error of data", b"POST /sink HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab!cd", &["409"], Open),
-        ("an error of the last data", b"POST /sink HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab!", &["409"], Open),
+        (
+            "an error of the last data",
+            b"POST /sink HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab!",
+            &["409"],
+            Open,
+        ),
         ("an error of the end", b"POST /sink HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab.", &["422"], Open),
         (
             "an error of the end, in chunks",
@@ -119,8 +132,13 @@ fn content_that_a_sink_takes() {
             &["200 hi ho"],
             Open,
         ),
-        ("an echo of none", b"POST /duplex HTTP/1.1\r\nHost: a\r\n\r\n", &["200 "], Open),
-        ("a reply ahead", b"POST /duplex/early HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", &["200 early"], Open),
+        ("an echo of no content", b"POST /duplex HTTP/1.1\r\nHost: a\r\n\r\n", &["200 "], Open),
+        (
+            "a reply ahead",
+            b"POST /duplex/early HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
+            &["200 early"],
+            Open,
+        ),
         (
             "a reply ahead, in chunks",
             b"POST /duplex/early HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
@@ -129,12 +147,17 @@ fn content_that_a_sink_takes() {
         ),
         ("a refusal", b"POST /sink/refuses HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", &["415"], Open),
         ("a refusal, no content", b"POST /sink/refuses HTTP/1.1\r\nHost: a\r\n\r\n", &["415"], Open),
-        ("a refused duplex", b"POST /duplex/refuses HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", &["415"], Open),
+        (
+            "a refused duplex",
+            b"POST /duplex/refuses HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
+            &["415"],
+            Open,
+        ),
     ];
     run_live(table);
 }
 
-/// RFC 9112 §9.6: who is going to close says so.
+/// RFC 9112 §9.6: a server that is going to close says so.
 #[test]
 fn a_refusal_that_leaves_content_unread_says_that_it_closes() {
     let table: &[Row<'_>] = &[
@@ -152,7 +175,7 @@ fn a_refusal_that_leaves_content_unread_says_that_it_closes() {
         ),
         ("too much", b"POST /sink/refuses HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\nhi", &["415"], Errs),
         (
-            "who waits for a 100",
+            "a client that waits for a 100",
             b"POST /sink/refuses HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
             &["415"],
             Errs,
@@ -161,13 +184,14 @@ fn a_refusal_that_leaves_content_unread_says_that_it_closes() {
     run_live(table);
 }
 
-/// Whatever stands in content is content: it never becomes a request.
+/// Bytes of content never become a request, whatever they look like.
 #[test]
-fn content_that_nobody_wants_is_never_a_request() {
+fn unwanted_content_is_never_a_request() {
     let table: &[Row<'_>] = &[
         (
             "a stream of a middleware in place of a sink, short",
-            b"POST /sink HTTP/1.1\r\nHost: a\r\nX-Intercept: stream\r\nContent-Length: 18\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+            b"POST /sink HTTP/1.1\r\nHost: a\r\nX-Intercept: stream\r\nContent-Length: 18\r\n\r\n\
+            GET / HTTP/1.1\r\n\r\n",
             &["200 intercepted"],
             Open,
         ),
@@ -197,7 +221,7 @@ fn content_that_nobody_wants_is_never_a_request() {
 }
 
 #[test]
-fn an_offer_of_another_protocol_does_not_take_a_sink_its_content() {
+fn a_sink_gets_its_content_although_the_request_offers_another_protocol() {
     let table: &[Row<'_>] = &[
         (
             "a length",
@@ -207,7 +231,8 @@ fn an_offer_of_another_protocol_does_not_take_a_sink_its_content() {
         ),
         (
             "no option of the connection",
-            b"POST /sink/up HTTP/1.1\r\nHost: a\r\nUpgrade: echo\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+            b"POST /sink/up HTTP/1.1\r\nHost: a\r\nUpgrade: echo\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n\
+            0\r\n\r\n",
             &["200 hi"],
             Open,
         ),
@@ -217,7 +242,7 @@ fn an_offer_of_another_protocol_does_not_take_a_sink_its_content() {
 }
 
 #[test]
-fn pieces_come_as_they_come_and_the_reply_when_all_have() {
+fn a_sink_gets_each_piece_at_once_and_the_reply_comes_after_the_last() {
     let mut bench = bench();
     bench.send(post("/sink", "Content-Length: 6"));
     for piece in ["a", "bc", "d"] {
@@ -232,7 +257,7 @@ fn pieces_come_as_they_come_and_the_reply_when_all_have() {
 }
 
 #[test]
-fn a_sink_that_pauses_has_the_socket_wait() {
+fn a_paused_sink_leaves_its_content_in_the_socket() {
     let mut bench = bench();
     bench.router.state_mut().live.pauses = true;
     bench.send(post("/sink", "Content-Length: 1000000")).send("one");
@@ -269,7 +294,7 @@ fn the_end_waits_too_while_content_is_paused() {
 }
 
 #[test]
-fn whoever_pauses_and_does_not_go_on_ends_the_exchange() {
+fn a_sink_that_is_never_resumed_ends_its_exchange() {
     let mut bench = bench();
     bench.router.state_mut().live.pauses = true;
     bench.send(post("/sink", "Content-Length: 9")).send("one").wait(59 * SECOND);
@@ -296,7 +321,7 @@ fn content_that_is_too_slow_is_a_408() {
 }
 
 #[test]
-fn why_content_will_never_be_whole() {
+fn a_sink_is_told_why_its_content_will_never_be_whole() {
     let broken = |bench: &mut Bench| {
         bench.send("x");
     };
@@ -337,7 +362,7 @@ fn why_content_will_never_be_whole() {
             (&[why][..], statuses.to_vec()),
             "{name}"
         );
-        // Nothing more comes, and nobody hears of it twice.
+        // Nothing more comes, and the sink is not told twice.
         bench.send("1\r\nb\r\n0\r\n\r\n").wait(100 * SECOND);
         assert_eq!(bench.router.state().live.aborted, [why], "{name}");
         assert!(bench.router.state().live.ended.is_empty() && bench.fate() == Fate::Closed, "{name}");
@@ -345,7 +370,7 @@ fn why_content_will_never_be_whole() {
     }
 }
 
-/// A sink that has failed is told so once, and its key is another's then.
+/// A sink that has failed is told so once. After that its key may belong to another sink.
 #[test]
 fn the_end_of_a_failed_exchange_does_not_reach_the_sink_of_another() {
     let mut bench = bench();
@@ -388,11 +413,11 @@ fn a_100_is_for_content_that_a_sink_wants() {
     bench.send("POST /sink HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
     assert!(bench.sent.is_empty(), "RFC 9110 §15.2: none to 1.0");
     bench.restart();
-    // Its reply will come, so this one must not wait for it.
+    // A reply of this sink will come, so the other one must not wait for it.
     bench.send(expects("/duplex/deferred", "Content-Length: 2"));
     assert_eq!(bench.sent, CONTINUE);
     bench.restart();
-    // The reply is there already: the 100 comes before it, or never.
+    // The reply exists already, so a 100 must come before it or not at all.
     for path in ["/duplex", "/duplex/early"] {
         bench.send(expects(path, "Content-Length: 2"));
         assert!(bench.sent.starts_with(CONTINUE), "{path}: {}", bench.sent.escape_ascii());
@@ -417,7 +442,7 @@ fn a_sink_costs_no_more_memory_than_a_read() {
 }
 
 #[test]
-fn a_sink_may_put_its_reply_off() {
+fn a_sink_may_defer_its_reply() {
     for framing in ["Content-Length: 2", "Transfer-Encoding: chunked"] {
         let mut bench = bench();
         let content = if framing.ends_with('2') { "hi" } else { "2\r\nhi\r\n0\r\n\r\n" };

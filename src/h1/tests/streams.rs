@@ -47,7 +47,7 @@ fn streams_with_and_without_a_length() {
         ("304", b"GET /stream/304 HTTP/1.1\r\nHost: a\r\n\r\n", &["304 "], Open),
         ("HEAD, from GET", b"HEAD /stream HTTP/1.1\r\nHost: a\r\n\r\n", &["200 "], Open),
         ("HEAD, from GET, known", b"HEAD /stream/known HTTP/1.1\r\nHost: a\r\n\r\n", &["200 "], Open),
-        ("HEAD, of its own", b"HEAD /stream/head HTTP/1.1\r\nHost: a\r\n\r\n", &["200 "], Open),
+        ("a HEAD with a route for HEAD", b"HEAD /stream/head HTTP/1.1\r\nHost: a\r\n\r\n", &["200 "], Open),
         (
             "1.0, with a length",
             b"GET /stream/known HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
@@ -69,7 +69,7 @@ fn streams_with_and_without_a_length() {
     run_live(table);
 }
 
-/// RFC 9110 §15.3.6, §8.6: a 205 has no content, so a length that says otherwise would swallow the next reply.
+/// RFC 9110 §15.3.6, §8.6: a 205 has no content. A client that believes a length in it would swallow the next reply.
 #[test]
 fn a_205_never_announces_content() {
     let table: &[Row<'_>] = &[("205, claimed", b"GET /stream/205/claimed HTTP/1.1\r\nHost: a\r\n\r\n", &["500"], Open)];
@@ -94,7 +94,7 @@ fn the_head_says_how_the_content_is_framed() {
         assert_eq!(fields, [length, coding, content_type], "{path}");
         assert_eq!(reply.field("X-Kept"), Some("by middleware"), "{path}");
         bench.restart();
-        // RFC 9110 §9.3.2: the same fields as to a GET.
+        // RFC 9110 §9.3.2: a reply to HEAD has the same fields as one to GET.
         bench.send(format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
         let head = bench.only_reply();
         assert_eq!((head.fields, head.content.len()), (reply.fields, 0), "{path}");
@@ -130,7 +130,7 @@ fn a_client_of_1_0_gets_no_chunks_and_no_hints() {
 }
 
 #[test]
-fn trailers_go_only_to_who_asked_for_them() {
+fn trailers_go_only_to_clients_that_ask_for_them() {
     for (te, comes) in [
         ("", false),
         ("TE: trailers\r\n", true),
@@ -165,7 +165,7 @@ fn a_source_that_fails_aborts_the_connection_before_the_final_chunk() {
     for path in ["error", "less", "more", "claimed", "trailer", "dropped", "panic"] {
         for version in ["1.0", "1.1"] {
             let mut bench = bench();
-            // What stands behind it is never answered.
+            // The request that follows is never answered.
             bench.send(format!("GET /fault/{path} HTTP/{version}\r\nHost: a\r\n\r\n{}", get("/")));
             let mut sent = &bench.sent[..];
             let (status, _, fields) = read_head(&mut sent);
@@ -182,7 +182,7 @@ fn a_source_that_fails_aborts_the_connection_before_the_final_chunk() {
     }
 }
 
-/// Gives endlessly, and counts.
+/// A source that never ends, and counts its bytes.
 struct Counter(Rc<Cell<usize>>);
 
 impl BodySource for Counter {
@@ -194,7 +194,7 @@ impl BodySource for Counter {
     }
 }
 
-/// An application that is a function.
+/// A function as an application.
 struct Handler<F>(F);
 
 impl<F: FnMut(&Request<'_>, Response<'_>) -> Result<Sent>> crate::exchange::Service for Handler<F> {
@@ -227,7 +227,7 @@ fn a_source_is_asked_only_while_the_client_takes() {
         assert!(ahead <= HIGH_WATER + 1000, "{ahead} bytes ahead");
         assert!(bench.held_memory()[1] <= 4 * HIGH_WATER);
     }
-    assert!(bench.sent.len() >= 500_000, "it comes to a stand at {}", bench.sent.len());
+    assert!(bench.sent.len() >= 500_000, "it stops at {}", bench.sent.len());
     let so_far = given.get();
     bench.reset();
     assert_eq!((bench.fate(), given.get()), (Fate::Closed, so_far));
@@ -239,7 +239,7 @@ fn live_config() -> Config {
 }
 
 #[test]
-fn a_client_that_takes_nothing_of_a_stream_is_given_up() {
+fn a_client_that_takes_nothing_of_a_stream_is_cut() {
     let mut bench = bench();
     bench.set_window(1000).send(get("/stream/endless")).wait(59 * SECOND);
     assert_eq!(bench.fate(), Fate::Open);
@@ -249,14 +249,14 @@ fn a_client_that_takes_nothing_of_a_stream_is_given_up() {
     bench.restart();
 }
 
-/// RFC 9112 §8: where the end of the connection is the end of the content, it must not come early and look well.
+/// RFC 9112 §8: if the end of the connection ends the content, it must not come early and look regular.
 #[test]
-fn the_rest_of_a_stream_to_1_0_that_is_never_taken_is_no_good_end() {
+fn a_stream_to_1_0_that_is_not_taken_to_its_end_is_reset() {
     let mut bench = bench();
     bench.send("GET /stream HTTP/1.0\r\n\r\n");
     let len = bench.sent.len();
     bench.restart();
-    // The source has given all, and the kernel takes all but the last bytes.
+    // The source has given everything, and the kernel takes all except the last bytes.
     bench.set_window(len - 5).send("GET /stream HTTP/1.0\r\n\r\n").wait(70 * SECOND);
     assert_eq!((bench.fate(), bench.reason()), (Fate::Closed, Some(CloseReason::SendTimeout)));
     assert!(bench.was_reset());
@@ -278,7 +278,7 @@ fn a_half_closed_client_gets_all_of_a_stream() {
 }
 
 #[test]
-fn a_pushed_stream_leaves_as_it_is_pushed_and_what_is_behind_it_waits() {
+fn a_pushed_stream_leaves_as_it_is_pushed_and_later_requests_wait() {
     let mut bench = bench();
     bench.send([get("/channel"), get("/")].concat());
     let sender = bench.router.state_mut().live.senders.pop().unwrap();
@@ -295,7 +295,7 @@ fn a_pushed_stream_leaves_as_it_is_pushed_and_what_is_behind_it_waits() {
 }
 
 #[test]
-fn a_sender_is_full_when_the_client_takes_nothing_and_hears_of_room() {
+fn a_sender_is_full_when_the_client_takes_nothing_and_is_told_of_room() {
     let mut bench = bench();
     bench.set_window(0).send(get("/channel"));
     let sender = bench.router.state_mut().live.senders.pop().unwrap();
@@ -323,7 +323,7 @@ fn a_sender_is_full_when_the_client_takes_nothing_and_hears_of_room() {
 }
 
 #[test]
-fn a_sender_learns_that_nobody_takes_any_more() {
+fn a_sender_is_closed_when_no_client_takes_its_content() {
     for (request, reset) in [(get("/channel"), true), ("HEAD /channel HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), false)] {
         let mut bench = bench();
         bench.send(request);
@@ -357,14 +357,14 @@ fn a_silent_stream_is_idle_unless_it_has_a_heartbeat() {
     bench.restart();
 }
 
-/// A heartbeat is a chance to say something, not a duty.
+/// At a heartbeat a source may send something, but need not.
 #[test]
-fn a_source_that_says_nothing_at_its_heartbeat_is_asked_again_after_as_long() {
+fn a_source_without_a_heartbeat_to_send_is_asked_again_after_the_same_time() {
     struct Mute(Rc<Cell<u32>>);
     impl BodySource for Mute {
         fn fill(&mut self, _: &mut Chunk<'_>) -> io::Result<Progress> {
             self.0.set(self.0.get() + 1);
-            assert!(self.0.get() < 1000, "it is asked in a circle");
+            assert!(self.0.get() < 1000, "it is asked again and again");
             Ok(Progress::Pending)
         }
         fn heartbeat(&self) -> Option<Duration> {
@@ -384,7 +384,8 @@ fn a_source_that_says_nothing_at_its_heartbeat_is_asked_again_after_as_long() {
     bench.restart();
 }
 
-/// Without a minimum rate a client may take as long as it is not idle: a heartbeat that cannot be sent changes nothing.
+/// Without a minimum rate a client may be as slow as the idle timeout allows. A heartbeat that cannot be sent changes
+/// nothing.
 #[test]
 fn a_heartbeat_does_not_cut_a_client_that_is_slow() {
     let config = Config { min_send_rate: 0, ..live_config() };
@@ -426,7 +427,7 @@ fn a_stream_that_waits_keeps_no_memory_and_ends_at_the_drain_if_it_is_asked_to()
 }
 
 #[test]
-fn a_stream_in_steps_of_any_window_is_the_same() {
+fn a_stream_is_the_same_for_every_window() {
     let mut bench = bench();
     bench.send(get("/stream/large"));
     let whole = std::mem::take(&mut bench.sent);
@@ -436,7 +437,7 @@ fn a_stream_in_steps_of_any_window_is_the_same() {
         while bench.sent.len() < whole.len() {
             let before = bench.sent.len();
             bench.read(window * 50);
-            assert!(bench.sent.len() > before, "it comes to a stand at {before}");
+            assert!(bench.sent.len() > before, "it stops at {before}");
         }
         assert!(bench.sent == whole, "{window}");
     }
@@ -465,7 +466,7 @@ fn a_source_may_be_pending_and_wakes_its_connection() {
         bench.turn();
     }
     assert_eq!(bench.only_reply().text(), "1 2 3 ");
-    // Whoever wakes it now wakes nobody.
+    // This wake-up comes after the end, and does nothing.
     waker.take().unwrap().wake();
     bench.turn();
     assert_eq!(bench.replies().len(), 1);

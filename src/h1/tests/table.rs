@@ -11,7 +11,7 @@ use crate::h1::head::ONLY_GENERAL;
 
 /// A row: name, bytes in, replies out, what becomes of the connection.
 ///
-/// A reply is a status code, and its content behind a space if that matters: `"200 hello"`, `"400"`.
+/// A reply is a status code, with its content after a space if that matters: `"200 hello"`, `"400"`.
 pub(super) type Row<'a> = (&'a str, &'a [u8], &'a [&'a str], After);
 
 /// What becomes of a connection.
@@ -19,11 +19,11 @@ pub(super) type Row<'a> = (&'a str, &'a [u8], &'a [&'a str], After);
 pub(super) enum After {
     /// It stays: a further request is answered.
     Open,
-    /// It is closed after the reply, as both sides know: cleanly, unless more bytes came.
+    /// It is closed after the reply, as both sides know. The close is clean unless more bytes came.
     Closes,
-    /// It is half-closed after an error, and lingers. Nothing behind it is parsed.
+    /// It is half-closed after an error, and lingers. Nothing after the broken message is parsed.
     Errs,
-    /// It waits for more bytes of the message; FIN comes now, and with it the last reply in the list.
+    /// It waits for more bytes of the message. Then FIN comes, and the last reply in the list is sent.
     FinErrs,
 }
 
@@ -31,7 +31,7 @@ const FIRST: &[u8] = b"GET /users/1 HTTP/1.1\r\nHost: first\r\n\r\n";
 const LAST: &[u8] = b"GET /users/2 HTTP/1.1\r\nHost: last\r\n\r\n";
 const GARBAGE: &[u8] = b"\x00\xff\r\n\r\nGET / HTTP/9.9\n\n";
 
-/// Above this length not every place is tried.
+/// In longer rows, not every place for a cut is tried.
 const SHORT: usize = 500;
 
 static RUNS: AtomicUsize = AtomicUsize::new(0);
@@ -41,7 +41,7 @@ pub(super) fn run(table: &[Row<'_>]) {
     run_with(small(), table);
 }
 
-/// Rows of one kind: only what stands behind the common part of the head differs.
+/// Runs rows that have the beginning of their head in common.
 #[track_caller]
 pub(super) fn run_all(front: &str, rows: &[(&str, &[u8], &[&str], After)]) {
     let inputs: Vec<Vec<u8>> = rows.iter().map(|row| [front.as_bytes(), row.1].concat()).collect();
@@ -49,13 +49,13 @@ pub(super) fn run_all(front: &str, rows: &[(&str, &[u8], &[&str], After)]) {
     run(&table);
 }
 
-/// Runs every row, and then fails if one of them did, naming them all.
+/// Runs every row. If rows fail, it panics at the end and names all of them.
 #[track_caller]
 pub(super) fn run_with(config: Config, table: &[Row<'_>]) {
     run_each(table, || Bench::new(config.clone()), fuzzing::sow);
 }
 
-/// As [`run`], with the routes whose exchanges go on.
+/// As [`run`], with the routes whose exchanges outlive their handler.
 #[track_caller]
 pub(super) fn run_live(table: &[Row<'_>]) {
     run_each(table, || live::bench_with(small()), |_| {});
@@ -84,7 +84,7 @@ fn run_each(table: &[Row<'_>], make: impl Fn() -> Bench, and: impl Fn(&[u8])) {
     assert!(failed.is_empty(), "{} of {} rows failed\n{}", failed.len(), table.len(), failed.join("\n"));
 }
 
-/// Does `work` while every head is read by the general reading alone, which takes all that the quick one takes.
+/// Calls `work` while only the general reading is used; it must take all heads that the quick one takes.
 fn with_general_reading(work: impl FnOnce()) {
     struct Reset;
     impl Drop for Reset {
@@ -98,7 +98,7 @@ fn with_general_reading(work: impl FnOnce()) {
 }
 
 fn run_row(bench: &mut Bench, &(_, input, expected, after): &Row<'_>) {
-    let one = |bench: &mut Bench, how: &str, pieces: &[&[u8]], lead: bool, behind: Behind| {
+    let one = |bench: &mut Bench, how: &str, pieces: &[&[u8]], lead: bool, follows: Follows| {
         RUNS.fetch_add(1, Ordering::Relaxed);
         bench.restart();
         bench.broken_head = after != After::Open && input.starts_with(b"HEAD ");
@@ -111,33 +111,33 @@ fn run_row(bench: &mut Bench, &(_, input, expected, after): &Row<'_>) {
         let mut wanted: Vec<&str> = Vec::new();
         wanted.extend(lead.then_some("200 user 1"));
         wanted.extend(expected);
-        wanted.extend((behind == Behind::Request && after == After::Open).then_some("200 user 2"));
-        wanted.extend((behind == Behind::Garbage && after == After::Open).then_some("400"));
-        check(bench, how, &wanted, after, behind);
+        wanted.extend((follows == Follows::Request && after == After::Open).then_some("200 user 2"));
+        wanted.extend((follows == Follows::Garbage && after == After::Open).then_some("400"));
+        check(bench, how, &wanted, after, follows);
     };
 
-    one(bench, "whole", &[input], false, Behind::Nothing);
-    for (behind, tail) in [(Behind::Nothing, &b""[..]), (Behind::Request, LAST), (Behind::Garbage, GARBAGE)] {
-        if behind != Behind::Nothing && after == After::FinErrs {
+    one(bench, "whole", &[input], false, Follows::Nothing);
+    for (follows, tail) in [(Follows::Nothing, &b""[..]), (Follows::Request, LAST), (Follows::Garbage, GARBAGE)] {
+        if follows != Follows::Nothing && after == After::FinErrs {
             continue;
         }
         let all = [input, tail].concat();
         let step = if all.len() <= SHORT { 1 } else { 61 };
         let dripped: Vec<&[u8]> = all.chunks(step).collect();
-        one(bench, &format!("in steps of {step}, {behind:?} behind"), &dripped, false, behind);
+        one(bench, &format!("in steps of {step}, then {follows:?}"), &dripped, false, follows);
         one(
             bench,
-            &format!("in steps of 3, {behind:?} behind"),
+            &format!("in steps of 3, then {follows:?}"),
             &all.chunks(3 * step).collect::<Vec<_>>(),
             false,
-            behind,
+            follows,
         );
-        one(bench, &format!("whole, {behind:?} behind"), &[&all], false, behind);
-        one(bench, &format!("{behind:?} apart"), &[input, tail], false, behind);
-        let behind_another = [FIRST, &all].concat();
-        one(bench, &format!("behind another, {behind:?} behind"), &[&behind_another], true, behind);
-        let dripped: Vec<&[u8]> = behind_another.chunks(step).collect();
-        one(bench, &format!("behind another, in steps of {step}, {behind:?} behind"), &dripped, true, behind);
+        one(bench, &format!("whole, then {follows:?}"), &[&all], false, follows);
+        one(bench, &format!("{follows:?} in a piece of its own"), &[input, tail], false, follows);
+        let after_another = [FIRST, &all].concat();
+        one(bench, &format!("after another, then {follows:?}"), &[&after_another], true, follows);
+        let dripped: Vec<&[u8]> = after_another.chunks(step).collect();
+        one(bench, &format!("after another, in steps of {step}, then {follows:?}"), &dripped, true, follows);
     }
     let places: Vec<usize> = match input.len() {
         0..=SHORT => (1..input.len()).collect(),
@@ -145,13 +145,13 @@ fn run_row(bench: &mut Bench, &(_, input, expected, after): &Row<'_>) {
     };
     for &at in &places {
         let (front, back) = input.split_at(at);
-        one(bench, &format!("cut at {at}"), &[front, back], false, Behind::Nothing);
+        one(bench, &format!("cut at {at}"), &[front, back], false, Follows::Nothing);
     }
     for &at in places.iter().step_by(3) {
         let (front, back) = input.split_at(at);
         let (front, back) = ([FIRST, front].concat(), [back, LAST].concat());
         if after != After::FinErrs {
-            one(bench, &format!("cut at {at}, between two others"), &[&front, &back], true, Behind::Request);
+            one(bench, &format!("cut at {at}, between two others"), &[&front, &back], true, Follows::Request);
         }
     }
     bench.restart();
@@ -159,13 +159,13 @@ fn run_row(bench: &mut Bench, &(_, input, expected, after): &Row<'_>) {
 
 /// What follows the bytes of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Behind {
+enum Follows {
     Nothing,
     Request,
     Garbage,
 }
 
-fn check(bench: &mut Bench, how: &str, wanted: &[&str], after: After, behind: Behind) {
+fn check(bench: &mut Bench, how: &str, wanted: &[&str], after: After, follows: Follows) {
     let replies = bench.replies();
     let shown: Vec<String> = replies.iter().map(|reply| format!("{} {}", reply.status, reply.text())).collect();
     let same = |wanted: &&str, shown: &String| match wanted.contains(' ') {
@@ -175,18 +175,18 @@ fn check(bench: &mut Bench, how: &str, wanted: &[&str], after: After, behind: Be
     let all = replies.len() == wanted.len() && wanted.iter().zip(&shown).all(|(wanted, shown)| same(wanted, shown));
     assert!(all, "{how}: wanted {wanted:?}, got {shown:?} and {:?}", bench.fate());
 
-    let garbage = behind == Behind::Garbage;
-    let allowed: &[Fate] = match (after, behind) {
-        (After::Open, Behind::Garbage) => &[Fate::Lingers],
+    let garbage = follows == Follows::Garbage;
+    let allowed: &[Fate] = match (after, follows) {
+        (After::Open, Follows::Garbage) => &[Fate::Lingers],
         (After::Open, _) => &[Fate::Open],
-        (After::Closes, Behind::Nothing) => &[Fate::Closed],
+        (After::Closes, Follows::Nothing) => &[Fate::Closed],
         (After::Closes, _) => &[Fate::Closed, Fate::Lingers],
         (After::Errs, _) => &[Fate::Lingers],
         (After::FinErrs, _) => &[Fate::Closed],
     };
     assert!(allowed.contains(&bench.fate()), "{how}: {after:?} means {allowed:?}, but it is {:?}", bench.fate());
 
-    // Each request that was understood has one reply, and a broken message one more.
+    // Each request that was understood has one reply. A broken message has one more.
     let seen = bench.seen().len();
     assert!(replies.len() == seen || replies.len() == seen + 1, "{how}: {seen} requests, {shown:?}");
     let ends = after != After::Open || garbage;
@@ -202,11 +202,11 @@ fn check(bench: &mut Bench, how: &str, wanted: &[&str], after: After, behind: Be
         }
     }
 
-    // A connection that lingers reads on, bounded in bytes and time, and says nothing more.
+    // A connection that lingers still reads, within bounds of bytes and time, and sends nothing more.
     if bench.fate() == Fate::Lingers {
         let before = bench.sent.len();
         bench.send(LAST);
-        assert_eq!(bench.sent.len(), before, "{how}: something is sent behind our FIN");
+        assert_eq!(bench.sent.len(), before, "{how}: something is sent after our FIN");
         bench.expire();
         assert_eq!(bench.fate(), Fate::Closed, "{how}: the lingering does not end");
     }

@@ -265,7 +265,7 @@ fn what_the_handler_sees_of_a_target() {
     }
 }
 
-/// What a path may hold raw is RFC 3986's `pchar`, and the few bytes more that browsers send.
+/// A path may hold the bytes of RFC 3986's `pchar`, and the few more that browsers send.
 #[test]
 fn every_byte_of_a_path() {
     run_each_byte("GET /a", "b HTTP/1.1\r\nHost: a\r\n\r\n", |byte| match byte {
@@ -275,7 +275,7 @@ fn every_byte_of_a_path() {
     });
 }
 
-/// In a query everything printable passes but `#`, which would begin a fragment.
+/// A query may hold every printable byte except `#`, which would begin a fragment.
 #[test]
 fn every_byte_of_a_query() {
     run_each_byte("GET /?a", "b HTTP/1.1\r\nHost: a\r\n\r\n", |byte| match byte {

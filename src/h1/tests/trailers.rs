@@ -3,7 +3,7 @@
 use super::table::After::{Errs, Open};
 use super::table::{Row, run};
 
-/// A chunked request whose last chunk is followed by `trailers` and the blank line.
+/// A chunked request with these `trailers` and the blank line after its last chunk.
 fn with(trailers: &str) -> Vec<u8> {
     format!("POST /trailers HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n{trailers}\r\n")
         .into_bytes()
@@ -29,7 +29,7 @@ fn what_a_handler_sees_of_a_trailer_section() {
 fn framing_and_routing_fields_in_trailers_are_ignored() {
     let table: &[Row<'_>] = &[
         ("a length", &with("Content-Length: 5\r\n"), &["200 "], Open),
-        ("a length that is none", &with("Content-Length: -5\r\nX: y\r\n"), &["200 X=y"], Open),
+        ("an invalid length", &with("Content-Length: -5\r\nX: y\r\n"), &["200 X=y"], Open),
         ("a coding", &with("transfer-encoding: chunked\r\n"), &["200 "], Open),
         ("a host", &with("Host: b\r\nHost: c\r\n"), &["200 "], Open),
         ("close", &with("Connection: close\r\n"), &["200 "], Open),

@@ -1,4 +1,4 @@
-//! Another protocol on the connection, after 101.
+//! Another protocol on the connection, after a 101.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 const UP: &str = "GET /up HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
 
-/// The field lines of the 101 at the front, and what came behind it.
+/// Splits off the 101 at the front: its field lines, and the bytes after it.
 #[track_caller]
 fn switched(sent: &[u8]) -> (Lines, &[u8]) {
     let mut rest = sent;
@@ -32,7 +32,7 @@ fn told(bench: &Bench) -> &[Told] {
 }
 
 #[test]
-fn what_is_no_offer_is_answered_as_usual() {
+fn a_request_without_a_valid_offer_is_answered_as_usual() {
     let table: &[Row<'_>] = &[
         ("nothing", b"GET /up HTTP/1.1\r\nHost: a\r\n\r\n", &["426"], Open),
         ("nothing, by HEAD", b"HEAD /up HTTP/1.1\r\nHost: a\r\n\r\n", &["426 "], Open),
@@ -55,7 +55,7 @@ fn what_is_no_offer_is_answered_as_usual() {
         ),
         ("1.0", b"GET /up HTTP/1.0\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n", &["426"], Closes),
         (
-            "1.0 that stays",
+            "1.0 with keep-alive",
             b"GET /up HTTP/1.0\r\nConnection: upgrade, keep-alive\r\nUpgrade: echo\r\n\r\n",
             &["426"],
             Open,
@@ -107,7 +107,7 @@ fn what_is_no_offer_is_answered_as_usual() {
     run_live(table);
 }
 
-/// What `Allow` does not name cannot be had (RFC 9110 §10.2.1): the route is one for GET.
+/// A method that `Allow` does not name is not available (RFC 9110 §10.2.1): the route is one for GET.
 #[test]
 fn a_method_that_is_not_allowed_is_no_offer() {
     let table: &[Row<'_>] = &[
@@ -133,7 +133,7 @@ fn a_handler_cannot_switch_by_itself() {
 }
 
 #[test]
-fn a_426_says_what_can_be_had() {
+fn a_426_names_the_available_protocol() {
     let mut bench = bench();
     bench.send("GET /up HTTP/1.1\r\nHost: a\r\n\r\n");
     let reply = bench.only_reply();
@@ -173,7 +173,7 @@ fn a_101_names_the_protocol_and_has_no_content() {
         assert_eq!((all("Upgrade"), all("Connection")), (vec![chosen], vec!["upgrade"]), "{path}: {offer}");
         assert_eq!((all("X-Kept"), all("X-Up")), (vec!["by middleware"], vec!["yes"]), "{path}: {offer}");
         assert_eq!((all("Date").len(), all("Server").len()), (1, 1));
-        // RFC 9110 §8.6: "a server MUST NOT send a Content-Length header field in any response with a status code of 1xx".
+        // RFC 9110 §8.6: a server must not send Content-Length in a response with a status code of 1xx.
         assert_eq!(
             all("Content-Length").len() + all("Transfer-Encoding").len() + all("Content-Type").len(),
             0,
@@ -184,7 +184,7 @@ fn a_101_names_the_protocol_and_has_no_content() {
 }
 
 #[test]
-fn the_bytes_behind_the_head_are_the_protocols_however_they_come() {
+fn the_bytes_after_the_head_belong_to_the_protocol() {
     let input = [NEXT, UP, "one\ntwo\nGET / HTTP/1.1\n\r\n"].concat();
     let mut bench = bench();
     for cut in 0..=input.len() {
@@ -211,7 +211,7 @@ fn the_bytes_behind_the_head_are_the_protocols_however_they_come() {
 }
 
 #[test]
-fn what_is_not_understood_is_given_again_with_what_follows() {
+fn bytes_that_are_not_consumed_are_given_again_with_those_that_follow() {
     let mut bench = bench();
     bench.send(UP).send("on").send("e\ntw").turn().turn();
     let data = [&b"on"[..], b"one\ntw", b"tw"].map(|bytes| Data(bytes.to_vec()));
@@ -227,7 +227,7 @@ fn what_is_not_understood_is_given_again_with_what_follows() {
 }
 
 #[test]
-fn every_end_is_told_once_and_last() {
+fn a_protocol_is_told_of_its_end_once_and_last() {
     let all: [(&str, How, CloseReason, bool); 8] = [
         ("by itself", |bench| _ = bench.send("close\nmore\n"), CloseReason::ProtocolEnded, false),
         ("an error", |bench| _ = bench.send("fail\n"), CloseReason::ProtocolFailed, false),
@@ -247,7 +247,7 @@ fn every_end_is_told_once_and_last() {
         assert_eq!(told(&bench).contains(&End), ends, "{name}");
         let (_, rest) = switched(&bench.sent);
         let drained: &[u8] = if name == "the drain" { b"hello\ndrained\n" } else { b"hello\n" };
-        assert_eq!(rest, drained, "{name}: what is behind the end is not looked at");
+        assert_eq!(rest, drained, "{name}: bytes after the end are not parsed");
         bench.wait(40 * SECOND);
         let closed = told(&bench).iter().filter(|told| matches!(told, Closed(_))).count();
         assert_eq!((closed, bench.fate()), (1, Fate::Closed), "{name}");
@@ -271,7 +271,7 @@ fn the_idle_timeout_holds_and_can_be_set() {
 }
 
 #[test]
-fn who_does_not_read_is_not_read() {
+fn a_client_that_does_not_read_is_not_read() {
     let mut bench = bench_with(Config { max_response_buffer: 4000, ..Config::default() });
     bench.send(UP).set_window(0);
     let head = bench.sent.len();
@@ -284,7 +284,7 @@ fn who_does_not_read_is_not_read() {
     while bench.sent.len() < head + all.len() {
         let before = bench.sent.len();
         bench.read(10_000);
-        assert!(bench.sent.len() > before, "it comes to a stand at {before}");
+        assert!(bench.sent.len() > before, "it stops at {before}");
         let memory: usize = bench.held_memory().iter().sum();
         assert!(memory < 4 * HIGH_WATER, "{memory} bytes of memory");
         bench.router.state_mut().live.told.retain(|told| *told == Writable);
@@ -296,7 +296,7 @@ fn who_does_not_read_is_not_read() {
 }
 
 #[test]
-fn a_waker_has_the_protocol_asked_while_it_lives() {
+fn a_waker_calls_the_protocol_while_it_lives() {
     let mut bench = bench();
     bench.send([UP, "x\n"].concat());
     bench.router.state_mut().live.told.retain(|told| *told == Writable);
@@ -321,8 +321,8 @@ fn a_waker_has_the_protocol_asked_while_it_lives() {
     bench.restart();
 }
 
-/// [`Protocol::on_writable`](crate::exchange::Protocol::on_writable) is called at the beginning: some protocols speak
-/// first, and it is there that they get their waker.
+/// [`Protocol::on_writable`](crate::exchange::Protocol::on_writable) is called at the beginning. In some protocols the
+/// server speaks first, and there the protocol gets its waker.
 #[test]
 fn a_protocol_is_told_of_room_at_the_beginning_although_the_client_says_nothing() {
     let mut bench = bench();
@@ -390,7 +390,7 @@ impl super::app::Witness for Undecided {
 #[test]
 fn a_service_may_name_a_protocol_and_answer_otherwise() {
     let mut bench = Bench::of(Undecided::default(), Config::default());
-    // The head comes in two pieces, so that it was searched before.
+    // The head comes in two pieces, so the server has searched it once before.
     bench.send(&UP[..60]).send(&UP[60..]).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     let texts: Vec<String> = bench.replies().iter().map(|reply| reply.text()).collect();
     assert_eq!((texts, bench.router.1), (vec!["not now".to_owned(), "called".to_owned()], 1));

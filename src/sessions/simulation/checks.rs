@@ -30,7 +30,8 @@ pub(super) fn after_tick(world: &World) {
         lent[1] += usize::from(holds.output.is_some());
         lent[2] += usize::from(holds.exchange.is_some());
         lent[3] += usize::from(holds.collecting.is_some());
-        let has_heartbeat = |errand: &Errand| matches!(&errand.what, What::Push(push) if push.plan.beats && errand.whose.0 == session.transport.number);
+        let beats = |errand: &Errand| matches!(&errand.what, What::Push(push) if push.plan.beats);
+        let has_heartbeat = |errand: &Errand| errand.whose.0 == session.transport.number && beats(errand);
         let beats = lock(&world.affairs).errands.iter().any(has_heartbeat);
         deadline(&world.sessions, &outside.kernel.sockets[session.transport.number], session, beats);
         let uploads = world.application.live.sinks.iter().any(|sink| sink.whose.0 == session.transport.number);

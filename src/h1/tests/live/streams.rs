@@ -7,7 +7,7 @@ use super::super::app::App;
 use crate::exchange::{BodySource, Chunk, Progress, from_iter, from_reader, try_from_iter};
 use crate::{Error, Router};
 
-/// Pieces, and how many bytes they claim to be.
+/// Pieces of content, and the length that they claim to have.
 pub(super) struct Pieces(VecDeque<Vec<u8>>, Option<u64>);
 
 impl Pieces {
@@ -30,7 +30,7 @@ impl BodySource for Pieces {
     }
 }
 
-/// One that must not be asked.
+/// A source that must not be asked.
 struct Untouchable;
 
 impl BodySource for Untouchable {
@@ -50,7 +50,7 @@ impl BodySource for Trailing {
     }
 }
 
-/// A panic behind its first piece.
+/// A source that panics after its first piece.
 struct Panics(bool);
 
 impl BodySource for Panics {
@@ -80,7 +80,7 @@ pub(super) fn streams(app: &mut Router<App>) {
     app.get("/stream/205/claimed", |_, _, res| res.status(205).header("Content-Length", "5").stream(Untouchable));
     app.get("/stream/304", |_, _, res| res.status(304).stream(Untouchable));
     app.head("/stream/head", |_, _, res| res.stream(Untouchable));
-    // Of a size that has five digits, borrowed; then spliced in; then small.
+    // The first piece has a length of five digits and is borrowed, the second is spliced in, the third is small.
     app.get("/stream/large", |_, _, res| {
         let mut step = 0;
         res.stream(from_fn(move |out| {
@@ -129,7 +129,7 @@ pub(in crate::h1::tests) fn from_fn(
     FromFn(call)
 }
 
-/// Streams that go wrong when their head has been sent.
+/// Streams that fail after their head was sent.
 pub(super) fn faults(app: &mut Router<App>) {
     app.get("/fault/error", |_, _, res| {
         res.stream(try_from_iter([Ok("half".to_owned()), Err(io::Error::other("as asked")), Ok("more".to_owned())]))

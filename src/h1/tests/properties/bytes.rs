@@ -1,4 +1,4 @@
-//! Bytes of many kinds: any bytes, and what is nearly a head, a body in chunks or a target.
+//! Many kinds of bytes: random ones, and ones that are nearly a head, a chunked body or a target.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,13 +7,13 @@ use proptest::sample::select;
 use super::super::fuzzing::{self, Random, mutate};
 use super::valid::{any_target, bytes_of, one_of, valid_chunks, valid_request, valid_stream};
 
-/// Bytes, and words of HTTP in no order.
+/// Random bytes and words of HTTP, in any order.
 pub(super) fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
     let words = vec(select(fuzzing::WORDS.to_vec()), 0..20).prop_map(|words| words.concat());
     prop_oneof![1 => vec(any::<u8>(), 0..200), 2 => words]
 }
 
-/// The bytes after a few changes, or none. Each number is one change, so that fewer of them are a smaller case.
+/// The bytes after a few random changes, or none. Each number is one change, so a case with fewer of them is smaller.
 pub(super) fn nearly(bytes: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     (bytes, vec(any::<u64>(), 0..5)).prop_map(|(mut bytes, changes)| {
         changes.iter().for_each(|change| mutate(&mut bytes, &mut Random::of(&change.to_le_bytes())));
@@ -29,7 +29,7 @@ pub(super) fn any_head() -> impl Strategy<Value = Vec<u8>> {
     valid_request().prop_map(|request| request.head())
 }
 
-/// A head that the quick reading takes: names and values of any length, so that each byte comes to lie anywhere in a word.
+/// A head that the quick reading takes. Its names and values have any length, so each byte can be anywhere in a word.
 pub(super) fn ordinary_head() -> impl Strategy<Value = Vec<u8>> {
     let line = ("[!#-'*+.0-9A-Z^-z|~-]{1,20}", "[ -~]{0,40}").prop_map(|(name, value)| format!("{name}:{value}\r\n"));
     ("[a-z0-9/._-]{0,20}", vec(line, 0..8)).prop_map(|(path, lines)| {
@@ -37,7 +37,7 @@ pub(super) fn ordinary_head() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// The few fields that concern the server, in combinations that make sense or not.
+/// The few fields that concern the server, in combinations that may make no sense.
 pub(super) fn head_of_odd_lines() -> impl Strategy<Value = Vec<u8>> {
     let lengths = one_of(&["0", "2", "02", "+2", "2,2", "18446744073709551615", "18446744073709551616", "", " 2\t"]);
     let coding = one_of(&["chunked", "Chunked", "identity", "gzip", "", "chunked;q=1", "x y", "\tchunked "]);
@@ -59,7 +59,7 @@ pub(super) fn any_chunks() -> impl Strategy<Value = Vec<u8>> {
     valid_chunks().prop_map(|body| body.bytes())
 }
 
-/// What lines of sizes are made of, and data, in no order: many begin well.
+/// Parts of size lines, and data, in any order. Many begin well.
 pub(super) fn size_lines() -> impl Strategy<Value = Vec<u8>> {
     const WORDS: [&[u8]; 20] = [
         b"\r\n",

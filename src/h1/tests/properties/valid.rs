@@ -9,7 +9,7 @@ use super::super::app::Seen;
 use super::super::fuzzing::Random;
 use crate::http::{Method, Version};
 
-/// A request as values. Nothing here is ever parsed: it knows what a handler must see of it.
+/// A request as values. It says what a handler must see, and is never parsed.
 #[derive(Clone, Debug)]
 pub(super) struct Valid {
     empty_lines: usize,
@@ -19,21 +19,21 @@ pub(super) struct Valid {
     host: Option<String>,
     connection: Option<&'static str>,
     pub(super) expects: bool,
-    /// Name, white space, value, white space.
+    /// Each line: name, white space, value, white space.
     fields: Vec<(String, String, Vec<u8>, String)>,
     pub(super) body: Body,
-    /// By which the field lines are shuffled.
+    /// The seed by which the field lines are shuffled.
     order: u64,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Target {
-    /// Scheme and authority of an absolute form.
+    /// The scheme and the authority of an absolute form.
     absolute: Option<(&'static str, String)>,
     asterisk: bool,
-    /// The path behind its first slash, and which of its characters are percent-encoded though they need not be.
+    /// The path after its first slash. The flag says whether a character is percent-encoded without need.
     path: Vec<(char, bool)>,
-    /// Whether the first slash is left out, if it can be.
+    /// Whether the first slash is left out, where that is allowed.
     bare: bool,
     query: Option<String>,
 }

@@ -7,7 +7,7 @@ use crate::limits::{MAX_CHUNK_EXTENSIONS, MAX_CHUNK_LINE, MAX_TRAILERS};
 /// Field lines, as (name, value).
 pub(in crate::h1::tests) type Lines = Vec<(String, Vec<u8>)>;
 
-/// What stands behind the head of a request with chunked content.
+/// What follows the head of a request with chunked content.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::h1::tests) enum Chunked {
     Whole {
@@ -15,7 +15,7 @@ pub(in crate::h1::tests) enum Chunked {
         trailers: Lines,
         len: usize,
     },
-    /// All of it is good, and it goes on.
+    /// Everything so far is valid, and more must come.
     Unfinished {
         content: Vec<u8>,
     },
@@ -105,7 +105,7 @@ impl ChunkReader<'_> {
             return Ok(false);
         }
         if (self.content.len() as u64).saturating_add(size) > self.max_content {
-            // What has come of it counts for those who only decode.
+            // A caller that only decodes needs what has come so far.
             let rest = &self.bytes[self.at..];
             let take = usize::try_from(size).unwrap_or(usize::MAX).min(rest.len());
             self.content.extend_from_slice(&rest[..take]);
@@ -121,8 +121,8 @@ impl ChunkReader<'_> {
         Ok(true)
     }
 
-    /// `BWS ";" BWS name [ BWS "=" BWS value ]`. What stands before the next `;` is its own BWS, so white space must not
-    /// end the line.
+    /// `BWS ";" BWS name [ BWS "=" BWS value ]`. White space before the next `;` belongs to that extension, so the line
+    /// must not end in white space.
     fn extension(&mut self) -> Result<(), Stop> {
         self.white_space()?;
         if self.extension_byte()? != b';' {
@@ -204,7 +204,7 @@ impl ChunkReader<'_> {
         if self.trailer_byte()? != b'\n' {
             return Err(Stop::Wrong(400));
         }
-        // Which names are left out is a list, and tested beside it.
+        // The excluded names are a list, which is tested beside it.
         let line = [&name, &b": x\r\n"[..]].concat();
         if !Trailers::new(&line).is_empty() {
             self.lines.push((String::from_utf8_lossy(&name).into_owned(), trim(&value).to_vec()));

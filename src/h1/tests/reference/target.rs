@@ -2,7 +2,7 @@
 
 use crate::http::Method;
 
-/// A request target, taken apart.
+/// The parts of a request target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::h1::tests) struct Target {
     pub(in crate::h1::tests) text: String,
@@ -12,12 +12,12 @@ pub(in crate::h1::tests) struct Target {
     pub(in crate::h1::tests) authority: Option<Vec<u8>>,
 }
 
-/// Whether it is for a connection that is secured (RFC 9110 §7.4): ours is not.
+/// Whether it is meant for a secured connection (RFC 9110 §7.4), which ours is not.
 pub(in crate::h1::tests) fn is_secured(text: &str) -> bool {
     text.to_ascii_lowercase().starts_with("https://")
 }
 
-/// The four forms (RFC 9112 §3.2) without the one of CONNECT, and what is for this connection.
+/// The forms of a target (RFC 9112 §3.2), except the one for CONNECT, and whether the target is for this connection.
 pub(in crate::h1::tests) fn target(method: Method, text: &str) -> Option<Target> {
     if text == "*" && method == Method::Options {
         let (raw_path, path) = ("*".to_owned(), "*".to_owned());
@@ -65,7 +65,7 @@ pub(in crate::h1::tests) fn target(method: Method, text: &str) -> Option<Target>
 pub(in crate::h1::tests) enum Strictness {
     /// A percent sign without two hexadecimal digits is an error.
     EveryTriplet,
-    /// It stands for itself (WHATWG URL).
+    /// A lone percent sign is kept as it is (WHATWG URL).
     Lenient,
 }
 
@@ -107,10 +107,10 @@ pub(in crate::h1::tests) fn pairs(bytes: &[u8]) -> Vec<(String, String)> {
         .collect()
 }
 
-/// `uri-host [ ":" port ]`, with a host that is not empty, no comma in it, and a port that fits in 16 bits.
+/// `uri-host [ ":" port ]`. The host is not empty and has no comma, and the port fits in 16 bits.
 pub(in crate::h1::tests) fn is_authority(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
-    // Only an address in brackets holds colons of its own.
+    // Only an address in brackets has colons within the host.
     let from = text.find(']').unwrap_or(0);
     let (host, port) = match text[from..].find(':') {
         Some(at) => (&text[..from + at], &text[from + at + 1..]),
@@ -138,7 +138,8 @@ fn is_reg_name(text: &str) -> bool {
 
 /// `IPv6address` (RFC 3986 §3.2.2): eight groups, or fewer around one `::`.
 fn is_ipv6(text: &str) -> bool {
-    // How many groups a stretch without `::` has, if it is well-formed; an IPv4 address may end it and counts as two.
+    // The number of groups in a stretch without `::`, if it is well-formed. An IPv4 address may end it and counts as
+    // two.
     let groups = |text: &str, ends: bool| -> Option<usize> {
         if text.is_empty() {
             return Some(0);
