@@ -46,7 +46,7 @@ Row = dict[str, object]
 # ---- the server -----------------------------------------------------------------------------------------------------
 
 def build() -> None:
-    """The server for this, and the demo."""
+    """Builds the server of this benchmark, and the demo."""
     cargo = ["cargo", "build", "--release", "--quiet", "--manifest-path", MANIFEST, "--target-dir", TARGET]
     subprocess.run(cargo, check=True)
     subprocess.run(["cargo", "build", "--release", "--quiet", "--target-dir", TARGET], cwd=ROOT, check=True)
@@ -58,7 +58,7 @@ def command(routes: int = 0, idle_seconds: int = HOUR) -> list[str]:
 
 @contextmanager
 def running(server: Server) -> Iterator[Server]:
-    """Ends the server whatever happens."""
+    """Ends the server in any case."""
     try:
         yield server
     finally:
@@ -79,7 +79,7 @@ class CountedServer(Server):
         subprocess.run(["vgdb", f"--pid={self.pid()}", *words], check=True, capture_output=True, timeout=120)
 
     def spent(self) -> Counter[str]:
-        """What was counted since it was asked last, by the names of callgrind: `Ir` are instructions. A count that is
+        """The counts since the last call, by the names of callgrind: `Ir` are instructions. A count that is
         missing (callgrind leaves zeros out at the end of a line) is 0."""
         self.monitor("dump")
         self.dumps += 1
@@ -116,8 +116,8 @@ class Crowd:
             self.connections += new
 
     def all_ask(self, rounds: int) -> None:
-        """All ask, and then all wait. While many ask the server is stopped, so that one poll brings it as many as it
-        takes; a single one need not be gathered."""
+        """All connections ask, and then all wait. While many ask, the server is stopped, so that one poll brings it as
+        many as it takes. With one connection that is not needed."""
         for _ in range(rounds):
             with stopped(self.server) if len(self.connections) > 1 else nullcontext():
                 for connection in self.connections:
@@ -160,7 +160,7 @@ def wait_for(is_so: Callable[[], bool], seconds: float = 30) -> None:
 
 
 class Window:
-    """What a server does within some time; its CPU time is told apart into user space and kernel, roughly."""
+    """What a server does in a period; its CPU time is split into user space and kernel, roughly."""
 
     def __init__(self, server: Server, control: socket.socket, seconds: float):
         before = self.look(server, control)
@@ -180,14 +180,14 @@ class Window:
 
 
 def connect_control(server: Server) -> socket.socket:
-    """The connection that asks for the count; accepted, so that it is among the descriptors."""
+    """The connection that asks for the count. It is accepted already, so that its descriptor is counted."""
     control = server.connect()
     ask(control, PLAIN)
     return control
 
 
 def window_under_wrk(server: Server, control: socket.socket, connections: int, seconds: float) -> Window:
-    """Begins when all connections are there, and has ended before they go."""
+    """Begins when all connections are open, and ends before they are closed."""
     others = descriptors(server)
     url = f"http://127.0.0.1:{server.port}/plaintext"
     wrk = subprocess.Popen(["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", "-d120", url],
@@ -205,7 +205,7 @@ def window_under_wrk(server: Server, control: socket.socket, connections: int, s
 
 
 def in_turns(steps: list[int], rounds: int, window: Callable[[int], Window]) -> dict[int, Row]:
-    """Interleaves the steps, so that what disturbs the machine disturbs all of them."""
+    """Interleaves the steps, so that a disturbance of the machine affects all of them."""
     windows: dict[int, list[Window]] = {step: [] for step in steps}
     for _ in range(rounds):
         for step in steps:
@@ -235,13 +235,13 @@ def connections(rounds: int, seconds: float) -> dict[str, list[Row]]:
 
 
 def syscalls_with(count: int) -> Row:
-    """Of the demo, whose loop is the same."""
+    """Counts of the demo, which has the same loop."""
     calls = measure.syscalls_of(measure.SCENARIOS["plain"], max(2, 4096 // count), count)
     return {"syscalls": sum(calls.values())}
 
 
 def instructions_with(count: int) -> Row:
-    """When all requests are there at once."""
+    """Counts when all requests come at once."""
     with running(CountedServer(command(), "--cache-sim=yes")) as server, Crowd(server, count) as crowd:
         rounds = max(3, 2048 // count)
         crowd.all_ask(1)
@@ -271,7 +271,7 @@ ASKED = {
 
 
 def routes(_rounds: int, _seconds: float) -> dict[str, list[Row]]:
-    """Instructions of one request, by what it asks for; the average over up to 32 routes."""
+    """Instructions of one request, for each kind of path; the average over up to 32 routes."""
     rows = []
     for count in ROUTES:
         with running(CountedServer(command(count))) as server:
@@ -296,7 +296,7 @@ def look_up(server: CountedServer, connection: socket.socket, line: str, count: 
 # ---- idle connections -----------------------------------------------------------------------------------------------
 
 def idle(rounds: int, seconds: float) -> dict[str, list[Row]]:
-    """One connection asks beside many that do not; then nobody asks; then all reach their timeout."""
+    """One connection asks beside many that do not; then no connection asks; then all reach their timeout."""
     with running(Server(["taskset", "-c", "0"], command())) as server, Crowd(server) as crowd:
         control = connect_control(server)
 
@@ -335,7 +335,7 @@ def beside_idle(server: CountedServer, crowd: Crowd, active: socket.socket, coun
 
 
 def beside_nobody(crowd: Crowd, count: int) -> Row:
-    """How often the server wakes up, and what that costs."""
+    """How often the server wakes up, and the cost of that."""
     crowd.grow(count)
     time.sleep(1)
     pid, seconds = crowd.server.pid(), 5
@@ -353,11 +353,11 @@ def wake_ups(pid: int) -> int:
 
 
 def timeouts(count: int) -> Row:
-    """Stops the server until the time of all is over: the worst case, since otherwise each has its own slot."""
+    """Stops the server until all timeouts have passed. This is the worst case: otherwise each has its own slot."""
     def expire(server: Server, timeout: float, look: Callable[[], object]) -> None:
         began = time.monotonic()
         with Crowd(server, count) as crowd:
-            time.sleep(0.6)  # so that the last busy tick lies behind
+            time.sleep(0.6)  # so that the last busy tick is over
             if time.monotonic() - began > timeout - 1:
                 raise TimeoutError("it took too long to open the connections")
             look()

@@ -42,7 +42,7 @@ ECHO = b"POST /echo HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nContent-Length: 1024\r\n
 
 
 class Server:
-    """A server on a free port that says where it listens; perhaps under another program."""
+    """A server on a free port that prints its address; perhaps under another program."""
 
     def __init__(self, under: Sequence[str] = (), command: Sequence[str] = DEMO, log: IO | None = None):
         self.process = subprocess.Popen([*under, *command], bufsize=0, stdout=subprocess.PIPE,
@@ -62,7 +62,7 @@ class Server:
         return connection
 
     def pid(self) -> int:
-        """The server itself, not the program that it runs under."""
+        """The server itself, not the program under which it runs."""
         children = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
         below = open(children).read().split() if os.path.exists(children) else []
         return int(below[0]) if below else self.process.pid
@@ -73,7 +73,7 @@ class Server:
 
 
 def receive(connection: socket.socket, length: int) -> None:
-    """Waits for so many bytes."""
+    """Waits for this many bytes."""
     while length:
         piece = connection.recv(length)
         if not piece:
@@ -82,7 +82,7 @@ def receive(connection: socket.socket, length: int) -> None:
 
 
 def ask(connection: socket.socket, request: bytes) -> int:
-    """One request; gives the length of its reply."""
+    """Sends one request, and returns the length of its reply."""
     connection.sendall(request)
     return len(connection.recv(65536))
 
@@ -90,14 +90,14 @@ def ask(connection: socket.socket, request: bytes) -> int:
 # ---- scenarios: what the clients do ---------------------------------------------------------------------------------
 
 class Scenario(NamedTuple):
-    """Drives a server: so many rounds over so many connections at a time, with `batch` requests each."""
+    """Drives a server: a number of rounds over several connections, with `batch` requests each."""
     name: str
     drive: Callable[[Server, int, int], None]
     batch: int = 1
 
 
 def keep_alive(request: bytes, batch: int = 1) -> Callable[[Server, int, int], None]:
-    """The connections stay. All ask, then all wait for their replies."""
+    """The connections stay open. All ask, then all wait for their replies."""
     def drive(server: Server, rounds: int, width: int) -> None:
         connections = [server.connect() for _ in range(width)]
         lengths = [ask(connection, request) for connection in connections]
@@ -112,7 +112,7 @@ def keep_alive(request: bytes, batch: int = 1) -> Callable[[Server, int, int], N
 
 
 def connection_each(request: bytes, server_closes: bool) -> Callable[[Server, int, int], None]:
-    """Each request has a connection of its own, which the server closes or else the client."""
+    """Each request has a connection of its own, which the server or the client closes."""
     def drive(server: Server, rounds: int, width: int) -> None:
         for _ in range(rounds):
             connections = [server.connect() for _ in range(width)]
@@ -134,7 +134,7 @@ SCENARIOS = {scenario.name: scenario for scenario in (
     Scenario("connection each, client closes", connection_each(PLAIN, server_closes=False)),
 )}
 
-# What must not be exceeded.
+# The limits.
 BARS = {
     "syscalls": {"connection each": 6},
     "size": {"command": 1_550_000, "core": 450_000, "command, small": 1_200_000, "core, small": 470_000},
@@ -142,7 +142,7 @@ BARS = {
 
 
 def report(command: str, name: str, figure: float, text: str) -> None:
-    """Prints a figure, and whether it keeps its bar."""
+    """Prints a figure, and whether it is within its limit."""
     bar = BARS.get(command, {}).get(name)
     verdict = "" if bar is None else f" (bar {bar:,}{'' if figure <= bar else ': EXCEEDED'})"
     print(f"{name:31} {text}{verdict}")
@@ -151,7 +151,7 @@ def report(command: str, name: str, figure: float, text: str) -> None:
 # ---- commands -------------------------------------------------------------------------------------------------------
 
 def count_instructions(scenario: Scenario, rounds: int) -> int:
-    """All that the server does from its start to its end."""
+    """Everything that the server does from its start to its end."""
     with tempfile.NamedTemporaryFile("r") as out:
         server = Server(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out.name}"])
         scenario.drive(server, rounds, 1)
@@ -268,9 +268,10 @@ def worker_seconds(pid: int) -> dict[str, float]:
 
 
 def workers() -> dict[str, dict[str, float]]:
-    """With 128 connections; all workers on one core and wrk on the other, and then all three where the kernel puts them."""
+    """128 connections; all workers on one core and wrk on the other, then all three where the kernel puts them."""
     figures: dict[str, dict[str, float]] = {}
-    for place, server_core, client_core in (("one core", ["taskset", "-c", "0"], ["taskset", "-c", "1"]), ("any core", [], [])):
+    places = (("one core", ["taskset", "-c", "0"], ["taskset", "-c", "1"]), ("any core", [], []))
+    for place, server_core, client_core in places:
         each: dict[int, list[float]] = {1: [], 2: []}
         shares = []
         for _ in range(10):

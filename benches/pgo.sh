@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the command with a profile of itself under load, which takes some 10 % of its user-space instructions away.
+# Builds the command with a profile of itself under load, which saves some 10 % of its user-space instructions.
 #
 #     benches/pgo.sh            builds target/pgo/release/monoloop
 #
@@ -36,7 +36,7 @@ for _ in {1..100}; do
 done
 url=$(sed -n 's/^listening on //p' "$output")
 
-# load NAME OPTIONS: three seconds of it.
+# load NAME OPTIONS: three seconds of load.
 load() {
     echo "train: $1"
     wrk --threads 1 --duration 3s "${@:2}" >/dev/null

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the plots of docs/PERFORMANCE.md as SVG files, from what the measuring programs have written. Needs Python.
+"""Draws the plots of docs/PERFORMANCE.md as SVG files, from the output of the measuring programs. Needs Python.
 
     benches/plot.py --compare compare.json --memory memory.json --growth growth.json --to docs/plots
 
@@ -64,7 +64,7 @@ def figure(value: float | dict[str, float]) -> Figure:
             return Figure(value, value, value)
 
 
-# What fits above a panel.
+# The titles are short enough to fit above a panel.
 TITLES = {
     "plain-c1": "Plaintext, 1 connection",
     "plain-c64": "Plaintext, 64 connections",
@@ -85,7 +85,7 @@ TITLES = {
 # ---- adapters: from the files to panels -----------------------------------------------------------------------------
 
 def compared_cpu(data: dict) -> list[Panel]:
-    """benches/compare/run.py: scenarios, and in each the servers. Who answers wrongly has no rank, and no bar."""
+    """benches/compare/run.py: scenarios with their servers. A server that answers wrongly has no rank and no bar."""
     panels = []
     for key, scenario in data["scenarios"].items():
         ranked = {name: result["summary"] for name, result in scenario["results"].items()
@@ -105,7 +105,7 @@ def compared_memory(data: dict) -> list[Panel]:
 
 
 def bar_panel(title: str, unit: str, bars: list[Bar]) -> Panel:
-    """The cheapest first. The floor is a line and no bar."""
+    """The cheapest server first. The floor is a line, not a bar."""
     bars = sorted(bars, key=lambda bar: bar.figure.median)
     floor = next((bar for bar in bars if bar.name == FLOOR), None)
     return Panel(title, unit, bars=[bar for bar in bars if bar is not floor], floor=floor)
@@ -340,7 +340,7 @@ def draw_line(drawing: Drawing, line: Line, number: int, x: Scale, y: Scale) -> 
 
 
 def draw_names(drawing: Drawing, lines: list[Line], left: float, y: Scale) -> None:
-    """At the ends of the lines, from the lowest up, and never closer together than a line of text."""
+    """Labels at the ends of the lines, from the lowest up, and never closer together than a line of text."""
     above = math.inf
     for end, number in sorted(((y(line.points[-1][1].median), i) for i, line in enumerate(lines)), reverse=True):
         above = min(end, above - 14)
@@ -387,7 +387,7 @@ def read(path: str) -> dict:
 
 
 def note_of(data: dict) -> str:
-    """On which machine."""
+    """The machine of the measurement."""
     machine = data.get("machine", {})
     kernel = ".".join(machine.get("kernel", "").removeprefix("Linux ").split(".")[:2])
     return f"{machine.get('cpu', '?')}, {machine.get('cores', '?')} cores, Linux {kernel}"

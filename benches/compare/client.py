@@ -1,4 +1,4 @@
-"""A small client that looks closely: it checks answers, and it drives what must be counted, not timed."""
+"""A small, strict client. It checks answers, and it drives the servers for counts, not for times."""
 
 import socket
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ IP_BIND_ADDRESS_NO_PORT = 24
 
 
 class Broken(Exception):
-    """An answer that is none; the text says why."""
+    """An invalid answer; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class Client:
         return Answer(status, fields, content)
 
     def receive_head(self, most: int = MOST) -> tuple[int, dict[str, str], int]:
-        """Status, fields and length of the next answer; at most so many bytes are read at a time. What comes behind the
-        head stays in `input`."""
+        """Status, fields and length of the next answer; at most this many bytes are read at a time. Bytes after the
+        head stay in `input`."""
         while (end := self.input.find(b"\r\n\r\n")) < 0:
             self._read("before the end of a head", most)
         head = self.input[:end].decode("latin-1")
@@ -83,14 +83,14 @@ class Client:
         return int(status), fields, int(fields["content-length"])
 
     def skip(self, most: int) -> int:
-        """Throws away some of what comes, and tells how many bytes it was."""
+        """Reads and discards some bytes, and returns their number."""
         self._read("before the end of the content", most)
         count = len(self.input)
         self.input.clear()
         return count
 
     def is_closed_by_server(self) -> bool:
-        """Whether the server ends the connection, with nothing more to say, within a second."""
+        """Whether the server ends the connection within a second, and sends nothing more."""
         self.socket.settimeout(1)
         try:
             return not self.input and self.socket.recv(1) == b""
@@ -112,7 +112,7 @@ class Client:
 
 
 def faults(port: int, scenario: Scenario) -> list[str]:
-    """What is wrong with a server's answers to the very requests of a scenario."""
+    """What is wrong with a server's answers to exactly the requests of a scenario."""
     found = []
     try:
         if scenario.closes:
@@ -159,7 +159,7 @@ def answer_faults(answer: Answer, exchange: Exchange) -> list[str]:
 
 
 def unknown_path_faults(port: int) -> list[str]:
-    """Whether a path that nobody knows is a 404."""
+    """Whether an unknown path is a 404."""
     try:
         with Client(port) as client:
             client.send(MISSING.request(port))

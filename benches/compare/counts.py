@@ -1,4 +1,4 @@
-"""Counts what does not depend on the mood of the machine: system calls and user-space instructions for one request.
+"""Counts what does not depend on the load of the machine: system calls and user-space instructions for one request.
 
 Each figure is the difference of a long and a short run of the same kind, divided by the requests that the long one had
 more: so starting, warming up and ending do not count. The client is the one in client.py; it is slow, and that does not
@@ -24,16 +24,16 @@ SYSCALLS = ("plain-c64", "fields", "pipelined", "close", "post-1k", "post-1m", "
 are times that the kernel's buffers are filled, so there it matters how fast the client reads, and this one is slow."""
 
 VALGRIND_PATIENCE = 60
-"""Seconds that a server may take to start below valgrind, and to answer."""
+"""Seconds that a server may take to start under valgrind, and to answer."""
 
 MOST_CALLS = 6
-"""System calls that are told by name, those that are made most often."""
+"""The number of the most frequent system calls that are reported by name."""
 
 LARGE = 1 << 16
-"""Bytes of requests of which one is answered before the next is sent."""
+"""Bytes of requests above which one is answered before the next is sent."""
 
 SETTLE = 0.3
-"""Seconds that a server gets to see that its clients have gone: that is counted in the short run as in the long one."""
+"""Seconds in which a server can notice that its clients have gone. Both the short and the long run count that."""
 
 Say = Callable[[str], None]
 

@@ -1,4 +1,4 @@
--- Sends the requests that stand in a file, byte for byte, and prints the figures as JSON:
+-- Sends the requests in a file, byte for byte, and prints the figures as JSON:
 --
 --     wrk -t1 -c64 -d10 -s drive.lua http://127.0.0.1:3000 -- FILE
 --

@@ -1,4 +1,4 @@
-"""What the kernel knows: CPU time and memory of processes, and the machine that this runs on."""
+"""What the kernel knows: CPU time and memory of processes, and the machine on which this runs."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 MOST_DESCRIPTORS = 25_000
-"""More than this is not asked for: servers make tables of that size, and a client has some 28,000 ports."""
+"""No more than this is requested: servers make tables of that size, and a client has some 28,000 ports."""
 
 
 def descendants(pid: int) -> list[int]:
@@ -25,7 +25,7 @@ def descendants(pid: int) -> list[int]:
 
 @dataclass(frozen=True)
 class CpuTime:
-    """Nanoseconds that processes have spent on a core, and that they have stood in line for one."""
+    """Nanoseconds that processes have spent on a core, and that they have waited for one."""
 
     spent: int
     waited: int
@@ -81,7 +81,7 @@ def congestion_control() -> str:
 
 
 def descriptor_limit() -> int:
-    """Descriptors that a process may have, once it has raised its soft limit. No more than a sane number of them."""
+    """Descriptors that a process may have after it has raised its soft limit; at most a reasonable number."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
 
@@ -93,7 +93,7 @@ def raise_descriptor_limit() -> None:
 
 
 def describe() -> dict[str, object]:
-    """What one needs to know to compare the figures with those of another day."""
+    """The facts that are needed to compare the figures with those of another day."""
     model = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.M)
     memory_size = re.search(r"^MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.M)
     return {

@@ -13,13 +13,13 @@ from scenarios import BIG_FILE, BY_NAME, SPARSE_SIZE, SPARSE_TARGET, Ability, Ex
 from servers import Ready, Running, Unavailable
 
 USUAL = ("monoloop", "hyper", "nginx", "lighttpd", "h2o", "node")
-"""Those that are measured unless others are asked for."""
+"""The servers that are measured by default."""
 
 COUNTS = (1_000, 10_000)
 """Idle connections; and then as many as the limit of descriptors lets a process have."""
 
 SPARE_DESCRIPTORS = 100
-"""What client and server need besides their connections."""
+"""Descriptors that client and server need besides their connections."""
 
 CONNECTIONS_FROM_ADDRESS = 2_000
 
@@ -29,10 +29,10 @@ SIP = 1 << 10
 """Bytes that a slow download reads at a time."""
 
 SIPS = 20
-"""Times that each of them reads."""
+"""The number of reads of each slow download."""
 
 PAUSE = 0.2
-"""Seconds between two of these times."""
+"""Seconds between two of these reads."""
 
 SETTLE = 1.0
 """Seconds that a server gets to put its memory in order."""
@@ -97,7 +97,7 @@ def _slow(server: Running, result: dict[str, Any]) -> None:
     request = BIG_FILE.request(server.port)
     clients: list[Client] = []
     try:
-        # One that reads, so that what a first reply brings along once does not count.
+        # This client reads, so that the one-time cost of a first reply does not count.
         with Client(server.port) as reader:
             reader.send(request)
             result["faults"] += answer_faults(reader.receive(), BIG_FILE)
@@ -107,7 +107,7 @@ def _slow(server: Running, result: dict[str, Any]) -> None:
             clients.append(client)
             client.send(request)
         result["slow"] = {"connections": SLOW_READERS, **_growth(before, _memory(server), SLOW_READERS)}
-        # The one that has waited longest is still served.
+        # The connection that has waited longest is still served.
         result["faults"] += answer_faults(clients[0].receive(), BIG_FILE)
     finally:
         for client in clients:

@@ -11,10 +11,10 @@ BUSY = 95
 """Per cent of its core below which a server had time to spare: then wrk was the slower of the two."""
 
 DISTURBED = 5
-"""Per cent of a window above which waiting for the core is told: something else ran there."""
+"""Per cent of a window above which a wait for the core is reported: something else ran there."""
 
 PACED = ("bbr", "bbr1", "bbr2", "bbr3")
-"""Congestion controls that change what is measured."""
+"""Congestion controls that change the results."""
 
 LEGEND = f"""\
 How to read it. `CPU us` is the server's own CPU time for one request in microseconds, kernel included: compare this.
@@ -27,7 +27,7 @@ answer wrongly (x, and a line below the table)."""
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 2) -> None:
-    """Columns as wide as need be; the first `left` are flush left."""
+    """Columns as wide as needed; the first `left` are flush left."""
     lines = [list(head), *(list(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for line in lines:
@@ -98,7 +98,7 @@ def _latency(value: float | None) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits that count."""
+    """Three significant digits."""
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
@@ -111,7 +111,7 @@ def _remarks(server: str, result: dict[str, Any], numbers: dict[str, Any]) -> li
 
 
 def _disturbances(timed: dict[str, Any]) -> list[str]:
-    """Who had to wait for the core, in how many windows. (A server of several threads waits for itself, too.)"""
+    """The servers that waited for the core, and in how many windows. (Several threads wait for each other, too.)"""
     windows = {server: [window["waited_percent"] > DISTURBED for window in result["rounds"]]
                for server, result in timed.items()}
     found = [f"{server} {sum(waits)} of {len(waits)}" for server, waits in windows.items() if any(waits)]

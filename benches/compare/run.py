@@ -27,7 +27,7 @@ from servers import BY_NAME as SERVERS
 from servers import Ready, Unavailable, prepare, write_files
 
 SCHEMA = 1
-"""Number of the form of the JSON file; it grows when a reader of the old form would go wrong."""
+"""Version of the format of the JSON file. It grows when a reader of the old format would fail."""
 
 
 def main() -> None:
@@ -50,7 +50,7 @@ def main() -> None:
         "counts": {},
         "memory": {},
     }
-    # Compiling may use all cores; from here on the servers' core is theirs.
+    # Compiling may use all cores; from here on the servers have their core alone.
     os.sched_setaffinity(0, {options.client_core})
     report.print_setting(results)
     with tempfile.TemporaryDirectory(prefix="monoloop-compare-") as name:
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace, ready: list[Ready], directory: Path, results: dict[str, Any]) -> None:
-    """Does what was asked for; `results` grows as it goes, and so does the file."""
+    """Runs the chosen measurements; `results` and the file grow meanwhile."""
     plan = timing.Plan(options.rounds, options.window, options.warmup, options.server_core, options.client_core,
                        directory)
     if options.times:
@@ -150,7 +150,7 @@ def chosen(parser: argparse.ArgumentParser, text: str | None, known: list[str]) 
 
 
 def say(text: str) -> None:
-    """Tells a person at a terminal how far it is."""
+    """Shows the progress on a terminal."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 

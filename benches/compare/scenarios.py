@@ -1,4 +1,4 @@
-"""What the servers are asked, and what they have to answer."""
+"""The requests to the servers, and the answers that they must give."""
 
 import random
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ FILE_SEED = 2616
 PIPELINE = 16
 """Requests in a batch of the pipelined scenario."""
 
-# With Host, 20 fields: what a browser sends.
+# With Host, these are the 20 fields of a browser.
 BROWSER_FIELDS = (Path(__file__).parent.parent / "browser-fields.txt").read_text()
 
 
@@ -36,7 +36,7 @@ class Ability(Enum):
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request and the answer that is right."""
+    """One request and the right answer."""
 
     method: str
     target: str
@@ -67,7 +67,7 @@ class Scenario:
 
     @property
     def mode(self) -> str:
-        """What our programs are told, so that they can prepare: routes or not, pipelines or not."""
+        """The mode of our programs, so that they can prepare: with routes or pipelines, or without."""
         return "routes" if self.needs is Ability.ROUTER else "pipelined" if self.batch > 1 else "plain"
 
 
@@ -116,11 +116,11 @@ SCENARIOS = (
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 
 MISSING = Exchange("GET", "/no-such-thing", b"")
-"""What no server has: 404."""
+"""A path that no server has: 404."""
 
 BIG_FILE = Exchange("GET", "/big", BIG, "application/octet-stream")
-"""What slow readers ask for (memory.py)."""
+"""The path that slow readers request (memory.py)."""
 
 SPARSE_TARGET = "/static/1g.bin"
 SPARSE_SIZE = 1 << 30
-"""A file of zeros, without a block on the disk: what slow downloads ask for (memory.py)."""
+"""A file of zeros, without a block on the disk: which slow downloads request (memory.py)."""

@@ -21,7 +21,7 @@ CRATE = HERE / "servers"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / "compare"
 
 SEARCH_PATH = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
-"""Debian's servers stand where an ordinary user's PATH does not lead."""
+"""Debian installs servers in directories outside of an ordinary user's PATH."""
 
 STATIC_JSON = "json: a constant, not serialised for each request"
 
@@ -35,20 +35,20 @@ class Server:
     program: str = ""
     """The binary: of servers/, or of a package."""
     crate: str = ""
-    """The crate behind a binary of servers/; its version stands in the lock file."""
+    """The crate behind a binary of servers/; its version is in the lock file."""
     arguments: tuple[str, ...] = ("{port}", "{mode}")
     file_arguments: tuple[str, ...] = ()
-    """Those of the crate's own command, which takes the program's place where files are served."""
+    """Arguments of the crate's own command, which replaces the program in the scenarios of files."""
     config: str = ""
     """A template in config/."""
     package: str = ""
     version: tuple[str, ...] = ()
-    """Arguments that make a package's binary tell its version."""
+    """Arguments that make a package's binary print its version."""
     notes: tuple[str, ...] = ()
     big: bool = True
     """It has GET /big."""
     is_floor: bool = False
-    """It is no server: it is not ranked, and need not answer as one."""
+    """It is not a server: it has no rank, and need not answer like one."""
 
     def takes_part_in(self, scenario: Scenario) -> bool:
         return scenario.needs in self.abilities
@@ -101,16 +101,16 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True)
 class Ready:
-    """A server whose binary is there."""
+    """A server whose binary is installed."""
 
     server: Server
     binary: Path
     version: str
     file_binary: Path | None = None
-    """The command that takes the binary's place where files are served."""
+    """The command that replaces the binary in the scenarios of files."""
 
     def command(self, scenario: Scenario) -> tuple[Path, tuple[str, ...]]:
-        """What is started for a scenario, and the templates of its arguments."""
+        """The program for a scenario, and the templates of its arguments."""
         if self.file_binary and scenario.needs is Ability.FILES:
             return self.file_binary, self.server.file_arguments
         return self.binary, self.server.arguments
@@ -129,7 +129,7 @@ def prepare(server: Server) -> Ready:
 
 
 def _build(server: Server) -> Path:
-    """Each program on its own, with its own feature, so that one that does not build takes no other with it."""
+    """Each program on its own, with its own feature, so that a failed build affects no other."""
     return _cargo_build(CRATE, TARGET, server.program, "--features", server.program)
 
 
@@ -164,7 +164,7 @@ def _crate_version(crate: str) -> str:
 
 
 class Running:
-    """A server that listens. Use it with `with`: it ends when the block does, however that ends."""
+    """A server that listens. Use it with `with`: it ends with the block, even if that fails."""
 
     def __init__(self, ready: Ready, scenario: Scenario, directory: Path, core: int, wrapper: Sequence[str] = (),
                  patience: float = 10):
@@ -174,7 +174,7 @@ class Running:
         self.port = _free_port()
         self.log = directory / f"{self.name}-{self.port}.log"
         self.is_wrapped = bool(wrapper) and Path(wrapper[0]).name == "strace"
-        """strace is a process of its own above the server; valgrind becomes the server."""
+        """strace is the parent process of the server; valgrind becomes the server."""
         values = {"directory": str(directory), "port": str(self.port), "mode": scenario.mode,
                   "config": str(_render(ready, directory, self.port))}
         binary, templates = ready.command(scenario)
@@ -224,7 +224,7 @@ class Running:
         if not self.is_alive():
             return
         below = machine.descendants(self.process.pid)[1:]
-        # Some take their time at the first signal; the second one is more urgent to them. The third nobody survives.
+        # Some servers end slowly at the first signal, and faster at the second. The third one kills.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
             for pid in (below if self.is_wrapped else [self.process.pid]):
                 _signal(pid, number)
@@ -263,7 +263,7 @@ _last_port = 20000
 
 
 def _free_port() -> int:
-    """A port that nobody uses, below those that the kernel gives to clients. No port is used twice in a run."""
+    """An unused port, below those that the kernel gives to clients. No port is used twice in a run."""
     global _last_port
     while _last_port < 32000:
         _last_port += 1
@@ -277,7 +277,7 @@ def _free_port() -> int:
 
 
 def write_files(directory: Path) -> None:
-    """What the servers of files serve."""
+    """Writes the files that the servers of files serve."""
     files = directory / "files"
     files.mkdir()
     (files / "plaintext").write_bytes(scenarios.PLAINTEXT)

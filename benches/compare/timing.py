@@ -1,4 +1,4 @@
-"""Times the servers: all of them in each round, so that a mood of the machine falls on all alike."""
+"""Times the servers: all of them in each round, so that a disturbance of the machine affects all of them."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -65,7 +65,7 @@ def time_scenario(scenario: Scenario, servers: Sequence[Ready], plan: Plan, say:
 
 
 def check(server: Running, scenario: Scenario) -> list[str]:
-    """What is wrong with the answers, shortly. The floor knows no paths, so it can neither route nor miss one."""
+    """What is wrong with the answers, in short. The floor knows no paths, so it can neither route nor miss one."""
     found = []
     if not server.ready.server.is_floor:
         found += client.unknown_path_faults(server.port)
@@ -86,8 +86,8 @@ def _rotated(names: list[str], by: int) -> list[str]:
 
 
 def _window(scenario: Scenario, server: Running, plan: Plan, seconds: float, number: int = 0) -> dict[str, Any]:
-    """One window of one server. The CPU time is that from before wrk starts until its connections are closed, so it
-    holds what opening and closing them costs; the requests are all that were answered in that time."""
+    """One window of one server. The CPU time runs from before the start of wrk until its connections are closed, so
+    it includes the cost of opening and closing them. All requests that were answered in that time count."""
     if not server.is_alive():
         raise Unavailable(f"ended with {server.process.returncode}")
     requests = wrk.write_requests(scenario, server.port, plan.directory)

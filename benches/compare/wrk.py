@@ -22,7 +22,7 @@ class WrkFailed(Exception):
 
 @dataclass(frozen=True)
 class Figures:
-    """What wrk saw."""
+    """The figures of wrk."""
 
     requests: int
     seconds: float
@@ -31,7 +31,7 @@ class Figures:
     """None for pipelined requests: wrk corrects latencies for requests that it could not send in time, and there it
     takes a sixteenth of a batch's time for the time of a request."""
     errors: Mapping[str, int]
-    """Those that occurred: connect, read, write, status (above 399), timeout."""
+    """The errors that occurred: connect, read, write, status (above 399), timeout."""
 
 
 def is_installed() -> bool:

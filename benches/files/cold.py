@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How long others wait while `monoloop serve` sends a large file: one that is in the page cache, and one that is not.
+"""How long other clients wait while `monoloop serve` sends a large file that is in the page cache, or is not.
 
     benches/files/cold.py                       five rounds: about a minute
     benches/files/cold.py --directory /srv      with the file on the disk that /srv is on
@@ -68,7 +68,7 @@ ALONE = 2.0
 """Seconds without a download."""
 
 SETTLE = 0.3
-"""Seconds of small requests before those that count."""
+"""Seconds of small requests before the measurement."""
 
 CALLS = "sendfile,fadvise64,openat,openat2,newfstatat,fstat,statx,read,pread64"
 
@@ -77,11 +77,11 @@ PATIENCE = 60
 
 
 class Failed(Exception):
-    """It could not be measured; the text says why."""
+    """The measurement failed; the text says why."""
 
 
 class Case(NamedTuple):
-    """What is in the page cache; `None` if there is no download."""
+    """What the page cache contains; `None` if there is no download."""
     name: str
     is_cached: bool | None
 
@@ -102,7 +102,7 @@ def make_file(path: Path, mib: int) -> None:
 
 
 def evict(path: Path) -> None:
-    """Has the kernel forget a file, and makes sure that it did."""
+    """Makes the kernel drop a file from the page cache, and checks that it did."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -111,7 +111,7 @@ def evict(path: Path) -> None:
 
 
 def read(path: Path) -> float:
-    """Reads a file from its beginning to its end, and tells how many bytes it was in a second."""
+    """Reads a whole file, and returns the bytes per second."""
     buffer = bytearray(MIB)
     start = time.perf_counter()
     with path.open("rb", buffering=0) as file:
@@ -121,7 +121,7 @@ def read(path: Path) -> float:
 
 
 def cached_share(path: Path) -> float:
-    """How much of a file is in the page cache, by mincore(2). A mapping that nobody touches brings nothing in."""
+    """How much of a file is in the page cache, by mincore(2). A mapping that is not touched loads nothing."""
     libc = ctypes.CDLL(None, use_errno=True)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as mapping:
         pages = (ctypes.c_ubyte * -(-len(mapping) // mmap.PAGESIZE))()
@@ -136,13 +136,13 @@ def cached_share(path: Path) -> float:
 # ---- the clients ----------------------------------------------------------------------------------------------------
 
 def step_back(core: int) -> None:
-    """Makes a process one that runs when no other wants to."""
+    """Makes a process run only when no other wants to."""
     os.sched_setaffinity(0, {core})
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def download(port: int, size: int) -> float:
-    """Counts the bytes of the large file, and tells the seconds that it took."""
+    """Counts the bytes of the large file, and returns the seconds that it took."""
     start = time.perf_counter()
     with Client(port, PATIENCE) as client:
         client.send(Exchange("GET", LARGE, b"").request(port))
@@ -285,7 +285,7 @@ def main() -> None:
         sys.exit("strace is not installed (Debian: apt install strace)")
     command = build_command()
     cores = sorted(os.sched_getaffinity(0))
-    # Compiling may use all cores; from here on the server's core is its own.
+    # Compiling may use all cores; from here on the server has its core alone.
     os.sched_setaffinity(0, {cores[1 % len(cores)]})
     described = machine.describe()
     print(f"{described['cpu']}, {described['cores']} cores, {described['kernel']}, {described['congestion_control']}; "

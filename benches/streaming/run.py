@@ -80,22 +80,22 @@ CLIENT = Path(measure.TARGET) / "release" / "streaming-client"
 GIB, MIB = 1 << 30, 1 << 20
 SLOW_MIB, SLOW_RATE = 64, 8 * MIB
 CHECKED_MIB = 64
-"""What a server moves before it is measured; less if the measurement itself is smaller."""
+"""The amount that a server moves before it is measured; less if the measurement itself is smaller."""
 
 PATIENCE = 60
-"""Seconds that the client may need besides those that it has to."""
+"""Seconds that the client may need beyond the shortest possible time."""
 
 Row = dict[str, float]
 
 
 class Failed(Exception):
-    """A server did not do what it should; the text says what."""
+    """A server did not behave as it should; the text says how."""
 
 
 # ---- scenarios ------------------------------------------------------------------------------------------------------
 
 class Scenario(NamedTuple):
-    """`arguments` are those of the client for so many MiB."""
+    """`arguments` gives the client's arguments for a number of MiB."""
     name: str
     title: str
     arguments: Callable[[int, int], list[str]]
@@ -130,7 +130,7 @@ class Kind(NamedTuple):
 
 
 def find_servers(names: Iterable[str], monoloop: Path) -> tuple[dict[str, Kind], dict[str, str]]:
-    """Those that are there, and why the others are not."""
+    """The servers that are installed, and the reasons why the others are not."""
     found, skipped = {}, {}
     for name in names:
         path = shutil.which("node") if name == "node" else str(monoloop)
@@ -145,7 +145,7 @@ def find_servers(names: Iterable[str], monoloop: Path) -> tuple[dict[str, Kind],
 
 
 class Server(measure.Server):
-    """On its core; it ends, whatever it is busy with."""
+    """A server on its core. It ends with the block, whatever it is doing."""
 
     def __init__(self, kind: Kind, core: int):
         try:
@@ -169,7 +169,7 @@ class Server(measure.Server):
 
 
 class Window:
-    """What a server spends from here on. `waited` is for its core: more than a little means that it had company."""
+    """What a server spends from here on. `waited` is the wait for its core: if it is long, something else ran there."""
 
     def __init__(self, server: Server):
         self.pid = server.process.pid
@@ -200,7 +200,7 @@ def build_client() -> None:
 
 
 class Client:
-    """The client on its core, for the length of a `with`."""
+    """The client on its core, for the duration of a `with`."""
 
     def __init__(self, arguments: Sequence[str], core: int):
         self.process = subprocess.Popen(["taskset", "-c", str(core), str(CLIENT), *arguments], bufsize=0,
@@ -215,7 +215,7 @@ class Client:
         self.process.communicate()
 
     def line(self, seconds: float) -> str:
-        """The next line that it prints; one that gives up has said why."""
+        """The next line that the client prints. If it gives up, it has printed the reason."""
         ready, _, _ = select.select([self.process.stdout], [], [], seconds)
         if not ready:
             raise Failed(f"the client has nothing to say for {seconds:.0f} s")
@@ -231,7 +231,7 @@ class Client:
 # ---- checks that the client does not make itself --------------------------------------------------------------------
 
 def check(server: Server) -> None:
-    """The echo comes while the request is still under way, the connection stays, and unknown paths are unknown."""
+    """The echo comes while the request is still being sent, the connection stays open, and unknown paths are a 404."""
     with server.connect() as connection:
         connection.settimeout(10)
         try:
@@ -295,7 +295,7 @@ def move(server: Server, scenario: Scenario, mib: int, cores: Cores) -> Row:
 
 
 def shares(spent: Row, client: Row) -> Row:
-    """How busy both were in the time of the client, to which its start does not belong."""
+    """How busy both were while the client ran, without its start."""
     return {
         "seconds": client["seconds"],
         "client_cpu_s": client["cpu_seconds"],
@@ -326,7 +326,7 @@ def events(kind: Kind, clients: int, warmup: float, seconds: float, cores: Cores
 
 
 def listen(server: Server, clients: int, warmup: float, seconds: float, cores: Cores) -> tuple[Row, Row, int]:
-    """What the clients got, and what the server spent and had resident meanwhile."""
+    """The events of the clients, and the CPU time and resident memory of the server meanwhile."""
     arguments = ["events", str(server.port), str(clients), str(warmup), str(seconds)]
     with Client(arguments, cores.client) as client:
         client.line(PATIENCE + warmup)
@@ -367,7 +367,7 @@ def rotated(names: list[str], by: int) -> list[str]:
 
 
 def say(text: str) -> None:
-    """Tells a person at a terminal how far it is."""
+    """Shows the progress on a terminal."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
@@ -392,7 +392,7 @@ EVENTS = (Column("us/event", "us_per_event", 1, True), Column("bytes/client", "b
           Column("off 99 % ms", "miss_p99_s", MS), *SHARES)
 
 DISTURBED = 0.05
-"""Share of a window above which waiting for the core is told: something else ran there."""
+"""Share of a window above which a wait for the core is reported: something else ran there."""
 
 
 def print_results(title: str, columns: Sequence[Column], results: dict[str, dict[str, list]]) -> None:
@@ -424,12 +424,12 @@ def cell(column: Column, values: list[float], rounds: list[Row]) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that count."""
+    """Three significant digits."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def print_table(rows: list[list[str]]) -> None:
-    """Markdown that can be read as it is."""
+    """A Markdown table with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     for line in (rows[0], rule, *rows[1:]):
@@ -438,7 +438,7 @@ def print_table(rows: list[list[str]]) -> None:
 
 
 def print_ratios(results: Results, key: str, what: str) -> None:
-    """How many times the one's CPU time the other one takes, in the same round, if both are there."""
+    """The ratio of the CPU times of two servers in the same round, if there are both."""
     for task, by_server in results.items():
         pairs = list(zip(*([row[key] for row in by_server[name]["rounds"]] for name in ("monoloop", "node")
                            if name in by_server)))
@@ -457,7 +457,7 @@ def main() -> None:
     if options.sse and machine.descriptor_limit() < options.clients + 100:
         sys.exit(f"{options.clients} clients need more descriptors than a process may have (ulimit -Hn)")
     build_client()
-    # Compiling may use all cores; from here on the server's core is its own.
+    # Compiling may use all cores; from here on the server has its core alone.
     os.sched_setaffinity(0, {options.cores.client})
     servers, skipped = find_servers(options.servers, options.monoloop)
     described = machine.describe()

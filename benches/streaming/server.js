@@ -1,6 +1,6 @@
 // The same endpoints on Node's own HTTP server, one process: node server.js
 //
-// Written as one who cares for speed and memory would: everything waits for its client, nothing is held.
+// It is written for speed and low memory: everything waits for its client, and nothing is held.
 'use strict';
 
 const http = require('node:http');
@@ -66,7 +66,7 @@ setInterval(() => {
   }
 }, 1000);
 
-// The limits of time would end long transfers.
+// The timeouts would end long transfers.
 server.requestTimeout = 0;
 server.keepAliveTimeout = 3600 * 1000;
 server.listen({ host: '127.0.0.1', port: 0, backlog: 4096 }, () => {
