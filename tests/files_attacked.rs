@@ -152,7 +152,7 @@ fn race(words: &[String], options: &[&str]) {
 
 /// Root may read everything, so if the test runs as root, the server runs as another user.
 #[test]
-fn what_may_not_be_read_is_forbidden() {
+fn a_file_that_may_not_be_read_is_a_403() {
     let folder = Folder::new();
     fs::set_permissions(folder.path(""), Permissions::from_mode(0o755)).expect("it is ours");
     for (path, mode) in [

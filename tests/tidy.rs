@@ -470,7 +470,7 @@ fn every_rule_of_http_names_tests_that_exist() {
         }
         let named = code_spans(tests);
         if named.is_empty() {
-            problems.push(format!("docs/HTTP.md:{number}: name the test that proves it, as `heads::line_ends`: {row}"));
+            problems.push(format!("docs/HTTP.md:{number}: name the test that proves it, as `file::name`: {row}"));
         }
         for path in named {
             count += 1;

@@ -42,7 +42,7 @@ fn every_route_answers() {
 }
 
 #[test]
-fn what_is_created_can_be_read_changed_and_deleted() {
+fn a_created_user_can_be_read_changed_and_deleted() {
     let demo = Demo::start(&[]);
     let mut client = demo.connect();
     let created = client.ask("POST /users", "", r#"{"role":"admin","email":"d@example.com","name":"Dora"}"#);

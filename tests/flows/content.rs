@@ -198,7 +198,7 @@ impl Duplex<()> for Echo {
 }
 
 #[test]
-fn what_is_sent_comes_back_while_more_is_sent() {
+fn an_echo_comes_back_while_more_is_sent() {
     const TOTAL: usize = 32 * MIB;
     let server = TestServer::start(|app, _| {
         app.duplex(Method::Post, "/echo", |_, _, res| {

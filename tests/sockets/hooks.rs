@@ -86,7 +86,7 @@ fn a_panicking_observer_does_not_stop_the_loop() {
 }
 
 #[test]
-fn a_hook_refuses_accepts_and_panics() {
+fn a_hook_can_refuse_accept_and_panic() {
     let bind = || {
         let mut seen = 0;
         let hook = move |_: &Endpoint| {

@@ -37,7 +37,7 @@ fn keeps_alive_and_pipelines(client: &mut Client) {
 }
 
 #[test]
-fn keep_alive_and_pipelining_over_tcp() {
+fn tcp_connections_are_kept_alive_and_pipelined() {
     let server = start();
     let (mut client, id) = server.connect_known();
     keeps_alive_and_pipelines(&mut client);
@@ -46,7 +46,7 @@ fn keep_alive_and_pipelining_over_tcp() {
 }
 
 #[test]
-fn keep_alive_and_pipelining_over_a_unix_socket() {
+fn unix_connections_are_kept_alive_and_pipelined() {
     let path = SocketPath::new();
     let bound = path.path().to_owned();
     let server = TestServer::start_on(move || Server::bind_unix(bound), |app, _| basics(app));

@@ -52,7 +52,7 @@ fn curl_is_told_to_continue() {
 }
 
 #[test]
-fn curl_downloads_slowly_what_it_downloads_fast() {
+fn curl_downloads_the_same_content_slowly_and_fast() {
     if !has("curl") {
         return;
     }

@@ -14,7 +14,7 @@ pub(super) const POST: &str = "POST /echo HTTP/1.1\r\nHost: a\r\n";
 pub(super) const CHUNKED: &str = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 #[test]
-fn content_length() {
+fn a_content_length_is_decimal_digits_only() {
     let table: &[Row<'_>] = &[
         ("two bytes", b"Content-Length: 2\r\n\r\nhi", HI, Open),
         ("none", b"Content-Length: 0\r\n\r\n", &["200 "], Open),
@@ -116,7 +116,7 @@ fn content_length() {
 }
 
 #[test]
-fn content_of_other_requests() {
+fn content_of_any_method_is_read() {
     let table: &[Row<'_>] = &[
         ("GET with content", b"GET /query HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", &["200 none"], Open),
         (
@@ -205,7 +205,7 @@ fn content_of_other_requests() {
 }
 
 #[test]
-fn content_that_no_handler_reads() {
+fn content_that_no_handler_reads_is_discarded_within_bounds() {
     let table: &[Row<'_>] = &[
         ("of a 404", b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", &["404"], Open),
         ("of a 405", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", &["405"], Open),

@@ -48,20 +48,20 @@ const fn is_token(byte: u8) -> bool {
 }
 
 #[test]
-fn every_byte_of_a_method() {
+fn a_method_contains_only_token_bytes() {
     let outcome = |byte| if is_token(byte) { (&["501"][..], Errs) } else { (BAD, Errs) };
     run_each_byte("X", "Y / HTTP/1.1\r\nHost: a\r\n\r\n", outcome);
 }
 
 #[test]
-fn every_byte_of_a_field_name() {
+fn a_field_name_contains_only_token_bytes() {
     // A colon ends the name early, and the rest is the value.
     let outcome = |byte| if is_token(byte) || byte == b':' { (HELLO, Open) } else { (BAD, Errs) };
     run_each_byte("GET / HTTP/1.1\r\nHost: a\r\nX", "Y: z\r\n\r\n", outcome);
 }
 
 #[test]
-fn every_byte_of_a_field_value() {
+fn a_field_value_contains_no_control_bytes() {
     let outcome = |byte| match byte {
         b'\t' | b' '..=b'~' | 0x80..=0xff => (HELLO, Open),
         _ => (BAD, Errs),
@@ -70,7 +70,7 @@ fn every_byte_of_a_field_value() {
 }
 
 #[test]
-fn every_byte_of_a_host() {
+fn a_host_contains_only_the_bytes_of_an_authority() {
     let outcome = |byte: u8| match byte {
         b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=' => {
             (HELLO, Open)
@@ -82,14 +82,14 @@ fn every_byte_of_a_host() {
 }
 
 #[test]
-fn every_byte_after_the_version() {
+fn no_byte_may_follow_the_version() {
     run_each_byte("GET / HTTP/1.1", "\r\nHost: a\r\n\r\n", |_| (BAD, Errs));
 }
 
 /// No byte before, within or after a field name turns it into a framing field. No byte hides a framing field either:
 /// the field is another one, or the message is refused.
 #[test]
-fn every_byte_around_the_name_of_a_framing_field() {
+fn no_byte_hides_or_makes_a_framing_field() {
     const END: &str = "Content-Length: 12\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
     let outcome = |byte| if is_token(byte) { (&["200 2\r\nhi\r\n0\r\n\r\n"][..], Open) } else { (BAD, Errs) };
     let front = "POST /echo HTTP/1.1\r\nHost: a\r\n";
@@ -107,7 +107,7 @@ fn every_byte_around_the_name_of_a_framing_field() {
 
 /// Only white space and the comma of an empty list member may come before or after `chunked`.
 #[test]
-fn every_byte_around_a_transfer_coding() {
+fn only_white_space_and_commas_may_surround_a_transfer_coding() {
     const END: &str = "\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
     let outcome = |byte| if matches!(byte, b' ' | b'\t' | b',') { (&["200 hi"][..], Open) } else { (BAD, Errs) };
     let front = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:";
@@ -117,7 +117,7 @@ fn every_byte_around_a_transfer_coding() {
 
 /// A digit changes the length; any other byte is refused, except white space.
 #[test]
-fn every_byte_around_a_content_length() {
+fn only_white_space_may_surround_a_content_length() {
     const END: &str = "\r\n\r\n0123456789";
     let front = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length:";
     let all = &["200 0123456789"][..];

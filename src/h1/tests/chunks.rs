@@ -9,7 +9,7 @@ use super::table::{Row, run_all};
 use crate::limits::{MAX_CHUNK_EXTENSIONS, MAX_CHUNK_LINE, MAX_TRAILERS};
 
 #[test]
-fn good_chunks() {
+fn chunks_that_keep_to_the_grammar_are_accepted() {
     let table: &[Row<'_>] = &[
         ("one", b"2\r\nhi\r\n0\r\n\r\n", HI, Open),
         ("none", b"0\r\n\r\n", &["200 "], Open),
@@ -57,7 +57,7 @@ fn good_chunks() {
 }
 
 #[test]
-fn bad_chunks() {
+fn chunks_that_break_the_grammar_are_refused() {
     let table: &[(&str, &[u8])] = &[
         ("no size", b"\r\nhi\r\n0\r\n\r\n"),
         ("an empty line in front", b"\r\n2\r\nhi\r\n0\r\n\r\n"),
@@ -185,7 +185,7 @@ fn bad_chunks() {
 }
 
 #[test]
-fn bounds_of_chunks() {
+fn chunks_extensions_and_trailers_are_bounded() {
     let line = MAX_CHUNK_LINE as usize;
     let extension = |bytes: usize| format!("2;{}\r\nhi\r\n0\r\n\r\n", "a".repeat(bytes - 4)).into_bytes();
     let digits = |bytes: usize| format!("{}2\r\nhi\r\n0\r\n\r\n", "0".repeat(bytes - 3)).into_bytes();
@@ -226,7 +226,7 @@ fn bounds_of_chunks() {
 }
 
 #[test]
-fn every_byte_around_a_chunk_size() {
+fn no_byte_before_or_after_a_chunk_size_is_ignored() {
     run_each_byte(CHUNKED, "0\r\n\r\n", |byte| match byte {
         b'0' => (&["200 "], Open),
         // The size is 16 or more: it exceeds the limit of 64, or there is too little data.
@@ -243,7 +243,7 @@ fn every_byte_around_a_chunk_size() {
 /// The usual line of a chunk is parsed at once, with the same result as byte by byte. This tries all short inputs, both
 /// at the start of a body and after the data of a chunk.
 #[test]
-fn every_short_line_of_a_chunk() {
+fn the_usual_line_of_a_chunk_has_the_same_result_byte_by_byte() {
     const BYTES: &[u8] = b"0a\r\n;";
     for number in 0..BYTES.len().pow(6) {
         let line: Vec<u8> = (0..6).map(|at| BYTES[number / BYTES.len().pow(at) % BYTES.len()]).collect();

@@ -6,7 +6,7 @@ use super::table::After::{Closes, Errs, Open};
 use super::table::{Row, run};
 
 #[test]
-fn expectations() {
+fn only_100_continue_is_an_expectation_that_is_met() {
     let table: &[Row<'_>] = &[
         (
             "100-continue with content",

@@ -5,7 +5,7 @@ use super::table::After::{Closes, Errs, Open};
 use super::table::{Row, run};
 
 #[test]
-fn field_lines() {
+fn a_field_line_keeps_to_its_grammar() {
     let table: &[Row<'_>] = &[
         ("no space after the colon", b"GET / HTTP/1.1\r\nHost:a\r\nX:y\r\n\r\n", HELLO, Open),
         ("much space around a value", b"GET / HTTP/1.1\r\nHost: \t a \t \r\n\r\n", HELLO, Open),
@@ -108,7 +108,7 @@ fn field_lines() {
 }
 
 #[test]
-fn host() {
+fn a_request_has_exactly_one_valid_host() {
     let table: &[Row<'_>] = &[
         ("an empty port", b"GET /host HTTP/1.1\r\nHost: localhost:\r\n\r\n", &["200 localhost:"], Open),
         ("IPv6 and a port", b"GET /host HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", &["200 [::1]:80"], Open),

@@ -5,7 +5,7 @@ use super::table::After::{Errs, Open};
 use super::table::{Row, run, run_all};
 
 #[test]
-fn transfer_encoding() {
+fn chunked_is_the_only_transfer_coding() {
     const END: &str = "\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
     let good = [
         "chunked",
@@ -219,7 +219,7 @@ fn transfer_encoding() {
 
 /// Some readers find two messages in each of these, and others find one. monoloop refuses them all.
 #[test]
-fn messages_of_two_lengths() {
+fn a_message_with_two_lengths_is_refused() {
     const HIDDEN: &str = "GET /any HTTP/1.1\r\nHost: a\r\n\r\n";
     let len = HIDDEN.len();
     let (short, long) = (5, 5 + len);
@@ -268,7 +268,7 @@ fn messages_of_two_lengths() {
 
 /// In each of these, a line or a chunk ends for some readers and not for others.
 #[test]
-fn messages_of_two_ends() {
+fn a_message_with_two_ends_is_refused() {
     const HIDDEN: &str = "GET /any HTTP/1.1\r\nHost: a\r\n\r\n";
     let rest = format!("{:x}\r\nE\r\n0\r\n\r\n{HIDDEN}\r\n0\r\n\r\n", HIDDEN.len() + 8);
     let mut cases = Vec::new();

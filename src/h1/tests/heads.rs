@@ -7,7 +7,7 @@ pub(super) const HELLO: &[&str] = &["200 hello"];
 pub(super) const BAD: &[&str] = &["400"];
 
 #[test]
-fn the_request_line() {
+fn one_space_separates_the_three_words_of_a_request_line() {
     let table: &[Row<'_>] = &[
         ("a plain request", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", HELLO, Open),
         ("one empty line before it", b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", HELLO, Open),
@@ -74,7 +74,7 @@ fn the_request_line() {
 }
 
 #[test]
-fn methods() {
+fn a_method_is_a_known_token_in_its_exact_case() {
     let table: &[Row<'_>] = &[
         ("HEAD from GET", b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", &["200 "], Open),
         ("lower case is another method", b"get / HTTP/1.1\r\nHost: a\r\n\r\n", &["501"], Errs),
@@ -112,7 +112,7 @@ fn methods() {
 }
 
 #[test]
-fn versions() {
+fn only_versions_1_0_and_1_1_are_served() {
     let table: &[Row<'_>] = &[
         ("HTTP/2.0 in the line", b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", &["505"], Errs),
         ("HTTP/3.0", b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", &["505"], Errs),
@@ -163,7 +163,7 @@ fn versions() {
 }
 
 #[test]
-fn line_ends() {
+fn only_crlf_ends_a_line() {
     let table: &[Row<'_>] = &[
         ("bare LF after the request line", b"GET / HTTP/1.1\nHost: a\r\n\r\n", BAD, Errs),
         ("bare LF after a field line", b"GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n", BAD, Errs),
@@ -219,7 +219,7 @@ fn line_ends() {
 }
 
 #[test]
-fn persistence() {
+fn version_and_options_decide_the_persistence() {
     let table: &[Row<'_>] = &[
         ("1.1 stays", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", HELLO, Open),
         ("1.1 with close", b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", HELLO, Closes),

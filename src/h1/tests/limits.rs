@@ -36,7 +36,7 @@ fn with_content(len: usize) -> Vec<u8> {
 }
 
 #[test]
-fn small_limits() {
+fn limits_that_are_set_apply_to_the_byte() {
     let table: &[Row<'_>] = &[
         ("the longest target", &with_target(100), &["200"], Open),
         ("a target that is too long", &with_target(101), &["414"], Errs),
@@ -57,7 +57,7 @@ fn small_limits() {
 }
 
 #[test]
-fn default_limits() {
+fn the_default_limits_apply_to_the_byte() {
     let table: &[Row<'_>] = &[
         ("the longest target", &with_target(MAX_TARGET), &["200"], Open),
         ("a target that is too long", &with_target(MAX_TARGET + 1), &["414"], Errs),

@@ -159,7 +159,7 @@ proptest! {
     }
 
     #[test]
-    fn both_readings_of_a_head_come_to_the_same(
+    fn both_readings_of_a_head_agree(
         ordinary in nearly(ordinary_head()),
         valid in nearly(any_head()),
         framing in nearly(head_of_odd_lines()),

@@ -24,7 +24,7 @@ fn reply_to(request: impl AsRef<[u8]>) -> Reply {
 }
 
 #[test]
-fn framing_by_status_and_method() {
+fn status_and_method_decide_the_framing() {
     let table: &[Row<'_>] = &[
         ("204", &get("/204"), &["204 "], Open),
         ("204 with content", &get("/204/content"), &["204 "], Open),
@@ -54,7 +54,7 @@ fn framing_by_status_and_method() {
 }
 
 #[test]
-fn handlers_that_fail() {
+fn a_handler_that_fails_gives_one_whole_error_reply() {
     let table: &[Row<'_>] = &[
         ("an error", &get("/fail"), &["409 {\"error\":\"Taken\"}"], Open),
         ("another error type", &get("/parse"), &["500 {\"error\":\"Internal server error\"}"], Open),
@@ -105,7 +105,7 @@ fn a_reply_that_was_stashed_is_a_500() {
 }
 
 #[test]
-fn fields_of_an_error_reply() {
+fn an_error_reply_keeps_the_fields_of_middleware() {
     let reply = reply_to(get("/fail"));
     assert_eq!(reply.field("X-Kept"), Some("by middleware"));
     assert_eq!(reply.field("X-Told"), Some("by the error"));
@@ -119,7 +119,7 @@ fn fields_of_an_error_reply() {
 }
 
 #[test]
-fn common_fields() {
+fn every_reply_has_the_common_fields() {
     let reply = reply_to(get("/"));
     assert_eq!(reply.field("Date"), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
     assert_eq!(reply.field("Server"), Some("monoloop"));
@@ -166,7 +166,7 @@ fn head_has_the_fields_of_get() {
 }
 
 #[test]
-fn the_announcement_of_persistence() {
+fn a_reply_announces_the_persistence() {
     let cases = [
         ("HTTP/1.1\r\nHost: a", None, None),
         ("HTTP/1.1\r\nHost: a\r\nConnection: keep-alive", Some("keep-alive"), Some("timeout=30")),
@@ -286,7 +286,7 @@ fn without_a_server_name_there_is_no_server_field() {
 /// The reader of these tests rejects Transfer-Encoding in any reply to 1.0 (RFC 9112 §6.1), and an interim reply that
 /// it does not expect (RFC 9110 §15.2).
 #[test]
-fn replies_to_a_client_of_1_0() {
+fn a_client_of_1_0_gets_replies_without_transfer_encoding() {
     let table: &[Row<'_>] = &[
         ("200", b"GET / HTTP/1.0\r\n\r\n", &["200 hello"], Closes),
         ("204", b"GET /204 HTTP/1.0\r\n\r\n", &["204 "], Closes),
@@ -314,7 +314,7 @@ fn replies_to_a_client_of_1_0() {
 
 /// A reply to HEAD has no content, also if the server has understood nothing but the method (RFC 9110 §9.3.2).
 #[test]
-fn errors_of_the_parser_to_head() {
+fn errors_of_the_parser_to_head_have_no_content() {
     let table: &[Row<'_>] = &[
         ("400", b"HEAD / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n", &["400 "], Errs),
         ("no Host", b"HEAD / HTTP/1.1\r\n\r\n", &["400 "], Errs),

@@ -14,7 +14,7 @@ use crate::limits::{HIGH_WATER, MAX_READ};
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn content_that_a_sink_takes() {
+fn a_sink_takes_content_in_any_framing() {
     let table: &[Row<'_>] = &[
         ("a length", b"POST /sink HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", &["200 hi"], Open),
         (

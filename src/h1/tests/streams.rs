@@ -23,7 +23,7 @@ fn get(path: &str) -> String {
 }
 
 #[test]
-fn streams_with_and_without_a_length() {
+fn a_stream_comes_whole_with_and_without_a_length() {
     let table: &[Row<'_>] = &[
         ("pieces", b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", &["200 one two three"], Open),
         ("a known length", b"GET /stream/known HTTP/1.1\r\nHost: a\r\n\r\n", &["200 hello world"], Open),

@@ -6,7 +6,7 @@ use super::table::After::{Closes, Errs, Open};
 use super::table::{Row, run};
 
 #[test]
-fn good_targets() {
+fn valid_targets_are_served() {
     let good: &[(&str, &str)] = &[
         ("/", "200 hello"),
         ("/users/7", "200 user 7"),
@@ -74,7 +74,7 @@ fn good_targets() {
 }
 
 #[test]
-fn bad_targets() {
+fn invalid_targets_are_refused() {
     let bad: &[&[u8]] = &[
         b"*",
         b"*x",
@@ -193,7 +193,7 @@ fn bad_targets() {
 }
 
 #[test]
-fn other_forms() {
+fn the_form_of_a_target_must_fit_the_method_and_the_host() {
     let table: &[Row<'_>] = &[
         ("OPTIONS *", b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", &["204 "], Open),
         ("OPTIONS of a path", b"OPTIONS /users/7 HTTP/1.1\r\nHost: a\r\n\r\n", &["204 "], Open),
@@ -249,7 +249,7 @@ fn allow_names_the_methods() {
 }
 
 #[test]
-fn what_the_handler_sees_of_a_target() {
+fn a_handler_sees_a_target_decoded_once() {
     let cases = [
         ("GET /a%20b?c%20d HTTP/1.1\r\nHost: h", "/a%20b?c%20d", "/a b", Some("h")),
         ("GET http://o:1/x?y HTTP/1.1\r\nHost: h", "http://o:1/x?y", "/x", Some("o:1")),
@@ -267,7 +267,7 @@ fn what_the_handler_sees_of_a_target() {
 
 /// A path may hold the bytes of RFC 3986's `pchar`, and the few more that browsers send.
 #[test]
-fn every_byte_of_a_path() {
+fn a_path_contains_only_allowed_bytes() {
     run_each_byte("GET /a", "b HTTP/1.1\r\nHost: a\r\n\r\n", |byte| match byte {
         b'"' | b'#' | b'%' | b'<' | b'>' | b'\\' | b'`' | b'{' | b'}' => (&["400"], Errs),
         b'!'..=b'~' => (&["404"], Open),
@@ -277,7 +277,7 @@ fn every_byte_of_a_path() {
 
 /// A query may hold every printable byte except `#`, which would begin a fragment.
 #[test]
-fn every_byte_of_a_query() {
+fn a_query_contains_only_allowed_bytes() {
     run_each_byte("GET /?a", "b HTTP/1.1\r\nHost: a\r\n\r\n", |byte| match byte {
         b'#' => (&["400"], Errs),
         b'!'..=b'~' => (&["200 hello"], Open),

@@ -10,7 +10,7 @@ fn with(trailers: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_a_handler_sees_of_a_trailer_section() {
+fn a_handler_sees_the_trailers_as_they_came() {
     let table: &[Row<'_>] = &[
         ("none", &with(""), &["200 "], Open),
         ("one", &with("X: y\r\n"), &["200 X=y"], Open),
@@ -41,7 +41,7 @@ fn framing_and_routing_fields_in_trailers_are_ignored() {
 }
 
 #[test]
-fn broken_trailer_sections() {
+fn broken_trailer_sections_are_refused() {
     let table: &[Row<'_>] = &[
         ("no colon", &with("X\r\n"), &["400"], Errs),
         ("no name", &with(": y\r\n"), &["400"], Errs),
