@@ -116,7 +116,7 @@ fn a_proof_does_not_count_for_another_request() {
     assert_eq!(client.get("/keeps").send().status(), 503);
     assert_eq!(client.get("/returns").send().status(), 500, "this one has not finished its reply");
     assert_eq!(client.get("/keeps").send().status(), 503);
-    // The first handler has not finished its own reply, so the proof of another one must not count.
+    // This handler has made a reply, and returns an older proof: it does not matter which proof it returns.
     assert_eq!(client.get("/swaps").send().body(), content(100_000));
     assert_eq!(client.get("/returns").send().status(), 500);
     assert_eq!(client.get("/text").send().text(), "hello");
