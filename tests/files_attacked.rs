@@ -1,5 +1,5 @@
-//! Attacks on files, by `monoloop serve` and over real sockets. Another process moves files and directories to get at
-//! more than it should. Some files may not be read, or are no regular files. And the server runs out of descriptors.
+//! Attacks on `monoloop serve`, over real sockets. Files and directories are moved while clients ask for them. Some
+//! files may not be read, or are no regular files. And the server runs out of descriptors.
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
 mod support;

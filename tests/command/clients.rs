@@ -1,4 +1,4 @@
-//! Third-party clients: curl, wrk and Node.
+//! Third-party clients are served: curl, wrk and Node.
 
 use std::process::{Command, Stdio};
 

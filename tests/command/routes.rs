@@ -1,4 +1,4 @@
-//! The routes of the demo.
+//! The demo answers its routes.
 
 use rustix::process::Signal;
 

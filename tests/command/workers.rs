@@ -1,4 +1,4 @@
-//! Several workers.
+//! The command with several workers.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;

@@ -1,4 +1,4 @@
-//! Allocations.
+//! How many allocations a request costs.
 
 use std::cell::Cell;
 use std::io::{Read, Write};

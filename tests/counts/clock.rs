@@ -1,4 +1,4 @@
-//! Clock readings.
+//! How often the clock is read.
 
 use std::time::{Duration, UNIX_EPOCH};
 

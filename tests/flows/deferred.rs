@@ -1,4 +1,4 @@
-//! Deferred replies.
+//! Replies that another thread gives later.
 
 use std::io::{Read, Write};
 use std::sync::mpsc::{Sender, channel};

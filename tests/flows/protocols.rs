@@ -1,4 +1,4 @@
-//! Other protocols.
+//! Another protocol takes over the connection.
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -1,4 +1,4 @@
-//! Posted tasks and timers.
+//! Tasks that threads post to the loop, and timers.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::mpsc::channel;

@@ -1,4 +1,4 @@
-//! curl.
+//! The streams of the demo, with curl as the client.
 
 use crate::support::process::Process;
 use crate::support::{assert_same, pattern};

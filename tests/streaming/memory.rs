@@ -1,4 +1,4 @@
-//! How much memory large contents need.
+//! Large contents need little memory.
 
 use crate::{Demo, MIB, has};
 

@@ -1,4 +1,4 @@
-//! Node.
+//! The streams of the demo, with Node as the client.
 
 use crate::support::pattern;
 use crate::{Demo, MIB, TempFile, has, uploaded};

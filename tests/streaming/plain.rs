@@ -1,4 +1,4 @@
-//! Tests with the plain client.
+//! The streams of the demo, with the plain client of these tests.
 
 use std::io::ErrorKind;
 use std::thread;

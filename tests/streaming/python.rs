@@ -1,4 +1,4 @@
-//! Python.
+//! The streams of the demo, with Python as the client.
 
 use crate::support::pattern;
 use crate::{Demo, MIB, TempFile, has, uploaded};
