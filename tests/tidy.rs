@@ -1,6 +1,7 @@
-//! Holds the walls of the code: what may know what, and what the documents promise. Each failure says what to do.
+//! Checks the walls of the code, that is, which part may know which, and what the documents promise. Each failure says
+//! what to do.
 //!
-//! It reads the sources as text, so it is quick and sometimes naive. When it is in the way of something good, change the
+//! It reads the sources as text, so it is quick and sometimes naive. If it is in the way of something good, change the
 //! rule here, with a reason, in the same commit.
 
 use std::collections::BTreeSet;
@@ -9,7 +10,7 @@ use std::path::Path;
 
 // ---- walls ------------------------------------------------------------------------------------------------------
 
-/// Folders and files of `src/`, from the bottom to the top. A module may name those that stand before it, and itself.
+/// Folders and files of `src/`, from the bottom to the top. A module may name those before it in this list, and itself.
 /// (The command is a crate of its own: it can name only what is public.)
 const LAYERS: [&str; 14] = [
     "limits",
@@ -112,7 +113,7 @@ fn only_in(words: &[&str], homes: &[&str], advice: &str) {
         }
     }
     report(problems);
-    // A rule whose subject has gone would hold for ever and mean nothing.
+    // A rule about something that no longer exists would hold for ever and mean nothing.
     for home in homes {
         let lives = |file: &Source| file.name.starts_with(home) && words.iter().any(|word| file.text.contains(word));
         assert!(sources().iter().any(lives), "nothing in {home} uses {words:?} any more: change this rule");
@@ -121,7 +122,7 @@ fn only_in(words: &[&str], homes: &[&str], advice: &str) {
 
 // ---- files ------------------------------------------------------------------------------------------------------
 
-/// A longer file is no chapter any more. Its tests count, too.
+/// A longer file cannot be read in one sitting. Its tests count, too.
 const MAX_LINES: usize = 500;
 
 /// What may be longer, and why.
@@ -283,7 +284,7 @@ fn the_guide_has_every_option_of_the_command() {
     assert!(count > 0, "the table of options has changed its shape: change this rule");
 }
 
-/// Past this length the README is no page to read in one sitting any more.
+/// A longer README cannot be read in one sitting.
 const MAX_README_LINES: usize = 250;
 
 #[test]
@@ -331,7 +332,7 @@ fn every_guide_is_a_page_of_the_documentation_and_in_the_lists() {
     report(problems);
 }
 
-/// A path that leads from one file to another leads nowhere from a page of the documentation: see `src/guide.rs`.
+/// A relative path between files is a broken link on a page of the documentation: see `src/guide.rs`.
 #[test]
 fn the_links_of_a_guide_lead_somewhere_in_the_documentation_too() {
     let known = read("docs/guide/links.txt");
@@ -455,7 +456,7 @@ fn every_rule_of_http_names_tests_that_exist() {
     for (number, row) in rules(&http) {
         if !row.contains('§') {
             problems.push(format!(
-                "docs/HTTP.md:{number}: begin a row with its RFC and section (9112 §2.2), and a table with {RULES:?}: {row}"
+                "docs/HTTP.md:{number}: begin a row with RFC and section (9112 §2.2), and a table with {RULES:?}: {row}"
             ));
             continue;
         }
@@ -500,7 +501,7 @@ const TABLES: [&str; 12] = [
     "replies",
 ];
 
-/// A table that is not in the document proves something that nobody can find.
+/// A reader cannot find the rule that a table proves if the table is not in the document.
 #[test]
 fn every_table_of_the_protocol_is_in_the_rules_of_http() {
     let http = read("docs/HTTP.md");
@@ -535,13 +536,13 @@ fn rules(http: &str) -> impl Iterator<Item = (usize, &str)> {
         let begins = line == RULES;
         let row = within && line.starts_with('|') && !line.starts_with("|---");
         within = begins || (within && line.starts_with('|'));
-        // Any other table is a head that was changed, and shown as a row that is none.
+        // Any other table has a changed head, and its lines are reported as bad rows.
         let strange = line.starts_with('|') && !begins && !within;
         (row || strange).then_some((at + 1, line))
     })
 }
 
-/// What stands between backticks.
+/// The texts between backticks.
 fn code_spans(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
@@ -615,7 +616,7 @@ fn without_comment(line: &str) -> &str {
     line
 }
 
-/// Everything in `src/` that is no test.
+/// Everything in `src/` except tests.
 fn sources() -> Vec<Source> {
     let mut files = read_all("src", &["rs"]);
     files.retain(|file| !file.name.contains("/tests/") && !file.name.ends_with("/tests.rs"));
@@ -644,7 +645,7 @@ fn reexports() -> Vec<(String, String)> {
     found
 }
 
-/// The first name behind each `crate::`, also within braces.
+/// The first name after each `crate::`, also within braces.
 fn crate_paths(line: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for (at, start) in line.match_indices("crate::") {
@@ -664,13 +665,13 @@ fn word(text: &str) -> &str {
     text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
 }
 
-/// Whether `text` has `word` where no letter stands before or behind it.
+/// Whether `text` has `word` without a letter before or after it.
 fn has_word(text: &str, word: &str) -> bool {
     let is_letter = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(word).any(|(at, _)| {
         let before = text[..at].chars().next_back().is_some_and(is_letter) && word.starts_with(is_letter);
-        let behind = text[at + word.len()..].chars().next().is_some_and(is_letter) && word.ends_with(is_letter);
-        !before && !behind
+        let after = text[at + word.len()..].chars().next().is_some_and(is_letter) && word.ends_with(is_letter);
+        !before && !after
     })
 }
 
@@ -695,8 +696,8 @@ fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The files below a folder that have one of these extensions, in the order of their names; not what cargo and cargo-fuzz
-/// have left there.
+/// The files below a folder that have one of these extensions, in the order of their names. The output of cargo and
+/// cargo-fuzz is left out.
 fn read_all(folder: &str, extensions: &[&str]) -> Vec<Source> {
     let mut paths = BTreeSet::new();
     let mut folders = vec![root().join(folder)];
