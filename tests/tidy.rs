@@ -8,6 +8,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+#[path = "support/modules.rs"]
+mod modules;
+
+use modules::Modules;
+
 // ---- walls ------------------------------------------------------------------------------------------------------
 
 /// Folders and files of `src/`, from the bottom to the top. A module may name those before it in this list, and itself.
@@ -60,6 +65,76 @@ fn a_module_knows_only_those_below_it() {
                 problems.push(format!("{}:{line}: write `crate::` so that the wall is seen", file.name));
             }
         }
+    }
+    report(problems);
+}
+
+/// The circles between files of one folder that are allowed, and why: the files as a failure lists them.
+const CIRCLES: [(&[&str], &str); 10] = [
+    (
+        &[
+            "exchange/body_writer.rs",
+            "exchange/channel.rs",
+            "exchange/encode.rs",
+            "exchange/mailbox.rs",
+            "exchange/reply.rs",
+            "exchange/representation.rs",
+            "exchange/responder.rs",
+            "exchange/response.rs",
+            "exchange/stream.rs",
+        ],
+        "the reply, its encoder, and what may follow after the handler are one knot",
+    ),
+    (
+        &[
+            "h1/connection/content.rs",
+            "h1/connection/mod.rs",
+            "h1/connection/replies.rs",
+            "h1/connection/requests.rs",
+            "h1/connection/upgraded.rs",
+        ],
+        "one type, the connection, is spread over these files",
+    ),
+    (&["h1/field_section.rs", "h1/head.rs"], "the quick reading fills the fields of the message that `head` defines"),
+    (&["router/mod.rs", "router/routes.rs"], "the table needs the type of a middleware's decision"),
+    (
+        &["server/drain.rs", "server/event_loop.rs", "server/mod.rs"],
+        "the drain is a part of the loop, and the loop is made from the server's settings",
+    ),
+    (&["server/handle.rs", "server/workers/group.rs"], "a group has the state of a supervisor, which has a group"),
+    (
+        &["server/workers/mod.rs", "server/workers/supervisor.rs", "server/workers/worker.rs"],
+        "the life of a worker needs the type of its set-up's error",
+    ),
+    (&["sessions/deadlines.rs", "sessions/session.rs"], "the wheel links the sessions themselves"),
+    (&["testing/mod.rs", "testing/request.rs"], "the client makes a request, and the request is sent by that client"),
+    (&["demo/mod.rs", "demo/streams.rs"], "the handlers of the example take its state, as those of a user would"),
+];
+
+#[test]
+fn the_files_of_a_folder_know_each_other_in_one_direction() {
+    let code = |file: &Source| file.code().map(|(_, line)| format!("{line}\n")).collect::<String>();
+    let is_command = |file: &Source| file.name.starts_with("src/bin/");
+    let is_test = |file: &Source| file.name.contains("/simulation/");
+    let (command, library): (Vec<_>, Vec<_>) = sources().into_iter().partition(is_command);
+    let mut circles = Vec::new();
+    for (folder, files) in [("src/", library), ("src/bin/monoloop/", command)] {
+        let files = files.iter().filter(|file| !is_test(file));
+        let files = files.map(|file| (file.name.strip_prefix(folder).unwrap_or(&file.name), code(file)));
+        circles.extend(Modules::read(files).circles());
+    }
+    let is_allowed = |files: &BTreeSet<String>| CIRCLES.iter().any(|(known, _)| files.iter().eq(known.iter()));
+    let mut problems = Vec::new();
+    for circle in circles.iter().filter(|circle| !is_allowed(&circle.files)) {
+        let links: String = circle.links.iter().map(|(from, to)| format!("\n    {from} names {to}")).collect();
+        problems.push(format!(
+            "{:?} are a circle: move what both need down, pass a value, or add this list to CIRCLES with a reason:{links}",
+            circle.files.iter().collect::<Vec<_>>()
+        ));
+    }
+    let is_circle = |known: &[&str]| circles.iter().any(|circle| circle.files.iter().eq(known.iter()));
+    for (known, _) in CIRCLES.iter().filter(|(known, _)| !is_circle(known)) {
+        problems.push(format!("{known:?} are no circle any more: take them out of CIRCLES"));
     }
     report(problems);
 }
