@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::event_loop::EventLoop;
-use super::workers::Group;
+use super::shared::Group;
 use crate::exchange::{DrainCause, Service};
 use crate::http::Moment;
 

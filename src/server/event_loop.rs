@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::accept::{Accepted, Acceptor};
 use super::clock::Clock;
 use super::drain::Drain;
-use super::handle::{Shared, mailbox};
+use super::shared::{Shared, mailbox};
 #[cfg(feature = "signals")]
 use super::signals::Signals;
 use super::socket::{Socket, readiness};

@@ -1,12 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mio::Waker;
-
-use super::workers::Group;
-use crate::exchange::Mailbox;
+use super::shared::Shared;
 use crate::router::{Tasks, Timer};
 
 /// Controls a running server from other threads. It can be cloned and sent to another thread, whatever `S` is.
@@ -26,63 +22,6 @@ use crate::router::{Tasks, Timer};
 pub struct Handle<S> {
     shared: Arc<Shared>,
     tasks: Arc<Tasks<S>>,
-}
-
-/// The state that the loop and its handles share.
-pub(super) struct Shared {
-    mailbox: Arc<Mailbox>,
-    shutdown: AtomicBool,
-    draining: AtomicBool,
-    /// The group, if the server is a worker. Then the supervisor of the group handles a shutdown.
-    group: Option<Arc<Group>>,
-}
-
-/// Makes the mailbox of the loop that sleeps in the poll of this waker.
-pub(super) fn mailbox(waker: Waker) -> Arc<Mailbox> {
-    Mailbox::new(move || {
-        if let Err(error) = waker.wake() {
-            log::error!("cannot wake the event loop: {error}");
-        }
-    })
-}
-
-impl Shared {
-    pub(super) const fn new(mailbox: Arc<Mailbox>, group: Option<Arc<Group>>) -> Self {
-        Self { mailbox, shutdown: AtomicBool::new(false), draining: AtomicBool::new(false), group }
-    }
-
-    pub(super) fn group(&self) -> Option<&Group> {
-        self.group.as_deref()
-    }
-
-    /// Asks the loop to drain. If it belongs to a group, asks the supervisor of the group instead.
-    pub(super) fn ask_shutdown(&self) {
-        if let Some(group) = &self.group {
-            return group.supervisor().ask_shutdown();
-        }
-        self.shutdown.store(true, Ordering::Release);
-        self.wake();
-    }
-
-    /// Records that the drain has begun.
-    pub(super) fn set_draining(&self) {
-        self.draining.store(true, Ordering::Release);
-    }
-
-    /// Whether the drain of the server, or of the whole group, has begun.
-    pub(super) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire) || self.group().is_some_and(|group| group.supervisor().is_draining())
-    }
-
-    /// Whether a handle has asked for a shutdown since the last call.
-    pub(super) fn take_shutdown(&self) -> bool {
-        self.shutdown.swap(false, Ordering::Acquire)
-    }
-
-    /// Wakes the loop.
-    pub(super) fn wake(&self) {
-        self.mailbox.wake();
-    }
 }
 
 impl<S> Handle<S> {
@@ -124,14 +63,14 @@ impl<S> Handle<S> {
     #[doc(alias("spawn", "thread"))]
     pub fn post(&self, task: impl FnOnce(&mut S) + Send + 'static) {
         self.tasks.post(Box::new(task));
-        self.shared.mailbox.ring();
+        self.shared.ring();
     }
 
     /// As [`Routes::after`](crate::router::Routes::after), but from any thread.
     #[doc(alias("timer", "timeout"))]
     pub fn after(&self, delay: Duration, task: impl FnOnce(&mut S) + Send + 'static) -> Timer {
         let timer = self.tasks.after(delay, Box::new(task));
-        self.shared.mailbox.ring();
+        self.shared.ring();
         timer
     }
 
@@ -139,7 +78,7 @@ impl<S> Handle<S> {
     #[doc(alias("timer", "interval"))]
     pub fn every(&self, period: Duration, task: impl FnMut(&mut S) + Send + 'static) -> Timer {
         let timer = self.tasks.every(period, Box::new(task));
-        self.shared.mailbox.ring();
+        self.shared.ring();
         timer
     }
 }

@@ -11,6 +11,7 @@ mod error;
 mod event_loop;
 mod handle;
 mod listener;
+mod shared;
 #[cfg(feature = "signals")]
 mod signals;
 mod socket;
@@ -43,7 +44,7 @@ use crate::limits::BACKLOG;
 use crate::router::Router;
 use event_loop::EventLoop;
 use listener::Listener;
-use workers::Group;
+use shared::Group;
 
 /// What the hook of [`Server::on_connection`] decides about a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,13 +21,11 @@
 //! - if a worker panics outside a handler, the process ends: see `worker::take_down`.
 //!
 //! Reading order: this file (the public face), `worker` (the life of one worker), `supervisor` (it starts and stops the
-//! workers), `group` (the state that they share).
+//! workers). The state that they share, their `Group`, is in `server/shared.rs`.
 
-mod group;
 mod supervisor;
 mod worker;
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::ToSocketAddrs;
@@ -35,9 +33,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-pub(super) use group::Group;
-pub use group::WorkersHandle;
-pub use supervisor::RunningWorkers;
+pub use supervisor::{RunningWorkers, WorkersHandle};
 
 use super::error::{Error, Result};
 use super::listener::Listener;
@@ -45,10 +41,7 @@ use super::{Running, Server};
 use crate::config::Config;
 use crate::exchange::Endpoint;
 use crate::limits::{BACKLOG, MAX_WORKERS};
-use worker::Worker;
-
-/// The application's error when the set-up of a worker fails.
-type SetUpError = Box<dyn StdError + Send + Sync>;
+use worker::{SetUpError, Worker};
 
 /// Several servers on the same addresses that do not serve yet. Each has an event loop and a thread of its own, to use
 /// several cores.

@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use mio::{Events, Poll, Token, Waker};
 
-use super::group::{Group, WorkersHandle};
 use super::worker::{Ended, Ready, Worker, take_down};
 use crate::config::Config;
 use crate::exchange::{DrainCause, Endpoint, guard};
 use crate::server::error::{Error, Result};
-use crate::server::handle::Shared;
+use crate::server::shared::{Group, Shared};
 #[cfg(feature = "signals")]
 use crate::server::signals::Signals;
 
@@ -292,6 +291,29 @@ impl Drop for RunningWorkers {
 impl fmt::Debug for RunningWorkers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunningWorkers").field("local", &self.local).field("serving", &self.serving).finish()
+    }
+}
+
+/// Controls running [`Workers`](super::Workers) from other threads, as a [`Handle`](crate::Handle) controls one server.
+#[derive(Clone)]
+pub struct WorkersHandle(Arc<Group>);
+
+impl WorkersHandle {
+    /// Begins to drain all workers, like SIGTERM: they finish their requests, and then `run` returns. A second call
+    /// changes nothing. The thread in [`run`](RunningWorkers::run) passes the order on to the workers.
+    pub fn shutdown(&self) {
+        self.0.supervisor().ask_shutdown();
+    }
+
+    /// Whether the drain has begun, for any cause: see [`Handle::is_draining`](crate::Handle::is_draining).
+    pub fn is_draining(&self) -> bool {
+        self.0.supervisor().is_draining()
+    }
+}
+
+impl fmt::Debug for WorkersHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WorkersHandle")
     }
 }
 

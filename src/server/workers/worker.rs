@@ -1,17 +1,19 @@
 //! The life of a worker, in its own thread.
 
+use std::error::Error as StdError;
 use std::io::{self, Write};
 use std::process;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
-use super::SetUpError;
-use super::group::Group;
 use crate::exchange::{dispose, guard};
 use crate::server::Running;
 use crate::server::error::Result;
-use crate::server::handle::Shared;
+use crate::server::shared::{Group, Shared};
+
+/// The application's error when the set-up of a worker fails.
+pub(super) type SetUpError = Box<dyn StdError + Send + Sync>;
 
 /// The index of a worker, with its loop after the set-up, or the reason why the set-up failed.
 pub(super) type Ready = (usize, Result<Arc<Shared>, SetUpError>);
