@@ -1,20 +1,26 @@
-//! The drain: how a server stops without dropping anything that it accepted.
+//! The drain: how a server stops without dropping anything that it accepted. This file says what is due; the event loop
+//! does it.
 //!
 //! ```text
 //!     serving ── signal or Handle ──▶ delayed ── drain_delay ──▶ draining ── last connection gone ──▶ done
 //!                                        └────── second signal ──────┴── drain_timeout, second signal ──▶ cut
 //! ```
 
-use std::time::Duration;
-
-use super::event_loop::EventLoop;
-use super::shared::Group;
-use crate::exchange::{DrainCause, Service};
+use crate::exchange::DrainCause;
 use crate::http::Moment;
 
-/// How far the drain has come.
+/// How far a server is on its way to the end.
+#[derive(Debug)]
+pub(super) struct Drain {
+    stage: Stage,
+    cause: Option<DrainCause>,
+    /// A signal has come, so the next signal cuts the connections.
+    #[cfg(feature = "signals")]
+    signalled: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Drain {
+enum Stage {
     /// The server serves, and nothing has asked it to stop.
     Serving,
     /// The server was asked to stop. It serves as before until this time.
@@ -24,96 +30,95 @@ pub(super) enum Drain {
     Draining { until: Moment },
 }
 
+/// A step that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Stop accepting, and let each connection end.
+    Drain,
+    /// Cut the connections that are left: they have taken too long.
+    Cut,
+}
+
 impl Drain {
-    pub(super) const fn is_draining(self) -> bool {
-        matches!(self, Self::Draining { .. })
+    /// A server that nothing has asked to stop.
+    pub(super) const fn new() -> Self {
+        Self {
+            stage: Stage::Serving,
+            cause: None,
+            #[cfg(feature = "signals")]
+            signalled: false,
+        }
     }
 
-    pub(super) const fn deadline(self) -> Option<Moment> {
-        match self {
-            Self::Serving => None,
-            Self::Delayed { until } | Self::Draining { until } => Some(until),
+    /// The server was asked to stop, and serves as before until this time. Returns false if it was asked before: then
+    /// this changes nothing.
+    pub(super) fn delay(&mut self, cause: DrainCause, until: Moment) -> bool {
+        let is_first = self.stage == Stage::Serving;
+        if is_first {
+            self.stage = Stage::Delayed { until };
+            self.cause = Some(cause);
         }
+        is_first
+    }
+
+    /// Notes a signal. Returns whether it is the second one.
+    #[cfg(feature = "signals")]
+    pub(super) const fn note_signal(&mut self) -> bool {
+        std::mem::replace(&mut self.signalled, true)
+    }
+
+    /// The server drains from now on, until this time.
+    pub(super) const fn begin(&mut self, until: Moment) {
+        self.stage = Stage::Draining { until };
+    }
+
+    /// Whether the server was asked to stop.
+    #[inline]
+    pub(super) const fn has_begun(&self) -> bool {
+        self.cause.is_some()
+    }
+
+    /// The step that is due at this time.
+    pub(super) fn due(&self, now: Moment) -> Option<Step> {
+        match self.stage {
+            Stage::Delayed { until } if now >= until => Some(Step::Drain),
+            Stage::Draining { until } if now >= until => Some(Step::Cut),
+            _ => None,
+        }
+    }
+
+    /// When the next step is due.
+    pub(super) const fn deadline(&self) -> Option<Moment> {
+        match self.stage {
+            Stage::Serving => None,
+            Stage::Delayed { until } | Stage::Draining { until } => Some(until),
+        }
+    }
+
+    pub(super) const fn is_draining(&self) -> bool {
+        matches!(self.stage, Stage::Draining { .. })
+    }
+
+    /// What has asked the server to stop.
+    pub(super) const fn cause(&self) -> Option<DrainCause> {
+        self.cause
     }
 }
 
-impl EventLoop {
-    /// Obeys the orders of a handle, or of the supervisor of the group, after it has woken the loop.
-    pub(super) fn take_orders(&mut self) {
-        if self.shared.take_shutdown() {
-            self.stop(DrainCause::Handle);
-        }
-        let Some(orders) = self.shared.group().map(Group::orders) else { return };
-        if let Some(cause) = orders.stop {
-            self.stop(cause);
-        }
-        if let Some(signalled) = orders.cut {
-            self.cut(signalled);
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Asks the server to drain. A second call changes nothing, unless it is for a second signal: that cuts the
-    /// connections.
-    pub(super) fn stop(&mut self, cause: DrainCause) {
-        if self.drain != Drain::Serving {
-            if matches!(cause, DrainCause::Signal(_)) && self.signalled {
-                self.cut(true);
-            }
-            return;
-        }
-        log::info!("draining: {cause:?}");
-        self.sessions.watch.tell(|observer| observer.draining(cause));
-        self.drain_cause = Some(cause);
-        self.shared.set_draining();
-        self.drain = Drain::Delayed { until: self.sessions.now() + self.sessions.config.drain_delay };
-    }
-
-    /// Takes the next step of the drain if it is due.
-    pub(super) fn drain(&mut self, service: &mut dyn Service) {
-        match self.drain {
-            Drain::Delayed { until } if self.sessions.now() >= until => self.begin_drain(service),
-            Drain::Draining { until } if self.sessions.now() >= until => self.cut(false),
-            // `begin_drain` ran out of descriptors; since then enough became free to empty the queues.
-            Drain::Draining { .. } if self.acceptor.is_exhausted() => self.acceptor.close(),
-            _ => {}
-        }
-    }
-
-    /// Accepts what the kernel has queued, even beyond `max_connections`, and closes the listeners. Then it reads every
-    /// connection once more: a request that is already in its socket is served.
-    fn begin_drain(&mut self, service: &mut dyn Service) {
-        self.set_draining(self.sessions.now() + self.sessions.config.drain_timeout);
-        self.acceptor.mark_all_ready();
-        // At most as many as the queues hold (Linux queues one more than the backlog): clients that connect meanwhile
-        // must not prolong the drain.
-        let each = (self.sessions.config.backlog.max(1) as usize).saturating_add(1);
-        let queued = each.saturating_mul(self.acceptor.len());
-        for _ in 0..queued {
-            if !self.acceptor.is_ready() {
-                break;
-            }
-            self.accept_one(service);
-        }
-        // Without a free descriptor the listeners stay open, since the rest of the queue waits for one.
-        if self.acceptor.paused_until().is_none() {
-            self.acceptor.close();
-        }
-        self.sessions.look_at_all();
-        self.sessions.pump_runnable(service);
-    }
-
-    fn set_draining(&mut self, until: Moment) {
-        self.drain = Drain::Draining { until };
-        self.sessions.draining = true;
-    }
-
-    /// Closes the listeners and cuts all connections that are left.
-    fn cut(&mut self, signalled: bool) {
-        self.set_draining(self.sessions.now() + Duration::MAX);
-        self.acceptor.close();
-        let connections = self.sessions.cut();
-        if connections > 0 {
-            self.forced = Some((connections, signalled));
-        }
+    #[test]
+    fn each_stage_has_its_deadline_and_its_step() {
+        let at = |nanos| Moment::from_nanos(nanos);
+        let mut drain = Drain::new();
+        assert_eq!((drain.deadline(), drain.due(Moment::MAX), drain.cause()), (None, None, None));
+        assert!(drain.delay(DrainCause::Handle, at(10)));
+        assert!(!drain.delay(DrainCause::Signal("SIGTERM"), at(5)), "it was asked before");
+        assert_eq!((drain.deadline(), drain.cause()), (Some(at(10)), Some(DrainCause::Handle)));
+        assert_eq!((drain.due(at(9)), drain.due(at(10)), drain.is_draining()), (None, Some(Step::Drain), false));
+        drain.begin(at(30));
+        assert_eq!((drain.due(at(29)), drain.due(at(30)), drain.is_draining()), (None, Some(Step::Cut), true));
     }
 }

@@ -7,17 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mio::{Events, Poll, Token, Waker};
-use rustix::io::Errno;
 
 use super::accept::{Accepted, Acceptor};
 use super::clock::Clock;
-use super::drain::Drain;
-use super::shared::{Shared, mailbox};
+use super::descriptors;
+use super::drain::{Drain, Step};
+use super::hook::{self, Decision, Hook};
+use super::listener::Listener;
+use super::shared::{Group, Shared, mailbox};
 #[cfg(feature = "signals")]
 use super::signals::Signals;
 use super::socket::{Socket, readiness};
-use super::{Decision, Hook, Server};
-use crate::exchange::{CloseReason, DrainCause, Endpoint, Service, Tick, guard};
+use crate::config::Config;
+use crate::exchange::{CloseReason, DrainCause, Endpoint, Observer, Service, Tick, guard};
 use crate::http::Moment;
 use crate::limits::{ACCEPT_BUDGET, EVENTS, WHEEL_SLOT};
 use crate::sessions::Sessions;
@@ -27,6 +29,17 @@ const WAKER: Token = Token(usize::MAX);
 #[cfg(feature = "signals")]
 const SIGNALS: Token = Token(usize::MAX - 1);
 const LISTENERS: usize = usize::MAX - 16;
+
+/// What an event loop is made of.
+pub(super) struct Parts {
+    pub(super) listeners: Vec<Listener>,
+    pub(super) config: Config,
+    pub(super) observer: Option<Box<dyn Observer>>,
+    pub(super) on_connection: Option<Hook>,
+    pub(super) clock: Box<dyn Clock>,
+    /// The group of the server, if it is a worker.
+    pub(super) group: Option<Arc<Group>>,
+}
 
 /// The event loop and all that it owns.
 pub(super) struct EventLoop {
@@ -53,16 +66,13 @@ pub(super) struct EventLoop {
     has_posted: bool,
 
     pub(super) drain: Drain,
-    pub(super) drain_cause: Option<DrainCause>,
-    /// A signal has asked for the drain, so the next signal cuts the connections.
-    pub(super) signalled: bool,
     /// How many connections were cut, and whether a signal was the cause.
     pub(super) forced: Option<(usize, bool)>,
 }
 
 impl EventLoop {
-    pub(super) fn new(server: Server) -> io::Result<Self> {
-        let Server { listeners, config, observer, on_connection, mut clock, group } = server;
+    pub(super) fn new(parts: Parts) -> io::Result<Self> {
+        let Parts { listeners, config, observer, on_connection, mut clock, group } = parts;
         let poll = Poll::new()?;
         let registry = poll.registry();
         let mut acceptor = Acceptor::new();
@@ -78,7 +88,7 @@ impl EventLoop {
             false => None,
         };
         if config.raise_descriptor_limit {
-            raise_descriptor_limit();
+            descriptors::raise_limit();
         }
         let mailbox = mailbox(Waker::new(registry, WAKER)?);
         let mut event_loop = Self {
@@ -96,9 +106,7 @@ impl EventLoop {
             next_timer: Moment::MAX,
             has_posted: false,
             clock,
-            drain: Drain::Serving,
-            drain_cause: None,
-            signalled: false,
+            drain: Drain::new(),
             forced: None,
         };
         for local in event_loop.acceptor.local() {
@@ -254,8 +262,10 @@ impl EventLoop {
         if let Some(name) = self.signals.as_mut().and_then(|signals| signals.take(token)) {
             // Signals that come in the same tick count as one request to stop, not as two.
             if !std::mem::replace(&mut self.sessions.interrupted, true) {
-                self.stop(DrainCause::Signal(name));
-                self.signalled = true;
+                match self.drain.note_signal() {
+                    true => self.cut(true),
+                    false => self.stop(DrainCause::Signal(name)),
+                }
             }
         }
     }
@@ -329,12 +339,12 @@ impl EventLoop {
         }
     }
 
-    pub(super) fn accept_one(&mut self, service: &mut dyn Service) {
+    fn accept_one(&mut self, service: &mut dyn Service) {
         match self.acceptor.accept(self.sessions.now()) {
             Accepted::Connection(socket, peer) => self.open(socket, peer),
             Accepted::Nothing => {}
             // The application has closed descriptors that it only cached, so accepting is tried again at once.
-            Accepted::Trouble(error) if is_out_of_descriptors(&error) && free_descriptors(service) => {
+            Accepted::Trouble(error) if descriptors::ran_out(&error) && descriptors::free(service) => {
                 self.acceptor.resume();
             }
             Accepted::Trouble(error) => {
@@ -347,7 +357,7 @@ impl EventLoop {
     /// Begins a session, unless the hook refuses the connection. Then dropping the socket closes it.
     pub(super) fn open(&mut self, mut socket: Socket, peer: Endpoint) {
         let id = self.sessions.next_id();
-        let idle_timeout = match self.ask_hook(&peer) {
+        let idle_timeout = match hook::ask(&mut self.on_connection, &peer) {
             Decision::Accept => self.sessions.config.idle_timeout,
             Decision::AcceptWithIdleTimeout(timeout) => timeout,
             Decision::Refuse => {
@@ -369,13 +379,89 @@ impl EventLoop {
         self.sessions.open(socket, peer, id, idle_timeout);
     }
 
-    fn ask_hook(&mut self, peer: &Endpoint) -> Decision {
-        let Some(hook) = &mut self.on_connection else { return Decision::Accept };
-        guard(|| hook(peer)).unwrap_or_else(|panic| {
-            log::error!("the on_connection hook {panic}");
-            Decision::Refuse
-        })
+    // ---- the drain --------------------------------------------------------------------------------------------------
+
+    /// Obeys the orders of a handle, or of the supervisor of the group, after it has woken the loop.
+    fn take_orders(&mut self) {
+        if self.shared.take_shutdown() {
+            self.stop(DrainCause::Handle);
+        }
+        let Some(orders) = self.shared.group().map(Group::orders) else { return };
+        if let Some(cause) = orders.stop {
+            self.stop(cause);
+        }
+        if let Some(signalled) = orders.cut {
+            self.cut(signalled);
+        }
     }
+
+    /// Asks the server to drain. A second call changes nothing.
+    fn stop(&mut self, cause: DrainCause) {
+        if self.drain.delay(cause, self.sessions.now() + self.sessions.config.drain_delay) {
+            log::info!("draining: {cause:?}");
+            self.sessions.watch.tell(|observer| observer.draining(cause));
+            self.shared.set_draining();
+        }
+    }
+
+    /// Takes the next step of the drain if it is due.
+    #[inline]
+    fn drain(&mut self, service: &mut dyn Service) {
+        if self.drain.has_begun() {
+            self.take_step(service);
+        }
+    }
+
+    #[cold]
+    fn take_step(&mut self, service: &mut dyn Service) {
+        match self.drain.due(self.sessions.now()) {
+            Some(Step::Drain) => self.begin_drain(service),
+            Some(Step::Cut) => self.cut(false),
+            // `begin_drain` ran out of descriptors; since then enough became free to empty the queues.
+            None if self.drain.is_draining() && self.acceptor.is_exhausted() => self.acceptor.close(),
+            None => {}
+        }
+    }
+
+    /// Accepts what the kernel has queued, even beyond `max_connections`, and closes the listeners. Then it reads every
+    /// connection once more: a request that is already in its socket is served.
+    fn begin_drain(&mut self, service: &mut dyn Service) {
+        self.set_draining(self.sessions.now() + self.sessions.config.drain_timeout);
+        self.acceptor.mark_all_ready();
+        // At most as many as the queues hold (Linux queues one more than the backlog): clients that connect meanwhile
+        // must not prolong the drain.
+        let each = (self.sessions.config.backlog.max(1) as usize).saturating_add(1);
+        let queued = each.saturating_mul(self.acceptor.len());
+        for _ in 0..queued {
+            if !self.acceptor.is_ready() {
+                break;
+            }
+            self.accept_one(service);
+        }
+        // Without a free descriptor the listeners stay open, since the rest of the queue waits for one.
+        if self.acceptor.paused_until().is_none() {
+            self.acceptor.close();
+        }
+        self.sessions.look_at_all();
+        self.sessions.pump_runnable(service);
+    }
+
+    fn set_draining(&mut self, until: Moment) {
+        self.drain.begin(until);
+        self.sessions.draining = true;
+    }
+
+    /// Closes the listeners and cuts all connections that are left.
+    fn cut(&mut self, signalled: bool) {
+        self.set_draining(self.sessions.now() + Duration::MAX);
+        self.acceptor.close();
+        let connections = self.sessions.cut();
+        if connections > 0 {
+            self.forced = Some((connections, signalled));
+        }
+    }
+
+    // ---- the end ----------------------------------------------------------------------------------------------------
 
     /// Removes the sessions that have ended. Closing a socket takes it out of the poll and frees a descriptor, so
     /// accepting can resume.
@@ -389,28 +475,5 @@ impl EventLoop {
 impl AsFd for EventLoop {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.poll.registry().as_fd()
-    }
-}
-
-fn is_out_of_descriptors(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
-}
-
-fn free_descriptors(service: &mut dyn Service) -> bool {
-    guard(|| service.free_descriptors()).unwrap_or_else(|panic| {
-        log::error!("the application's free_descriptors {panic}");
-        false
-    })
-}
-
-/// Raises the soft limit of open descriptors to the hard limit. If the kernel refuses, the soft limit stays.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        limit.current = limit.maximum;
-        if let Err(error) = setrlimit(Resource::Nofile, limit) {
-            log::debug!("cannot raise the descriptor limit: {error}");
-        }
     }
 }

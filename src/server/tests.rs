@@ -40,7 +40,7 @@ fn a_connection_that_the_poll_refuses_is_closed_and_the_next_is_served() {
     let told = Told::default();
     let config = Config { signals: false, ..Config::default() };
     let server = Server::bind("127.0.0.1:0").unwrap().config(config).observer(told.clone());
-    let mut event_loop = EventLoop::new(server).unwrap();
+    let mut event_loop = EventLoop::new(server.parts).unwrap();
     let program = std::env::current_exe().unwrap();
     for _ in 0..3 {
         let descriptor = OwnedFd::from(File::open(&program).unwrap());

@@ -37,7 +37,8 @@ pub use supervisor::{RunningWorkers, WorkersHandle};
 
 use super::error::{Error, Result};
 use super::listener::Listener;
-use super::{Running, Server};
+use super::running::Running;
+use super::setup::Server;
 use crate::config::Config;
 use crate::exchange::Endpoint;
 use crate::limits::{BACKLOG, MAX_WORKERS};
@@ -225,8 +226,7 @@ impl Workers {
             let worker = Worker { index, group, report: report.clone(), gate, end: end.clone() };
             let (set_up, config) = (Arc::clone(&set_up), self.config.clone());
             running.spawn(open, worker, move |worker| {
-                let group = Some(Arc::clone(&worker.group));
-                let server = Server { config, group, ..Server::on(listeners) };
+                let server = Server::in_group(listeners, config, Arc::clone(&worker.group));
                 worker.work(move || set_up(index, server));
             })?;
         }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
 use crate::exchange::{dispose, guard};
-use crate::server::Running;
 use crate::server::error::Result;
+use crate::server::running::Running;
 use crate::server::shared::{Group, Shared};
 
 /// The application's error when the set-up of a worker fails.

@@ -1,0 +1,181 @@
+//! A server that runs: its event loop, with the application that it calls.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::{Error, Result};
+use super::event_loop::EventLoop;
+use super::handle::Handle;
+use crate::exchange::{DrainCause, Endpoint, Service};
+use crate::router::Router;
+
+/// A server with its application and its event loop. Run it, or turn it from a loop of your own.
+///
+/// ```
+/// use monoloop::{Router, Server};
+/// use std::time::Duration;
+///
+/// # fn main() -> monoloop::server::Result<()> {
+/// let mut running = Server::bind("127.0.0.1:0")?.start(Router::new(0_u32))?;
+/// while running.turn(Some(Duration::from_millis(1)))? {
+///     *running.app_mut().state_mut() += 1;
+///     if *running.app().state() == 3 {
+///         running.handle().shutdown();
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "embed")]
+pub struct Running<S> {
+    app: Router<S>,
+    pub(super) event_loop: EventLoop,
+}
+
+impl<S> Running<S> {
+    /// Starts the timers of the application.
+    pub(super) fn new(mut event_loop: EventLoop, mut app: Router<S>) -> Self {
+        event_loop.start(&mut app);
+        Self { app, event_loop }
+    }
+
+    /// A handle to this server, for other threads.
+    pub fn handle(&self) -> Handle<S> {
+        Handle::new(Arc::clone(&self.event_loop.shared), self.app.tasks())
+    }
+
+    /// The first address that the server listens on; `None` once it has stopped listening in a drain.
+    pub fn local_addr(&self) -> Option<Endpoint> {
+        self.local_addrs().next()
+    }
+
+    /// All addresses that the server listens on; none once it has stopped listening in a drain.
+    pub fn local_addrs(&self) -> impl Iterator<Item = Endpoint> {
+        self.event_loop.acceptor.local()
+    }
+
+    /// The cause of the drain; `None` until something asks the server to drain.
+    pub const fn draining(&self) -> Option<DrainCause> {
+        self.event_loop.drain.cause()
+    }
+
+    /// The application.
+    pub const fn app(&self) -> &Router<S> {
+        &self.app
+    }
+
+    /// The application, for changes between two turns.
+    pub const fn app_mut(&mut self) -> &mut Router<S> {
+        self.event_loop.ask_timers();
+        &mut self.app
+    }
+
+    /// Runs one tick of the event loop: sleeps until something happens, at most for `timeout`, and then does what is
+    /// due. Returns whether the server goes on.
+    ///
+    /// If your program sleeps elsewhere between two turns, give a timeout (zero is fine). With `None`, time between
+    /// turns counts as blocking by a handler.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn turn(&mut self, timeout: Option<Duration>) -> Result<bool> {
+        turn(&mut self.event_loop, &mut self.app, timeout)
+    }
+
+    /// How long you may wait before you must call [`turn`](Self::turn) even if the descriptor is not readable. `None`
+    /// means for ever.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        self.event_loop.next_deadline()
+    }
+
+    /// Runs until the server is asked to [drain](Self::draining), and returns whether it goes on. If it does, call
+    /// [`run`](Self::run) to finish the drain.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_until_drain(&mut self) -> Result<bool> {
+        refuse_worker(&self.event_loop)?;
+        run(&mut self.event_loop, &mut self.app, true)
+    }
+
+    /// Runs until the server has been shut down and has drained.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the poll fails; [`Error::Forced`] when the drain was cut short.
+    pub fn run(mut self) -> Result<()> {
+        refuse_worker(&self.event_loop)?;
+        self.run_to_the_end()
+    }
+
+    /// As [`run`](Self::run), but for workers too.
+    pub(super) fn run_to_the_end(&mut self) -> Result<()> {
+        run(&mut self.event_loop, &mut self.app, false).map(drop)
+    }
+}
+
+/// Sinks and protocols learn of the end of their connection even if `Running` is dropped early.
+impl<S> Drop for Running<S> {
+    fn drop(&mut self) {
+        self.event_loop.abandon(&mut self.app);
+    }
+}
+
+/// The descriptor of the poll, for an event loop of your own. It is readable when [`turn`](Running::turn) has work.
+impl<S> AsFd for Running<S> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.event_loop.as_fd()
+    }
+}
+
+impl<S> fmt::Debug for Running<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("app", &self.app).finish_non_exhaustive()
+    }
+}
+
+/// Runs a loop to its end with an application that is not a router.
+pub(super) fn run_service(mut event_loop: EventLoop, service: &mut dyn Service) -> Result<()> {
+    refuse_worker(&event_loop)?;
+    event_loop.start(service);
+    run(&mut event_loop, service, false).map(drop)
+}
+
+/// Runs ticks until the server has ended or, with `until_drain`, until something asks it to drain. Returns whether the
+/// server goes on.
+///
+/// The tick is inlined into this loop, so that a loop that serves a single connection does not pay for a call per tick.
+fn run(event_loop: &mut EventLoop, service: &mut dyn Service, until_drain: bool) -> Result<bool> {
+    while !until_drain || !event_loop.drain.has_begun() {
+        if !turn(event_loop, service, None)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[inline(always)]
+fn turn(event_loop: &mut EventLoop, service: &mut dyn Service, timeout: Option<Duration>) -> Result<bool> {
+    event_loop.tick(service, timeout)?;
+    if !event_loop.is_done() {
+        return Ok(true);
+    }
+    event_loop.sessions.watch.tell(|observer| observer.server_closed());
+    match event_loop.forced {
+        Some((connections, signalled)) => Err(Error::Forced { connections, signalled }),
+        None => Ok(false),
+    }
+}
+
+/// Returns an error for a worker. A worker that ran inside `set_up` would serve too early, and all others would wait
+/// for it.
+fn refuse_worker(event_loop: &EventLoop) -> io::Result<()> {
+    match event_loop.shared.group() {
+        None => Ok(()),
+        Some(_) => {
+            Err(io::Error::new(ErrorKind::InvalidInput, "`Workers` runs its servers: return `server.start(app)`"))
+        }
+    }
+}
