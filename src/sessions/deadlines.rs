@@ -7,12 +7,18 @@
 
 use slab::Slab;
 
-use super::session::Session;
 use crate::http::Moment;
 use crate::limits::{WHEEL_SLOT, WHEEL_SLOTS};
 
 const SLOT_NANOS: u64 = WHEEL_SLOT.as_nanos() as u64;
 const NONE: u32 = u32::MAX;
+
+/// What can be in the wheel. It keeps its place there itself.
+pub(super) trait Timed {
+    fn timer(&self) -> &TimerLink;
+
+    fn timer_mut(&mut self) -> &mut TimerLink;
+}
 
 /// A session's place in the wheel.
 #[derive(Clone, Copy, Debug)]
@@ -61,13 +67,13 @@ impl Wheel {
 
     /// Makes sure that the session comes up at `deadline`, or up to a slot later; earlier is allowed too.
     #[inline]
-    pub(super) fn arm<T>(&mut self, sessions: &mut Slab<Session<T>>, key: usize, deadline: Moment) {
-        if !sessions[key].timer.is_in_time(deadline) {
+    pub(super) fn arm(&mut self, sessions: &mut Slab<impl Timed>, key: usize, deadline: Moment) {
+        if !sessions[key].timer().is_in_time(deadline) {
             self.link(sessions, key, deadline);
         }
     }
 
-    fn link<T>(&mut self, sessions: &mut Slab<Session<T>>, key: usize, deadline: Moment) {
+    fn link(&mut self, sessions: &mut Slab<impl Timed>, key: usize, deadline: Moment) {
         let turn = deadline.as_nanos().div_ceil(SLOT_NANOS);
         // A deadline beyond the wheel goes into the last slot, and is checked again when that comes up.
         let last = u64::from(self.turn) + WHEEL_SLOTS as u64 - 1;
@@ -75,27 +81,27 @@ impl Wheel {
         self.disarm(sessions, key);
         let slot = due as usize % WHEEL_SLOTS;
         let next = std::mem::replace(&mut self.heads[slot], key as u32);
-        sessions[key].timer = TimerLink { next, prev: NONE, due };
+        *sessions[key].timer_mut() = TimerLink { next, prev: NONE, due };
         if next != NONE {
-            sessions[next as usize].timer.prev = key as u32;
+            sessions[next as usize].timer_mut().prev = key as u32;
         }
         self.occupied[slot / 64] |= 1 << (slot % 64);
         self.next = self.next.min(due);
     }
 
     /// Takes the session out of the wheel, if it is in it.
-    pub(super) fn disarm<T>(&mut self, sessions: &mut Slab<Session<T>>, key: usize) {
-        let TimerLink { next, prev, due } = std::mem::take(&mut sessions[key].timer);
+    pub(super) fn disarm(&mut self, sessions: &mut Slab<impl Timed>, key: usize) {
+        let TimerLink { next, prev, due } = std::mem::take(sessions[key].timer_mut());
         if due == 0 {
             return;
         }
         let slot = due as usize % WHEEL_SLOTS;
         match prev {
             NONE => self.heads[slot] = next,
-            prev => sessions[prev as usize].timer.next = next,
+            prev => sessions[prev as usize].timer_mut().next = next,
         }
         if next != NONE {
-            sessions[next as usize].timer.prev = prev;
+            sessions[next as usize].timer_mut().prev = prev;
         }
         if self.heads[slot] == NONE {
             self.occupied[slot / 64] &= !(1 << (slot % 64));
@@ -104,7 +110,7 @@ impl Wheel {
 
     /// Takes out a session that has come up by `now`.
     #[inline]
-    pub(super) fn pop<T>(&mut self, sessions: &mut Slab<Session<T>>, now: Moment) -> Option<usize> {
+    pub(super) fn pop(&mut self, sessions: &mut Slab<impl Timed>, now: Moment) -> Option<usize> {
         let reached = (now.as_nanos() / SLOT_NANOS) as u32;
         while self.next <= reached {
             self.turn = self.next;
@@ -154,20 +160,26 @@ impl Wheel {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::exchange::{ConnectionId, Endpoint};
-    use crate::http::Millis;
 
-    fn sessions(count: u64) -> Slab<Session<()>> {
-        let session = |id| {
-            let idle = Millis::from(Duration::from_secs(30));
-            Session::new((), Endpoint::Unix, ConnectionId(id), idle, Moment::ZERO)
-        };
+    /// A session that is nothing but its place in the wheel.
+    #[derive(Default)]
+    struct Place(TimerLink);
+
+    impl Timed for Place {
+        fn timer(&self) -> &TimerLink {
+            &self.0
+        }
+
+        fn timer_mut(&mut self) -> &mut TimerLink {
+            &mut self.0
+        }
+    }
+
+    fn sessions(count: u64) -> Slab<Place> {
         let mut slab = Slab::new();
-        (1..=count).for_each(|id| {
-            slab.insert(session(id));
+        (0..count).for_each(|_| {
+            slab.insert(Place::default());
         });
         slab
     }
@@ -177,7 +189,7 @@ mod tests {
     }
 
     /// Everything that comes up by `now`.
-    fn pop_all(wheel: &mut Wheel, sessions: &mut Slab<Session<()>>, now: Moment) -> Vec<usize> {
+    fn pop_all(wheel: &mut Wheel, sessions: &mut Slab<Place>, now: Moment) -> Vec<usize> {
         let mut keys: Vec<usize> = std::iter::from_fn(|| wheel.pop(sessions, now)).collect();
         keys.sort_unstable();
         keys
@@ -214,11 +226,11 @@ mod tests {
         // If arming linked it into the same slot again, it would come before the other one.
         wheel.arm(&mut sessions, 1, at(30_100));
         for millis in [30_001, 30_100, 30_249, 30_250] {
-            assert!(sessions[0].timer.is_in_time(at(millis)), "{millis} ms");
+            assert!(sessions[0].timer().is_in_time(at(millis)), "{millis} ms");
             wheel.arm(&mut sessions, 0, at(millis));
             assert_eq!(wheel.heads[30_250 / 250], 1, "{millis} ms");
         }
-        assert!(!sessions[0].timer.is_in_time(at(30_000)), "a slot too late");
+        assert!(!sessions[0].timer().is_in_time(at(30_000)), "a slot too late");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::time::Duration;
 
-use super::deadlines::TimerLink;
+use super::deadlines::{Timed, TimerLink};
 use super::readiness::Readiness;
 use super::transport::Transport;
 use crate::buffer::{Front, OutputQueue};
@@ -96,6 +96,18 @@ impl<T> Session<T> {
     #[inline]
     pub(crate) fn deadline(&self, config: &Config) -> Moment {
         self.connection.deadline(config, self.idle_timeout, self.activity)
+    }
+}
+
+impl<T> Timed for Session<T> {
+    #[inline]
+    fn timer(&self) -> &TimerLink {
+        &self.timer
+    }
+
+    #[inline]
+    fn timer_mut(&mut self) -> &mut TimerLink {
+        &mut self.timer
     }
 }
 
