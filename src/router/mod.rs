@@ -8,6 +8,7 @@ mod endpoint;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
 mod live;
+mod middleware;
 mod path;
 mod routes;
 mod service;
@@ -18,33 +19,19 @@ mod trie;
 mod unhandled;
 
 use std::fmt;
-use std::ops::{ControlFlow, Deref, DerefMut};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use crate::exchange::{Response, Sent};
 use crate::http::{Error, Result};
 use live::Live;
+pub use middleware::Next;
 pub use routes::{Mount, Registered, Route, Routes};
 use tasks::Inbox;
 pub(crate) use tasks::Tasks;
 pub use tasks::Timer;
 
 type Renderer = Box<dyn Fn(&Error, Response<'_>) -> Result<Sent>>;
-
-/// The decision of a middleware: it passes the response on, perhaps with more header fields, or it answers itself.
-///
-/// ```
-/// use monoloop::{Request, Response, Router, router::Next};
-/// use std::ops::ControlFlow;
-///
-/// fn nosniff<'r>(_: &mut (), _: &Request<'_>, res: Response<'r>) -> Next<'r> {
-///     ControlFlow::Continue(res.header("X-Content-Type-Options", "nosniff"))
-/// }
-///
-/// let mut app = Router::new(());
-/// app.with(nosniff);
-/// ```
-pub type Next<'r> = ControlFlow<Result<Sent>, Response<'r>>;
 
 /// The application: routes, middleware, and the state that handlers get as `&mut S`.
 ///

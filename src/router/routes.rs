@@ -1,16 +1,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Next;
 use super::endpoint::{Endpoint, Handler, Kind, ProtocolFactory, Upgrade, Verb};
+use super::middleware::{Next, Scoped};
 use super::path::Pattern;
 use super::tasks::{NewTimer, Timer, Timers};
 use super::trie::Trie;
 use super::unhandled::NoEndpoint;
 use crate::exchange::{BodySink, Duplex, Params, Protocol, Request, Response, Sent, Spans};
 use crate::http::{Method, MethodSet, Result, is_token};
-
-type Middleware<S> = Box<dyn for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r>>;
 
 /// A table of routes and middleware. A [`Router`](super::Router) uses it, or it is mounted in another table.
 ///
@@ -57,12 +55,6 @@ pub struct Routes<S> {
 
 /// Closes open descriptors that are not needed now; returns whether there were any.
 pub(super) type Keeper = Box<dyn Fn() -> bool>;
-
-/// A middleware, and the pattern of the paths whose requests it sees.
-pub(super) struct Scoped<S> {
-    pub(super) scope: Pattern,
-    pub(super) middleware: Middleware<S>,
-}
 
 /// A registered route. `Display` pads the method, so that a list of routes is aligned.
 ///

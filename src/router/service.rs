@@ -3,10 +3,10 @@
 use std::io;
 use std::ops::ControlFlow;
 
+use super::Router;
 use super::endpoint::{Endpoint, Kind};
 use super::live::One;
-use super::routes::Scoped;
-use super::{Next, Router};
+use super::middleware::run_middleware;
 use crate::exchange::{
     Abort, Admission, CloseReason, Intake, LiveKey, Output, ProtocolEvent, Request, Response, Sent, Service, Spans,
     Trailers,
@@ -176,21 +176,4 @@ fn call_without_content<S>(
             Ok(sent)
         }
     }
-}
-
-/// Passes the response through the middleware of the request's path.
-#[inline(always)]
-fn run_middleware<'r, S>(
-    middleware: &[Scoped<S>],
-    state: &mut S,
-    request: &Request<'_>,
-    mut response: Response<'r>,
-) -> Next<'r> {
-    for Scoped { scope, middleware } in middleware {
-        if scope.covers(request.raw_path()) {
-            response = middleware(state, request, response)?;
-            response.keep();
-        }
-    }
-    ControlFlow::Continue(response)
 }

@@ -1,0 +1,47 @@
+//! Middleware: functions that see each request before its handler, and may answer in its place.
+
+use std::ops::ControlFlow;
+
+use super::path::Pattern;
+use crate::exchange::{Request, Response, Sent};
+use crate::http::Result;
+
+/// The decision of a middleware: it passes the response on, perhaps with more header fields, or it answers itself.
+///
+/// ```
+/// use monoloop::{Request, Response, Router, router::Next};
+/// use std::ops::ControlFlow;
+///
+/// fn nosniff<'r>(_: &mut (), _: &Request<'_>, res: Response<'r>) -> Next<'r> {
+///     ControlFlow::Continue(res.header("X-Content-Type-Options", "nosniff"))
+/// }
+///
+/// let mut app = Router::new(());
+/// app.with(nosniff);
+/// ```
+pub type Next<'r> = ControlFlow<Result<Sent>, Response<'r>>;
+
+type Middleware<S> = Box<dyn for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r>>;
+
+/// A middleware, and the pattern of the paths whose requests it sees.
+pub(super) struct Scoped<S> {
+    pub(super) scope: Pattern,
+    pub(super) middleware: Middleware<S>,
+}
+
+/// Passes the response through the middleware of the request's path.
+#[inline(always)]
+pub(super) fn run_middleware<'r, S>(
+    middleware: &[Scoped<S>],
+    state: &mut S,
+    request: &Request<'_>,
+    mut response: Response<'r>,
+) -> Next<'r> {
+    for Scoped { scope, middleware } in middleware {
+        if scope.covers(request.raw_path()) {
+            response = middleware(state, request, response)?;
+            response.keep();
+        }
+    }
+    ControlFlow::Continue(response)
+}
