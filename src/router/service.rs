@@ -7,29 +7,51 @@ use super::Router;
 use super::endpoint::{Endpoint, Kind};
 use super::live::One;
 use super::middleware::run_middleware;
+use super::unhandled::NoEndpoint;
 use crate::exchange::{
     Abort, Admission, CloseReason, Intake, LiveKey, Output, ProtocolEvent, Request, Response, Sent, Service, Spans,
     Trailers,
 };
 use crate::http::{Error, Method, Moment, Result};
 
+/// A request on its way to a handler: its endpoint was looked up, and its middleware has run.
+struct Routed<'a, S> {
+    state: &'a mut S,
+    endpoint: Option<&'a Endpoint<S>>,
+    no_endpoint: &'a NoEndpoint,
+    /// The request, with the parameters of its route.
+    request: &'a Request<'a>,
+}
+
 impl<S> Router<S> {
-    /// Answers a request that has no handler.
-    #[cold]
-    fn answer_without_handler(
-        &self,
-        endpoint: Option<&Endpoint<S>>,
-        request: &Request<'_>,
-        response: Response<'_>,
-    ) -> Result<Sent> {
-        let no_endpoint = &self.routes.no_endpoint;
-        let unhandled = match endpoint {
-            Some(endpoint) => &endpoint.unhandled,
-            None if request.raw_path() == b"*" => &no_endpoint.all,
-            None if request.method() == Method::Trace => &no_endpoint.trace,
-            None => return Err(no_endpoint.not_found.get()),
-        };
-        unhandled.answer(request.method(), response)
+    /// Looks up the endpoint of a request, and passes the response through the middleware of its path. Then `go_on`
+    /// continues, or, if a middleware has answered, `end` gets its answer.
+    #[inline(always)]
+    fn route<'r, T>(
+        &mut self,
+        request: Request<'_>,
+        response: Response<'r>,
+        go_on: impl FnOnce(Routed<'_, S>, Response<'r>) -> Result<T>,
+        end: impl FnOnce(Result<Sent>) -> Result<T>,
+    ) -> Result<T> {
+        let Self { routes, state, .. } = self;
+        let mut spans = Spans::default();
+        let (endpoint, request) = routes.locate(request, &mut spans);
+        match run_middleware(&routes.middleware, state, &request, response) {
+            ControlFlow::Continue(response) => {
+                go_on(Routed { state, endpoint, no_endpoint: &routes.no_endpoint, request: &request }, response)
+            }
+            ControlFlow::Break(answered) => end(answered),
+        }
+    }
+}
+
+impl<'a, S> Routed<'a, S> {
+    /// What answers the method of the request.
+    #[inline(always)]
+    fn kind(&self) -> Option<&'a Kind<S>> {
+        let handler = self.endpoint.and_then(|endpoint| endpoint.handler(self.request.method()));
+        handler.map(|handler| &handler.kind)
     }
 }
 
@@ -53,28 +75,20 @@ impl<S> Service for Router<S> {
 
     #[inline]
     fn call(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent> {
-        let mut spans = Spans::default();
-        let (endpoint, request) = self.routes.locate(request, &mut spans);
-        let response = match run_middleware(&self.routes.middleware, &mut self.state, &request, response) {
-            ControlFlow::Continue(response) => response,
-            ControlFlow::Break(answered) => return answered,
+        let answer = |routed: Routed<'_, S>, response| {
+            let kind = routed.kind();
+            let Routed { state, endpoint, no_endpoint, request } = routed;
+            match kind {
+                Some(Kind::Whole(call)) => call(state, request, response),
+                Some(kind) => call_without_content(kind, state, request, response),
+                None => answer_without_handler(endpoint, no_endpoint, request, response),
+            }
         };
-        match endpoint.and_then(|endpoint| endpoint.handler(request.method())) {
-            Some(handler) => match &handler.kind {
-                Kind::Whole(call) => call(&mut self.state, &request, response),
-                kind => call_without_content(kind, &mut self.state, &request, response),
-            },
-            None => self.answer_without_handler(endpoint, &request, response),
-        }
+        self.route(request, response, answer, |answered| answered)
     }
 
     fn refuse(&mut self, request: Request<'_>, error: Error, response: Response<'_>) -> Result<Sent> {
-        let mut spans = Spans::default();
-        let (_, request) = self.routes.locate(request, &mut spans);
-        match run_middleware(&self.routes.middleware, &mut self.state, &request, response) {
-            ControlFlow::Continue(_) => Err(error),
-            ControlFlow::Break(answered) => answered.and(Err(error)),
-        }
+        self.route(request, response, |_, _| Ok(()), |answered| answered.map(drop)).and(Err(error))
     }
 
     fn render(&mut self, error: &Error, response: Response<'_>) -> Result<Sent> {
@@ -85,24 +99,19 @@ impl<S> Service for Router<S> {
     }
 
     fn open(&mut self, request: Request<'_>, response: Response<'_>) -> Result<(Sent, Option<LiveKey>)> {
-        let mut spans = Spans::default();
-        let (endpoint, request) = self.routes.locate(request, &mut spans);
-        let response = match run_middleware(&self.routes.middleware, &mut self.state, &request, response) {
-            ControlFlow::Continue(response) => response,
-            ControlFlow::Break(answered) => return Ok((answered?, None)),
-        };
-        let (sent, one) = match endpoint.and_then(|endpoint| endpoint.handler(request.method())).map(|it| &it.kind) {
+        let open = |routed: Routed<'_, S>, response: Response<'_>| match routed.kind() {
             Some(Kind::Sink(factory)) => {
-                let sink = factory(&mut self.state, &request)?;
-                (response.later(), One::Sink(sink))
+                let sink = factory(routed.state, routed.request)?;
+                Ok((response.later(), Some(One::Sink(sink))))
             }
             Some(Kind::Duplex(factory)) => {
-                let (sent, duplex) = factory(&mut self.state, &request, response.accept_content())?;
-                (sent, One::Duplex(duplex))
+                let (sent, duplex) = factory(routed.state, routed.request, response.accept_content())?;
+                Ok((sent, Some(One::Duplex(duplex))))
             }
-            _ => return Err(Error::internal("this route takes no content piece by piece")),
+            _ => Err(Error::internal("this route takes no content piece by piece")),
         };
-        Ok((sent, Some(self.live.keep(one))))
+        let (sent, one) = self.route(request, response, open, |answered| Ok((answered?, None)))?;
+        Ok((sent, one.map(|one| self.live.keep(one))))
     }
 
     fn content(&mut self, sink: LiveKey, piece: &[u8], intake: &mut Intake<'_>) -> Result<()> {
@@ -123,18 +132,15 @@ impl<S> Service for Router<S> {
     }
 
     fn upgrade(&mut self, request: Request<'_>, response: Response<'_>) -> Result<(Sent, Option<LiveKey>)> {
-        let mut spans = Spans::default();
-        let (endpoint, request) = self.routes.locate(request, &mut spans);
-        let response = match run_middleware(&self.routes.middleware, &mut self.state, &request, response) {
-            ControlFlow::Continue(response) => response,
-            ControlFlow::Break(answered) => return Ok((answered?, None)),
+        let upgrade = |Routed { state, endpoint, request, .. }: Routed<'_, S>, response| {
+            let Some(upgrade) = endpoint.and_then(|endpoint| endpoint.offered(request)) else {
+                return Err(Error::internal("this route has no protocol that the client offers"));
+            };
+            let (response, protocol) = (upgrade.factory)(state, request, response)?;
+            Ok((response.switch(&upgrade.protocol)?, Some(One::Protocol(protocol))))
         };
-        let Some(upgrade) = endpoint.and_then(|endpoint| endpoint.offered(&request)) else {
-            return Err(Error::internal("this route has no protocol that the client offers"));
-        };
-        let (response, protocol) = (upgrade.factory)(&mut self.state, &request, response)?;
-        let sent = response.switch(&upgrade.protocol)?;
-        Ok((sent, Some(self.live.keep(One::Protocol(protocol)))))
+        let (sent, one) = self.route(request, response, upgrade, |answered| Ok((answered?, None)))?;
+        Ok((sent, one.map(|one| self.live.keep(one))))
     }
 
     fn protocol(&mut self, protocol: LiveKey, event: ProtocolEvent<'_>, out: &mut Output<'_>) -> io::Result<usize> {
@@ -157,6 +163,26 @@ impl<S> Service for Router<S> {
         // `count` calls all of them; `any` would stop at the first that closes something.
         self.routes.keepers.iter().filter(|close| close()).count() > 0
     }
+}
+
+/// Answers a request that has no handler.
+///
+/// The cold functions take what they need piece by piece: given the whole of [`Routed`], the compiler would write it to
+/// memory for each request.
+#[cold]
+fn answer_without_handler<S>(
+    endpoint: Option<&Endpoint<S>>,
+    no_endpoint: &NoEndpoint,
+    request: &Request<'_>,
+    response: Response<'_>,
+) -> Result<Sent> {
+    let unhandled = match endpoint {
+        Some(endpoint) => &endpoint.unhandled,
+        None if request.raw_path() == b"*" => &no_endpoint.all,
+        None if request.method() == Method::Trace => &no_endpoint.trace,
+        None => return Err(no_endpoint.not_found.get()),
+    };
+    unhandled.answer(request.method(), response)
 }
 
 /// Calls a route that takes content piece by piece, for a request that has no content.
