@@ -25,14 +25,14 @@ pub(super) struct Endpoint<S> {
 
 /// The handler of one route.
 pub(super) struct Handler<S> {
-    pub(super) verb: Verb,
-    pub(super) kind: Kind<S>,
+    pub(super) methods: MethodFilter,
+    pub(super) callback: Callback<S>,
     /// The largest content in bytes; `None` means the default limit.
     pub(super) max_content: Option<u64>,
 }
 
-/// How a handler takes the content.
-pub(super) enum Kind<S> {
+/// What is called for a request. Its type depends on how the handler takes the content.
+pub(super) enum Callback<S> {
     /// It takes the content as a whole.
     Whole(Whole<S>),
     /// It takes the content piece by piece, and replies at the end.
@@ -49,17 +49,19 @@ pub(super) struct Upgrade<S> {
 
 const NO_HANDLER: u8 = u8::MAX;
 
-/// The method, or the kind of request, for which a route is registered.
+/// Which methods a route answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verb {
-    One(Method),
+pub(super) enum MethodFilter {
+    Only(Method),
+    /// Every method that has no route of its own, except TRACE.
     Any,
+    /// GET, with the offer of another protocol.
     Upgrade,
 }
 
 impl<S> Handler<S> {
-    pub(super) fn new(verb: Verb, kind: Kind<S>) -> Self {
-        Self { verb, kind, max_content: None }
+    pub(super) fn new(methods: MethodFilter, callback: Callback<S>) -> Self {
+        Self { methods, callback, max_content: None }
     }
 }
 
@@ -77,10 +79,13 @@ impl<S> Endpoint<S> {
     /// Adds a handler.
     ///
     /// # Panics
-    /// If the path has a handler for this verb already.
+    /// If the path has a handler for the same methods already.
     pub(super) fn add(&mut self, handler: Handler<S>) {
-        let (path, verb) = (self.pattern.as_str(), handler.verb);
-        assert!(self.handlers.iter().all(|known| known.verb != verb), "{path} has a route for {verb:?} already");
+        let (path, methods) = (self.pattern.as_str(), handler.methods);
+        assert!(
+            self.handlers.iter().all(|known| known.methods != methods),
+            "{path} has a route for {methods:?} already"
+        );
         self.handlers.push(handler);
         self.by_method = Method::ALL.map(|method| self.find(method).map_or(NO_HANDLER, |at| at as u8));
         *self.unhandled = Unhandled::new(self.allowed(), self.protocols());
@@ -106,12 +111,12 @@ impl<S> Endpoint<S> {
 
     /// The index of the handler for `method`: its own one; for HEAD also that of GET; else the one for any method.
     fn find(&self, method: Method) -> Option<usize> {
-        let find = |verb| self.handlers.iter().position(|known| known.verb == verb);
-        match (find(Verb::One(method)), method) {
+        let find = |methods| self.handlers.iter().position(|known| known.methods == methods);
+        match (find(MethodFilter::Only(method)), method) {
             (_, Method::Trace) => None,
             (Some(at), _) => Some(at),
-            (None, Method::Head) => find(Verb::One(Method::Get)).or_else(|| find(Verb::Any)),
-            (None, _) => find(Verb::Any),
+            (None, Method::Head) => find(MethodFilter::Only(Method::Get)).or_else(|| find(MethodFilter::Any)),
+            (None, _) => find(MethodFilter::Any),
         }
     }
 

@@ -11,9 +11,10 @@ use crate::exchange::{
 use crate::http::{Error, Result};
 
 /// Sinks and protocols, by the keys that the loop uses for them.
-pub(super) struct Live<S>(Slab<One<S>>);
+pub(super) struct Live<S>(Slab<Recipient<S>>);
 
-pub(super) enum One<S> {
+/// What gets the bytes of a client for longer than a call.
+pub(super) enum Recipient<S> {
     Sink(Box<dyn BodySink<S>>),
     Duplex(Box<dyn Duplex<S>>),
     Protocol(Box<dyn Protocol<S>>),
@@ -24,23 +25,23 @@ impl<S> Live<S> {
         Self(Slab::new())
     }
 
-    pub(super) fn keep(&mut self, one: One<S>) -> LiveKey {
-        LiveKey(self.0.insert(one) as u32)
+    pub(super) fn keep(&mut self, recipient: Recipient<S>) -> LiveKey {
+        LiveKey(self.0.insert(recipient) as u32)
     }
 
-    fn get(&mut self, key: LiveKey) -> Option<&mut One<S>> {
+    fn get(&mut self, key: LiveKey) -> Option<&mut Recipient<S>> {
         self.0.get_mut(key.0 as usize)
     }
 
-    fn take(&mut self, key: LiveKey) -> Option<One<S>> {
+    fn take(&mut self, key: LiveKey) -> Option<Recipient<S>> {
         self.0.try_remove(key.0 as usize)
     }
 
     pub(super) fn content(&mut self, state: &mut S, key: LiveKey, piece: &[u8], intake: &mut Intake<'_>) -> Result<()> {
         match self.get(key) {
-            Some(One::Sink(sink)) => sink.data(state, piece, intake),
-            Some(One::Duplex(duplex)) => duplex.data(state, piece, intake),
-            Some(One::Protocol(_)) | None => Err(unknown()),
+            Some(Recipient::Sink(sink)) => sink.data(state, piece, intake),
+            Some(Recipient::Duplex(duplex)) => duplex.data(state, piece, intake),
+            Some(Recipient::Protocol(_)) | None => Err(unknown()),
         }
     }
 
@@ -52,17 +53,17 @@ impl<S> Live<S> {
         response: Option<Response<'_>>,
     ) -> Result<Option<Sent>> {
         match (self.take(key), response) {
-            (Some(One::Sink(sink)), Some(response)) => sink.end(state, trailers, response).map(Some),
-            (Some(One::Duplex(duplex)), _) => duplex.end(state, trailers).map(|()| None),
+            (Some(Recipient::Sink(sink)), Some(response)) => sink.end(state, trailers, response).map(Some),
+            (Some(Recipient::Duplex(duplex)), _) => duplex.end(state, trailers).map(|()| None),
             _ => Err(unknown()),
         }
     }
 
     pub(super) fn content_abort(&mut self, state: &mut S, key: LiveKey, why: Abort) {
         match self.take(key) {
-            Some(One::Sink(sink)) => sink.abort(state, why),
-            Some(One::Duplex(duplex)) => duplex.abort(state, why),
-            Some(One::Protocol(_)) | None => {}
+            Some(Recipient::Sink(sink)) => sink.abort(state, why),
+            Some(Recipient::Duplex(duplex)) => duplex.abort(state, why),
+            Some(Recipient::Protocol(_)) | None => {}
         }
     }
 
@@ -73,7 +74,7 @@ impl<S> Live<S> {
         event: ProtocolEvent<'_>,
         out: &mut Output<'_>,
     ) -> io::Result<usize> {
-        let Some(One::Protocol(protocol)) = self.get(key) else {
+        let Some(Recipient::Protocol(protocol)) = self.get(key) else {
             return Err(io::Error::other("an unknown protocol"));
         };
         match event {
@@ -85,7 +86,7 @@ impl<S> Live<S> {
     }
 
     pub(super) fn protocol_closed(&mut self, state: &mut S, key: LiveKey, why: CloseReason) {
-        if let Some(One::Protocol(protocol)) = self.take(key) {
+        if let Some(Recipient::Protocol(protocol)) = self.take(key) {
             protocol.on_close(state, why);
         }
     }

@@ -86,7 +86,8 @@ impl<S> Router<S> {
     }
 }
 
-/// A router derefs to its table of routes: `get`, `with`, `mount` and the rest are methods of [`Routes`].
+/// A router derefs to its table of routes: `get`, `with`, `mount` and the rest are methods of [`Routes`]. So a function
+/// that registers routes takes `&mut Routes<S>`, and works for a router and for a part that is mounted.
 impl<S> Deref for Router<S> {
     type Target = Routes<S>;
 

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::endpoint::{Endpoint, Handler, Kind, ProtocolFactory, Upgrade, Verb};
+use super::endpoint::{Callback, Endpoint, Handler, MethodFilter, ProtocolFactory, Upgrade};
 use super::middleware::{Next, Scoped};
 use super::path::Pattern;
 use super::tasks::{NewTimer, Timer, Timers};
@@ -43,7 +43,7 @@ pub struct Routes<S> {
     pub(super) trie: Trie,
     pub(super) middleware: Vec<Scoped<S>>,
     /// Registered routes in the order of registration, for [`routes`](Self::routes).
-    listed: Vec<(Verb, usize)>,
+    listed: Vec<(MethodFilter, usize)>,
     /// All methods that any route answers.
     allowed: MethodSet,
     /// The answers for paths without an endpoint.
@@ -66,23 +66,23 @@ pub(super) type Keeper = Box<dyn Fn() -> bool>;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route<'a> {
-    verb: Verb,
+    methods: MethodFilter,
     path: &'a str,
 }
 
 impl<'a> Route<'a> {
     /// The method; `None` if the route takes any.
     pub const fn method(&self) -> Option<Method> {
-        match self.verb {
-            Verb::One(method) => Some(method),
-            Verb::Any => None,
-            Verb::Upgrade => Some(Method::Get),
+        match self.methods {
+            MethodFilter::Only(method) => Some(method),
+            MethodFilter::Any => None,
+            MethodFilter::Upgrade => Some(Method::Get),
         }
     }
 
     /// Whether the route switches to another protocol.
     pub const fn is_upgrade(&self) -> bool {
-        matches!(self.verb, Verb::Upgrade)
+        matches!(self.methods, MethodFilter::Upgrade)
     }
 
     /// The path as it was registered, with its mount prefix.
@@ -101,7 +101,7 @@ impl fmt::Display for Route<'_> {
 /// Makes one method of [`Routes`] per HTTP method. The bound on the closure is written out in it: with a trait and a
 /// blanket implementation instead, the compiler could not infer the lifetimes of closures.
 macro_rules! registration {
-    ($($(#[$doc:meta])* $name:ident $verb:expr;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident $methods:expr;)*) => {$(
         $(#[$doc])*
         ///
         /// Write the closure in place, or use a `fn`. The compiler cannot infer the lifetimes of a closure that was
@@ -114,7 +114,7 @@ macro_rules! registration {
             path: &str,
             handler: impl Fn(&mut S, &Request<'_>, Response<'_>) -> Result<Sent> + 'static,
         ) -> Registered<'_, S> {
-            self.add(Pattern::parse(path), Handler::new($verb, Kind::Whole(Box::new(handler))))
+            self.add(Pattern::parse(path), Handler::new($methods, Callback::Whole(Box::new(handler))))
         }
     )*};
 }
@@ -140,7 +140,7 @@ impl<S> Registered<'_, S> {
 
 impl<S> fmt::Debug for Registered<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Registered({:?})", self.0.verb)
+        write!(f, "Registered({:?})", self.0.methods)
     }
 }
 
@@ -162,21 +162,21 @@ impl<S> Routes<S> {
 
     registration! {
         /// Adds a handler for GET, and for HEAD unless the path has one of its own.
-        get Verb::One(Method::Get);
+        get MethodFilter::Only(Method::Get);
         /// Adds a handler for HEAD, in place of the one for GET.
-        head Verb::One(Method::Head);
+        head MethodFilter::Only(Method::Head);
         /// Adds a handler for POST.
-        post Verb::One(Method::Post);
+        post MethodFilter::Only(Method::Post);
         /// Adds a handler for PUT.
-        put Verb::One(Method::Put);
+        put MethodFilter::Only(Method::Put);
         /// Adds a handler for PATCH.
-        patch Verb::One(Method::Patch);
+        patch MethodFilter::Only(Method::Patch);
         /// Adds a handler for DELETE.
-        delete Verb::One(Method::Delete);
+        delete MethodFilter::Only(Method::Delete);
         /// Adds a handler for OPTIONS, in place of the automatic answer.
-        options Verb::One(Method::Options);
+        options MethodFilter::Only(Method::Options);
         /// Adds a handler for every method that has none of its own, except TRACE.
-        any Verb::Any;
+        any MethodFilter::Any;
     }
 
     /// Adds a route that takes content of any length piece by piece, as it comes. `factory` sees the head and makes a
@@ -196,7 +196,7 @@ impl<S> Routes<S> {
         let boxed = move |state: &mut S, request: &Request<'_>| -> Result<Box<dyn BodySink<S>>> {
             Ok(Box::new(factory(state, request)?))
         };
-        self.add(Pattern::parse(path), Handler::new(Verb::One(method), Kind::Sink(Box::new(boxed))))
+        self.add(Pattern::parse(path), Handler::new(MethodFilter::Only(method), Callback::Sink(Box::new(boxed))))
     }
 
     /// Adds a route whose reply begins right after the head of the request, before its content has come. `factory`
@@ -247,7 +247,7 @@ impl<S> Routes<S> {
                 let (sent, duplex) = factory(state, request, response)?;
                 Ok((sent, Box::new(duplex)))
             };
-        self.add(Pattern::parse(path), Handler::new(Verb::One(method), Kind::Duplex(Box::new(boxed))))
+        self.add(Pattern::parse(path), Handler::new(MethodFilter::Only(method), Callback::Duplex(Box::new(boxed))))
     }
 
     /// Adds a route at which a client can switch to another protocol (RFC 9110 §7.8). If the client offers `protocol`
@@ -339,7 +339,9 @@ impl<S> Routes<S> {
 
     /// The registered routes, in the order of registration.
     pub fn routes(&self) -> impl Iterator<Item = Route<'_>> {
-        self.listed.iter().map(|&(verb, endpoint)| Route { verb, path: self.endpoints[endpoint].pattern.as_str() })
+        self.listed
+            .iter()
+            .map(|&(methods, endpoint)| Route { methods, path: self.endpoints[endpoint].pattern.as_str() })
     }
 
     /// The endpoint that answers a request, and the request with the parameters of that route.
@@ -356,7 +358,7 @@ impl<S> Routes<S> {
 
     fn add(&mut self, pattern: Pattern, handler: Handler<S>) -> Registered<'_, S> {
         let index = self.endpoint(pattern);
-        self.listed.push((handler.verb, index));
+        self.listed.push((handler.methods, index));
         let endpoint = &mut self.endpoints[index];
         endpoint.add(handler);
         let allowed = endpoint.allowed();
@@ -366,7 +368,7 @@ impl<S> Routes<S> {
 
     fn add_upgrade(&mut self, pattern: Pattern, upgrade: Upgrade<S>) {
         let index = self.endpoint(pattern);
-        self.listed.push((Verb::Upgrade, index));
+        self.listed.push((MethodFilter::Upgrade, index));
         let endpoint = &mut self.endpoints[index];
         endpoint.add_upgrade(upgrade);
         let allowed = endpoint.allowed();
@@ -455,12 +457,13 @@ impl<S> Mount<S> for Routes<S> {
             .map(|endpoint| (prefix.join(&endpoint.pattern), endpoint.handlers, endpoint.upgrades.into_iter()))
             .collect();
         // The routes keep the order in which they were registered.
-        for (verb, endpoint) in self.listed {
+        for (methods, endpoint) in self.listed {
             let (pattern, handlers, upgrades) = &mut parts[endpoint];
-            if verb == Verb::Upgrade {
+            if methods == MethodFilter::Upgrade {
                 upgrades.next().into_iter().for_each(|upgrade| routes.add_upgrade(pattern.clone(), upgrade));
             } else {
-                let at = handlers.iter().position(|known| known.verb == verb).expect("a listed route has a handler");
+                let at =
+                    handlers.iter().position(|known| known.methods == methods).expect("a listed route has a handler");
                 routes.add(pattern.clone(), handlers.remove(at));
             }
         }

@@ -4,8 +4,8 @@ use std::io;
 use std::ops::ControlFlow;
 
 use super::Router;
-use super::endpoint::{Endpoint, Kind};
-use super::live::One;
+use super::endpoint::{Callback, Endpoint};
+use super::live::Recipient;
 use super::middleware::run_middleware;
 use super::unhandled::NoEndpoint;
 use crate::exchange::{
@@ -49,9 +49,9 @@ impl<S> Router<S> {
 impl<'a, S> Routed<'a, S> {
     /// What answers the method of the request.
     #[inline(always)]
-    fn kind(&self) -> Option<&'a Kind<S>> {
+    fn callback(&self) -> Option<&'a Callback<S>> {
         let handler = self.endpoint.and_then(|endpoint| endpoint.handler(self.request.method()));
-        handler.map(|handler| &handler.kind)
+        handler.map(|handler| &handler.callback)
     }
 }
 
@@ -65,10 +65,10 @@ impl<S> Service for Router<S> {
         }
         match endpoint.handler(request.method()) {
             None => Admission::Now,
-            Some(handler) => match (&handler.kind, handler.max_content) {
-                (Kind::Whole(_), None) => Admission::Buffer,
-                (Kind::Whole(_), Some(max)) => Admission::BufferUpTo(max),
-                (Kind::Sink(_) | Kind::Duplex(_), max) => Admission::Stream(max.unwrap_or(u64::MAX)),
+            Some(handler) => match (&handler.callback, handler.max_content) {
+                (Callback::Whole(_), None) => Admission::Buffer,
+                (Callback::Whole(_), Some(max)) => Admission::BufferUpTo(max),
+                (Callback::Sink(_) | Callback::Duplex(_), max) => Admission::Stream(max.unwrap_or(u64::MAX)),
             },
         }
     }
@@ -76,11 +76,11 @@ impl<S> Service for Router<S> {
     #[inline]
     fn call(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent> {
         let answer = |routed: Routed<'_, S>, response| {
-            let kind = routed.kind();
+            let callback = routed.callback();
             let Routed { state, endpoint, no_endpoint, request } = routed;
-            match kind {
-                Some(Kind::Whole(call)) => call(state, request, response),
-                Some(kind) => call_without_content(kind, state, request, response),
+            match callback {
+                Some(Callback::Whole(call)) => call(state, request, response),
+                Some(callback) => call_without_content(callback, state, request, response),
                 None => answer_without_handler(endpoint, no_endpoint, request, response),
             }
         };
@@ -99,19 +99,19 @@ impl<S> Service for Router<S> {
     }
 
     fn open(&mut self, request: Request<'_>, response: Response<'_>) -> Result<(Sent, Option<LiveKey>)> {
-        let open = |routed: Routed<'_, S>, response: Response<'_>| match routed.kind() {
-            Some(Kind::Sink(factory)) => {
+        let open = |routed: Routed<'_, S>, response: Response<'_>| match routed.callback() {
+            Some(Callback::Sink(factory)) => {
                 let sink = factory(routed.state, routed.request)?;
-                Ok((response.later(), Some(One::Sink(sink))))
+                Ok((response.later(), Some(Recipient::Sink(sink))))
             }
-            Some(Kind::Duplex(factory)) => {
+            Some(Callback::Duplex(factory)) => {
                 let (sent, duplex) = factory(routed.state, routed.request, response.accept_content())?;
-                Ok((sent, Some(One::Duplex(duplex))))
+                Ok((sent, Some(Recipient::Duplex(duplex))))
             }
             _ => Err(Error::internal("this route takes no content piece by piece")),
         };
-        let (sent, one) = self.route(request, response, open, |answered| Ok((answered?, None)))?;
-        Ok((sent, one.map(|one| self.live.keep(one))))
+        let (sent, recipient) = self.route(request, response, open, |answered| Ok((answered?, None)))?;
+        Ok((sent, recipient.map(|recipient| self.live.keep(recipient))))
     }
 
     fn content(&mut self, sink: LiveKey, piece: &[u8], intake: &mut Intake<'_>) -> Result<()> {
@@ -137,10 +137,10 @@ impl<S> Service for Router<S> {
                 return Err(Error::internal("this route has no protocol that the client offers"));
             };
             let (response, protocol) = (upgrade.factory)(state, request, response)?;
-            Ok((response.switch(&upgrade.protocol)?, Some(One::Protocol(protocol))))
+            Ok((response.switch(&upgrade.protocol)?, Some(Recipient::Protocol(protocol))))
         };
-        let (sent, one) = self.route(request, response, upgrade, |answered| Ok((answered?, None)))?;
-        Ok((sent, one.map(|one| self.live.keep(one))))
+        let (sent, recipient) = self.route(request, response, upgrade, |answered| Ok((answered?, None)))?;
+        Ok((sent, recipient.map(|recipient| self.live.keep(recipient))))
     }
 
     fn protocol(&mut self, protocol: LiveKey, event: ProtocolEvent<'_>, out: &mut Output<'_>) -> io::Result<usize> {
@@ -188,15 +188,15 @@ fn answer_without_handler<S>(
 /// Calls a route that takes content piece by piece, for a request that has no content.
 #[cold]
 fn call_without_content<S>(
-    kind: &Kind<S>,
+    callback: &Callback<S>,
     state: &mut S,
     request: &Request<'_>,
     response: Response<'_>,
 ) -> Result<Sent> {
-    match kind {
-        Kind::Whole(call) => call(state, request, response),
-        Kind::Sink(factory) => factory(state, request)?.end(state, Trailers::default(), response),
-        Kind::Duplex(factory) => {
+    match callback {
+        Callback::Whole(call) => call(state, request, response),
+        Callback::Sink(factory) => factory(state, request)?.end(state, Trailers::default(), response),
+        Callback::Duplex(factory) => {
             let (sent, duplex) = factory(state, request, response)?;
             duplex.end(state, Trailers::default())?;
             Ok(sent)

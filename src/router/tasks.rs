@@ -49,6 +49,7 @@ struct Queue<S> {
 /// The router's end of its tasks. When it is dropped, so are all tasks that were not run.
 pub(super) struct Inbox<S>(Arc<Tasks<S>>);
 
+/// What another thread has posted.
 enum Posted<S> {
     Task(Task<S>),
     After(Duration, Task<S>, Timer),
@@ -58,11 +59,12 @@ enum Posted<S> {
 /// A timer whose delay has not begun yet.
 pub(super) struct NewTimer<S> {
     delay: Duration,
-    what: What<S>,
+    job: Job<S>,
     timer: Timer,
 }
 
-enum What<S> {
+/// What a timer calls.
+enum Job<S> {
     Once(LocalTask<S>),
     Every(Duration, LocalRepeated<S>),
 }
@@ -141,13 +143,13 @@ impl<S> Drop for Inbox<S> {
 
 impl<S> NewTimer<S> {
     pub(super) fn once(delay: Duration, task: LocalTask<S>, timer: &Timer) -> Self {
-        Self { delay, what: What::Once(task), timer: timer.clone() }
+        Self { delay, job: Job::Once(task), timer: timer.clone() }
     }
 
     pub(super) fn every(period: Duration, task: LocalRepeated<S>, timer: &Timer) -> Self {
         // A timer with a period of zero would be due all the time.
         let period = period.max(Duration::from_millis(1));
-        Self { delay: period, what: What::Every(period, task), timer: timer.clone() }
+        Self { delay: period, job: Job::Every(period, task), timer: timer.clone() }
     }
 }
 
@@ -155,7 +157,7 @@ impl<S> NewTimer<S> {
 pub(super) struct Timers<S> {
     /// Timers that were set before the loop has told the time.
     new: Vec<NewTimer<S>>,
-    running: BinaryHeap<Running<S>>,
+    running: BinaryHeap<Begun<S>>,
     next_number: u64,
     /// The number of running timers at which cancelled ones are searched and removed.
     swept_at: usize,
@@ -164,11 +166,12 @@ pub(super) struct Timers<S> {
 /// With fewer timers than this, cancelled ones are not searched.
 const MIN_SWEEP: usize = 64;
 
-struct Running<S> {
+/// A timer whose delay has begun.
+struct Begun<S> {
     due: Moment,
     /// Timers that are due at the same time are called in the order of their numbers.
     number: u64,
-    what: What<S>,
+    job: Job<S>,
     timer: Timer,
 }
 
@@ -188,11 +191,11 @@ impl<S> Timers<S> {
     }
 
     fn begin(&mut self, new: NewTimer<S>, now: Moment) {
-        let NewTimer { delay, what, timer } = new;
-        self.push(now + delay, what, timer);
+        let NewTimer { delay, job, timer } = new;
+        self.push(now + delay, job, timer);
     }
 
-    fn push(&mut self, due: Moment, what: What<S>, timer: Timer) {
+    fn push(&mut self, due: Moment, job: Job<S>, timer: Timer) {
         // Cancelled timers are removed here, long before they are due. The threshold doubles, so that the cost per
         // timer stays constant.
         if self.running.len() >= self.swept_at {
@@ -201,7 +204,7 @@ impl<S> Timers<S> {
             self.running = running.into();
             self.swept_at = (2 * self.running.len()).max(MIN_SWEEP);
         }
-        self.running.push(Running { due, number: self.next_number, what, timer });
+        self.running.push(Begun { due, number: self.next_number, job, timer });
         self.next_number += 1;
     }
 
@@ -214,20 +217,20 @@ impl<S> Timers<S> {
             if self.running.peek().is_none_or(|next| next.due > now) {
                 break;
             }
-            let Some(Running { due, what, timer, .. }) = self.running.pop() else { break };
+            let Some(Begun { due, job, timer, .. }) = self.running.pop() else { break };
             if timer.is_cancelled() {
-                dispose(what);
+                dispose(job);
                 continue;
             }
-            match what {
-                What::Once(task) => call(|| task(state)),
-                What::Every(period, mut task) => {
+            match job {
+                Job::Once(task) => call(|| task(state)),
+                Job::Every(period, mut task) => {
                     call(|| task(state));
                     // The next call is due at a multiple of the period; missed calls are skipped.
                     let missed = now.since(due).as_nanos() / period.as_nanos();
                     let missed = u32::try_from(missed).unwrap_or(u32::MAX);
                     let next = due + period.saturating_mul(missed) + period;
-                    self.push(next, What::Every(period, task), timer);
+                    self.push(next, Job::Every(period, task), timer);
                 }
             }
         }
@@ -248,25 +251,25 @@ impl<S> fmt::Debug for Timers<S> {
 }
 
 // The heap returns the greatest timer, so the one that is due first, or was set first, must compare as the greatest.
-impl<S> Ord for Running<S> {
+impl<S> Ord for Begun<S> {
     fn cmp(&self, other: &Self) -> Ordering {
         (other.due, other.number).cmp(&(self.due, self.number))
     }
 }
 
-impl<S> PartialOrd for Running<S> {
+impl<S> PartialOrd for Begun<S> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<S> PartialEq for Running<S> {
+impl<S> PartialEq for Begun<S> {
     fn eq(&self, other: &Self) -> bool {
         self.number == other.number
     }
 }
 
-impl<S> Eq for Running<S> {}
+impl<S> Eq for Begun<S> {}
 
 #[cfg(test)]
 mod tests {
