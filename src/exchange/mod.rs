@@ -52,7 +52,7 @@ pub(crate) use params::{MAX_PARAMS, Params, Spans};
 pub use protocol::{Output, Protocol, ProtocolEvent};
 pub(crate) use reply::{Draft, Reply, RequestFacts, Rest, Stage};
 #[cfg(feature = "files")]
-pub(crate) use representation::{Representation, Stored};
+pub(crate) use representation::Representation;
 pub(crate) use request::Received;
 pub use request::Request;
 pub use responder::Responder;

@@ -14,7 +14,7 @@ use crate::http::conditional::{Conditions, Validators, Verdict};
 use crate::http::range::{self, Part, Wanted};
 use crate::http::{Error, Method, Result, http_date, parse_http_date};
 
-/// What a request selects.
+/// What can be sent for a file: its bytes, and the field lines that describe them (RFC 9110 §3.2).
 pub(crate) struct Representation {
     /// The opaque tag, with its quotes.
     tag: String,
@@ -37,15 +37,24 @@ struct Line {
 }
 
 /// Where the bytes lie.
-#[derive(Clone, Debug)]
-pub(crate) enum Stored {
+enum Stored {
     Memory(Arc<[u8]>),
     File(Arc<File>),
 }
 
 impl Representation {
-    /// A representation with nothing but its validators to say of it.
-    pub(crate) fn new(stored: Stored, length: u64, validators: &Validators<'_>) -> Self {
+    /// A representation of bytes in memory, of which only the validators are said.
+    pub(crate) fn in_memory(bytes: Arc<[u8]>, validators: &Validators<'_>) -> Self {
+        let length = bytes.len() as u64;
+        Self::new(Stored::Memory(bytes), length, validators)
+    }
+
+    /// As [`in_memory`](Self::in_memory), but of the first `length` bytes of an open file.
+    pub(crate) fn of_file(file: Arc<File>, length: u64, validators: &Validators<'_>) -> Self {
+        Self::new(Stored::File(file), length, validators)
+    }
+
+    fn new(stored: Stored, length: u64, validators: &Validators<'_>) -> Self {
         let &Validators { tag, weak, modified } = validators;
         let shown = if weak { format!("W/{tag}") } else { tag.to_owned() };
         let lines = Vec::with_capacity(8);

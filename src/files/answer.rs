@@ -1,6 +1,7 @@
 //! Makes the reply to a request: a file, a redirect to a directory, a listing, or a 404.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use percent_encoding::utf8_percent_encode;
 
@@ -11,16 +12,38 @@ use crate::exchange::{Request, Response, Sent};
 use crate::http::coding::weighted;
 use crate::http::conditional::Conditions;
 use crate::http::{Error, Fields, ResolvedPath, Result, decode_resolved, decode_segment, may_resolve};
+use crate::router::{Mount, Routes};
+
+/// The prefix itself redirects to the directory; all paths below the prefix name things in the directory.
+impl<S: 'static> Mount<S> for Files {
+    fn mount_at(self, prefix: &str, routes: &mut Routes<S>) {
+        let prefix = prefix.trim_end_matches('/');
+        let files = Rc::new(self);
+        let closing = Rc::clone(&files);
+        routes.when_descriptors_run_out(move || closing.free_descriptors());
+        if !prefix.is_empty() {
+            // The path names the directory, but without its slash: redirect to the path with the slash.
+            routes.get(prefix, |_, req, res| {
+                let path = std::str::from_utf8(req.raw_path()).unwrap_or("/");
+                let query = req.query_string().map_or(String::new(), |query| format!("?{query}"));
+                res.status(301).redirect(&format!("/{}/{query}", path.trim_start_matches('/')))
+            });
+        }
+        routes.get(&format!("{prefix}/*path"), move |_, req, res| {
+            files.answer(req, req.raw_param("path").unwrap_or_default(), res)
+        });
+    }
+}
 
 impl Files {
     /// Answers a request; `raw` is the part of its path below the directory.
-    pub(super) fn answer(&self, req: &Request<'_>, raw: &[u8], res: Response<'_>) -> Result<Sent> {
+    fn answer(&self, req: &Request<'_>, raw: &[u8], res: Response<'_>) -> Result<Sent> {
         let second = res.unix_second();
         let conditions = Conditions::of(req.headers());
         let path = self.resolve(req, raw);
         let found = path.and_then(|path| self.look_up(&path, &conditions, second).map(|found| (path, found)));
         match found {
-            Ok((_, Found::File(entry))) => res.represent(&conditions, &entry.choose(&conditions).representation),
+            Ok((_, Found::File(resource))) => res.represent(&conditions, &resource.select(&conditions).representation),
             Ok((path, Found::Directory)) => redirect(req, raw, &path, res),
             Ok((path, Found::Listing(listing))) => send_listing(req, raw, &path, &listing, res),
             Err(Missing::NotFound) => self.not_found(req, raw, &conditions, res),
@@ -71,17 +94,17 @@ impl Files {
                 error = error.with_header("Vary", "Accept");
             }
             if (!is_file || names_html(req.headers()))
-                && let Ok(Found::File(entry)) = self.look_up("", conditions, second)
+                && let Ok(Found::File(resource)) = self.look_up("", conditions, second)
             {
-                return res.represent(conditions, &entry.choose(conditions).representation);
+                return res.represent(conditions, &resource.select(conditions).representation);
             }
         }
         if let Some(page) = &self.not_found
-            && let Ok(Found::File(entry)) = self.look_up(page, conditions, second)
+            && let Ok(Found::File(resource)) = self.look_up(page, conditions, second)
         {
             // The `Cache-Control` of the page itself must not apply to the missing path.
             let res = res.status(404).header_if_none("Cache-Control", "no-cache");
-            return res.represent(conditions, &entry.choose(conditions).representation);
+            return res.represent(conditions, &resource.select(conditions).representation);
         }
         Err(error)
     }

@@ -1,16 +1,14 @@
 //! Finds what a path names: in the cache, or on the disk.
 
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::Files;
-use super::cache::Entry;
 use super::listing::Listing;
+use super::open_file::OpenFile;
+use super::resource::{Resource, Variant};
 use super::rules::Rules;
-use super::stored::{Item, Metadata, Opened};
 use crate::exchange::Representation;
 use crate::http::Error;
 use crate::http::coding::Coding;
@@ -18,22 +16,22 @@ use crate::http::conditional::Conditions;
 
 /// What a path names.
 pub(super) enum Found {
-    File(Rc<Entry>),
+    File(Rc<Resource>),
     /// A directory, and the path does not end in a slash.
     Directory,
     Listing(Listing),
 }
 
-/// How the result of a look-up is used, and whether descriptors are available.
+/// How a path is looked up on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Means {
+pub(super) enum Mode {
     /// The cache will keep the result.
-    Ample,
+    Cached,
     /// The cache is off: the result serves one request only.
     Uncached,
     /// Descriptors have run out: coded files that cannot be opened are left out, and the cache does not keep the
     /// result.
-    Scarce,
+    OutOfDescriptors,
 }
 
 /// Why nothing can be sent.
@@ -75,22 +73,22 @@ impl Files {
     pub(super) fn look_up(&self, path: &str, conditions: &Conditions<'_>, second: u64) -> Result<Found, Missing> {
         let mut cache = self.cache.borrow_mut();
         let known = cache.get(path, second);
-        if let Some((entry, true)) = &known
-            && entry.choose(conditions).is_unchanged()
+        if let Some((resource, true)) = &known
+            && resource.select(conditions).is_unchanged()
         {
-            return Ok(Found::File(Rc::clone(entry)));
+            return Ok(Found::File(Rc::clone(resource)));
         }
-        let known = known.map(|(entry, _)| entry);
-        let means = if cache.is_on() { Means::Ample } else { Means::Uncached };
-        let found = self.find(path, known.as_deref(), second, means);
+        let known = known.map(|(resource, _)| resource);
+        let mode = if cache.is_on() { Mode::Cached } else { Mode::Uncached };
+        let found = self.find(path, known.as_deref(), second, mode);
         if let Err(Missing::Exhausted(_)) = found {
             // Close the descriptors that no reply needs at the moment, and try once more.
             self.root.close();
             cache.close_files();
-            let found = self.find(path, None, second, Means::Scarce);
+            let found = self.find(path, None, second, Mode::OutOfDescriptors);
             return match (found, known) {
-                // The path cannot be opened now. The cached entry is unchanged, so sending it is better than a 503.
-                (Err(Missing::Exhausted(_)), Some(known)) if known.choose(conditions).is_unchanged() => {
+                // The path cannot be opened now. The cached file is unchanged, so sending it is better than a 503.
+                (Err(Missing::Exhausted(_)), Some(known)) if known.select(conditions).is_unchanged() => {
                     cache.put(path, &known, second);
                     Ok(Found::File(known))
                 }
@@ -98,31 +96,26 @@ impl Files {
             };
         }
         match &found {
-            Ok(Found::File(entry)) => cache.put(path, entry, second),
+            Ok(Found::File(resource)) => cache.put(path, resource, second),
             _ => cache.remove(path),
         }
         found
     }
 
-    /// Looks on the disk for what a path names. Items that are the same as in `known` are taken from there.
-    fn find(&self, path: &str, known: Option<&Entry>, second: u64, means: Means) -> Result<Found, Missing> {
+    /// Looks on the disk for what a path names. Variants that are the same as in `known` are taken from there.
+    fn find(&self, path: &str, known: Option<&Resource>, second: u64, mode: Mode) -> Result<Found, Missing> {
         if !path.is_empty() && !path.ends_with('/') {
-            let (file, metadata) = self.open(path, second)?;
-            return match metadata.kind {
-                FileType::RegularFile => {
-                    let opened = Opened::new(file, metadata);
-                    self.entry(path, opened, known, second, means).map(Found::File)
-                }
-                FileType::Directory => Ok(Found::Directory),
+            return match self.root.open(path, second)? {
+                file if file.is_regular() => self.resource(path, file, known, second, mode).map(Found::File),
+                file if file.is_directory() => Ok(Found::Directory),
                 _ => Err(Missing::NotFound),
             };
         }
         for index in &self.indexes {
             let path = format!("{path}{index}");
-            match self.open(&path, second) {
-                Ok((file, metadata)) if metadata.kind == FileType::RegularFile => {
-                    let opened = Opened::new(file, metadata);
-                    return self.entry(&path, opened, known, second, means).map(Found::File);
+            match self.root.open(&path, second).map_err(Missing::from) {
+                Ok(file) if file.is_regular() => {
+                    return self.resource(&path, file, known, second, mode).map(Found::File);
                 }
                 Ok(_) | Err(Missing::NotFound) => {}
                 Err(missing) => return Err(missing),
@@ -131,65 +124,70 @@ impl Files {
         if !self.listing {
             return Err(Missing::NotFound);
         }
-        let (directory, metadata) = self.open(path, second)?;
-        if metadata.kind != FileType::Directory {
+        let directory = self.root.open(path, second)?;
+        if !directory.is_directory() {
             return Err(Missing::NotFound);
         }
         let is_shown = |name: &str| self.is_served(name, path.is_empty());
-        let look_behind = |name: &str| self.open(&format!("{path}{name}"), second).ok().map(|(_, metadata)| metadata);
-        Ok(Found::Listing(Listing::read(directory, is_shown, look_behind)?))
+        let target = |name: &str| self.root.open(&format!("{path}{name}"), second).ok().map(|file| file.metadata);
+        Ok(Found::Listing(Listing::read(&directory.descriptor, is_shown, target)?))
     }
 
-    fn open(&self, path: &str, second: u64) -> Result<(OwnedFd, Metadata), Missing> {
-        let file = self.root.open(path, second)?;
-        let metadata = Metadata::of(&file)?;
-        Ok((file, metadata))
-    }
-
-    /// Makes the entry of a file that was just opened: the file itself, and the coded files beside it.
-    fn entry(
+    /// Makes the resource of a file that was just opened: the file itself, and the coded files beside it.
+    fn resource(
         &self,
         path: &str,
-        plain: Opened,
-        known: Option<&Entry>,
+        plain: OpenFile,
+        known: Option<&Resource>,
         second: u64,
-        means: Means,
-    ) -> Result<Rc<Entry>, Missing> {
+        mode: Mode,
+    ) -> Result<Rc<Resource>, Missing> {
+        let coded = self.open_coded(path, &plain, second, mode)?;
+        // This includes `OutOfDescriptors`: once a small file is read into memory, its descriptor is free again.
+        let in_memory = mode != Mode::Uncached;
+        let varies = !coded.is_empty();
+        let variant = |file: OpenFile, coding: Option<Coding>| -> Result<Rc<Variant>, Missing> {
+            let same = known.filter(|known| known.coded.is_empty() != varies && *known.path == *path);
+            let same = same.and_then(|known| known.variant(coding));
+            if let Some(same) = same.filter(|same| same.is_of(&file, second)) {
+                return Ok(Rc::clone(same));
+            }
+            let describe = |representation| self.describe(path, representation, coding, varies);
+            let variant = Variant::new(file, second, in_memory, describe);
+            variant.map(Rc::new).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO).into())
+        };
+        let plain = variant(plain, None)?;
+        let coded = coded.into_iter().map(|(coding, file)| Ok((coding, variant(file, Some(coding))?)));
+        Ok(Rc::new(Resource { path: path.into(), plain, coded: coded.collect::<Result<_, Missing>>()? }))
+    }
+
+    /// Opens the coded files beside a file that are not older than it.
+    fn open_coded(
+        &self,
+        path: &str,
+        plain: &OpenFile,
+        second: u64,
+        mode: Mode,
+    ) -> Result<Vec<(Coding, OpenFile)>, Missing> {
         let modified = plain.metadata.modified();
         let mut coded = Vec::new();
         // A file that has a coding of its own has no further coded files.
         let looks_around = self.precompressed && Rules::coding(path, &self.rules.media_type(path)).is_none();
         for coding in Coding::ALL.into_iter().filter(|_| looks_around) {
-            match self.open(&format!("{path}{}", coding.suffix()), second) {
-                Ok((file, metadata)) if metadata.kind == FileType::RegularFile && metadata.modified() >= modified => {
-                    coded.push((coding, Opened::new(file, metadata)));
-                }
-                Err(missing @ Missing::Exhausted(_)) if means != Means::Scarce => return Err(missing),
+            match self.root.open(&format!("{path}{}", coding.suffix()), second).map_err(Missing::from) {
+                Ok(file) if file.is_regular() && file.metadata.modified() >= modified => coded.push((coding, file)),
+                Err(missing @ Missing::Exhausted(_)) if mode != Mode::OutOfDescriptors => return Err(missing),
                 _ => {}
             }
         }
-        // This includes `Scarce`: once a small file is read into memory, its descriptor is free again.
-        let in_memory = means != Means::Uncached;
-        let varies = !coded.is_empty();
-        let item = |opened: Opened, coding: Option<Coding>| -> Result<Rc<Item>, Missing> {
-            let same = known.filter(|known| known.coded.is_empty() != varies && *known.path == *path);
-            let same = same.and_then(|known| known.coded(coding));
-            if let Some(same) = same.filter(|same| opened.is(same, second)) {
-                return Ok(Rc::clone(same));
-            }
-            let item = opened.into_item(second, in_memory, |stored| self.describe(path, stored, coding, varies));
-            item.map(Rc::new).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO).into())
-        };
-        let plain = item(plain, None)?;
-        let coded = coded.into_iter().map(|(coding, opened)| Ok((coding, item(opened, Some(coding))?)));
-        Ok(Rc::new(Entry { path: path.into(), plain, coded: coded.collect::<Result<_, Missing>>()? }))
+        Ok(coded)
     }
 
     /// Adds the field lines that the rules give for a file.
-    fn describe(&self, path: &str, stored: Representation, coding: Option<Coding>, varies: bool) -> Representation {
+    fn describe(&self, path: &str, plain: Representation, coding: Option<Coding>, varies: bool) -> Representation {
         let media_type = self.rules.media_type(path);
         let coding = coding.or_else(|| Rules::coding(path, &media_type));
-        let mut described = stored.with("Content-Type", media_type);
+        let mut described = plain.with("Content-Type", media_type);
         described = described.with("X-Content-Type-Options", "nosniff".to_owned());
         if let Some(coding) = coding {
             described = described.with("Content-Encoding", coding.name().to_owned());

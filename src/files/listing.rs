@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustix::fs::{AtFlags, Dir, FileType, statat};
 use rustix::io::Errno;
 
-use super::stored::Metadata;
+use super::open_file::Metadata;
 use crate::http::coding::weighted;
 use crate::http::{Fields, iso_date, push_json_string};
 use crate::limits::MAX_LISTED;
@@ -35,13 +35,14 @@ const MAX_READ: usize = 10 * MAX_LISTED;
 /// The names in a directory that can be requested.
 #[derive(Debug)]
 pub(super) struct Listing {
-    entries: Vec<Entry>,
+    names: Vec<Listed>,
     /// The directory has more names than were read or are listed.
     truncated: bool,
 }
 
+/// A name in a directory, and what it names.
 #[derive(Debug)]
-struct Entry {
+struct Listed {
     name: String,
     is_directory: bool,
     size: u64,
@@ -49,15 +50,16 @@ struct Entry {
 }
 
 impl Listing {
-    /// Reads a directory. `is_shown` says which names can be requested, and `look_behind` returns the target of a link.
+    /// Reads a directory. `is_shown` says which names can be requested, and `target` returns the metadata of the file
+    /// that a link leads to.
     pub(super) fn read(
-        directory: OwnedFd,
+        directory: &OwnedFd,
         is_shown: impl Fn(&str) -> bool,
-        look_behind: impl Fn(&str) -> Option<Metadata>,
+        target: impl Fn(&str) -> Option<Metadata>,
     ) -> Result<Self, Errno> {
-        let mut listing = Self { entries: Vec::new(), truncated: false };
-        for (read, entry) in Dir::read_from(&directory)?.enumerate() {
-            if read == MAX_READ || listing.entries.len() == MAX_LISTED {
+        let mut listing = Self { names: Vec::new(), truncated: false };
+        for (read, entry) in Dir::read_from(directory)?.enumerate() {
+            if read == MAX_READ || listing.names.len() == MAX_LISTED {
                 listing.truncated = true;
                 break;
             }
@@ -67,11 +69,11 @@ impl Listing {
                 continue;
             }
             // Skip names that were removed meanwhile, and links without a target.
-            let Ok(stat) = statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let Ok(stat) = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
             let mut metadata = Metadata::from_stat(&stat);
             if metadata.kind == FileType::Symlink {
-                let Some(target) = look_behind(name) else { continue };
-                metadata = target;
+                let Some(behind) = target(name) else { continue };
+                metadata = behind;
             }
             let is_directory = match metadata.kind {
                 FileType::Directory => true,
@@ -79,11 +81,9 @@ impl Listing {
                 _ => continue,
             };
             let (size, modified) = (metadata.size, metadata.modified());
-            listing.entries.push(Entry { name: name.to_owned(), is_directory, size, modified });
+            listing.names.push(Listed { name: name.to_owned(), is_directory, size, modified });
         }
-        listing
-            .entries
-            .sort_by_cached_key(|entry| (!entry.is_directory, entry.name.to_lowercase(), entry.name.clone()));
+        listing.names.sort_by_cached_key(|entry| (!entry.is_directory, entry.name.to_lowercase(), entry.name.clone()));
         Ok(listing)
     }
 
@@ -91,7 +91,7 @@ impl Listing {
     /// its `truncated` says whether names are missing.
     pub(super) fn to_json(&self) -> String {
         let mut json = String::from("{\"entries\":[");
-        for (i, Entry { name, is_directory, size, modified }) in self.entries.iter().enumerate() {
+        for (i, Listed { name, is_directory, size, modified }) in self.names.iter().enumerate() {
             json.push_str(if i > 0 { ",{\"name\":" } else { "{\"name\":" });
             push_json_string(&mut json, name);
             let _ = match is_directory {
@@ -118,7 +118,7 @@ impl Listing {
         if !is_top {
             html.push_str("<tr><td><a href=\"../\">../</a></td><td></td><td></td></tr>\n");
         }
-        for Entry { name, is_directory, size, modified } in &self.entries {
+        for Listed { name, is_directory, size, modified } in &self.names {
             let slash = if *is_directory { "/" } else { "" };
             let (href, name) = (utf8_percent_encode(name, SEGMENT), escape(name));
             let size = if *is_directory { String::new() } else { human_size(*size) };

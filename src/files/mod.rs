@@ -1,46 +1,49 @@
 //! Static files: a directory that is mounted in a router, or one file as a reply.
 //!
 //! ```text
-//!     path ─▶ resolve dot segments ─▶ cache, if the entry was checked in this second
+//!     path ─▶ resolve dot segments ─▶ cache: a Resource that was checked in this second
 //!                                        │ else
 //!                                        ▼
-//!                                     root: opened beneath the directory ─▶ stored: validators, field lines
-//!                                        │                                    │
-//!                                        ├ a directory: index, redirect, listing
-//!                                        └ nothing: single page, 404 page     ▼
-//!                                                            exchange::Representation: 200, 206, 304, 412, 416
+//!                                     Root: an OpenFile, beneath the directory
+//!                                        │
+//!             404, 404 page, single page ├ nothing
+//!         index file, redirect, listing ─┤ a directory
+//!                                        ▼ a regular file
+//!                                     Resource: the file and its coded variants, each a Representation
+//!                                        │ the variant that the client prefers
+//!                                        ▼
+//!                                     Response::represent: 200, 206, 304, 412, 416
 //! ```
 //!
-//! Reading order: `answer` (the request), `find` (what a path names), `root` (opening), `stored`, `cache`, `rules`,
-//! `media_types`, `listing`. This file has the settings. Conditions, ranges and codings are in `http/`, because they
-//! do not depend on files. The [guide](crate::guide::files) has a table of what is
-//! sent when.
+//! Reading order: `answer` (from a request to its reply), `find` (what a path names), `root` (opening), `open_file`,
+//! `resource`, `cache`, `rules`, `media_types`, `listing`; `single` is [`Response::file`](crate::Response::file). This
+//! file has the settings. Conditions, ranges and codings are in `http/`, because they do not depend on files. The
+//! [guide](crate::guide::files) has a table of what is sent when.
 
 mod answer;
 mod cache;
 mod find;
 mod listing;
 mod media_types;
+mod open_file;
+mod resource;
 mod root;
 mod rules;
 mod single;
-mod stored;
 #[cfg(test)]
 mod tests;
 
 use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use crate::limits::{CACHE_BYTES, CACHED_FILES};
-use crate::router::{Mount, Routes};
 use cache::Cache;
 use root::Root;
 pub use root::Symlinks;
 use rules::Rules;
 
-/// A directory whose files are served. It can be [mounted](Routes::mount) at any prefix.
+/// A directory whose files are served. It can be [mounted](crate::router::Routes::mount) at any prefix.
 ///
 /// ```
 /// use monoloop::files::{Files, Symlinks};
@@ -183,27 +186,6 @@ impl Files {
     fn free_descriptors(&self) -> bool {
         let root = self.root.close();
         self.cache.try_borrow_mut().is_ok_and(|mut cache| cache.close_files()) || root
-    }
-}
-
-/// The prefix itself redirects to the directory; all paths below the prefix name things in the directory.
-impl<S: 'static> Mount<S> for Files {
-    fn mount_at(self, prefix: &str, routes: &mut Routes<S>) {
-        let prefix = prefix.trim_end_matches('/');
-        let files = Rc::new(self);
-        let closing = Rc::clone(&files);
-        routes.when_descriptors_run_out(move || closing.free_descriptors());
-        if !prefix.is_empty() {
-            // The path names the directory, but without its slash: redirect to the path with the slash.
-            routes.get(prefix, |_, req, res| {
-                let path = std::str::from_utf8(req.raw_path()).unwrap_or("/");
-                let query = req.query_string().map_or(String::new(), |query| format!("?{query}"));
-                res.status(301).redirect(&format!("/{}/{query}", path.trim_start_matches('/')))
-            });
-        }
-        routes.get(&format!("{prefix}/*path"), move |_, req, res| {
-            files.answer(req, req.raw_param("path").unwrap_or_default(), res)
-        });
     }
 }
 

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat};
 use rustix::io::Errno;
 
+use super::open_file::OpenFile;
 use crate::limits::MAX_LINKS;
 
 /// Which symbolic links [`Files`](super::Files) follows.
@@ -67,7 +68,11 @@ impl Root {
     }
 
     /// Opens what `path` names for reading; `path` has no dot segments. `second` is the current Unix time.
-    pub(super) fn open(&self, path: &str, second: u64) -> Result<OwnedFd, Errno> {
+    pub(super) fn open(&self, path: &str, second: u64) -> Result<OpenFile, Errno> {
+        OpenFile::new(self.open_descriptor(path, second)?)
+    }
+
+    fn open_descriptor(&self, path: &str, second: u64) -> Result<OwnedFd, Errno> {
         let root = self.directory(second)?;
         let path = path.trim_end_matches('/');
         let path = if path.is_empty() { "." } else { path };
@@ -187,7 +192,7 @@ mod tests {
     /// The content of the file at a path, or the error of opening it.
     fn read(root: &Root, path: &str) -> Result<String, Errno> {
         let mut text = String::new();
-        let mut file = File::from(root.open(path, 1)?);
+        let mut file = File::from(root.open(path, 1)?.descriptor);
         match file.read_to_string(&mut text) {
             Ok(_) => Ok(text),
             Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => Ok("(directory)".to_owned()),
@@ -292,7 +297,7 @@ mod tests {
         fs::rename(folder.path("next"), folder.path("current")).unwrap();
         assert_eq!(read(&root, "version"), Ok("1".to_owned()), "in the same second");
         let mut text = String::new();
-        File::from(root.open("version", 2).unwrap()).read_to_string(&mut text).unwrap();
+        File::from(root.open("version", 2).unwrap().descriptor).read_to_string(&mut text).unwrap();
         assert_eq!(text, "2");
     }
 }

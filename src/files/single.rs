@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::find::Missing;
+use super::open_file::OpenFile;
 use super::rules::Rules;
-use super::stored::{Metadata, Opened};
 use crate::exchange::{Response, Sent};
 use crate::http::{Error, Result};
 
@@ -35,22 +35,21 @@ impl Response<'_> {
     pub fn file(self, path: impl AsRef<Path>) -> Result<Sent> {
         let path = path.as_ref();
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let opened = openat(CWD, path, flags, Mode::empty()).and_then(|file| Ok((Metadata::of(&file)?, file)));
-        let (metadata, file) = opened.map_err(Missing::from)?;
-        if metadata.kind != FileType::RegularFile {
+        let file = openat(CWD, path, flags, Mode::empty()).and_then(OpenFile::new).map_err(Missing::from)?;
+        if !file.is_regular() {
             return Err(Missing::NotFound.into());
         }
         let name = path.to_string_lossy();
         let media_type = Rules::default().media_type(&name);
         let coding = Rules::coding(&name, self.get_header("Content-Type").unwrap_or(&media_type));
-        let item = Opened::new(file, metadata).into_item(self.unix_second(), false, |stored| {
-            let described = stored.with("Content-Type", media_type);
+        let representation = file.into_representation(self.unix_second(), false, |plain| {
+            let described = plain.with("Content-Type", media_type);
             let described = described.with("X-Content-Type-Options", "nosniff".to_owned());
             match coding {
                 Some(coding) => described.with("Content-Encoding", coding.name().to_owned()),
                 None => described,
             }
         });
-        self.leave_file(item.map_err(Error::internal)?.representation)
+        self.leave_file(representation.map_err(Error::internal)?)
     }
 }

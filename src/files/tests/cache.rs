@@ -7,8 +7,8 @@ use std::rc::Rc;
 use super::site::{Site, now};
 use super::{Folder, app};
 use crate::files::Files;
-use crate::files::cache::{Cache, Entry};
-use crate::files::stored::Item;
+use crate::files::cache::Cache;
+use crate::files::resource::{Resource, Variant};
 use crate::limits::CACHED_FILE_BYTES;
 
 /// Sizes of files that are kept in memory, of files that are kept open, and the two sizes at the limit.
@@ -227,8 +227,8 @@ fn an_index_with_another_name_for_the_same_file_gets_fields_of_its_own() {
 
 // ---- the bounds of the cache itself -----------------------------------------------------------------------------
 
-fn entry(bytes: usize) -> Rc<Entry> {
-    Rc::new(Entry { path: "".into(), plain: Rc::new(Item::of_bytes(bytes)), coded: Vec::new() })
+fn resource(bytes: usize) -> Rc<Resource> {
+    Rc::new(Resource { path: "".into(), plain: Rc::new(Variant::of_bytes(bytes)), coded: Vec::new() })
 }
 
 /// Which of these paths the cache keeps. This look-up marks them as used.
@@ -240,12 +240,12 @@ fn kept(cache: &mut Cache, paths: usize) -> Vec<usize> {
 fn no_more_entries_than_allowed_are_kept() {
     let mut cache = Cache::new(3, 1 << 20);
     for i in 0..100 {
-        cache.put(&i.to_string(), &entry(10), 0);
+        cache.put(&i.to_string(), &resource(10), 0);
         assert!(cache.get(&i.to_string(), 0).is_some_and(|(_, fresh)| fresh), "the newest is there");
     }
     assert_eq!(kept(&mut cache, 100).len(), 3);
     // A path that is put again replaces its entry.
-    (0..10).for_each(|second| cache.put("99", &entry(10), second));
+    (0..10).for_each(|second| cache.put("99", &resource(10), second));
     assert_eq!(kept(&mut cache, 100).len(), 3);
     assert!(cache.get("99", 9).is_some_and(|(_, fresh)| fresh) && cache.get("99", 10).is_some_and(|(_, fresh)| !fresh));
     cache.remove("99");
@@ -259,28 +259,28 @@ fn no_more_entries_than_allowed_are_kept() {
 fn no_more_bytes_than_allowed_are_kept() {
     let mut cache = Cache::new(1000, 100_000);
     for i in 0..100 {
-        cache.put(&i.to_string(), &entry(10_000), 0);
+        cache.put(&i.to_string(), &resource(10_000), 0);
     }
     let there = kept(&mut cache, 100).len();
     assert!((5..10).contains(&there), "{there} times 10,000 bytes");
-    cache.put("0", &entry(99_999), 0);
+    cache.put("0", &resource(99_999), 0);
     assert_eq!(kept(&mut cache, 100).len(), there, "an entry that is too large removes no other");
-    cache.put("0", &entry(90_000), 0);
+    cache.put("0", &resource(90_000), 0);
     assert_eq!(kept(&mut cache, 100), [0], "an entry that just fits removes all others");
     // If an entry grows too large, the cache removes it and does not keep its old state.
-    cache.put("0", &entry(200_000), 0);
+    cache.put("0", &resource(200_000), 0);
     assert!(kept(&mut cache, 100).is_empty());
-    (0..5).for_each(|i| cache.put(&i.to_string(), &entry(1_000), 0));
+    (0..5).for_each(|i| cache.put(&i.to_string(), &resource(1_000), 0));
     assert_eq!(kept(&mut cache, 100).len(), 5, "the bytes of removed entries are free again");
 }
 
 #[test]
 fn a_used_entry_outlives_entries_that_are_requested_once() {
     let mut cache = Cache::new(4, 1 << 20);
-    cache.put("used", &entry(10), 0);
+    cache.put("used", &resource(10), 0);
     for i in 0..100 {
         assert!(cache.get("used", 0).is_some(), "after {i} others");
-        cache.put(&i.to_string(), &entry(10), 0);
+        cache.put(&i.to_string(), &resource(10), 0);
     }
 }
 
@@ -290,7 +290,7 @@ fn a_path_that_is_requested_once_a_second_counts_as_used() {
     for second in 0..100 {
         // A request does the same: the entry was checked in an earlier second, so it is checked and put again.
         assert!(cache.get("used", second).is_some() || second == 0, "in second {second}");
-        cache.put("used", &entry(10), second);
-        (0..3).for_each(|i| cache.put(&format!("{second} {i}"), &entry(10), second));
+        cache.put("used", &resource(10), second);
+        (0..3).for_each(|i| cache.put(&format!("{second} {i}"), &resource(10), second));
     }
 }

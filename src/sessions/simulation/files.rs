@@ -13,7 +13,7 @@ use super::deeds::Traits;
 use super::errands::What;
 use super::random::Random;
 use super::script::{Draft, Taste, draft as plain};
-use crate::exchange::{CloseReason, Representation, Request, Response, Sent, Stored};
+use crate::exchange::{CloseReason, Representation, Request, Response, Sent};
 use crate::http::conditional::{Conditions, Validators};
 use crate::http::{Error, Result};
 use crate::limits::RANGE_GAP;
@@ -144,7 +144,7 @@ fn stored(length: usize) -> Representation {
 
 fn represent(file: Arc<File>, length: usize) -> Representation {
     let validators = Validators { tag: "\"as it was\"", weak: false, modified: 0 };
-    Representation::new(Stored::File(file), length as u64, &validators).render()
+    Representation::of_file(file, length as u64, &validators).render()
 }
 
 /// Makes a file without a name.

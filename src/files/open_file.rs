@@ -1,4 +1,4 @@
-//! Turns an open descriptor into something that can be sent: it finds the kind of file, its validators and field lines.
+//! A file that was just opened: what the kernel says about it, and how it becomes a representation.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,13 +10,66 @@ use std::sync::Arc;
 use rustix::fs::{FileType, Stat, fstat};
 use rustix::io::Errno;
 
-use crate::exchange::{Representation, Stored};
+use crate::exchange::Representation;
 use crate::http::conditional::Validators;
 use crate::limits::CACHED_FILE_BYTES;
 
 /// Seconds after a change in which another change may leave the file's times the same. Until then its validators are
 /// weak (RFC 9110 §8.8.1). The value is two seconds, and one more because the time is known to the second only.
 const YOUNG: u64 = 3;
+
+/// A file that was just opened, of any kind, and its state at that time.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    pub(super) descriptor: OwnedFd,
+    pub(super) metadata: Metadata,
+}
+
+impl OpenFile {
+    pub(super) fn new(descriptor: OwnedFd) -> Result<Self, Errno> {
+        let metadata = Metadata::of(&descriptor)?;
+        Ok(Self { descriptor, metadata })
+    }
+
+    pub(super) fn is_regular(&self) -> bool {
+        self.metadata.kind == FileType::RegularFile
+    }
+
+    pub(super) fn is_directory(&self) -> bool {
+        self.metadata.kind == FileType::Directory
+    }
+
+    /// Makes a regular file into what is sent for it. With `in_memory`, a small file is read into memory. `describe`
+    /// adds further field lines.
+    pub(super) fn into_representation(
+        self,
+        second: u64,
+        in_memory: bool,
+        describe: impl FnOnce(Representation) -> Representation,
+    ) -> io::Result<Representation> {
+        let Self { descriptor, metadata } = self;
+        let (size, weak) = (metadata.size, metadata.is_young(second));
+        // "An origin server MUST NOT generate a Last-Modified date that is later than the time of message origination"
+        // (RFC 9110 §8.8.2.1).
+        let modified = metadata.modified().min(second);
+        let (tag, file) = (metadata.tag(), File::from(descriptor));
+        let validators = Validators { tag: &tag, weak, modified };
+        let bytes = match in_memory && size <= CACHED_FILE_BYTES {
+            true => read(&file, size)?,
+            false => None,
+        };
+        let representation = match bytes {
+            Some(bytes) => Representation::in_memory(bytes, &validators),
+            None => {
+                if size > CACHED_FILE_BYTES {
+                    read_ahead(&file, size);
+                }
+                Representation::of_file(Arc::new(file), size, &validators)
+            }
+        };
+        Ok(describe(representation).render())
+    }
+}
 
 /// The fields of fstat(2) that identify a state of a file. If they are the same, so is the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +109,7 @@ impl Metadata {
     }
 
     /// Whether the last change is so recent that the validators are weak.
-    fn is_young(&self, second: u64) -> bool {
+    pub(super) fn is_young(&self, second: u64) -> bool {
         second < u64::try_from(self.changed.0).unwrap_or(0).saturating_add(YOUNG)
     }
 
@@ -69,79 +122,8 @@ impl Metadata {
     }
 }
 
-/// A regular file that was just opened.
-#[derive(Debug)]
-pub(super) struct Opened {
-    file: OwnedFd,
-    pub(super) metadata: Metadata,
-}
-
-/// A file that can be sent, in the state in which it was opened.
-#[derive(Debug)]
-pub(super) struct Item {
-    pub(super) representation: Representation,
-    metadata: Metadata,
-    weak: bool,
-}
-
-impl Opened {
-    pub(super) const fn new(file: OwnedFd, metadata: Metadata) -> Self {
-        Self { file, metadata }
-    }
-
-    /// Whether an earlier item is certainly still the same as this file.
-    pub(super) fn is(&self, item: &Item, second: u64) -> bool {
-        self.metadata == item.metadata && !item.weak && !self.metadata.is_young(second)
-    }
-
-    /// Makes an item that can be sent. With `in_memory`, a small file is read into memory. `describe` adds further
-    /// field lines.
-    pub(super) fn into_item(
-        self,
-        second: u64,
-        in_memory: bool,
-        describe: impl FnOnce(Representation) -> Representation,
-    ) -> io::Result<Item> {
-        let metadata = self.metadata;
-        let (size, weak) = (metadata.size, metadata.is_young(second));
-        // "An origin server MUST NOT generate a Last-Modified date that is later than the time of message origination"
-        // (RFC 9110 §8.8.2.1).
-        let modified = metadata.modified().min(second);
-        let file = File::from(self.file);
-        let stored = match in_memory && size <= CACHED_FILE_BYTES {
-            true => read(&file, size)?,
-            false => None,
-        };
-        let stored = stored.unwrap_or_else(|| {
-            if size > CACHED_FILE_BYTES {
-                read_ahead(&file, size);
-            }
-            Stored::File(Arc::new(file))
-        });
-        let representation = Representation::new(stored, size, &Validators { tag: &metadata.tag(), weak, modified });
-        Ok(Item { representation: describe(representation).render(), metadata, weak })
-    }
-}
-
-impl Item {
-    /// Whether an open file is still in the same state. Content in memory does not change, so it always is.
-    pub(super) fn is_unchanged(&self) -> bool {
-        self.representation.file().is_none_or(|file| Metadata::of(file).is_ok_and(|now| now == self.metadata))
-    }
-
-    /// An item in memory without a file.
-    #[cfg(all(test, feature = "json"))]
-    pub(super) fn of_bytes(bytes: usize) -> Self {
-        let stored = Stored::Memory(vec![0; bytes].into());
-        let representation =
-            Representation::new(stored, bytes as u64, &Validators { tag: "", weak: false, modified: 0 });
-        let root = std::fs::File::open("/").expect("there is a root");
-        Self { representation, metadata: Metadata::of(&root).expect("it is there"), weak: false }
-    }
-}
-
 /// Reads a small file. Returns `None` if its length differs from its size: then some process is writing to it.
-fn read(file: &File, size: u64) -> io::Result<Option<Stored>> {
+fn read(file: &File, size: u64) -> io::Result<Option<Arc<[u8]>>> {
     let mut bytes = vec![0; size as usize + 1];
     let mut filled = 0;
     while filled < bytes.len() {
@@ -153,7 +135,7 @@ fn read(file: &File, size: u64) -> io::Result<Option<Stored>> {
         }
     }
     bytes.truncate(filled);
-    Ok((filled as u64 == size).then(|| Stored::Memory(bytes.into())))
+    Ok((filled as u64 == size).then(|| bytes.into()))
 }
 
 /// Asks the kernel to fetch the beginning of a file from the disk now, and to read further ahead than usual. A later
