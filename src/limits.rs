@@ -1,7 +1,10 @@
-//! All limits and timeouts: the value and unit of each, the reason for it, and what other servers use.
+//! Limits and timeouts: the value and unit of each, the reason for it, and what other servers use.
 //!
-//! Limits that a user may change are defaults of [`Config`](crate::Config). The others are fixed, because no reason to
-//! change them is known.
+//! Most of those that are public are defaults: of [`Config`](crate::Config), or of the cache of static files. The others
+//! bound what a program can ask for, or say how much memory a slow client can take. The source of this module also has
+//! the limits of the event loop and the parsers. These are fixed, because no reason to change them is known.
+
+#![cfg_attr(not(feature = "files"), allow(dead_code, reason = "those of static files have no user then"))]
 
 use std::time::Duration;
 
@@ -18,14 +21,14 @@ pub const MAX_TARGET: usize = 8 * KIB;
 pub const MAX_HEAD: usize = 16 * KIB;
 
 /// Most field lines in a head; above it 431. Fixed: it is the size of an array on the stack. hyper and Apache 100.
-pub const MAX_FIELDS: usize = 100;
+pub(crate) const MAX_FIELDS: usize = 100;
 
 /// Longest method token in bytes; a request with a longer one is refused with 501 before the token ends. The longest
 /// registered method (`UPDATEREDIRECTREF`) has 17 letters.
-pub const MAX_METHOD: usize = 32;
+pub(crate) const MAX_METHOD: usize = 32;
 
 /// Empty lines that are skipped before a request line (RFC 9112 §2.2 says "at least one"); one more is a 400.
-pub const MAX_EMPTY_LINES: u8 = 4;
+pub(crate) const MAX_EMPTY_LINES: u8 = 4;
 
 /// Largest content that is buffered for a handler, in bytes; above it 413. nginx and Apache 1 MiB, Express 100 KiB.
 pub const MAX_CONTENT: u64 = MIB as u64;
@@ -36,21 +39,21 @@ pub const MAX_CONTENT: u64 = MIB as u64;
 pub const MAX_BUFFERED: u64 = (usize::MAX / 8) as u64;
 
 /// Longest chunk-size line in bytes, extensions included (RFC 9112 §7.1.1 asks for a limit). Node 16 KiB in total.
-pub const MAX_CHUNK_LINE: u32 = 256;
+pub(crate) const MAX_CHUNK_LINE: u32 = 256;
 
 /// Most bytes of chunk extensions in a whole body. Node 16 KiB, hyper 16 KiB.
-pub const MAX_CHUNK_EXTENSIONS: u32 = 16 * KIB as u32;
+pub(crate) const MAX_CHUNK_EXTENSIONS: u32 = 16 * KIB as u32;
 
 /// Longest trailer section in bytes; above it 431.
-pub const MAX_TRAILERS: u32 = 8 * KIB as u32;
+pub(crate) const MAX_TRAILERS: u32 = 8 * KIB as u32;
 
 /// Most bytes of unread content (such as that of a POST with a 404) that are discarded to keep the connection. If there
 /// are more, the connection is closed after the reply.
-pub const MAX_DISCARD: u64 = 64 * KIB as u64;
+pub(crate) const MAX_DISCARD: u64 = 64 * KIB as u64;
 
 /// Bytes that are read and discarded after an error reply. Otherwise a reset could destroy the reply before the client
 /// reads it. nginx bounds this by time alone (`lingering_time` 30 s).
-pub const LINGER_BYTES: u32 = 64 * KIB as u32;
+pub(crate) const LINGER_BYTES: u32 = 64 * KIB as u32;
 
 // ---- what the server may send -----------------------------------------------------------------------------------
 
@@ -59,7 +62,7 @@ pub const MAX_RESPONSE_BUFFER: usize = 8 * MIB;
 
 /// Content of at least this size is queued as a segment of its own and sent by a vectored write. Smaller content is
 /// copied after its head, because one copy is cheaper than one more `iovec`.
-pub const SHARE_FROM: usize = 16 * KIB;
+pub(crate) const SHARE_FROM: usize = 16 * KIB;
 
 /// Owed bytes from which on a connection is no longer read or parsed. Node's `highWaterMark` is 16 KiB; nginx's
 /// `postpone_output` and h2o's pull limit are of the same order.
@@ -70,130 +73,130 @@ pub const HIGH_WATER: usize = 64 * KIB;
 pub const CHANNEL_BYTES: usize = 64 * KIB;
 
 /// Owed bytes below which a connection is read and parsed again.
-pub const LOW_WATER: usize = 16 * KIB;
+pub(crate) const LOW_WATER: usize = 16 * KIB;
 
 /// Most slices of one vectored write. Linux takes 1,024, but more than a few dozen gain nothing.
-pub const MAX_SLICES: usize = 16;
+pub(crate) const MAX_SLICES: usize = 16;
 
 /// Bytes of a file that are sent in a turn while no other session is runnable. This takes well under a millisecond, so
 /// a request that comes meanwhile does not wait long. nginx 2 MiB (`sendfile_max_chunk`), Apache 16 MiB.
-pub const FILE_TURN: usize = 2 * MIB;
+pub(crate) const FILE_TURN: usize = 2 * MIB;
 
 /// Bytes of a file that are sent in a turn while other sessions wait for their turns, or if the disk may have to be
 /// read. h2o sends 64 KiB at a time, and needs more system calls for it.
-pub const FILE_TURN_AMONG_OTHERS: usize = 256 * KIB;
+pub(crate) const FILE_TURN_AMONG_OTHERS: usize = 256 * KIB;
 
 /// Bytes of files that all sessions together send in a tick, if each session with a turn is in the middle of a long
 /// reply. Each gets an equal share, between [`FILE_TURN_AMONG_OTHERS`] and [`FILE_TURN`]. The total is four turns of
 /// one session alone, or one to two milliseconds. nginx has no such bound: each connection sends 2 MiB.
-pub const FILE_TICK: usize = 4 * FILE_TURN;
+pub(crate) const FILE_TICK: usize = 4 * FILE_TURN;
 
 /// Bytes of a file that are read and written at a time if the kernel cannot send the file by itself.
-pub const FILE_PIECE: usize = 64 * KIB;
+pub(crate) const FILE_PIECE: usize = 64 * KIB;
 
 // ---- static files -----------------------------------------------------------------------------------------------
 
 /// Most parts in a `Range`; a field with more is ignored. Apache 200, nginx as many as the file has bytes.
-pub const MAX_RANGES: usize = 32;
+pub(crate) const MAX_RANGES: usize = 32;
 
 /// Bytes between two parts of a `Range` up to which they are sent as one. The head of a part takes about as many bytes
 /// (RFC 9110 §15.3.7.2 says 80).
-pub const RANGE_GAP: u64 = 80;
+pub(crate) const RANGE_GAP: u64 = 80;
 
 /// Most files that are kept open or in memory. nginx's `open_file_cache` has no default; its examples have 1,000.
 pub const CACHED_FILES: usize = 512;
 
 /// Largest file that is kept in memory, in bytes. It is kept with its head, so one write sends both. The value is that
 /// of [`SHARE_FROM`], above which more than one slice is written.
-pub const CACHED_FILE_BYTES: u64 = SHARE_FROM as u64;
+pub(crate) const CACHED_FILE_BYTES: u64 = SHARE_FROM as u64;
 
 /// Most bytes of all files in memory together.
 pub const CACHE_BYTES: usize = 4 * MIB;
 
 /// Most names in a listing. The rest of a larger directory is left out, because no other client is served while it is
 /// read.
-pub const MAX_LISTED: usize = 2_000;
+pub(crate) const MAX_LISTED: usize = 2_000;
 
 /// Most symbolic links on the way to a file; the value is that of Linux (path_resolution(7)).
-pub const MAX_LINKS: usize = 40;
+pub(crate) const MAX_LINKS: usize = 40;
 
 // ---- the access log ---------------------------------------------------------------------------------------------
 
 /// Most lines that wait to be written; further lines are dropped.
-pub const ACCESS_LOG_LINES: usize = 8 * 1024;
+pub(crate) const ACCESS_LOG_LINES: usize = 8 * 1024;
 
 /// Most bytes of lines that wait to be written; further lines are dropped. A line has some 200 bytes, but a client can
 /// make it longer than a request head.
-pub const ACCESS_LOG_BYTES: usize = 2 * MIB;
+pub(crate) const ACCESS_LOG_BYTES: usize = 2 * MIB;
 
 /// How long a server waits at its end until the remaining lines are written.
-pub const ACCESS_LOG_PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const ACCESS_LOG_PATIENCE: Duration = Duration::from_secs(1);
 
 // ---- buffers ----------------------------------------------------------------------------------------------------
 
 /// Size of a fresh receive buffer in bytes; it doubles when a head does not fit. Nearly all heads fit, and a client
 /// that sends half a head and waits takes no more memory. nginx 1 KiB and then 8 KiB, Node 64 KiB.
-pub const RECEIVE_BUFFER: usize = 4 * KIB;
+pub(crate) const RECEIVE_BUFFER: usize = 4 * KIB;
 
 /// Size of a fresh buffer for content that comes in pieces, in bytes; it doubles as content comes in.
-pub const CONTENT_BUFFER: usize = 16 * KIB;
+pub(crate) const CONTENT_BUFFER: usize = 16 * KIB;
 
 /// Least room for one read, in bytes. Only the last bytes of content of known length, or before a limit, get less.
-pub const MIN_READ: usize = 2 * KIB;
+pub(crate) const MIN_READ: usize = 2 * KIB;
 
 /// Most room for one read of content, in bytes. More would zero memory far ahead of the content that has come.
-pub const MAX_READ: usize = 256 * KIB;
+pub(crate) const MAX_READ: usize = 256 * KIB;
 
 /// Bytes that the pools keep for the next burst of requests; the rest goes back to the allocator.
-pub const POOL_BYTES: usize = MIB;
+pub(crate) const POOL_BYTES: usize = MIB;
 
 /// Bytes in large buffers that a pool keeps while they are used again and again. Otherwise each large content would
 /// fetch its memory from the kernel page by page, which took half the time of a 1 MiB echo.
-pub const POOL_BUSY_BYTES: usize = 8 * MIB;
+pub(crate) const POOL_BUSY_BYTES: usize = 8 * MIB;
 
 /// Bytes above which a buffer is large. A large buffer is kept only while it is used again and again, and lent only to
 /// sessions that need so much.
-pub const POOL_MAX_BUFFER: usize = 64 * KIB;
+pub(crate) const POOL_MAX_BUFFER: usize = 64 * KIB;
 
 /// Bytes above which a buffer is not kept at all.
-pub const POOL_LARGEST_BUFFER: usize = 2 * MIB;
+pub(crate) const POOL_LARGEST_BUFFER: usize = 2 * MIB;
 
 // ---- the tick ---------------------------------------------------------------------------------------------------
 
 /// Most events taken from one poll. They take 12 KiB; a larger batch only delays the first event.
-pub const EVENTS: usize = 1024;
+pub(crate) const EVENTS: usize = 1024;
 
 /// Connections accepted in one tick before the existing sessions get their turns.
-pub const ACCEPT_BUDGET: usize = 256;
+pub(crate) const ACCEPT_BUDGET: usize = 256;
 
 /// Deadlines handled in one tick before runnable sessions are served. Closing 10,000 sockets at once takes 0.1 s.
-pub const EXPIRE_BUDGET: usize = 256;
+pub(crate) const EXPIRE_BUDGET: usize = 256;
 
 /// Letters from other threads, and tasks that they have posted, that are handled in one tick before the sockets get
 /// their turns again.
-pub const POSTED_BUDGET: usize = 1024;
+pub(crate) const POSTED_BUDGET: usize = 1024;
 
 /// Timers of the application that are called in one tick.
-pub const TIMER_BUDGET: usize = 64;
+pub(crate) const TIMER_BUDGET: usize = 64;
 
 /// Requests of one connection that are answered in one turn before other connections get their turns.
-pub const TURN_REQUESTS: usize = 64;
+pub(crate) const TURN_REQUESTS: usize = 64;
 
 /// Bytes read from one connection in one turn.
-pub const TURN_BYTES: usize = 256 * KIB;
+pub(crate) const TURN_BYTES: usize = 256 * KIB;
 
 /// Length of the queue of `listen(2)`; the kernel caps it at `net.core.somaxconn` (4096 by default). nginx 511, Node
 /// 511.
 pub const BACKLOG: i32 = 4096;
 
 /// How long accepting pauses after `EMFILE` or `ENFILE`, unless a connection closes earlier. nginx 500 ms.
-pub const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
 /// Width of a slot of the timer wheel: no deadline fires later than this.
-pub const WHEEL_SLOT: Duration = Duration::from_millis(250);
+pub(crate) const WHEEL_SLOT: Duration = Duration::from_millis(250);
 
 /// Slots of the timer wheel; a round takes 128 s. A deadline after that is checked once a round. A multiple of 64.
-pub const WHEEL_SLOTS: usize = 512;
+pub(crate) const WHEEL_SLOTS: usize = 512;
 
 /// Most workers of a process. This is more than a machine has cores, and low enough to catch a typing error. nginx has
 /// the same limit.
@@ -229,13 +232,13 @@ pub const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Silence in a stream of events after which a comment is sent, so that neither the idle timeout nor a proxy ends the
 /// stream. WHATWG HTML §9.2.7 says "every 15 seconds or so"; axum 15 s.
-pub const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);
+pub(crate) const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How long input is discarded after an error reply. nginx `lingering_timeout` 5 s, Apache 2 s.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long an idle connection that the drain has half-closed may take to close its side.
-pub const DRAIN_LINGER: Duration = Duration::from_secs(1);
+pub(crate) const DRAIN_LINGER: Duration = Duration::from_secs(1);
 
 /// Time from the start of a drain until the remaining connections are cut. Shutdown examples for Node use 10 s as well;
 /// Kubernetes sends SIGKILL after 30 s.

@@ -97,8 +97,8 @@ pub(crate) struct ReplyRecord {
     pub(crate) began: Moment,
 }
 
-/// The content of a reply. Borrowed content is copied. Owned, shared and static content of at least
-/// [`SHARE_FROM`](crate::limits::SHARE_FROM) bytes is sent without a copy.
+/// The content of a reply. Borrowed content is copied. Owned, shared and static content of at least 16 KiB is sent
+/// without a copy.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -6,6 +6,9 @@ use std::time::Instant;
 use crate::support::{LIMIT, get, test_config};
 use crate::{Counts, Pair, connect, routes};
 
+/// How many bytes the pools may keep, as `src/limits.rs` says.
+const POOL_BYTES: u64 = 1 << 20;
+
 /// Opens connections, uses them in each way that a client can, and closes them. Returns when the server has seen all of
 /// them end.
 #[track_caller]
@@ -66,7 +69,7 @@ fn every_opened_connection_is_closed_and_nothing_is_left() {
     assert_eq!(counts.opened.get(), counts.closed() + 1);
     assert_eq!(counts.open_now.get(), 1);
     // The pool may hold other buffers than before, but no more than its limit.
-    assert!(measured.bytes_current.unsigned_abs() <= monoloop::limits::POOL_BYTES as u64, "{measured:?}");
+    assert!(measured.bytes_current.unsigned_abs() <= POOL_BYTES, "{measured:?}");
     pair.first_reply(get("/plaintext").as_bytes());
 }
 

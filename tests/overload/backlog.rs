@@ -8,10 +8,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use monoloop::Endpoint;
-use monoloop::limits::{ACCEPT_BUDGET, ACCEPT_PAUSE};
 
 use crate::support::{Client, Event, LIMIT, proc_net_tcp};
-use crate::{ByHand, Kind};
+use crate::{ACCEPT_PAUSE, ByHand, Kind};
+
+/// How many connections are accepted in a tick, as `src/limits.rs` says.
+const ACCEPT_BUDGET: usize = 256;
 
 #[test]
 fn at_max_connections_the_loop_sleeps_and_the_listeners_take_turns() {

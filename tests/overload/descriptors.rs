@@ -7,10 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use monoloop::Server;
-use monoloop::limits::ACCEPT_PAUSE;
 
 use crate::support::{Client, Event, FewDescriptors, SocketPath, TestServer, gate, in_a_process_of_its_own};
-use crate::{A_SECOND, ByHand, Kind, OUT_OF_DESCRIPTORS, any_file, basics, descriptors};
+use crate::{A_SECOND, ACCEPT_PAUSE, ByHand, Kind, OUT_OF_DESCRIPTORS, any_file, basics, descriptors};
 
 #[test]
 fn without_a_free_descriptor_accepting_pauses_and_goes_on() {

@@ -27,6 +27,9 @@ const OUT_OF_DESCRIPTORS: Event = Event::Trouble(Some(Errno::MFILE.raw_os_error(
 /// "Accepting resumes within a second of a slot being freed."
 const A_SECOND: Duration = Duration::from_secs(1);
 
+/// How long accepting pauses when no descriptor is free, as `src/limits.rs` says.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
+
 fn basics(app: &mut Router<()>) {
     app.get("/hello/:name", |_, req, res| res.text(format!("hello {}", req.param_str("name").unwrap_or_default())));
 }

@@ -6,11 +6,14 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use monoloop::Server;
-use monoloop::limits::{HIGH_WATER, TURN_REQUESTS};
+use monoloop::limits::HIGH_WATER;
 use monoloop::server::CloseReason;
 
 use crate::support::{Client, Event, LIMIT, SocketPath, TestServer, assert_same, gate, get, pattern};
 use crate::{EIGHT, SHORT, assert_serves, basics, start_with_large};
+
+/// How many requests a connection may have answered in a turn, as `src/limits.rs` says.
+const TURN_REQUESTS: usize = 64;
 
 /// Long enough to be spliced, and below the high-water mark.
 const LARGE: usize = 40 * 1024;
