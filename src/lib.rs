@@ -52,7 +52,7 @@
 //! | refuse a connection | [`Server::on_connection`] | [operating](guide::operating) |
 //! | use several cores | [`Workers`] | [workers](guide::workers) |
 //! | turn the loop in a program of my own | [`Server::start`], [`server::Running`] | [embedding](guide::embedding) |
-//! | serve without a router | [`serve`], [`server::Service`] | [embedding](guide::embedding) |
+//! | serve without a router | [`serve`], [`exchange::Service`] | [embedding](guide::embedding) |
 //! | find what Node calls by another name | | [from Node](guide::from_node) |
 //!
 //! # Features

@@ -102,14 +102,13 @@ const CIRCLES: [(&[&str], &str); 5] = [
 
 #[test]
 fn the_files_of_a_folder_know_each_other_in_one_direction() {
-    let code = |file: &Source| file.code().map(|(_, line)| format!("{line}\n")).collect::<String>();
     let is_command = |file: &Source| file.name.starts_with("src/bin/");
     let is_test = |file: &Source| file.name.contains("/simulation/");
     let (command, library): (Vec<_>, Vec<_>) = sources().into_iter().partition(is_command);
     let mut circles = Vec::new();
     for (folder, files) in [("src/", library), ("src/bin/monoloop/", command)] {
         let files = files.iter().filter(|file| !is_test(file));
-        let files = files.map(|file| (file.name.strip_prefix(folder).unwrap_or(&file.name), code(file)));
+        let files = files.map(|file| (file.name.strip_prefix(folder).unwrap_or(&file.name), without_comments(file)));
         circles.extend(Modules::read(files).circles());
     }
     let is_allowed = |files: &BTreeSet<String>| CIRCLES.iter().any(|(known, _)| files.iter().eq(known.iter()));
@@ -126,6 +125,16 @@ fn the_files_of_a_folder_know_each_other_in_one_direction() {
         problems.push(format!("{known:?} are no circle any more: take them out of CIRCLES"));
     }
     report(problems);
+}
+
+/// The crate's root may repeat what users need most.
+#[test]
+fn a_public_name_has_one_home() {
+    let files = library().into_iter().chain([document("src/lib.rs")]);
+    let files: Vec<_> = files.map(|file| (file.name.replacen("src/", "", 1), without_comments(&file))).collect();
+    let modules = Modules::read(files.iter().map(|(name, code)| (&name[..], code.clone())));
+    let problem = |(name, homes)| format!("`{name}` is public in {homes:?}: keep it where a user would look");
+    report(modules.public_twice().into_iter().map(problem).collect());
 }
 
 #[test]
@@ -668,6 +677,10 @@ impl Source {
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         self.without_tests().lines().map(without_comment).enumerate().map(|(at, line)| (at + 1, line))
     }
+}
+
+fn without_comments(file: &Source) -> String {
+    file.code().map(|(_, line)| format!("{line}\n")).collect()
 }
 
 /// The line up to `//`, unless that stands within a string.

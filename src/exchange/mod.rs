@@ -6,7 +6,7 @@
 
 mod body_writer;
 mod channel;
-mod close_reason;
+pub(crate) mod close_reason;
 mod conduct;
 mod encode;
 mod endpoint;
@@ -16,7 +16,7 @@ mod head;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
 mod mailbox;
-mod observer;
+pub(crate) mod observer;
 mod pairs;
 mod params;
 mod protocol;
@@ -35,7 +35,7 @@ mod trailers;
 
 pub use body_writer::BodyWriter;
 pub use channel::{BodySender, SendError};
-pub use close_reason::CloseReason;
+pub(crate) use close_reason::CloseReason;
 pub(crate) use conduct::{Conducted, admit, conduct};
 pub(crate) use encode::encode_interim;
 pub use endpoint::Endpoint;
@@ -45,8 +45,7 @@ pub(crate) use guard::{dispose, guard};
 pub(crate) use head::Head;
 pub(crate) use mailbox::{Address, Answer, Letter, Mailbox, Ticket};
 pub use mailbox::{Resumer, Waker};
-pub(crate) use observer::Watch;
-pub use observer::{ConnectionId, DrainCause, FinishedReply, Observer, Tick, Timeout};
+pub(crate) use observer::{ConnectionId, DrainCause, FinishedReply, Observer, Tick, Timeout, Watch};
 pub use pairs::Pairs;
 pub(crate) use params::{MAX_PARAMS, Params, Spans};
 pub use protocol::{Output, Protocol, ProtocolEvent};

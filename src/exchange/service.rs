@@ -27,7 +27,7 @@ pub struct LiveKey(pub u32);
 /// [`Router`](crate::Router) implements it, and so can anything else.
 ///
 /// ```
-/// use monoloop::{Request, Response, Result, Sent, Server, server::Service};
+/// use monoloop::{Request, Response, Result, Sent, Server, exchange::Service};
 ///
 /// struct Counter(u64);
 ///

@@ -23,10 +23,9 @@ mod socket;
 mod tests;
 mod workers;
 
-pub use crate::exchange::{
-    Admission, CloseReason, ConnectionId, DrainCause, Endpoint, FinishedReply, Observer, Service, Tick, Timeout,
-};
-pub use crate::router::Timer;
+// What an observer is told stands below, because connections tell it; users look for it here.
+pub use crate::exchange::close_reason::CloseReason;
+pub use crate::exchange::observer::{ConnectionId, DrainCause, FinishedReply, Observer, Tick, Timeout};
 pub use access_log::{AccessLog, LogFormat};
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, Result};

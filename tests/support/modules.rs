@@ -2,6 +2,8 @@
 //!
 //! A name that a file re-exports leads on to the file that defines it. So a `mod.rs` that only re-exports is never in
 //! between: nothing depends on it. What this cannot see is a call of a method that another file has added to a type.
+//!
+//! The same look-up finds names that are public under two paths.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +21,8 @@ struct File {
     uses: Vec<Use>,
     /// Paths outside of `use` declarations.
     paths: Vec<Vec<String>>,
+    /// The modules that it declares with `pub mod`.
+    public_modules: Vec<String>,
     /// The file has more than declarations of modules and re-exports.
     has_code: bool,
 }
@@ -27,8 +31,17 @@ struct File {
 struct Use {
     path: Vec<String>,
     name: String,
+    is_public: bool,
     /// It is a re-export, and the rest of the file does not use the name.
     only_reexports: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Visibility {
+    Private,
+    /// `pub(crate)` and the like.
+    Crate,
+    Public,
 }
 
 /// Files that know each other in a circle, and who names whom among them.
@@ -67,6 +80,24 @@ impl Modules {
             });
         }
         circles
+    }
+
+    /// The names that more than one public module of the crate has, and these modules.
+    pub(crate) fn public_twice(&self) -> Vec<(String, BTreeSet<String>)> {
+        let public = &self.files[&Module::new()].public_modules;
+        let mut owners: BTreeMap<(&Module, &String), BTreeSet<String>> = BTreeMap::new();
+        for owner in public {
+            let module = vec![owner.clone()];
+            for used in self.files[&module].uses.iter().filter(|used| used.is_public) {
+                let (Some(home), Some(name)) = (self.home(&module, &used.path, 0), used.path.last()) else { continue };
+                let owners = owners.entry((home, name)).or_default();
+                owners.insert(owner.clone());
+                // A public module that defines the name itself has it, too.
+                owners.extend(public.iter().filter(|public| home.as_slice() == [(*public).clone()]).cloned());
+            }
+        }
+        let twice = owners.into_iter().filter(|(_, owners)| owners.len() > 1);
+        twice.map(|((_, name), owners)| (name.clone(), owners)).collect()
     }
 
     /// The files of the same folder that a file names.
@@ -122,24 +153,35 @@ impl Modules {
 impl File {
     fn read(name: &str, code: &str) -> Self {
         let tokens = tokens(code);
-        let mut file = Self { name: name.to_owned(), uses: Vec::new(), paths: Vec::new(), has_code: false };
+        let mut file = Self {
+            name: name.to_owned(),
+            uses: Vec::new(),
+            paths: Vec::new(),
+            public_modules: Vec::new(),
+            has_code: false,
+        };
         let mut words = BTreeSet::new();
-        let (mut at, mut is_public) = (0, false);
+        let (mut at, mut seen) = (0, Visibility::Private);
         while let Some(token) = tokens.get(at) {
             match token.as_str() {
                 "use" => {
                     let end = find(&tokens, at, ";");
-                    leaves(&tokens[at + 1..end], &[], is_public, &mut file.uses);
+                    leaves(&tokens[at + 1..end], &[], seen, &mut file.uses);
                     at = end;
                 }
-                "mod" if tokens.get(at + 2).is_some_and(|token| token == ";") => at += 2,
+                "mod" if tokens.get(at + 2).is_some_and(|token| token == ";") => {
+                    let is_public = seen == Visibility::Public;
+                    file.public_modules.extend(is_public.then(|| tokens[at + 1].clone()));
+                    at += 2;
+                }
                 "#" => at = find(&tokens, at, "]"),
                 "pub" => {
+                    seen = Visibility::Public;
                     // A visibility may be a path, and is no use of it.
                     if tokens.get(at + 1).is_some_and(|token| token == "(") {
                         at = find(&tokens, at, ")");
+                        seen = Visibility::Crate;
                     }
-                    is_public = true;
                     at += 1;
                     continue;
                 }
@@ -159,7 +201,7 @@ impl File {
                 }
                 _ => {}
             }
-            is_public = false;
+            seen = Visibility::Private;
             at += 1;
         }
         file.uses.iter_mut().for_each(|used| used.only_reexports &= !words.contains(&used.name));
@@ -175,7 +217,7 @@ impl File {
 }
 
 /// Adds all names of a `use` declaration, which may have braces.
-fn leaves(tree: &[String], before: &[String], only_reexports: bool, found: &mut Vec<Use>) {
+fn leaves(tree: &[String], before: &[String], seen: Visibility, found: &mut Vec<Use>) {
     let mut path = before.to_vec();
     let mut at = 0;
     while let Some(token) = tree.get(at) {
@@ -183,7 +225,7 @@ fn leaves(tree: &[String], before: &[String], only_reexports: bool, found: &mut 
             "::" => {}
             "{" => {
                 for branch in branches(&tree[at + 1..tree.len() - 1]) {
-                    leaves(branch, &path, only_reexports, found);
+                    leaves(branch, &path, seen, found);
                 }
                 return;
             }
@@ -195,7 +237,8 @@ fn leaves(tree: &[String], before: &[String], only_reexports: bool, found: &mut 
     }
     let name = tree.last().filter(|name| *name != "self").or(path.last());
     let name = name.cloned().unwrap_or_default();
-    found.push(Use { path, name, only_reexports });
+    let (is_public, only_reexports) = (seen == Visibility::Public, seen != Visibility::Private);
+    found.push(Use { path, name, is_public, only_reexports });
 }
 
 /// What the commas outside of further braces separate.
@@ -313,5 +356,25 @@ fn a_circle_is_found_through_re_exports_braces_and_imported_modules() {
     }
     for low in ["use super::Dot;", "pub(in crate::ink::pen) fn f() {}", "fn f() -> &'static str { \"super::Pen\" }"] {
         assert_eq!(crate_of(low), [], "{low}");
+    }
+}
+
+#[test]
+fn a_name_that_two_public_modules_have_is_found() {
+    let twice = |pens: &str| {
+        let files = [
+            ("lib.rs", "pub mod ink; pub mod pens; mod inner; pub use ink::Blot;"),
+            ("ink.rs", "pub use crate::inner::Drop; pub struct Blot;"),
+            ("inner.rs", "pub struct Drop;"),
+            ("pens.rs", pens),
+        ];
+        Modules::read(files.map(|(name, code)| (name, code.to_owned()))).public_twice()
+    };
+    let both = BTreeSet::from(["ink", "pens"].map(str::to_owned));
+    for (pens, name) in [("pub use crate::inner::{Drop as Dot};", "Drop"), ("pub use crate::Blot;", "Blot")] {
+        assert_eq!(twice(pens), [(name.to_owned(), both.clone())], "{pens}");
+    }
+    for pens in ["pub(crate) use crate::inner::Drop;", "use crate::ink::Blot;", "pub use crate::inner::Other;"] {
+        assert_eq!(twice(pens), [], "{pens}");
     }
 }
