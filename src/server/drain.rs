@@ -6,6 +6,7 @@
 //!                                        └────── second signal ──────┴── drain_timeout, second signal ──▶ cut
 //! ```
 
+use super::error::Error;
 use crate::exchange::DrainCause;
 use crate::http::Moment;
 
@@ -37,6 +38,21 @@ pub(super) enum Step {
     Drain,
     /// Cut the connections that are left: they have taken too long.
     Cut,
+}
+
+/// How a drain was cut short.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Forced {
+    /// The number of connections that were cut off.
+    pub(super) connections: usize,
+    /// Whether a second signal was the cause.
+    pub(super) signalled: bool,
+}
+
+impl From<Forced> for Error {
+    fn from(Forced { connections, signalled }: Forced) -> Self {
+        Self::Forced { connections, signalled }
+    }
 }
 
 impl Drain {

@@ -10,11 +10,11 @@ use mio::{Events, Poll, Token, Waker};
 
 use super::accept::{Accepted, Acceptor};
 use super::clock::Clock;
+use super::control::{Control, Group, mailbox};
 use super::descriptors;
-use super::drain::{Drain, Step};
+use super::drain::{Drain, Forced, Step};
 use super::hook::{self, Decision, Hook};
 use super::listener::Listener;
-use super::shared::{Group, Shared, mailbox};
 #[cfg(feature = "signals")]
 use super::signals::Signals;
 use super::socket::{Socket, readiness};
@@ -47,7 +47,7 @@ pub(super) struct EventLoop {
     events: Events,
     #[cfg(feature = "signals")]
     signals: Option<Signals>,
-    pub(super) shared: Arc<Shared>,
+    pub(super) control: Arc<Control>,
 
     clock: Box<dyn Clock>,
     /// When the `Date` field changes.
@@ -66,8 +66,8 @@ pub(super) struct EventLoop {
     has_posted: bool,
 
     pub(super) drain: Drain,
-    /// How many connections were cut, and whether a signal was the cause.
-    pub(super) forced: Option<(usize, bool)>,
+    /// The drain was cut short.
+    pub(super) forced: Option<Forced>,
 }
 
 impl EventLoop {
@@ -92,7 +92,7 @@ impl EventLoop {
         }
         let mailbox = mailbox(Waker::new(registry, WAKER)?);
         let mut event_loop = Self {
-            shared: Arc::new(Shared::new(Arc::clone(&mailbox), group)),
+            control: Arc::new(Control::new(Arc::clone(&mailbox), group)),
             events: Events::with_capacity(EVENTS),
             #[cfg(feature = "signals")]
             signals,
@@ -237,21 +237,21 @@ impl EventLoop {
             told += usize::from(self.sessions.tell(event.token().0, readiness(event)));
         }
         if told < count {
-            self.take_other_events();
+            self.take_own_events();
         }
         count
     }
 
-    /// Handles the events that belong to no session: listeners, signals, the waker.
+    /// Handles the events of the loop itself: listeners, signals, the waker.
     #[cold]
-    fn take_other_events(&mut self) {
+    fn take_own_events(&mut self) {
         // The handling borrows all of `self`, so the events are moved out of it for that time.
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
-        events.iter().for_each(|event| self.take_other_event(event.token()));
+        events.iter().for_each(|event| self.take_own_event(event.token()));
         self.events = events;
     }
 
-    fn take_other_event(&mut self, token: Token) {
+    fn take_own_event(&mut self, token: Token) {
         if self.acceptor.mark_ready(token) {
             return;
         }
@@ -276,12 +276,12 @@ impl EventLoop {
     #[inline]
     fn take_post(&mut self, service: &mut dyn Service) {
         if self.has_posted || self.sessions.mailbox().is_rung() {
-            self.take_post_that_came(service);
+            self.deliver_post(service);
         }
     }
 
     #[cold]
-    fn take_post_that_came(&mut self, service: &mut dyn Service) {
+    fn deliver_post(&mut self, service: &mut dyn Service) {
         // Work that is posted from here on rings again, so none is missed.
         self.sessions.deliver(service);
         let more = guard(|| service.run_posted(self.sessions.now())).unwrap_or_else(|panic| {
@@ -341,7 +341,7 @@ impl EventLoop {
 
     fn accept_one(&mut self, service: &mut dyn Service) {
         match self.acceptor.accept(self.sessions.now()) {
-            Accepted::Connection(socket, peer) => self.open(socket, peer),
+            Accepted::Connection(socket, peer) => self.begin_session(socket, peer),
             Accepted::Nothing => {}
             // The application has closed descriptors that it only cached, so accepting is tried again at once.
             Accepted::Trouble(error) if descriptors::ran_out(&error) && descriptors::free(service) => {
@@ -355,7 +355,7 @@ impl EventLoop {
     }
 
     /// Begins a session, unless the hook refuses the connection. Then dropping the socket closes it.
-    pub(super) fn open(&mut self, mut socket: Socket, peer: Endpoint) {
+    pub(super) fn begin_session(&mut self, mut socket: Socket, peer: Endpoint) {
         let id = self.sessions.next_id();
         let idle_timeout = match hook::ask(&mut self.on_connection, &peer) {
             Decision::Accept => self.sessions.config.idle_timeout,
@@ -376,17 +376,17 @@ impl EventLoop {
             return;
         }
         log::trace!("conn {id}: accepted from {peer}, slot {key}");
-        self.sessions.open(socket, peer, id, idle_timeout);
+        self.sessions.begin(socket, peer, id, idle_timeout);
     }
 
     // ---- the drain --------------------------------------------------------------------------------------------------
 
     /// Obeys the orders of a handle, or of the supervisor of the group, after it has woken the loop.
     fn take_orders(&mut self) {
-        if self.shared.take_shutdown() {
+        if self.control.take_shutdown() {
             self.stop(DrainCause::Handle);
         }
-        let Some(orders) = self.shared.group().map(Group::orders) else { return };
+        let Some(orders) = self.control.group().map(Group::orders) else { return };
         if let Some(cause) = orders.stop {
             self.stop(cause);
         }
@@ -400,7 +400,7 @@ impl EventLoop {
         if self.drain.delay(cause, self.sessions.now() + self.sessions.config.drain_delay) {
             log::info!("draining: {cause:?}");
             self.sessions.watch.tell(|observer| observer.draining(cause));
-            self.shared.set_draining();
+            self.control.set_draining();
         }
     }
 
@@ -457,7 +457,7 @@ impl EventLoop {
         self.acceptor.close();
         let connections = self.sessions.cut();
         if connections > 0 {
-            self.forced = Some((connections, signalled));
+            self.forced = Some(Forced { connections, signalled });
         }
     }
 

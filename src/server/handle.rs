@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::shared::Shared;
+use super::control::Control;
 use crate::router::{Tasks, Timer};
 
 /// Controls a running server from other threads. It can be cloned and sent to another thread, whatever `S` is.
@@ -20,26 +20,26 @@ use crate::router::{Tasks, Timer};
 /// # }
 /// ```
 pub struct Handle<S> {
-    shared: Arc<Shared>,
+    control: Arc<Control>,
     tasks: Arc<Tasks<S>>,
 }
 
 impl<S> Handle<S> {
-    pub(super) const fn new(shared: Arc<Shared>, tasks: Arc<Tasks<S>>) -> Self {
-        Self { shared, tasks }
+    pub(super) const fn new(control: Arc<Control>, tasks: Arc<Tasks<S>>) -> Self {
+        Self { control, tasks }
     }
 
     /// Begins to drain, like SIGTERM: the server finishes its requests, and then `run` returns. A second call changes
     /// nothing.
     #[doc(alias("stop", "drain", "close", "graceful"))]
     pub fn shutdown(&self) {
-        self.shared.ask_shutdown();
+        self.control.ask_shutdown();
     }
 
     /// Whether the server has begun to drain, for any cause. From then on a health check should report it. During
     /// [`Config::drain_delay`](crate::Config::drain_delay) the server still serves as before.
     pub fn is_draining(&self) -> bool {
-        self.shared.is_draining()
+        self.control.is_draining()
     }
 
     /// Makes the loop call `task` with the state soon, on the loop's thread and between two requests. Tasks are called
@@ -63,14 +63,14 @@ impl<S> Handle<S> {
     #[doc(alias("spawn", "thread"))]
     pub fn post(&self, task: impl FnOnce(&mut S) + Send + 'static) {
         self.tasks.post(Box::new(task));
-        self.shared.ring();
+        self.control.ring();
     }
 
     /// As [`Routes::after`](crate::router::Routes::after), but from any thread.
     #[doc(alias("timer", "timeout"))]
     pub fn after(&self, delay: Duration, task: impl FnOnce(&mut S) + Send + 'static) -> Timer {
         let timer = self.tasks.after(delay, Box::new(task));
-        self.shared.ring();
+        self.control.ring();
         timer
     }
 
@@ -78,14 +78,14 @@ impl<S> Handle<S> {
     #[doc(alias("timer", "interval"))]
     pub fn every(&self, period: Duration, task: impl FnMut(&mut S) + Send + 'static) -> Timer {
         let timer = self.tasks.every(period, Box::new(task));
-        self.shared.ring();
+        self.control.ring();
         timer
     }
 }
 
 impl<S> Clone for Handle<S> {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.shared), Arc::clone(&self.tasks))
+        Self::new(Arc::clone(&self.control), Arc::clone(&self.tasks))
     }
 }
 

@@ -6,6 +6,7 @@
 mod accept;
 mod access_log;
 mod clock;
+mod control;
 mod descriptors;
 mod drain;
 mod error;
@@ -15,7 +16,6 @@ mod hook;
 mod listener;
 mod running;
 mod setup;
-mod shared;
 #[cfg(feature = "signals")]
 mod signals;
 mod socket;

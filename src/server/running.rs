@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::{Error, Result};
+use super::error::Result;
 use super::event_loop::EventLoop;
 use super::handle::Handle;
 use crate::exchange::{DrainCause, Endpoint, Service};
@@ -44,7 +44,7 @@ impl<S> Running<S> {
 
     /// A handle to this server, for other threads.
     pub fn handle(&self) -> Handle<S> {
-        Handle::new(Arc::clone(&self.event_loop.shared), self.app.tasks())
+        Handle::new(Arc::clone(&self.event_loop.control), self.app.tasks())
     }
 
     /// The first address that the server listens on; `None` once it has stopped listening in a drain.
@@ -104,7 +104,7 @@ impl<S> Running<S> {
     /// Runs until the server has been shut down and has drained.
     ///
     /// # Errors
-    /// [`Error::Io`] when the poll fails; [`Error::Forced`] when the drain was cut short.
+    /// [`Error::Io`](super::Error::Io) when the poll fails; [`Error::Forced`](super::Error::Forced) when the drain was cut short.
     pub fn run(mut self) -> Result<()> {
         refuse_worker(&self.event_loop)?;
         self.run_to_the_end()
@@ -164,7 +164,7 @@ fn turn(event_loop: &mut EventLoop, service: &mut dyn Service, timeout: Option<D
     }
     event_loop.sessions.watch.tell(|observer| observer.server_closed());
     match event_loop.forced {
-        Some((connections, signalled)) => Err(Error::Forced { connections, signalled }),
+        Some(forced) => Err(forced.into()),
         None => Ok(false),
     }
 }
@@ -172,7 +172,7 @@ fn turn(event_loop: &mut EventLoop, service: &mut dyn Service, timeout: Option<D
 /// Returns an error for a worker. A worker that ran inside `set_up` would serve too early, and all others would wait
 /// for it.
 fn refuse_worker(event_loop: &EventLoop) -> io::Result<()> {
-    match event_loop.shared.group() {
+    match event_loop.control.group() {
         None => Ok(()),
         Some(_) => {
             Err(io::Error::new(ErrorKind::InvalidInput, "`Workers` runs its servers: return `server.start(app)`"))

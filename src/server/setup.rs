@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::clock::{Clock, SystemClock};
+use super::control::Group;
 use super::error::Result;
 use super::event_loop::{EventLoop, Parts};
 use super::hook::Decision;
 use super::listener::Listener;
 use super::running::{Running, run_service};
-use super::shared::Group;
 use crate::config::Config;
 use crate::exchange::{Endpoint, Observer, Request, Response, Sent, Service};
 use crate::limits::BACKLOG;

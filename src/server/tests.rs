@@ -45,12 +45,12 @@ fn a_connection_that_the_poll_refuses_is_closed_and_the_next_is_served() {
     for _ in 0..3 {
         let descriptor = OwnedFd::from(File::open(&program).unwrap());
         let socket = std::os::unix::net::UnixStream::from(descriptor);
-        event_loop.open(Socket::Unix(UnixStream::from_std(socket)), Endpoint::Unix);
+        event_loop.begin_session(Socket::Unix(UnixStream::from_std(socket)), Endpoint::Unix);
         assert!(event_loop.sessions.is_empty());
         assert_eq!(event_loop.next_deadline(), None, "the server does not try it again");
     }
     let (socket, _client) = UnixStream::pair().unwrap();
-    event_loop.open(Socket::Unix(socket), Endpoint::Unix);
+    event_loop.begin_session(Socket::Unix(socket), Endpoint::Unix);
     assert_eq!(event_loop.sessions.len(), 1);
     let denied = format!("{:?}", ErrorKind::PermissionDenied);
     assert_eq!(*told.0.lock().unwrap(), [&denied, &denied, &denied, "opened 4"]);

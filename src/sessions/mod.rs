@@ -257,7 +257,7 @@ impl<T> Drop for Sessions<T> {
 
 impl<T: Transport> Sessions<T> {
     /// Begins a session in the [vacant slot](Self::vacant_key).
-    pub(crate) fn open(&mut self, transport: T, peer: Endpoint, id: ConnectionId, idle_timeout: Duration) {
+    pub(crate) fn begin(&mut self, transport: T, peer: Endpoint, id: ConnectionId, idle_timeout: Duration) {
         let session = Session::new(transport, peer, id, Millis::from(idle_timeout), self.now);
         let deadline = session.deadline(&self.config);
         let key = self.slab.insert(session);

@@ -71,7 +71,7 @@ impl VirtualLoop {
     pub(crate) fn connect_from(&mut self, peer: Endpoint) -> Connected {
         let connected = Connected { link: Link::new(loopback(80)), key: self.sessions.vacant_key() };
         let (id, idle_timeout) = (self.sessions.next_id(), self.sessions.config.idle_timeout);
-        self.sessions.open(connected.link.pipe(), peer, id, idle_timeout);
+        self.sessions.begin(connected.link.pipe(), peer, id, idle_timeout);
         connected
     }
 

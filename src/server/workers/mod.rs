@@ -21,7 +21,7 @@
 //! - if a worker panics outside a handler, the process ends: see `worker::take_down`.
 //!
 //! Reading order: this file (the public face), `worker` (the life of one worker), `supervisor` (it starts and stops the
-//! workers). The state that they share, their `Group`, is in `server/shared.rs`.
+//! workers). The state that they share, their `Group`, is in `server/control.rs`.
 
 mod supervisor;
 mod worker;

@@ -12,8 +12,9 @@ use mio::{Events, Poll, Token, Waker};
 use super::worker::{Ended, Ready, Worker, take_down};
 use crate::config::Config;
 use crate::exchange::{DrainCause, Endpoint, guard};
+use crate::server::control::{Control, Group};
+use crate::server::drain::Forced;
 use crate::server::error::{Error, Result};
-use crate::server::shared::{Group, Shared};
 #[cfg(feature = "signals")]
 use crate::server::signals::Signals;
 
@@ -35,7 +36,7 @@ pub struct RunningWorkers {
     /// One for each worker that may not serve yet.
     gates: Vec<Sender<()>>,
     /// The loops of the workers that are ready, to wake them.
-    loops: Vec<Arc<Shared>>,
+    loops: Vec<Arc<Control>>,
     /// Receives the index and the result of each worker that has ended.
     ends: Receiver<Ended>,
     /// Workers that have not ended.
@@ -43,8 +44,8 @@ pub struct RunningWorkers {
 
     /// A signal has come.
     signalled: bool,
-    /// How many connections were cut, and whether a signal was the cause.
-    forced: Option<(usize, bool)>,
+    /// The drains of some workers were cut short. This counts the connections of all.
+    forced: Option<Forced>,
     failed: Option<Error>,
 }
 
@@ -96,7 +97,7 @@ impl RunningWorkers {
         let mut failed: Option<(usize, _)> = None;
         for (index, report) in reports {
             match report {
-                Ok(shared) => self.loops.push(shared),
+                Ok(control) => self.loops.push(control),
                 Err(error) if failed.as_ref().is_none_or(|(first, _)| index < *first) => failed = Some((index, error)),
                 Err(error) => log::error!("worker {index}: {error}"),
             }
@@ -173,7 +174,7 @@ impl RunningWorkers {
         self.join();
         match (self.failed.take(), self.forced.take()) {
             (Some(error), _) => Err(error),
-            (None, Some((connections, signalled))) => Err(Error::Forced { connections, signalled }),
+            (None, Some(forced)) => Err(forced.into()),
             (None, None) => Ok(false),
         }
     }
@@ -249,15 +250,16 @@ impl RunningWorkers {
     }
 
     fn wake_all(&self) {
-        self.loops.iter().for_each(|shared| shared.wake());
+        self.loops.iter().for_each(|control| control.wake());
     }
 
     fn take_end(&mut self, worker: usize, result: Result<()>) {
         match result {
             Ok(()) => {}
             Err(Error::Forced { connections, signalled }) => {
-                let (before, by_signal) = self.forced.unwrap_or_default();
-                self.forced = Some((before + connections, by_signal || signalled));
+                let forced = self.forced.get_or_insert_default();
+                forced.connections += connections;
+                forced.signalled |= signalled;
             }
             Err(error) => {
                 log::error!("worker {worker}: {error}; all others are cut off");

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
 use crate::exchange::{dispose, guard};
+use crate::server::control::{Control, Group};
 use crate::server::error::Result;
 use crate::server::running::Running;
-use crate::server::shared::{Group, Shared};
 
 /// The application's error when the set-up of a worker fails.
 pub(super) type SetUpError = Box<dyn StdError + Send + Sync>;
 
 /// The index of a worker, with its loop after the set-up, or the reason why the set-up failed.
-pub(super) type Ready = (usize, Result<Arc<Shared>, SetUpError>);
+pub(super) type Ready = (usize, Result<Arc<Control>, SetUpError>);
 
 /// The index of a worker that has ended, and its result.
 pub(super) type Ended = (usize, Result<()>);
@@ -39,7 +39,8 @@ impl Worker {
         let made = guard(|| set_up().map_err(Into::into));
         let made = made.unwrap_or_else(|panic| Err(format!("its set-up {panic}").into()));
         // A server outside the group would never receive an order to stop.
-        let is_ours = |running: &Running<S>| running.event_loop.shared.group().is_some_and(|own| ptr::eq(own, &*group));
+        let is_ours =
+            |running: &Running<S>| running.event_loop.control.group().is_some_and(|own| ptr::eq(own, &*group));
         let made = made.and_then(|running| match is_ours(&running) {
             true => Ok(running),
             false => Err("its set-up returned a server other than its own".into()),
@@ -51,7 +52,7 @@ impl Worker {
                 return;
             }
         };
-        let _ = report.send((index, Ok(Arc::clone(&running.event_loop.shared))));
+        let _ = report.send((index, Ok(Arc::clone(&running.event_loop.control))));
         drop(report);
         let result = match gate.recv() {
             Ok(()) => running.run_to_the_end(),

@@ -293,7 +293,7 @@ impl World {
         self.notes.borrow_mut().ids.push((id, number));
         self.outside.borrow_mut().kernel.register(number, key);
         let socket = SimulatedSocket { outside: Rc::clone(&self.outside), wrote_last: false, number };
-        self.sessions.open(socket, Endpoint::Unix, id, self.profile.config.idle_timeout);
+        self.sessions.begin(socket, Endpoint::Unix, id, self.profile.config.idle_timeout);
     }
 
     /// As `EventLoop::drain`.

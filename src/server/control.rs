@@ -1,4 +1,4 @@
-//! What threads share with a loop: the wish that it stops, and a way to wake it. The loop of a worker also has a group,
+//! How other threads control a loop: they ask it to stop, and wake it. The loop of a worker also belongs to a group,
 //! through which one supervisor stops all loops.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,8 +8,8 @@ use mio::Waker;
 
 use crate::exchange::{DrainCause, Mailbox};
 
-/// The state that a loop and its handles share; also that of the supervisor of a group, and its handles.
-pub(super) struct Shared {
+/// Through this, the handles of a loop control it. The supervisor of a group has one, too, for its own handles.
+pub(super) struct Control {
     mailbox: Arc<Mailbox>,
     shutdown: AtomicBool,
     draining: AtomicBool,
@@ -26,7 +26,7 @@ pub(super) fn mailbox(waker: Waker) -> Arc<Mailbox> {
     })
 }
 
-impl Shared {
+impl Control {
     pub(super) const fn new(mailbox: Arc<Mailbox>, group: Option<Arc<Group>>) -> Self {
         Self { mailbox, shutdown: AtomicBool::new(false), draining: AtomicBool::new(false), group }
     }
@@ -72,7 +72,7 @@ impl Shared {
 
 /// The state that the supervisor of workers, their loops and all handles share.
 pub(super) struct Group {
-    supervisor: Shared,
+    supervisor: Control,
     /// The orders to all loops. Each is given once and never taken back, so a loop may obey twice but never misses one.
     stop: OnceLock<DrainCause>,
     cut: OnceLock<bool>,
@@ -88,10 +88,10 @@ pub(super) struct Orders {
 
 impl Group {
     pub(super) fn new(waker: Waker) -> Self {
-        Self { supervisor: Shared::new(mailbox(waker), None), stop: OnceLock::new(), cut: OnceLock::new() }
+        Self { supervisor: Control::new(mailbox(waker), None), stop: OnceLock::new(), cut: OnceLock::new() }
     }
 
-    pub(super) const fn supervisor(&self) -> &Shared {
+    pub(super) const fn supervisor(&self) -> &Control {
         &self.supervisor
     }
 
