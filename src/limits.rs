@@ -1,8 +1,8 @@
 //! Limits and timeouts: the value and unit of each, the reason for it, and what other servers use.
 //!
-//! Most of those that are public are defaults: of [`Config`](crate::Config), or of the cache of static files. The others
-//! bound what a program can ask for, or say how much memory a slow client can take. The source of this module also has
-//! the limits of the event loop and the parsers. These are fixed, because no reason to change them is known.
+//! Most public ones are defaults: of [`Config`](crate::Config), or of the cache of static files. The others bound what
+//! a program can ask for, or say how much memory a slow client can take. The source of this module also has the limits
+//! of the event loop and the parsers. These are fixed, because no reason to change them is known.
 
 #![cfg_attr(not(feature = "files"), allow(dead_code, reason = "those of static files have no user then"))]
 

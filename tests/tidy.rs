@@ -116,7 +116,7 @@ fn the_files_of_a_folder_know_each_other_in_one_direction() {
     for circle in circles.iter().filter(|circle| !is_allowed(&circle.files)) {
         let links: String = circle.links.iter().map(|(from, to)| format!("\n    {from} names {to}")).collect();
         problems.push(format!(
-            "{:?} are a circle: move what both need down, pass a value, or add this list to CIRCLES with a reason:{links}",
+            "{:?} are a circle: move what both need down, or add this list to CIRCLES with a reason:{links}",
             circle.files.iter().collect::<Vec<_>>()
         ));
     }

@@ -23,7 +23,7 @@ mod socket;
 mod tests;
 mod workers;
 
-// What an observer is told stands below, because connections tell it; users look for it here.
+// Connections tell the observer, so these are defined in a lower folder. Users look for them beside the server.
 pub use crate::exchange::close_reason::CloseReason;
 pub use crate::exchange::observer::{ConnectionId, DrainCause, FinishedReply, Observer, Tick, Timeout};
 pub use access_log::{AccessLog, LogFormat};

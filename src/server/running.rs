@@ -104,7 +104,8 @@ impl<S> Running<S> {
     /// Runs until the server has been shut down and has drained.
     ///
     /// # Errors
-    /// [`Error::Io`](super::Error::Io) when the poll fails; [`Error::Forced`](super::Error::Forced) when the drain was cut short.
+    /// [`Error::Io`](super::Error::Io) when the poll fails; [`Error::Forced`](super::Error::Forced) when the drain was
+    /// cut short.
     pub fn run(mut self) -> Result<()> {
         refuse_worker(&self.event_loop)?;
         self.run_to_the_end()

@@ -56,7 +56,8 @@ impl Server {
     /// Port 0 takes a free port; `[::]` serves IPv4 too. From now on the kernel queues connections.
     ///
     /// # Errors
-    /// [`Error::Bind`](super::Error::Bind) when the address is in use, does not belong to this machine, or is not allowed.
+    /// [`Error::Bind`](super::Error::Bind) when the address is in use, does not belong to this machine, or is not
+    /// allowed.
     #[doc(alias = "listen")]
     pub fn bind(address: impl ToSocketAddrs) -> Result<Self> {
         Ok(Self::new(Listener::tcp(address, BACKLOG)?))
