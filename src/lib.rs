@@ -105,6 +105,7 @@ pub mod server;
 mod sessions;
 pub mod sse;
 pub mod testing;
+mod wire;
 
 /// Parts of the machine by themselves, for `benches/`. They may change or go at any time.
 #[cfg(feature = "internals")]

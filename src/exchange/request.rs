@@ -2,8 +2,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Endpoint, Endpoints, Head, Pairs, Params, Trailers};
+use super::{Endpoint, Endpoints, Pairs, Params, Trailers};
 use crate::http::{Error, Fields, Method, Result, Version, target_text};
+use crate::wire::Head;
 
 /// A request, borrowed from the receive buffer.
 ///

@@ -175,7 +175,7 @@ impl Chunk<'_> {
     /// Adds a field line that follows the content, for a client that asked for trailers by `TE: trailers`; any other gets
     /// none. What frames or routes a message does not belong there (RFC 9110 §6.5.1).
     pub fn trailer(&mut self, name: &str, value: &str) {
-        if !is_token(name.as_bytes()) || !is_field_value(value.as_bytes()) || super::trailers::is_ignored(name) {
+        if !is_token(name.as_bytes()) || !is_field_value(value.as_bytes()) || crate::wire::body::is_ignored(name) {
             self.fail(format!("not a trailer: {name:?}: {value:?}"));
         } else if self.trailers.len() + name.len() + value.len() + 4 > MAX_TRAILERS as usize {
             self.fail("the trailers are too large".to_owned());

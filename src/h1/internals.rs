@@ -2,12 +2,10 @@
 
 use std::hint::black_box;
 
-use super::authority::KnownAuthority;
-use super::body::BodyDecoder;
-use super::framing::Framing;
-use super::head;
 use crate::config::Config;
 use crate::http::LineShape;
+use crate::wire::body::BodyDecoder;
+use crate::wire::{Framing, KnownAuthority, head};
 
 /// Parses and checks heads.
 #[derive(Debug)]

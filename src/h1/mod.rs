@@ -1,21 +1,11 @@
 //! The protocol core, sans I/O: bytes and time go in, bytes and wishes come out. Nothing here knows a socket or asks
 //! what time it is, so tests drive it byte by byte with a made-up clock.
 //!
-//! Reading order: `connection` (the two state machines), `state` (their joint table), `head` and what it calls,
-//! `body`.
+//! Reading order: `connection` (the phases of a connection, and the steps). The parsers are in `wire`.
 
-mod authority;
-mod body;
 mod connection;
-mod error;
-mod field_section;
-mod framing;
-mod head;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
-mod request_line;
-mod scan;
-mod target;
 // Its application replies with JSON too.
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 mod tests;

@@ -9,10 +9,10 @@ use crate::exchange::{
     CloseReason, Conducted, Draft, Request, RequestFacts, Response, Rest, Sent, Service, Stage, Waited, conduct,
     dispose,
 };
-use crate::h1::error::ProtocolError;
-use crate::h1::head::Message;
 use crate::http::{Error, Method, Millis, Result};
 use crate::limits::SHARE_FROM;
+use crate::wire::Message;
+use crate::wire::ProtocolError;
 
 /// What came of a call into the application.
 #[derive(Debug)]

@@ -12,11 +12,11 @@ use crate::buffer::Pace;
 use crate::exchange::{
     Abort, Address, CloseReason, Endpoints, Intake, LiveKey, Received, Request, Service, Trailers, dispose, guard,
 };
-use crate::h1::error::ProtocolError;
-use crate::h1::framing::{Expectation, Framing};
-use crate::h1::head::{self, Message};
 use crate::http::{Error, Method, Result};
 use crate::limits::{MAX_DISCARD, POOL_MAX_BUFFER};
+use crate::wire::ProtocolError;
+use crate::wire::{Expectation, Framing};
+use crate::wire::{Message, head};
 
 /// Where the content of a request goes.
 #[derive(Debug)]

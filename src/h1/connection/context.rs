@@ -7,10 +7,10 @@ use super::incoming::Collecting;
 use crate::buffer::{OutputQueue, Pace, Pool, Receive};
 use crate::config::Config;
 use crate::exchange::{ConnectionId, Reply, Service, Watch};
-use crate::h1::authority::KnownAuthority;
-use crate::h1::head;
 use crate::http::{LineShape, Millis, Moment};
 use crate::limits::POOL_BYTES;
+use crate::wire::KnownAuthority;
+use crate::wire::head;
 
 /// What the loop lends to a connection for its turn.
 pub(crate) struct Context<'a> {

@@ -9,9 +9,9 @@ use super::reply::{ReplyState, Streaming};
 use super::{Break, Buffers, Connection, Context};
 use crate::config::Config;
 use crate::exchange::{Abort, CloseReason, Timeout};
-use crate::h1::error::ProtocolError;
 use crate::http::{Error, Millis, Moment};
 use crate::limits::DRAIN_LINGER;
+use crate::wire::ProtocolError;
 
 /// What limits the time of a connection, beside its idle timeout or alone: until when, and what has passed then.
 #[derive(Clone, Copy, Debug)]

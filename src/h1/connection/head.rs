@@ -10,11 +10,11 @@ use crate::buffer::Receive;
 use crate::exchange::{
     Abort, Admission, CloseReason, Endpoints, Received, Request, Response, Sent, Service, Stage, admit,
 };
-use crate::h1::error::ProtocolError;
-use crate::h1::framing::{Expectation, Framing};
-use crate::h1::head::{self, Message};
 use crate::http::{Error, Method, Moment, Result};
 use crate::limits::{HIGH_WATER, MAX_BUFFERED, MAX_EMPTY_LINES};
+use crate::wire::ProtocolError;
+use crate::wire::{Expectation, Framing};
+use crate::wire::{Message, head};
 
 impl Connection {
     /// Answers the requests in the input, one after the other, as long as each is answered at once.

@@ -2,11 +2,11 @@
 
 use crate::buffer::{Pace, Pool, Pooled, Receive};
 use crate::exchange::{Address, LiveKey};
-use crate::h1::body::{BodyDecoder, Piece};
-use crate::h1::error::ProtocolError;
-use crate::h1::framing::Framing;
 use crate::http::Moment;
 use crate::limits::{CONTENT_BUFFER, MAX_READ, POOL_MAX_BUFFER, RECEIVE_BUFFER};
+use crate::wire::Framing;
+use crate::wire::ProtocolError;
+use crate::wire::body::decoder::{BodyDecoder, Piece};
 
 use super::Context;
 

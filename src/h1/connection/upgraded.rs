@@ -6,8 +6,8 @@ use super::incoming::Room;
 use super::phase::{Ending, Phase};
 use super::{Break, Budget, Buffers, Connection, Context, Step};
 use crate::exchange::{Address, CloseReason, LiveKey, Output, ProtocolEvent, Request, Service, Stage, guard};
-use crate::h1::head::Message;
 use crate::limits::POOL_MAX_BUFFER;
+use crate::wire::Message;
 
 /// A protocol that has taken over, as the connection knows it.
 #[derive(Debug)]

@@ -4,9 +4,9 @@ use super::bench::{Bench, Fate, bench, small};
 use super::table::After::{Closes, Errs, FinErrs, Open};
 use super::table::{Row, run, run_all};
 use crate::config::Config;
-use crate::h1::body::BodyDecoder;
-use crate::h1::framing::Framing;
 use crate::limits::{MAX_BUFFERED, MAX_DISCARD};
+use crate::wire::Framing;
+use crate::wire::body::decoder::BodyDecoder;
 
 pub(super) const BAD: &[&str] = &["400"];
 pub(super) const HI: &[&str] = &["200 hi"];

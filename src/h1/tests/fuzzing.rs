@@ -14,14 +14,12 @@ use super::reference::{self, Chunked, Strictness};
 use super::scripts::Script;
 use crate::config::Config;
 use crate::exchange::{Pairs, Trailers};
-use crate::h1::authority::{self, KnownAuthority};
-use crate::h1::body::{BodyDecoder, ChunkedDecoder, Piece};
-use crate::h1::error::ProtocolError;
-use crate::h1::framing::{Expectation, Framing};
-use crate::h1::head::{self, Message};
-use crate::h1::target;
 use crate::http::Method;
 use crate::http::decode_segment;
+use crate::wire::body::decoder::{BodyDecoder, ChunkedDecoder, Piece};
+use crate::wire::request::authority::{self, KnownAuthority};
+use crate::wire::request::target;
+use crate::wire::{Expectation, Framing, Message, ProtocolError, head};
 
 // ---- the targets ------------------------------------------------------------------------------------------------
 

@@ -4,8 +4,8 @@ use super::bench::{Bench, Fate, bench, small};
 use super::table::After::{Errs, Open};
 use super::table::{Row, run};
 use crate::config::Config;
-use crate::h1::head::PARSES;
 use crate::limits::{LINGER_BYTES, MAX_FIELDS, MAX_HEAD, MAX_TARGET};
+use crate::wire::head::PARSES;
 
 fn with_target(len: usize) -> Vec<u8> {
     format!("GET /query?{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(len - 7)).into_bytes()

@@ -7,7 +7,7 @@ use super::bench::{Bench, Fate, small};
 use super::fuzzing;
 use super::live;
 use crate::config::Config;
-use crate::h1::head::ONLY_GENERAL;
+use crate::wire::head::ONLY_GENERAL;
 
 /// A row: name, bytes in, replies out, what becomes of the connection.
 ///

@@ -2,15 +2,15 @@
 
 use std::net::Ipv6Addr;
 
-use super::error::ProtocolError;
 use crate::http::classes;
+use crate::wire::ProtocolError;
 
 /// What a byte of an authority means; a set of them says what a stretch of bytes holds.
 mod class {
     /// Part of a registered name or an IPv4 address: unreserved and sub-delims (RFC 3986 §2), but for the comma: two
     /// hosts in one field are not one host.
-    pub(super) const NAME: u8 = 0;
-    pub(super) const OTHER: u8 = 1;
+    pub(crate) const NAME: u8 = 0;
+    pub(crate) const OTHER: u8 = 1;
 }
 
 const CLASS: [u8; 256] = {
@@ -38,7 +38,7 @@ impl KnownAuthority {
 
     /// [`check`], with the memory of what passed it before.
     #[inline]
-    pub(super) fn check(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
+    pub(crate) fn check(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
         if *bytes == *self.0 { Ok(()) } else { self.get_to_know(bytes) }
     }
 
@@ -65,7 +65,7 @@ impl Default for KnownAuthority {
 /// Checks that `bytes` are an authority: a host that is not empty, and a port that is empty or fits in 16 bits. No
 /// userinfo, no path, no list.
 #[inline]
-pub(super) fn check(bytes: &[u8]) -> Result<(), ProtocolError> {
+pub(crate) fn check(bytes: &[u8]) -> Result<(), ProtocolError> {
     let mut name = bytes;
     while let [rest @ .., b'0'..=b'9'] = name {
         name = rest;

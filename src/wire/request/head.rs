@@ -10,67 +10,28 @@ use std::cell::OnceCell;
 use std::mem::MaybeUninit;
 
 use super::authority::KnownAuthority;
-use super::error::ProtocolError;
 use super::field_section;
-use super::framing::{self, Expectation, Framing, FramingFields, Options};
+use super::framing::{Expectation, Framing, FramingFields};
+use super::message::{Head, Message};
 use super::request_line::{self, RequestLine};
 use super::target;
 use crate::config::Config;
-use crate::exchange::Head;
 use crate::http::{Fields, Line, LineShape, Method, Version, is_name, lines};
 use crate::limits::{MAX_FIELDS, MAX_METHOD};
-
-/// A whole, valid head, and what it says of the message behind it.
-#[derive(Debug)]
-pub(super) struct Message<'a> {
-    pub(super) head: Head<'a>,
-    /// Bytes of the head, blank line included.
-    pub(super) len: usize,
-    pub(super) framing: Framing,
-    pub(super) expectation: Expectation,
-    options: Options,
-    /// Bytes of another request have come already.
-    pub(super) followed: bool,
-}
-
-impl Message<'_> {
-    /// Whether the client can go on with another request after this one (RFC 9112 §9.3).
-    #[inline]
-    pub(super) fn persistent(&self) -> bool {
-        !self.options.has(Options::CLOSE) && (self.head.version == Version::Http11 || self.asked_keep_alive())
-    }
-
-    /// Whether the client asked for `keep-alive` in so many words.
-    #[inline]
-    pub(super) const fn asked_keep_alive(&self) -> bool {
-        self.options.has(Options::KEEP_ALIVE)
-    }
-
-    /// Whether the client offers another protocol (RFC 9110 §7.8).
-    #[inline]
-    pub(super) fn offers_upgrade(&self) -> bool {
-        // "A server MUST ignore an Upgrade header field that is received in an HTTP/1.0 request."
-        self.options.has(Options::UPGRADE) && self.head.version == Version::Http11
-    }
-
-    /// Whether the client takes trailers. Asked only where there may be some.
-    pub(super) fn takes_trailers(&self) -> bool {
-        self.head.fields.all("te").any(framing::takes_trailers)
-    }
-}
+use crate::wire::ProtocolError;
 
 #[cfg(test)]
 thread_local! {
     /// How many times [`parse`] was called, for the test that counts.
-    pub(super) static PARSES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    pub(crate) static PARSES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
     /// Has every head read by the general reading alone.
-    pub(super) static ONLY_GENERAL: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    pub(crate) static ONLY_GENERAL: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
 /// Parses the head at the front of `bytes`, which is not an empty line; `None` if its end has not come. `shapes` is room
 /// for the shapes of its field lines; `known` saves work and changes nothing.
 #[inline(never)]
-pub(super) fn parse<'a>(
+pub(crate) fn parse<'a>(
     bytes: &'a [u8],
     shapes: &'a mut [LineShape],
     known: &mut KnownAuthority,
@@ -94,7 +55,7 @@ pub(super) fn parse<'a>(
 /// [`parse`] by the general reading alone.
 #[cold]
 #[inline(never)]
-pub(super) fn parse_general<'a>(
+pub(crate) fn parse_general<'a>(
     bytes: &'a [u8],
     shapes: &'a mut [LineShape],
     known: &mut KnownAuthority,
@@ -242,7 +203,7 @@ pub(crate) fn shapes() -> Box<[LineShape]> {
 
 /// What the field lines say of the message.
 #[derive(Debug, Default)]
-pub(super) struct FieldsRead<'a> {
+pub(crate) struct FieldsRead<'a> {
     host: Option<&'a [u8]>,
     expectation: Expectation,
     framing: FramingFields,
@@ -251,7 +212,7 @@ pub(super) struct FieldsRead<'a> {
 impl<'a> FieldsRead<'a> {
     /// Reads one more line, if it is one of the few that concern the server itself.
     #[inline(always)]
-    pub(super) fn line(&mut self, line: Line<'a>) -> Result<(), ProtocolError> {
+    pub(crate) fn line(&mut self, line: Line<'a>) -> Result<(), ProtocolError> {
         // The length tells nearly all names apart from ours.
         match line.name_len() {
             4 if is_name(line.name(), b"host") && self.host.replace(line.value()).is_some() => {
@@ -267,7 +228,7 @@ impl<'a> FieldsRead<'a> {
     }
 }
 
-pub(super) fn check_size(target: usize, head: usize, config: &Config) -> Result<(), ProtocolError> {
+pub(crate) fn check_size(target: usize, head: usize, config: &Config) -> Result<(), ProtocolError> {
     if target > config.max_target {
         return Err(ProtocolError::TargetTooLong);
     }
@@ -279,7 +240,7 @@ pub(super) fn check_size(target: usize, head: usize, config: &Config) -> Result<
 
 /// Decides the limits before the line has ended; tells whether it has.
 #[cold]
-pub(super) fn check_partial(bytes: &[u8], config: &Config) -> Result<bool, ProtocolError> {
+pub(crate) fn check_partial(bytes: &[u8], config: &Config) -> Result<bool, ProtocolError> {
     let end = memchr::memchr(b'\n', bytes);
     let line = &bytes[..end.unwrap_or(bytes.len())];
     match memchr::memchr(b' ', line) {
@@ -323,7 +284,7 @@ fn explain_version(bytes: &[u8], config: &Config) -> Result<(), ProtocolError> {
 /// Looks for the end of a head that was partial when it was parsed, in the bytes from `searched` on.
 ///
 /// So a head that drips costs one look at each byte, and is parsed again only when it is whole.
-pub(super) fn search_end(bytes: &[u8], searched: usize) -> Result<bool, ProtocolError> {
+pub(crate) fn search_end(bytes: &[u8], searched: usize) -> Result<bool, ProtocolError> {
     for offset in memchr::memchr_iter(b'\n', &bytes[searched..]) {
         let line = &bytes[..searched + offset];
         if !line.ends_with(b"\r") {
@@ -347,7 +308,7 @@ mod tests {
 
     #[test]
     fn the_quick_reading_takes_what_browsers_and_programs_send() {
-        let browser = include_str!("../../benches/browser-fields.txt").replace('\n', "\r\n");
+        let browser = include_str!("../../../benches/browser-fields.txt").replace('\n', "\r\n");
         assert!(reads_quickly(&format!("GET / HTTP/1.1\r\nHost: a\r\n{browser}\r\n")));
         assert!(reads_quickly("POST /a?b=%20 HTTP/1.1\r\nhost:a\r\nContent-Length:  2 \r\n\r\n{}"));
         let full = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "a:\r\n".repeat(MAX_FIELDS - 1));

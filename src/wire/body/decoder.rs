@@ -1,32 +1,31 @@
 //! Message bodies, decoded piece by piece as they come (RFC 9112 §6.2, §7.1). No byte is copied here.
 
-use super::error::ProtocolError;
-use super::framing::Framing;
 use crate::http::{is_field_value, is_token_byte};
 use crate::limits::{MAX_CHUNK_EXTENSIONS, MAX_CHUNK_LINE, MAX_TRAILERS};
+use crate::wire::{Framing, ProtocolError};
 
 /// Where in its body a message is.
 #[derive(Debug)]
-pub(super) enum BodyDecoder {
+pub(crate) enum BodyDecoder {
     Length { left: u64 },
     Chunked(ChunkedDecoder),
 }
 
 /// What a step of decoding found.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Piece<'a> {
+pub(crate) struct Piece<'a> {
     /// Bytes of the input that are done with.
-    pub(super) consumed: usize,
+    pub(crate) consumed: usize,
     /// The content among them.
-    pub(super) content: &'a [u8],
+    pub(crate) content: &'a [u8],
     /// The trailer lines among them, or parts of such.
-    pub(super) trailers: &'a [u8],
+    pub(crate) trailers: &'a [u8],
     /// Whether the body has ended.
-    pub(super) end: bool,
+    pub(crate) end: bool,
 }
 
 impl BodyDecoder {
-    pub(super) fn new(framing: Framing) -> Self {
+    pub(crate) fn new(framing: Framing) -> Self {
         match framing {
             Framing::None => Self::Length { left: 0 },
             Framing::Length(left) => Self::Length { left },
@@ -35,7 +34,7 @@ impl BodyDecoder {
     }
 
     /// Bytes of content that are certain to come, if the client keeps its word.
-    pub(super) fn announced(&self) -> u64 {
+    pub(crate) fn announced(&self) -> u64 {
         match self {
             Self::Length { left } => *left,
             Self::Chunked(chunked) if chunked.at == At::Data => chunked.size,
@@ -44,18 +43,18 @@ impl BodyDecoder {
     }
 
     /// Whether the content has come to its end without a byte that says so.
-    pub(super) const fn is_used_up(&self) -> bool {
+    pub(crate) const fn is_used_up(&self) -> bool {
         matches!(self, Self::Length { left: 0 })
     }
 
     /// Whether the length of the content was announced as a whole.
-    pub(super) const fn has_length(&self) -> bool {
+    pub(crate) const fn has_length(&self) -> bool {
         matches!(self, Self::Length { .. })
     }
 
     /// Takes the next piece from the front of `input`. Unless the end is reached, all of the input can be consumed by
     /// calling again with the rest.
-    pub(super) fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Piece<'a>, ProtocolError> {
+    pub(crate) fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Piece<'a>, ProtocolError> {
         match self {
             Self::Length { left } => {
                 let take = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
@@ -70,7 +69,7 @@ impl BodyDecoder {
 /// The chunked coding, strictly: `1*HEXDIG` that fits in 64 bits, extensions by their grammar, CRLF only, data followed
 /// by exactly CRLF, trailer fields by theirs; each line and each total bounded.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct ChunkedDecoder {
+pub(crate) struct ChunkedDecoder {
     at: At,
     /// The size of the chunk while its line is read, then what is left of its data.
     size: u64,
@@ -123,7 +122,7 @@ impl At {
 }
 
 impl ChunkedDecoder {
-    pub(super) fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Piece<'a>, ProtocolError> {
+    pub(crate) fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Piece<'a>, ProtocolError> {
         let at = self.usual_line(input);
         match self.at {
             At::Data if at < input.len() => Ok(self.data(input, at)),
@@ -133,7 +132,7 @@ impl ChunkedDecoder {
 
     /// The state machine, from `at` on. It needs no [`usual_line`](Self::usual_line): that only saves time.
     #[inline(never)]
-    pub(super) fn decode_by_bytes<'a>(&mut self, input: &'a [u8], mut at: usize) -> Result<Piece<'a>, ProtocolError> {
+    pub(crate) fn decode_by_bytes<'a>(&mut self, input: &'a [u8], mut at: usize) -> Result<Piece<'a>, ProtocolError> {
         let mut trailers = 0..0;
         while at < input.len() {
             if self.at == At::Data {

@@ -4,7 +4,7 @@ use crate::http::Error;
 
 /// What is wrong with a message. "More bytes are needed" is not an error and not here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ProtocolError {
+pub(crate) enum ProtocolError {
     RequestLine,
     EmptyLines,
     BareLf,
@@ -31,7 +31,7 @@ pub(super) enum ProtocolError {
 }
 
 impl ProtocolError {
-    pub(super) const fn status(self) -> u16 {
+    pub(crate) const fn status(self) -> u16 {
         match self {
             Self::RequestLine
             | Self::EmptyLines

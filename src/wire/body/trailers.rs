@@ -54,7 +54,7 @@ const IGNORED: [&str; 26] = [
 ];
 
 /// Whether a field of this name does not belong into a trailer section.
-pub(super) fn is_ignored(name: &str) -> bool {
+pub(crate) fn is_ignored(name: &str) -> bool {
     IGNORED.iter().any(|ignored| ignored.eq_ignore_ascii_case(name))
 }
 

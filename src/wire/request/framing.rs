@@ -1,12 +1,12 @@
 //! How long a message body is, and whether the connection goes on after it (RFC 9112 §6, §9.3). Request smuggling lives
 //! in lenient readings of these few fields, so there is one reading of each, and it is strict.
 
-use super::error::ProtocolError;
 use crate::http::{Version, is_token, trim};
+use crate::wire::ProtocolError;
 
 /// The message body of a request (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(crate) enum Framing {
     /// There is none.
     None,
     /// So many bytes.
@@ -17,7 +17,7 @@ pub(super) enum Framing {
 
 /// What the client expects before it sends content (RFC 9110 §10.1.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Expectation {
+pub(crate) enum Expectation {
     #[default]
     None,
     Continue,
@@ -28,7 +28,7 @@ pub(super) enum Expectation {
 impl Expectation {
     /// Joins another line: a list, of which one unknown member fails the whole (RFC 9110 §10.1.1).
     #[cold]
-    pub(super) fn and(self, value: &[u8]) -> Self {
+    pub(crate) fn and(self, value: &[u8]) -> Self {
         list(value).fold(self, |all, expectation| match all {
             Self::None | Self::Continue if expectation.eq_ignore_ascii_case(b"100-continue") => Self::Continue,
             _ => Self::Unknown,
@@ -38,20 +38,20 @@ impl Expectation {
 
 /// The framing fields of a head, collected line by line.
 #[derive(Debug, Default)]
-pub(super) struct FramingFields {
+pub(crate) struct FramingFields {
     content_length: Option<u64>,
     codings: Codings,
-    pub(super) options: Options,
+    pub(crate) options: Options,
 }
 
 /// Options of Connection: those that concern us (RFC 9110 §7.6.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Options(u8);
+pub(crate) struct Options(u8);
 
 impl Options {
-    pub(super) const CLOSE: Self = Self(1);
-    pub(super) const KEEP_ALIVE: Self = Self(2);
-    pub(super) const UPGRADE: Self = Self(4);
+    pub(crate) const CLOSE: Self = Self(1);
+    pub(crate) const KEEP_ALIVE: Self = Self(2);
+    pub(crate) const UPGRADE: Self = Self(4);
 
     fn add(&mut self, option: Self) {
         self.0 |= option.0;
@@ -59,7 +59,7 @@ impl Options {
 
     /// Whether this option is among them.
     #[inline]
-    pub(super) const fn has(self, option: Self) -> bool {
+    pub(crate) const fn has(self, option: Self) -> bool {
         self.0 & option.0 != 0
     }
 }
@@ -73,7 +73,7 @@ struct Codings {
 
 impl FramingFields {
     /// `1*DIGIT` that fits in 64 bits, once: a second line or a list is refused even when the values agree.
-    pub(super) fn content_length(&mut self, value: &[u8]) -> Result<(), ProtocolError> {
+    pub(crate) fn content_length(&mut self, value: &[u8]) -> Result<(), ProtocolError> {
         if self.content_length.is_some() || value.is_empty() {
             return Err(ProtocolError::ContentLength);
         }
@@ -93,7 +93,7 @@ impl FramingFields {
 
     /// A list of codings, over one line or several. `chunked` must come last and once (RFC 9112 §6.1, §7).
     #[cold]
-    pub(super) fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), ProtocolError> {
+    pub(crate) fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), ProtocolError> {
         self.codings.seen = true;
         for coding in list(value) {
             // `identity` is gone since RFC 7230; parameters (which are no token) never belong to chunked.
@@ -110,7 +110,7 @@ impl FramingFields {
 
     /// A list of options, over one line or several.
     #[inline]
-    pub(super) fn connection(&mut self, value: &[u8]) {
+    pub(crate) fn connection(&mut self, value: &[u8]) {
         match value {
             // What browsers send.
             b"keep-alive" => self.options.add(Options::KEEP_ALIVE),
@@ -132,7 +132,7 @@ impl FramingFields {
 
     /// The length of the body, once all lines are in (RFC 9112 §6.3).
     #[inline]
-    pub(super) fn framing(&self, version: Version) -> Result<Framing, ProtocolError> {
+    pub(crate) fn framing(&self, version: Version) -> Result<Framing, ProtocolError> {
         if self.codings.seen {
             return self.chunked(version);
         }
@@ -156,7 +156,7 @@ impl FramingFields {
 
 /// Whether a `TE` field says that the client takes trailers (RFC 9110 §10.1.4).
 #[cold]
-pub(super) fn takes_trailers(value: &[u8]) -> bool {
+pub(crate) fn takes_trailers(value: &[u8]) -> bool {
     list(value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 

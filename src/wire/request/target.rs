@@ -3,35 +3,35 @@
 use percent_encoding::percent_decode_str;
 
 use super::authority;
-use super::error::ProtocolError;
 use crate::http::{Method, classes};
+use crate::wire::ProtocolError;
 
 /// A request target, taken apart.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Target<'a> {
+pub(crate) struct Target<'a> {
     /// The path, still encoded: it decodes to UTF-8 without NUL.
-    pub(super) raw_path: &'a str,
-    pub(super) query: Option<&'a str>,
+    pub(crate) raw_path: &'a str,
+    pub(crate) query: Option<&'a str>,
     /// The authority of an absolute-form target.
-    pub(super) authority: Option<&'a [u8]>,
+    pub(crate) authority: Option<&'a [u8]>,
 }
 
 /// What a byte of a target means; a set of them says what a stretch of bytes holds.
-pub(super) mod class {
+pub(crate) mod class {
     /// Allowed in path and query.
-    pub(in crate::h1) const PATH: u8 = 0;
+    pub(in crate::wire) const PATH: u8 = 0;
     /// Allowed in the query only.
-    pub(in crate::h1) const QUERY: u8 = 1;
+    pub(in crate::wire) const QUERY: u8 = 1;
     /// Ends the path.
-    pub(in crate::h1) const QUESTION_MARK: u8 = 8;
+    pub(in crate::wire) const QUESTION_MARK: u8 = 8;
     /// A percent sign: in a path, two hexadecimal digits must follow.
-    pub(in crate::h1) const PERCENT: u8 = 2;
-    pub(in crate::h1) const NEVER: u8 = 4;
+    pub(in crate::wire) const PERCENT: u8 = 2;
+    pub(in crate::wire) const NEVER: u8 = 4;
 }
 
 /// Stricter than what httparse lets through, and wider than RFC 3986 where browsers are: they send `|`, `[`, `]` and
 /// `^` raw in a path, and nearly everything printable in a query (WHATWG URL).
-pub(super) const CLASS: [u8; 256] = {
+pub(crate) const CLASS: [u8; 256] = {
     let mut table = [class::NEVER; 256];
     let mut byte = 0x21;
     while byte < 0x7f {
@@ -49,7 +49,7 @@ pub(super) const CLASS: [u8; 256] = {
 
 /// Takes `target` apart and checks each of its bytes.
 #[inline(always)]
-pub(super) fn parse(method: Method, target: &str) -> Result<Target<'_>, ProtocolError> {
+pub(crate) fn parse(method: Method, target: &str) -> Result<Target<'_>, ProtocolError> {
     match target.as_bytes() {
         [b'/', ..] => origin_form(target, None),
         b"*" if method == Method::Options => Ok(Target { raw_path: "*", query: None, authority: None }),

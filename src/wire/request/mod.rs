@@ -1,0 +1,15 @@
+//! The head of a request: its bytes are parsed, checked, and given a meaning.
+
+pub(crate) mod authority;
+mod field_section;
+mod framing;
+pub(crate) mod head;
+mod message;
+mod request_line;
+mod scan;
+pub(crate) mod target;
+
+pub(crate) use authority::KnownAuthority;
+pub(crate) use framing::{Expectation, Framing};
+
+pub(crate) use message::{Head, Message};
