@@ -1,10 +1,10 @@
 use std::fmt;
 use std::io;
 
-use super::encode::{ContentType, Length, close_gap};
 use super::{Reply, Response, Sent};
 use crate::buffer::OutputQueue;
-use crate::http::{Error, Result};
+use crate::http::Result;
+use crate::wire::reply::{BodyLength, ContentType, LengthGap};
 
 /// Writes the content of a reply piece by piece, to memory; the reply leaves when the handler has returned, and so gets
 /// a `Content-Length`.
@@ -35,7 +35,7 @@ use crate::http::{Error, Result};
 pub struct BodyWriter<'a> {
     reply: &'a mut Reply,
     output: &'a mut OutputQueue,
-    gap: Option<usize>,
+    gap: Option<LengthGap>,
     content_from: usize,
 }
 
@@ -44,7 +44,7 @@ impl<'a> BodyWriter<'a> {
     pub(super) fn new(response: Response<'a>, content_type: ContentType) -> Result<Self> {
         let Response { reply, output } = response;
         reply.seal()?;
-        let gap = reply.encode_head(output.inline(), content_type, Length::Gap);
+        let gap = reply.head().encode(output.inline(), content_type, BodyLength::Gap);
         let content_from = output.inline().len();
         Ok(Self { reply, output, gap, content_from })
     }
@@ -75,15 +75,14 @@ impl<'a> BodyWriter<'a> {
         let inline = output.inline();
         let length = inline.len() - content_from;
         reply.check_length(length as u64)?;
-        reply.content_len = if reply.has_content() { length as u64 } else { 0 };
-        if !reply.has_content() {
+        let has_content = reply.has_content();
+        if !has_content {
             inline.truncate(content_from);
         }
         if let Some(gap) = gap {
-            close_gap(inline, gap, if reply.rare.status == 205 { 0 } else { length });
+            gap.close(inline, if reply.rare.status == 205 { 0 } else { length });
         }
-        reply.finished = true;
-        Ok(Sent::new())
+        Ok(reply.finish(if has_content { length as u64 } else { 0 }))
     }
 }
 
@@ -116,41 +115,3 @@ impl fmt::Display for TooLarge {
 }
 
 impl std::error::Error for TooLarge {}
-
-impl Reply {
-    /// Ends the head: gives the first mistake that was made with it. A 204 never has a `Content-Length` (RFC 9110 §8.6):
-    /// it is dropped.
-    #[inline]
-    pub(super) fn seal(&mut self) -> Result<()> {
-        if self.is_plain() {
-            return Ok(());
-        }
-        if let Some(fault) = self.rare.fault.take() {
-            return Err(fault);
-        }
-        if self.rare.status == 204 {
-            self.fields.remove("content-length");
-        }
-        Ok(())
-    }
-
-    /// A `Content-Length` of the handler's must be true; only a reply to HEAD and a 304 may tell of content that they
-    /// do not bring.
-    #[inline]
-    pub(super) fn check_length(&self, length: u64) -> Result<()> {
-        match self.fields.has.content_length {
-            None => Ok(()),
-            Some(claimed) => self.check_claimed_length(claimed, length),
-        }
-    }
-
-    #[cold]
-    fn check_claimed_length(&self, claimed: u64, length: u64) -> Result<()> {
-        match self.rare.status {
-            205 if claimed != 0 => Err(Error::internal("a 205 has no content")),
-            205 => Ok(()),
-            _ if claimed == length || (length == 0 && !self.has_content()) => Ok(()),
-            _ => Err(Error::internal(format!("Content-Length says {claimed}, but the content has {length} bytes"))),
-        }
-    }
-}

@@ -2,25 +2,22 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use std::{fmt, mem};
 
-use super::field_lines::{FieldLines, Has};
 use super::mailbox::{Address, Mailbox, Ticket};
 #[cfg(feature = "files")]
 use super::representation::Representation;
 use super::responder::Waited;
-use super::response::Sent;
+use super::sent::Sent;
 use super::stream::Stream;
 use super::touched::Touched;
 use crate::buffer::Mark;
-use crate::http::{DateText, Error, Method, Version, is_field_value, is_name, is_token};
+use crate::http::{Error, Method, Result, Version, is_field_value, is_name, is_token};
+use crate::wire::reply::{FieldLines, Persistence, RenderedLines, ReplyHead};
 
 /// The reply in the making: one for the whole loop, lent to each exchange in turn.
 ///
 /// Field lines are kept as they will be sent, one behind the other, so that nothing is allocated per line.
 pub(crate) struct Reply {
-    date: DateText,
-    /// How nearly every head begins: the status line of a 200, `Server` and `Date`. Rendered once a second.
-    pub(super) prefix: Prefix,
-    pub(super) keep_alive: KeepAlive,
+    rendered: RenderedLines,
     pub(super) max_content: usize,
 
     pub(super) request: RequestFacts,
@@ -94,56 +91,6 @@ impl Draft {
     }
 }
 
-/// The first lines of a head, and where each of them ends.
-pub(super) struct Prefix {
-    pub(super) bytes: Vec<u8>,
-    status_end: usize,
-    server_end: usize,
-}
-
-impl Prefix {
-    fn new(server_name: Option<&str>) -> Self {
-        let mut bytes = b"HTTP/1.1 200 OK\r\n".to_vec();
-        let status_end = bytes.len();
-        if let Some(name) = server_name.filter(|name| is_field_value(name.as_bytes())) {
-            bytes.extend_from_slice(format!("Server: {name}\r\n").as_bytes());
-        }
-        Self { status_end, server_end: bytes.len(), bytes }
-    }
-
-    fn set_date(&mut self, date: &str) {
-        self.bytes.truncate(self.server_end);
-        self.bytes.extend_from_slice(format!("Date: {date}\r\n").as_bytes());
-    }
-
-    /// `Server` and `Date`, as far as the handler has set none of its own.
-    pub(super) fn lines_beside(&self, has: Has) -> &[u8] {
-        let from = if has.server { self.server_end } else { self.status_end };
-        let to = if has.date { self.server_end } else { self.bytes.len() };
-        &self.bytes[from..to]
-    }
-}
-
-/// The lines for a client that asked for `keep-alive`. Nearly all connections announce the same time, so the lines are
-/// rendered only when it changes.
-pub(super) struct KeepAlive {
-    seconds: u32,
-    pub(super) lines: String,
-}
-
-impl KeepAlive {
-    fn new(seconds: u32) -> Self {
-        Self { seconds, lines: format!("Connection: keep-alive\r\nKeep-Alive: timeout={seconds}\r\n") }
-    }
-
-    #[inline(never)]
-    fn set(&mut self, seconds: u32) {
-        if seconds != self.seconds {
-            *self = Self::new(seconds);
-        }
-    }
-}
-
 /// What the reply must know of the request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestFacts {
@@ -194,13 +141,8 @@ impl Reply {
         wall_clock: SystemTime,
         mailbox: Arc<Mailbox>,
     ) -> Self {
-        let date = DateText::new(wall_clock);
-        let mut prefix = Prefix::new(server_name);
-        prefix.set_date(date.as_str());
         Self {
-            date,
-            prefix,
-            keep_alive: KeepAlive::new(0),
+            rendered: RenderedLines::new(server_name, wall_clock),
             max_content,
             request: RequestFacts::unknown(None),
             fields: FieldLines::default(),
@@ -219,14 +161,12 @@ impl Reply {
     /// The time of day in seconds of Unix time, at most a second behind.
     #[cfg(feature = "files")]
     pub(crate) const fn unix_second(&self) -> u64 {
-        self.date.second()
+        self.rendered.unix_second()
     }
 
     /// Takes the new time; called about once a second.
     pub(crate) fn set_date(&mut self, wall_clock: SystemTime) {
-        if self.date.update(wall_clock) {
-            self.prefix.set_date(self.date.as_str());
-        }
+        self.rendered.set_date(wall_clock);
     }
 
     /// Begins an exchange whose reply starts at `mark`.
@@ -235,7 +175,7 @@ impl Reply {
         self.request = request;
         self.mark = mark;
         if let Some(seconds) = request.announce {
-            self.keep_alive.set(seconds);
+            self.rendered.set_keep_alive(seconds);
         }
         self.fields.clear();
         if !self.is_plain() {
@@ -395,6 +335,87 @@ impl Reply {
     #[inline]
     pub(crate) fn idle_timeout(&self) -> Option<Duration> {
         self.rare.idle_timeout
+    }
+
+    /// Whether a reply with this status has content on the wire: not to HEAD, not with 204, 205 and 304
+    /// (RFC 9110 §6.4.1, §15.3.6).
+    pub(super) fn has_content(&self) -> bool {
+        self.request.method != Some(Method::Head) && !matches!(self.rare.status, 204 | 205 | 304)
+    }
+
+    /// Whether the head is that of nearly every reply: a 200, not to HEAD, and no line of the handler's that stands in
+    /// place of one of ours. Such a head is [encoded](ReplyHead::encode_ordinary) with few questions.
+    #[inline]
+    pub(super) fn is_ordinary(&self) -> bool {
+        (self.is_plain() || self.has_ordinary_status())
+            && self.request.method != Some(Method::Head)
+            && self.fields.has.is_none()
+    }
+
+    #[inline(never)]
+    fn has_ordinary_status(&self) -> bool {
+        self.rare.status == 200 && self.rare.fault.is_none() && self.rare.reason.is_none()
+    }
+
+    /// The head, to be encoded.
+    #[inline(always)]
+    pub(super) fn head(&self) -> ReplyHead<'_> {
+        let persistence = match (self.closes(), self.request.announce) {
+            (true, _) => Persistence::Close,
+            (false, Some(_)) => Persistence::KeepAlive,
+            (false, None) => Persistence::Default,
+        };
+        ReplyHead {
+            rendered: &self.rendered,
+            status: self.rare.status,
+            reason: self.rare.reason.as_deref(),
+            fields: &self.fields,
+            persistence,
+        }
+    }
+
+    /// Records that the reply is whole, with this many bytes of content.
+    #[inline(always)]
+    pub(super) fn finish(&mut self, content_len: u64) -> Sent {
+        self.content_len = content_len;
+        self.finished = true;
+        Sent::new()
+    }
+
+    /// Ends the head: gives the first mistake that was made with it. A 204 never has a `Content-Length` (RFC 9110 §8.6):
+    /// it is dropped.
+    #[inline]
+    pub(super) fn seal(&mut self) -> Result<()> {
+        if self.is_plain() {
+            return Ok(());
+        }
+        if let Some(fault) = self.rare.fault.take() {
+            return Err(fault);
+        }
+        if self.rare.status == 204 {
+            self.fields.remove("content-length");
+        }
+        Ok(())
+    }
+
+    /// A `Content-Length` of the handler's must be true; only a reply to HEAD and a 304 may tell of content that they
+    /// do not bring.
+    #[inline]
+    pub(super) fn check_length(&self, length: u64) -> Result<()> {
+        match self.fields.has.content_length {
+            None => Ok(()),
+            Some(claimed) => self.check_claimed_length(claimed, length),
+        }
+    }
+
+    #[cold]
+    fn check_claimed_length(&self, claimed: u64, length: u64) -> Result<()> {
+        match self.rare.status {
+            205 if claimed != 0 => Err(Error::internal("a 205 has no content")),
+            205 => Ok(()),
+            _ if claimed == length || (length == 0 && !self.has_content()) => Ok(()),
+            _ => Err(Error::internal(format!("Content-Length says {claimed}, but the content has {length} bytes"))),
+        }
     }
 
     /// Remembers the first mistake.

@@ -7,12 +7,12 @@ use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use super::encode::{ContentType, Length};
 use super::{Reply, Response, Sent};
 use crate::buffer::{Content, FileRange, OutputQueue};
 use crate::http::conditional::{Conditions, Validators, Verdict};
 use crate::http::range::{self, Part, Wanted};
 use crate::http::{Error, Method, Result, http_date, parse_http_date};
+use crate::wire::reply::{BodyLength, ContentType};
 
 /// What can be sent for a file: its bytes, and the field lines that describe them (RFC 9110 §3.2).
 pub(crate) struct Representation {
@@ -141,14 +141,10 @@ impl Response<'_> {
         }
         let Self { reply, output } = self;
         let inline = output.inline();
-        inline.extend_from_slice(&reply.prefix.bytes);
-        inline.extend_from_slice(reply.fields.text.as_bytes());
-        reply.encode_connection(inline);
+        reply.head().encode_ordinary_opening(inline);
         inline.extend_from_slice(selected.rendered.as_bytes());
         selected.push(selected.whole(), output);
-        reply.content_len = selected.length;
-        reply.finished = true;
-        Ok(Sent::new())
+        Ok(reply.finish(selected.length))
     }
 
     fn represent_in_part(self, conditions: &Conditions<'_>, selected: &Representation) -> Result<Sent> {
@@ -252,9 +248,8 @@ impl Reply {
         self.rare.status = 304;
         self.fields.remove("content-length");
         self.take_lines(selected, true);
-        self.encode_head(output.inline(), ContentType::NONE, Length::Known(0));
-        self.finished = true;
-        Sent::new()
+        self.head().encode(output.inline(), ContentType::NONE, BodyLength::Known(0));
+        self.finish(0)
     }
 
     /// Sends parts, each with a head of its own, and `end` behind them.
@@ -269,17 +264,16 @@ impl Reply {
         self.check_length(length)?;
         self.take_lines(selected, false);
         let announced = if self.rare.status == 205 { 0 } else { length };
-        self.encode_head(output.inline(), ContentType::NONE, Length::Known(announced));
-        if self.has_content() {
-            for (head, part) in parts {
-                output.inline().extend_from_slice(head.as_bytes());
-                selected.push(*part, output);
-            }
-            output.inline().extend_from_slice(end.as_bytes());
-            self.content_len = length;
+        self.head().encode(output.inline(), ContentType::NONE, BodyLength::Known(announced));
+        if !self.has_content() {
+            return Ok(self.finish(0));
         }
-        self.finished = true;
-        Ok(Sent::new())
+        for (head, part) in parts {
+            output.inline().extend_from_slice(head.as_bytes());
+            selected.push(*part, output);
+        }
+        output.inline().extend_from_slice(end.as_bytes());
+        Ok(self.finish(length))
     }
 
     /// `multipart/byteranges` (RFC 9110 §14.6).

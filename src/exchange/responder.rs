@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::channel::Channel;
 use super::mailbox::{Address, Letter};
-use super::{BodySender, Response, Sent, encode_interim, guard};
+use super::{BodySender, Response, Sent, guard};
 use crate::buffer::Content;
 use crate::http::{Error, Result};
+use crate::wire::reply::encode_interim;
 
 /// The reply to a request that was [deferred](Response::defer): any thread gives it, at any time.
 ///

@@ -6,13 +6,14 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::channel::Channel;
-use super::encode::{ContentType, Length, encode_interim};
-use super::reply::{Rest, Stage};
+use super::reply::{Reply, Rest, Stage};
 use super::responder::{Waited, Waiting};
-use super::stream::{Framing, Stream};
-use super::{BodySender, BodySource, BodyWriter, PreparedField, Reply, Responder};
+use super::stream::Stream;
+use super::{BodySender, BodySource, BodyWriter, Responder, Sent};
 use crate::buffer::{Content, OutputQueue};
 use crate::http::{Error, Result, Version, is_field_value};
+use crate::wire::body::{BodyEncoder, ChunkedEncoder};
+use crate::wire::reply::{BodyLength, ContentType, PreparedField, encode_interim};
 
 /// The reply that a handler owes.
 ///
@@ -55,25 +56,11 @@ pub struct Response<'a> {
     pub(super) output: &'a mut OutputQueue,
 }
 
-/// The proof that a reply is finished: what a handler returns.
-///
-/// It cannot be made otherwise than by finishing a [`Response`], and it is not believed either: a `Sent` that was kept
-/// from an earlier request while this one was not finished is a 500.
-#[derive(Debug)]
-#[must_use = "return it from the handler"]
-pub struct Sent(());
-
-impl Sent {
-    pub(super) const fn new() -> Self {
-        Self(())
-    }
-}
-
-const TEXT: ContentType = ContentType("Content-Type: text/plain; charset=utf-8\r\nContent-Length: ");
-const HTML: ContentType = ContentType("Content-Type: text/html; charset=utf-8\r\nContent-Length: ");
-const BYTES: ContentType = ContentType("Content-Type: application/octet-stream\r\nContent-Length: ");
+const TEXT: ContentType = ContentType::new("Content-Type: text/plain; charset=utf-8\r\nContent-Length: ");
+const HTML: ContentType = ContentType::new("Content-Type: text/html; charset=utf-8\r\nContent-Length: ");
+const BYTES: ContentType = ContentType::new("Content-Type: application/octet-stream\r\nContent-Length: ");
 #[cfg(feature = "json")]
-const JSON: ContentType = ContentType("Content-Type: application/json\r\nContent-Length: ");
+const JSON: ContentType = ContentType::new("Content-Type: application/json\r\nContent-Length: ");
 const NO_TYPE: ContentType = ContentType::NONE;
 
 /// What a `Location` must not hold as such: it is ASCII without spaces (RFC 3986 §2).
@@ -241,11 +228,9 @@ impl<'a> Response<'a> {
             return self.finish_unusual(content_type, content);
         }
         let Self { reply, output } = self;
-        reply.encode_ordinary_head(output.inline(), content_type, length);
+        reply.head().encode_ordinary(output.inline(), content_type, length);
         output.push(content);
-        reply.content_len = length as u64;
-        reply.finished = true;
-        Ok(Sent::new())
+        Ok(reply.finish(length as u64))
     }
 
     #[inline(never)]
@@ -261,13 +246,12 @@ impl<'a> Response<'a> {
         let has_content = reply.has_content();
         let announced = if reply.rare.status == 205 { 0 } else { length };
         let content_type = if length == 0 || matches!(reply.rare.status, 204 | 205) { NO_TYPE } else { content_type };
-        reply.encode_head(output.inline(), content_type, Length::Known(announced as u64));
-        if has_content {
-            reply.content_len = length as u64;
-            push(output);
+        reply.head().encode(output.inline(), content_type, BodyLength::Known(announced as u64));
+        if !has_content {
+            return Ok(reply.finish(0));
         }
-        reply.finished = true;
-        Ok(Sent::new())
+        push(output);
+        Ok(reply.finish(length as u64))
     }
 
     /// Finishes with text that lies in pieces, without joining them before.
@@ -306,22 +290,26 @@ impl<'a> Response<'a> {
         if reply.rare.status == 205 && claimed.is_some_and(|length| length > 0) {
             return Err(Error::internal("a 205 has no content"));
         }
-        let framing = match length {
-            Some(left) => Framing::Length { left },
-            None if reply.request.version == Version::Http11 => Framing::Chunked { trailers: false },
+        let encoder = match length {
+            Some(left) => BodyEncoder::Length { left },
+            None if reply.request.version == Version::Http11 => BodyEncoder::Chunked(ChunkedEncoder::default()),
             None => {
                 reply.rare.close = true;
-                Framing::Close
+                BodyEncoder::CloseDelimited
             }
         };
         if !reply.has_content() {
-            let content_type = if matches!(reply.rare.status, 204 | 205 | 304) { NO_TYPE } else { BYTES };
-            reply.encode_head(output.inline(), content_type, Length::Streamed(framing));
-            reply.finished = true;
-            return Ok(Sent::new());
+            let (content_type, announced) = match reply.rare.status {
+                204 | 304 => (NO_TYPE, encoder.announced()),
+                // It has no content, whatever the source says (RFC 9110 §15.3.6).
+                205 => (NO_TYPE, BodyLength::Known(0)),
+                _ => (BYTES, encoder.announced()),
+            };
+            reply.head().encode(output.inline(), content_type, announced);
+            return Ok(reply.finish(0));
         }
-        reply.encode_head(output.inline(), BYTES, Length::Streamed(framing));
-        Ok(reply.leave(Rest::Stream(Stream::new(source, framing))))
+        reply.head().encode(output.inline(), BYTES, encoder.announced());
+        Ok(reply.leave(Rest::Stream(Stream::new(source, encoder))))
     }
 
     /// Finishes with content that is pushed, from any thread: the reply begins now, and [`BodySender`] goes on with it.
@@ -376,7 +364,7 @@ impl<'a> Response<'a> {
         self.reply.fields.remove("content-length");
         self.reply.set_field("Upgrade", protocol, true);
         self.reply.seal()?;
-        self.reply.encode_switch(self.output.inline());
+        self.reply.head().encode_switch(self.output.inline());
         Ok(self.reply.leave(Rest::Switched))
     }
 

@@ -1,5 +1,6 @@
 //! Content that is produced while it is sent: the trait of its sources, and what they write to.
 
+use std::error::Error;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -7,8 +8,8 @@ use std::time::Duration;
 use super::mailbox::{Address, Waker};
 use super::{dispose, guard};
 use crate::buffer::{Content, OutputQueue};
-use crate::http::{is_field_value, is_token};
-use crate::limits::{HIGH_WATER, MAX_TRAILERS};
+use crate::limits::HIGH_WATER;
+use crate::wire::body::{BodyEncoder, MAX_GAP_SIZE, TrailerLines};
 
 /// Where the content of a [streamed](super::Response::stream) reply comes from. It is asked only while the client takes
 /// what it gave before, so memory is bounded however much it has to give.
@@ -83,16 +84,14 @@ pub enum Progress {
 /// What a source writes to: the output of its connection, chunk by chunk.
 pub struct Chunk<'a> {
     output: &'a mut OutputQueue,
-    framing: &'a mut Framing,
+    encoder: &'a mut BodyEncoder,
     address: &'a Address,
     why: Asked,
-    /// Where the chunk that is being written begins: its gap for the size.
-    open: Option<usize>,
     /// Bytes that may still be written before the client is to take some.
     wanted: usize,
     /// Bytes that were written.
     written: u64,
-    trailers: &'a mut Vec<u8>,
+    trailers: &'a mut TrailerLines,
     fault: Option<io::Error>,
 }
 
@@ -102,21 +101,6 @@ pub(crate) struct Asked {
     pub(crate) draining: bool,
     pub(crate) silent: bool,
 }
-
-/// How the end of the content is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
-    /// It was announced; so much is to come.
-    Length { left: u64 },
-    /// By a chunk of size zero (RFC 9112 §7.1), and trailers behind it if the client takes them.
-    Chunked { trailers: bool },
-    /// By the end of the connection, for HTTP/1.0 (RFC 9112 §6.3).
-    Close,
-}
-
-/// Room for the size line of a chunk of any length that is written at once: four digits are enough below
-/// [`HIGH_WATER`], so that mostly nothing has to be moved.
-const GAP: usize = "ffff\r\n".len();
 
 impl Chunk<'_> {
     /// Bytes that are wanted now. More is taken, but then waits in memory for a client that is slow.
@@ -132,16 +116,9 @@ impl Chunk<'_> {
             return;
         }
         if OutputQueue::copies(&content) {
-            self.inline().extend_from_slice(content.as_bytes());
-            return;
-        }
-        self.close_chunk();
-        if let Framing::Chunked { .. } = self.framing {
-            let _ = write!(self.output.inline(), "{count:x}\r\n");
-            self.output.push(content);
-            self.output.inline().extend_from_slice(b"\r\n");
+            self.encoder.inline(self.output).extend_from_slice(content.as_bytes());
         } else {
-            self.output.push(content);
+            self.encoder.splice(self.output, content);
         }
     }
 
@@ -150,14 +127,11 @@ impl Chunk<'_> {
     /// # Errors
     /// Those of the reader; what says that it was [interrupted](io::ErrorKind::Interrupted) is tried again.
     pub fn read_from(&mut self, reader: &mut impl Read) -> io::Result<usize> {
-        let room = match self.framing {
-            Framing::Length { left } => self.wanted.min(usize::try_from(*left).unwrap_or(usize::MAX)),
-            _ => self.wanted,
-        };
+        let room = self.encoder.limit(self.wanted);
         if room == 0 {
             return Ok(0);
         }
-        let inline = self.inline();
+        let inline = self.encoder.inline(self.output);
         let from = inline.len();
         inline.resize(from + room, 0);
         let result = loop {
@@ -175,12 +149,8 @@ impl Chunk<'_> {
     /// Adds a field line that follows the content, for a client that asked for trailers by `TE: trailers`; any other gets
     /// none. What frames or routes a message does not belong there (RFC 9110 §6.5.1).
     pub fn trailer(&mut self, name: &str, value: &str) {
-        if !is_token(name.as_bytes()) || !is_field_value(value.as_bytes()) || crate::wire::body::is_ignored(name) {
-            self.fail(format!("not a trailer: {name:?}: {value:?}"));
-        } else if self.trailers.len() + name.len() + value.len() + 4 > MAX_TRAILERS as usize {
-            self.fail("the trailers are too large".to_owned());
-        } else {
-            let _ = write!(self.trailers, "{name}: {value}\r\n");
+        if let Err(mistake) = self.trailers.add(name, value) {
+            self.fail(mistake);
         }
     }
 
@@ -202,59 +172,16 @@ impl Chunk<'_> {
 
     /// Counts content; false if it was more than announced.
     fn count(&mut self, count: usize) -> bool {
-        if let Framing::Length { left } = self.framing {
-            match left.checked_sub(count as u64) {
-                Some(less) => *left = less,
-                None => {
-                    self.fail("the source gave more than it had announced".to_owned());
-                    return false;
-                }
-            }
+        if let Err(mistake) = self.encoder.count(count) {
+            self.fail(mistake);
+            return false;
         }
         self.wanted = self.wanted.saturating_sub(count);
         self.written += count as u64;
         true
     }
 
-    /// Where content is copied to: within a chunk, if there are any.
-    fn inline(&mut self) -> &mut Vec<u8> {
-        let inline = self.output.inline();
-        if self.open.is_none() && matches!(self.framing, Framing::Chunked { .. }) {
-            self.open = Some(inline.len());
-            inline.extend_from_slice(&[b'0'; GAP]);
-        }
-        inline
-    }
-
-    /// Writes the size of the open chunk into its gap, and what ends the chunk behind it.
-    fn close_chunk(&mut self) {
-        let Some(gap) = self.open.take() else { return };
-        let inline = self.output.inline();
-        let size = inline.len() - gap - GAP;
-        if size == 0 {
-            inline.truncate(gap);
-            return;
-        }
-        let mut line = [0; 18];
-        let unused = {
-            let mut rest = &mut line[..];
-            let _ = write!(rest, "{size:x}\r\n");
-            rest.len()
-        };
-        let line = &line[..line.len() - unused];
-        // Mostly it fits exactly, or is shorter: then what stands behind it moves up.
-        match line.len().checked_sub(GAP) {
-            None => {
-                inline[gap..gap + line.len()].copy_from_slice(line);
-                inline.copy_within(gap + GAP.., gap + line.len());
-                inline.truncate(inline.len() - (GAP - line.len()));
-            }
-            Some(_) => drop(inline.splice(gap..gap + GAP, line.iter().copied())),
-        }
-        inline.extend_from_slice(b"\r\n");
-    }
-
-    fn fail(&mut self, mistake: String) {
+    fn fail(&mut self, mistake: impl Into<Box<dyn Error + Send + Sync>>) {
         self.fault.get_or_insert_with(|| io::Error::other(mistake));
     }
 }
@@ -273,32 +200,30 @@ impl Write for Chunk<'_> {
 
 impl fmt::Debug for Chunk<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Chunk({:?}, {} bytes written, {} wanted)", self.framing, self.written, self.wanted)
+        write!(f, "Chunk({:?}, {} bytes written, {} wanted)", self.encoder, self.written, self.wanted)
     }
 }
 
 /// A reply whose content is being produced.
 pub(crate) struct Stream {
     source: Box<dyn BodySource>,
-    framing: Framing,
+    encoder: BodyEncoder,
     /// Nothing has come since the source said that it is pending.
     pending: bool,
     /// Bytes of content so far.
     written: u64,
     /// Field lines that will follow it.
-    trailers: Vec<u8>,
+    trailers: TrailerLines,
 }
 
 impl Stream {
-    pub(super) fn new(source: Box<dyn BodySource>, framing: Framing) -> Self {
-        Self { source, framing, pending: false, written: 0, trailers: Vec::new() }
+    pub(super) fn new(source: Box<dyn BodySource>, encoder: BodyEncoder) -> Self {
+        Self { source, encoder, pending: false, written: 0, trailers: TrailerLines::default() }
     }
 
     /// Trailers are sent, if the content is sent in chunks.
     pub(crate) const fn send_trailers(&mut self, send: bool) {
-        if let Framing::Chunked { trailers } = &mut self.framing {
-            *trailers = send;
-        }
+        self.encoder.send_trailers(send);
     }
 
     /// Whether nothing will come before someone wakes it.
@@ -321,7 +246,7 @@ impl Stream {
 
     /// Whether the end of the connection is the end of the content, so that an early one must not look like it.
     pub(crate) const fn ends_with_connection(&self) -> bool {
-        matches!(self.framing, Framing::Close)
+        self.encoder.is_close_delimited()
     }
 
     /// Bytes of content that were produced.
@@ -336,21 +261,20 @@ impl Stream {
     pub(crate) fn produce(&mut self, output: &mut OutputQueue, address: &Address, why: Asked) -> io::Result<bool> {
         self.pending = false;
         // A size of four digits, so that mostly nothing has to be moved.
-        let wanted = HIGH_WATER.saturating_sub(output.len()).min(0xffff);
+        let wanted = HIGH_WATER.saturating_sub(output.len()).min(MAX_GAP_SIZE);
         let mut chunk = Chunk {
             output,
-            framing: &mut self.framing,
+            encoder: &mut self.encoder,
             address,
             why,
-            open: None,
             wanted,
             written: 0,
             trailers: &mut self.trailers,
             fault: None,
         };
         let result = guard(|| self.source.fill(&mut chunk));
-        chunk.close_chunk();
         let Chunk { fault, written, .. } = chunk;
+        self.encoder.close_chunk(output);
         self.written += written;
         if let Some(fault) = fault {
             return Err(fault);
@@ -361,31 +285,17 @@ impl Stream {
                 self.pending = true;
                 Ok(false)
             }
-            Progress::Done => self.end(output).map(|()| true),
+            Progress::Done => match self.encoder.end(output, &self.trailers) {
+                Ok(()) => Ok(true),
+                Err(mistake) => Err(io::Error::other(mistake)),
+            },
         }
-    }
-
-    fn end(&self, output: &mut OutputQueue) -> io::Result<()> {
-        match self.framing {
-            Framing::Length { left: 0 } | Framing::Close => {}
-            Framing::Length { left } => {
-                return Err(io::Error::other(format!("the source ended {left} bytes before the announced end")));
-            }
-            Framing::Chunked { trailers } => {
-                output.inline().extend_from_slice(b"0\r\n");
-                if trailers {
-                    output.inline().extend_from_slice(&self.trailers);
-                }
-                output.inline().extend_from_slice(b"\r\n");
-            }
-        }
-        Ok(())
     }
 }
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Stream({:?}, {} bytes, pending: {})", self.framing, self.written, self.pending)
+        write!(f, "Stream({:?}, {} bytes, pending: {})", self.encoder, self.written, self.pending)
     }
 }
 

@@ -1,4 +1,8 @@
 use std::fmt;
+use std::io::Write;
+
+use crate::http::{is_field_value, is_token};
+use crate::limits::MAX_TRAILERS;
 
 /// The trailer section of a chunked request: field lines that came behind its content (RFC 9110 §6.5).
 ///
@@ -54,7 +58,7 @@ const IGNORED: [&str; 26] = [
 ];
 
 /// Whether a field of this name does not belong into a trailer section.
-pub(crate) fn is_ignored(name: &str) -> bool {
+fn is_ignored(name: &str) -> bool {
     IGNORED.iter().any(|ignored| ignored.eq_ignore_ascii_case(name))
 }
 
@@ -93,6 +97,32 @@ impl<'a> Trailers<'a> {
 impl fmt::Debug for Trailers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter().map(|(name, value)| (name, value.escape_ascii().to_string()))).finish()
+    }
+}
+
+/// The trailer section of a reply in the making.
+#[derive(Debug, Default)]
+pub(crate) struct TrailerLines(Vec<u8>);
+
+impl TrailerLines {
+    /// Adds a field line.
+    ///
+    /// # Errors
+    /// What is wrong with the line, or that the section has no room for it.
+    pub(crate) fn add(&mut self, name: &str, value: &str) -> Result<(), String> {
+        if !is_token(name.as_bytes()) || !is_field_value(value.as_bytes()) || is_ignored(name) {
+            return Err(format!("not a trailer: {name:?}: {value:?}"));
+        }
+        if self.0.len() + name.len() + value.len() + ": \r\n".len() > MAX_TRAILERS as usize {
+            return Err("the trailers are too large".to_owned());
+        }
+        let _ = write!(self.0, "{name}: {value}\r\n");
+        Ok(())
+    }
+
+    /// The lines as they are sent.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 

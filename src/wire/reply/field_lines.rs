@@ -4,10 +4,10 @@ use crate::http::{is_field_value, is_name, is_token};
 
 /// Field lines in wire form, where each of them ends, and which of those that need care are among them.
 #[derive(Debug, Default)]
-pub(super) struct FieldLines {
-    pub(super) text: String,
+pub(crate) struct FieldLines {
+    pub(crate) text: String,
     lines: Vec<Line>,
-    pub(super) has: Has,
+    pub(crate) has: Has,
     /// What survives a roll-back: so many lines, as they were when the last middleware had passed.
     kept: Kept,
     /// The text and the lines as they were before one of the kept lines was removed.
@@ -52,23 +52,23 @@ struct Line {
 
 /// Lines of the handler's that take the place of one of ours.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Has {
-    pub(super) date: bool,
-    pub(super) server: bool,
-    pub(super) content_type: bool,
-    pub(super) content_length: Option<u64>,
+pub(crate) struct Has {
+    pub(crate) date: bool,
+    pub(crate) server: bool,
+    pub(crate) content_type: bool,
+    pub(crate) content_length: Option<u64>,
 }
 
 impl Has {
     #[inline]
-    pub(super) const fn is_none(self) -> bool {
+    pub(crate) const fn is_none(self) -> bool {
         !self.date && !self.server && !self.content_type && self.content_length.is_none()
     }
 }
 
 impl FieldLines {
     #[inline(always)]
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         // Nearly always nothing was set and nothing removed.
         if self.lines.is_empty() && self.before_removal.is_none() {
             return;
@@ -82,13 +82,13 @@ impl FieldLines {
 
     /// From here on a roll-back keeps the lines that stand here now: they are a middleware's.
     #[inline]
-    pub(super) fn keep(&mut self) {
+    pub(crate) fn keep(&mut self) {
         self.kept = Kept { text: self.text.len(), lines: self.lines.len(), has: self.has };
         self.before_removal = None;
     }
 
     /// Takes back everything since [`keep`](Self::keep).
-    pub(super) fn roll_back(&mut self) {
+    pub(crate) fn roll_back(&mut self) {
         if let Some(before) = self.before_removal.take() {
             (self.text, self.lines) = *before;
         }
@@ -98,7 +98,7 @@ impl FieldLines {
     }
 
     /// The lines as (name, value).
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let starts = std::iter::once(0).chain(self.lines.iter().map(|line| line.end as usize));
         starts.zip(&self.lines).map(|(start, line)| {
             let (name, rest) = self.text[start..line.end as usize].split_at(line.name_len as usize);
@@ -107,11 +107,11 @@ impl FieldLines {
     }
 
     /// The value of the first line of this name, in any case.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(line, _)| line.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    pub(super) fn push(&mut self, name: &str, value: &str) {
+    pub(crate) fn push(&mut self, name: &str, value: &str) {
         self.text.push_str(name);
         self.text.push_str(": ");
         self.text.push_str(value);
@@ -127,7 +127,7 @@ impl FieldLines {
     }
 
     /// Adds a line with a list of values, unless there is none. Only for a name that needs no care.
-    pub(super) fn push_list<'v>(&mut self, name: &str, mut values: impl Iterator<Item = &'v str>) {
+    pub(crate) fn push_list<'v>(&mut self, name: &str, mut values: impl Iterator<Item = &'v str>) {
         let Some(first) = values.next() else { return };
         self.text.push_str(name);
         self.text.push_str(": ");
@@ -142,7 +142,7 @@ impl FieldLines {
 
     /// Adds a line that needs no care, in place of the lines of this name.
     #[inline(always)]
-    pub(super) fn set_prepared(&mut self, field: &PreparedField) {
+    pub(crate) fn set_prepared(&mut self, field: &PreparedField) {
         self.remove(field.name());
         self.text.push_str(&field.text);
         self.lines.push(Line { name_len: field.name_len, end: self.text.len() as u32 });
@@ -150,7 +150,7 @@ impl FieldLines {
 
     /// Removes all lines of this name.
     #[inline]
-    pub(super) fn remove(&mut self, name: &str) {
+    pub(crate) fn remove(&mut self, name: &str) {
         // Nearly always there is none, and nearly always the length tells.
         if self.lines.iter().any(|line| line.name_len as usize == name.len()) {
             self.remove_found(name);
