@@ -2,12 +2,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use std::{fmt, mem};
 
-use super::mailbox::{Address, Mailbox, Ticket};
+use super::flow::{Address, Mailbox, Stream, Ticket, Waited};
 #[cfg(feature = "files")]
 use super::representation::Representation;
-use super::responder::Waited;
 use super::sent::Sent;
-use super::stream::Stream;
 use super::touched::Touched;
 use crate::buffer::Mark;
 use crate::http::{Error, Method, Result, Version, is_field_value, is_name, is_token};

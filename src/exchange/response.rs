@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::channel::Channel;
+use super::flow::{BodySender, BodySource, Channel, Responder, Stream, Waited, Waiting};
 use super::reply::{Reply, Rest, Stage};
-use super::responder::{Waited, Waiting};
-use super::stream::Stream;
-use super::{BodySender, BodySource, BodyWriter, Responder, Sent};
+use super::{BodyWriter, Sent};
 use crate::buffer::{Content, OutputQueue};
 use crate::http::{Error, Result, Version, is_field_value};
 use crate::wire::body::{BodyEncoder, ChunkedEncoder};

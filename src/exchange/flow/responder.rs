@@ -2,10 +2,11 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::BodySender;
 use super::channel::Channel;
 use super::mailbox::{Address, Letter};
-use super::{BodySender, Response, Sent, guard};
 use crate::buffer::Content;
+use crate::exchange::{Response, Sent, guard};
 use crate::http::{Error, Result};
 use crate::wire::reply::encode_interim;
 
@@ -47,7 +48,7 @@ pub(crate) struct Waiting {
 type Callback = Box<dyn FnOnce() + Send>;
 
 impl Responder {
-    pub(super) const fn new(waiting: Arc<Waiting>) -> Self {
+    pub(in crate::exchange) const fn new(waiting: Arc<Waiting>) -> Self {
         Self { waiting, answered: false }
     }
 
@@ -146,7 +147,7 @@ impl fmt::Debug for Responder {
 }
 
 impl Waiting {
-    pub(super) fn new(address: Address, takes_interim: bool) -> Arc<Self> {
+    pub(in crate::exchange) fn new(address: Address, takes_interim: bool) -> Arc<Self> {
         Arc::new(Self {
             address,
             cancelled: AtomicBool::new(false),
@@ -161,7 +162,7 @@ impl Waiting {
 pub(crate) struct Waited(Option<Arc<Waiting>>);
 
 impl Waited {
-    pub(super) const fn new(waiting: Arc<Waiting>) -> Self {
+    pub(in crate::exchange) const fn new(waiting: Arc<Waiting>) -> Self {
         Self(Some(waiting))
     }
 

@@ -4,9 +4,9 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use super::CloseReason;
 use super::mailbox::{Address, Waker};
 use crate::buffer::{Content, OutputQueue};
+use crate::exchange::CloseReason;
 use crate::limits::HIGH_WATER;
 
 /// A protocol that has taken over a connection: see [`Routes::upgrade`](crate::router::Routes::upgrade).

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Response, Sent, dispose};
+use crate::exchange::{Response, Sent, dispose};
 use crate::http::Result;
 
 /// Names an exchange that is not finished: the slot of its connection, and a number that no other exchange of the loop

@@ -6,12 +6,12 @@ use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use super::mailbox::{Address, Waker};
-use super::{dispose, guard};
 use crate::buffer::{Content, OutputQueue};
+use crate::exchange::{dispose, guard};
 use crate::limits::HIGH_WATER;
 use crate::wire::body::{BodyEncoder, MAX_GAP_SIZE, TrailerLines};
 
-/// Where the content of a [streamed](super::Response::stream) reply comes from. It is asked only while the client takes
+/// Where the content of a [streamed](crate::Response::stream) reply comes from. It is asked only while the client takes
 /// what it gave before, so memory is bounded however much it has to give.
 ///
 /// It runs on the loop's thread and must not block. A [`File`](std::fs::File) on a local disk does not, in practice.
@@ -217,7 +217,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(source: Box<dyn BodySource>, encoder: BodyEncoder) -> Self {
+    pub(in crate::exchange) fn new(source: Box<dyn BodySource>, encoder: BodyEncoder) -> Self {
         Self { source, encoder, pending: false, written: 0, trailers: TrailerLines::default() }
     }
 

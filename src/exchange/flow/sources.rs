@@ -78,7 +78,7 @@ pub struct ReadSource<R> {
     length: Option<u64>,
 }
 
-/// Streams what a reader gives, to its end. It must not block: use a [channel](super::Response::channel) and a thread for
+/// Streams what a reader gives, to its end. It must not block: use a [channel](crate::Response::channel) and a thread for
 /// one that does.
 ///
 /// ```

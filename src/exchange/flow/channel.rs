@@ -6,15 +6,15 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::guard;
 use super::mailbox::{Address, Letter};
 use super::stream::{BodySource, Chunk, Progress};
 use crate::buffer::Content;
+use crate::exchange::guard;
 use crate::limits::CHANNEL_BYTES;
 
 type Callback = Box<dyn FnOnce() + Send>;
 
-/// Pushes the content of a reply, from any thread: see [`Response::channel`](super::Response::channel) and
+/// Pushes the content of a reply, from any thread: see [`Response::channel`](crate::Response::channel) and
 /// [`Responder::channel`](super::Responder::channel).
 ///
 /// It holds at most [`CHANNEL_BYTES`](crate::limits::CHANNEL_BYTES) and one piece more. Whoever pushes stops when it [is full](Self::is_full) and goes on
@@ -55,7 +55,7 @@ pub enum SendError {
 }
 
 /// What both ends share.
-pub(super) struct Channel {
+pub(in crate::exchange) struct Channel {
     address: Address,
     state: Mutex<State>,
     /// There is room, or nobody takes any more.
@@ -89,7 +89,7 @@ enum End {
 
 impl Channel {
     /// Both ends of a new one.
-    pub(super) fn open(address: Address) -> (BodySender, ChannelSource) {
+    pub(in crate::exchange) fn open(address: Address) -> (BodySender, ChannelSource) {
         let channel = Arc::new(Self { address, state: Mutex::default(), changed: Condvar::new() });
         (BodySender { channel: Arc::clone(&channel), finished: false }, ChannelSource(channel))
     }
@@ -243,7 +243,7 @@ impl fmt::Debug for BodySender {
 }
 
 /// The connection's end.
-pub(super) struct ChannelSource(Arc<Channel>);
+pub(in crate::exchange) struct ChannelSource(Arc<Channel>);
 
 impl BodySource for ChannelSource {
     fn fill(&mut self, out: &mut Chunk<'_>) -> io::Result<Progress> {

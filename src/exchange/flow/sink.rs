@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::mailbox::{Address, Resumer};
-use super::{Response, Sent, Trailers};
+use crate::exchange::{Response, Sent, Trailers};
 use crate::http::Result;
 
 /// Takes the content of a request piece by piece: see [`Routes::sink`](crate::router::Routes::sink).
