@@ -1,7 +1,7 @@
 use std::fmt;
 use std::io;
 
-use super::{Reply, Response, Sent};
+use super::{Reply, Sent};
 use crate::buffer::OutputQueue;
 use crate::http::Result;
 use crate::wire::reply::{BodyLength, ContentType, LengthGap};
@@ -41,9 +41,8 @@ pub struct BodyWriter<'a> {
 
 impl<'a> BodyWriter<'a> {
     /// Encodes the head behind which the content will stand.
-    pub(super) fn new(response: Response<'a>, content_type: ContentType) -> Result<Self> {
-        let Response { reply, output } = response;
-        reply.seal()?;
+    pub(super) fn new(reply: &'a mut Reply, output: &'a mut OutputQueue, content_type: ContentType) -> Result<Self> {
+        reply.draft.seal()?;
         let gap = reply.head().encode(output.inline(), content_type, BodyLength::Gap);
         let content_from = output.inline().len();
         Ok(Self { reply, output, gap, content_from })
@@ -74,13 +73,13 @@ impl<'a> BodyWriter<'a> {
         let Self { reply, output, gap, content_from } = self;
         let inline = output.inline();
         let length = inline.len() - content_from;
-        reply.check_length(length as u64)?;
-        let has_content = reply.has_content();
+        reply.draft.check_length(length as u64)?;
+        let has_content = reply.draft.has_content();
         if !has_content {
             inline.truncate(content_from);
         }
         if let Some(gap) = gap {
-            gap.close(inline, if reply.rare.status == 205 { 0 } else { length });
+            gap.close(inline, if reply.draft.rare.status == 205 { 0 } else { length });
         }
         Ok(reply.finish(if has_content { length as u64 } else { 0 }))
     }

@@ -5,8 +5,9 @@
 //! error reply takes its place.
 
 mod body_writer;
+mod call;
 pub(crate) mod close_reason;
-mod conduct;
+mod draft;
 mod endpoint;
 mod flow;
 mod guard;
@@ -16,6 +17,8 @@ pub(crate) mod observer;
 mod pairs;
 mod params;
 mod reply;
+#[cfg(feature = "files")]
+mod represent;
 #[cfg(feature = "files")]
 mod representation;
 mod request;
@@ -27,8 +30,9 @@ mod touched;
 pub use crate::wire::Trailers;
 pub(crate) use crate::wire::reply::PreparedField;
 pub use body_writer::BodyWriter;
+pub(crate) use call::{Called, admit, call_guarded};
 pub(crate) use close_reason::CloseReason;
-pub(crate) use conduct::{Conducted, admit, conduct};
+pub(crate) use draft::{Draft, RequestFacts, Stage};
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::Endpoints;
 pub use flow::{
@@ -41,7 +45,7 @@ pub(crate) use guard::{dispose, guard};
 pub(crate) use observer::{ConnectionId, DrainCause, FinishedReply, Observer, Tick, Timeout, Watch};
 pub use pairs::Pairs;
 pub(crate) use params::{MAX_PARAMS, Params, Spans};
-pub(crate) use reply::{Draft, Reply, RequestFacts, Rest, Stage};
+pub(crate) use reply::{Reply, Rest};
 #[cfg(feature = "files")]
 pub(crate) use representation::Representation;
 pub(crate) use request::Received;

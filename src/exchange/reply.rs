@@ -1,66 +1,39 @@
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use std::{fmt, mem};
 
+use super::draft::{Draft, RequestFacts, Stage};
 use super::flow::{Address, Mailbox, Stream, Ticket, Waited};
 #[cfg(feature = "files")]
 use super::representation::Representation;
 use super::sent::Sent;
-use super::touched::Touched;
 use crate::buffer::Mark;
-use crate::http::{Error, Method, Result, Version, is_field_value, is_name, is_token};
-use crate::wire::reply::{FieldLines, Persistence, RenderedLines, ReplyHead};
+use crate::http::Method;
+use crate::wire::reply::{RenderedLines, ReplyHead};
 
-/// The reply in the making: one for the whole loop, lent to each exchange in turn.
-///
-/// Field lines are kept as they will be sent, one behind the other, so that nothing is allocated per line.
+/// The reply in the making. There is one for the whole loop, and each exchange in turn borrows it, so that nothing is
+/// allocated for a reply.
 pub(crate) struct Reply {
     rendered: RenderedLines,
     pub(super) max_content: usize,
-
-    pub(super) request: RequestFacts,
-    pub(super) fields: FieldLines,
-    /// Apart from the other state, because it is reset for each request and changed for few. To borrow it mutably counts
-    /// as a change.
-    pub(super) rare: Touched<Rare>,
+    pub(super) draft: Draft,
     /// The part of the reply that outlives the handler. A reply that has one is not [plain](Self::is_plain).
     rest: Option<Rest>,
-    pub(super) finished: bool,
+    finished: bool,
     /// Bytes of content that go on the wire.
-    pub(super) content_len: u64,
+    content_len: u64,
+    /// Where in the output the reply begins.
     pub(super) mark: Mark,
-
     /// The slot of the connection whose turn it is.
     pub(crate) slot: u32,
-    /// Set once the exchange can be reached from outside.
-    ticket: Option<Ticket>,
     next_serial: u64,
     mailbox: Arc<Mailbox>,
-}
-
-/// The state of a reply that nearly all handlers leave as it is.
-#[derive(Debug)]
-pub(super) struct Rare {
-    pub(super) status: u16,
-    pub(super) reason: Option<Box<str>>,
-    /// The first mistake that was made with this reply; finishing it gives it to the handler.
-    pub(super) fault: Option<Error>,
-    pub(super) close: bool,
-    pub(super) idle_timeout: Option<Duration>,
-    /// `close` and `idle_timeout` as the last middleware left them.
-    kept: (bool, Option<Duration>),
-}
-
-impl Default for Rare {
-    fn default() -> Self {
-        Self { status: 200, reason: None, fault: None, close: false, idle_timeout: None, kept: (false, None) }
-    }
 }
 
 /// What is left to do of an exchange when the handler has returned.
 #[derive(Debug)]
 pub(crate) enum Rest {
-    /// Its head is in the output, and its content is to be produced.
+    /// The head is in the output, and the content is to be produced.
     Stream(Stream),
     /// Another thread gives the reply.
     Deferred(Waited),
@@ -68,68 +41,9 @@ pub(crate) enum Rest {
     Later,
     /// Another protocol takes over.
     Switched,
-    /// A file is to be sent, all or some of it: that depends on the request, which the handler's response does not know.
+    /// A file is to be sent. The request decides whether all of it is, and the handler's response does not know the request.
     #[cfg(feature = "files")]
     File(Box<Representation>),
-}
-
-/// What a reply has come to so far, kept aside until it goes on.
-#[derive(Debug)]
-pub(crate) struct Draft {
-    request: RequestFacts,
-    fields: FieldLines,
-    rare: Touched<Rare>,
-    ticket: Option<Ticket>,
-}
-
-impl Draft {
-    /// The connection cannot go on after this reply any more.
-    pub(crate) const fn not_persistent(&mut self) {
-        self.request.persistent = false;
-    }
-}
-
-/// What the reply must know of the request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RequestFacts {
-    /// `None` if the request did not get so far.
-    pub(crate) method: Option<Method>,
-    /// Whether the connection may go on after this reply.
-    pub(crate) persistent: bool,
-    pub(crate) stage: Stage,
-    /// Whole seconds of `Keep-Alive: timeout=`, for a client that asked for `Connection: keep-alive`.
-    pub(crate) announce: Option<u32>,
-    /// HTTP/1.0 knows neither chunks nor interim replies.
-    pub(crate) version: Version,
-}
-
-/// What is asked of the application.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// A reply to a request that has come as a whole, or whose content does not matter.
-    Call,
-    /// To take content that is still to come, or to refuse it; and whether the connection may go on then.
-    Open { persistent_if_accepted: bool, persistent_if_refused: bool },
-    /// To go over to another protocol.
-    Upgrade,
-}
-
-impl RequestFacts {
-    /// With the persistence that holds until the application has decided on content that is still to come.
-    #[inline(always)]
-    pub(crate) fn at_stage(mut self) -> Self {
-        if let Stage::Open { persistent_if_accepted, persistent_if_refused } = &mut self.stage {
-            *persistent_if_accepted &= self.persistent;
-            *persistent_if_refused &= self.persistent;
-            self.persistent = *persistent_if_refused;
-        }
-        self
-    }
-
-    /// For a message that was not understood.
-    pub(crate) const fn unknown(method: Option<Method>) -> Self {
-        Self { method, persistent: false, stage: Stage::Call, announce: None, version: Version::Http11 }
-    }
 }
 
 impl Reply {
@@ -142,21 +56,18 @@ impl Reply {
         Self {
             rendered: RenderedLines::new(server_name, wall_clock),
             max_content,
-            request: RequestFacts::unknown(None),
-            fields: FieldLines::default(),
-            rare: Touched::default(),
+            draft: Draft::new(),
             rest: None,
             finished: false,
             content_len: 0,
             mark: Mark::default(),
             slot: 0,
-            ticket: None,
             next_serial: 1,
             mailbox,
         }
     }
 
-    /// The time of day in seconds of Unix time, at most a second behind.
+    /// The time of day in seconds of Unix time. It lags behind the clock by at most a second.
     #[cfg(feature = "files")]
     pub(crate) const fn unix_second(&self) -> u64 {
         self.rendered.unix_second()
@@ -170,50 +81,67 @@ impl Reply {
     /// Begins an exchange whose reply starts at `mark`.
     #[inline(always)]
     pub(crate) fn begin(&mut self, request: RequestFacts, mark: Mark) {
-        self.request = request;
         self.mark = mark;
         if let Some(seconds) = request.announce {
             self.rendered.set_keep_alive(seconds);
         }
-        self.fields.clear();
+        self.draft.begin(request);
         if !self.is_plain() {
             self.reset_rare();
         }
-        (self.finished, self.content_len, self.ticket) = (false, 0, None);
+        (self.finished, self.content_len) = (false, 0);
     }
 
     #[cold]
     fn reset_rare(&mut self) {
-        self.rare.reset();
+        self.draft.rare.reset();
         self.rest = None;
     }
 
-    /// Whether the handler left everything [rare](Rare) as it was: a 200, without faults, with nothing left to do.
+    /// Whether the reply is a 200 without faults, with nothing left to do.
     #[inline]
     pub(crate) const fn is_plain(&self) -> bool {
-        !self.rare.is_touched()
+        self.draft.is_plain()
     }
 
-    /// Goes on with an exchange whose reply was kept aside and starts at `mark`.
+    /// Goes on with an exchange whose reply was put aside and starts at `mark`.
     pub(crate) fn go_on(&mut self, draft: Draft, mark: Mark) {
-        let Draft { request, fields, rare, ticket } = draft;
-        // What becomes of the content was decided before.
-        self.begin(RequestFacts { stage: Stage::Call, ..request }, mark);
-        (self.fields, self.rare, self.ticket) = (fields, rare, ticket);
+        // What happens to the content was decided before.
+        self.begin(RequestFacts { stage: Stage::Call, ..draft.request }, mark);
+        self.draft = Draft { request: self.draft.request, ..draft };
     }
 
-    /// Keeps aside what was made of the reply so far.
+    /// Puts aside what was made of the reply so far.
     pub(crate) fn put_aside(&mut self) -> Draft {
         debug_assert!(self.rest.is_none(), "the rest is taken before the draft");
-        let (fields, rare) = (mem::take(&mut self.fields), mem::take(&mut self.rare));
-        Draft { request: self.request, fields, rare, ticket: self.ticket }
+        self.draft.take()
     }
 
-    /// The content that is still to come is wanted.
-    pub(super) const fn accept_content(&mut self) {
-        if let Stage::Open { persistent_if_accepted, .. } = self.request.stage {
-            self.request.persistent = persistent_if_accepted;
-        }
+    /// The head, to be encoded.
+    #[inline(always)]
+    pub(super) fn head(&self) -> ReplyHead<'_> {
+        self.draft.head(&self.rendered)
+    }
+
+    /// Records that the reply is whole, with this many bytes of content.
+    #[inline(always)]
+    pub(super) fn finish(&mut self, content_len: u64) -> Sent {
+        self.content_len = content_len;
+        self.finished = true;
+        Sent::new()
+    }
+
+    /// Finishes the handler's part of a reply that goes on.
+    pub(super) fn leave(&mut self, rest: Rest) -> Sent {
+        self.set_rest(rest);
+        self.finished = true;
+        Sent::new()
+    }
+
+    /// Leaves something to do when the handler has returned.
+    pub(super) fn set_rest(&mut self, rest: Rest) {
+        self.rest = Some(rest);
+        self.draft.rare.touch();
     }
 
     /// What is left to do when the handler has returned, if it did not do all.
@@ -222,7 +150,7 @@ impl Reply {
         self.rest.take()
     }
 
-    /// The file that is to be sent, if the handler left that.
+    /// The file that is to be sent, if the handler left one.
     #[cfg(feature = "files")]
     pub(super) fn take_file(&mut self) -> Option<Box<Representation>> {
         match self.rest.take() {
@@ -245,14 +173,9 @@ impl Reply {
         matches!(self.rest, Some(Rest::Switched))
     }
 
-    /// The method of the request, if it is known.
-    pub(crate) const fn method(&self) -> Option<Method> {
-        self.request.method
-    }
-
-    /// Where this exchange can be reached from outside.
+    /// Where other threads can reach this exchange.
     pub(crate) fn address(&mut self) -> Address {
-        let ticket = *self.ticket.get_or_insert_with(|| {
+        let ticket = *self.draft.ticket.get_or_insert_with(|| {
             let serial = self.next_serial;
             self.next_serial += 1;
             Ticket { slot: self.slot, serial }
@@ -260,51 +183,11 @@ impl Reply {
         Address { mailbox: Arc::clone(&self.mailbox), ticket }
     }
 
-    /// Finishes the handler's part of a reply that goes on.
-    pub(super) fn leave(&mut self, rest: Rest) -> Sent {
-        self.set_rest(rest);
-        self.finished = true;
-        Sent::new()
-    }
-
-    /// Leaves something to do when the handler has returned.
-    pub(super) fn set_rest(&mut self, rest: Rest) {
-        self.rest = Some(rest);
-        self.rare.touch();
-    }
-
-    /// Back to the state in which the last middleware passed the reply on.
+    /// Takes back everything since the last middleware passed the reply on.
     #[inline]
     pub(super) fn restart(&mut self) {
-        self.fields.roll_back();
-        if let Stage::Open { persistent_if_refused, .. } = self.request.stage {
-            self.request.persistent = persistent_if_refused;
-        }
-        (self.rare.close, self.rare.idle_timeout) = self.rare.kept;
-        self.forget();
-    }
-
-    fn forget(&mut self) {
-        self.rare.status = 200;
-        self.rare.reason = None;
-        self.rare.fault = None;
-        self.finished = false;
-        self.content_len = 0;
-        self.rest = None;
-    }
-
-    /// A middleware has passed: what it set survives a roll-back.
-    #[inline]
-    pub(super) fn keep(&mut self) {
-        self.fields.keep();
-        if !self.is_plain() {
-            self.rare.kept = (self.rare.close, self.rare.idle_timeout);
-        }
-    }
-
-    /// Gives up all fields, the middleware's too: for the last resort.
-    pub(super) fn drop_fields(&mut self) {
-        self.fields.clear();
+        self.draft.roll_back();
+        (self.finished, self.content_len, self.rest) = (false, 0, None);
     }
 
     #[inline]
@@ -312,10 +195,15 @@ impl Reply {
         self.finished
     }
 
+    /// The method of the request, if it is known.
+    pub(crate) const fn method(&self) -> Option<Method> {
+        self.draft.request.method
+    }
+
     /// The status code that was sent.
     #[inline]
     pub(crate) fn status(&self) -> u16 {
-        self.rare.status
+        self.draft.rare.status
     }
 
     /// Bytes of content that were queued.
@@ -323,161 +211,21 @@ impl Reply {
         self.content_len
     }
 
-    /// Whether the connection ends with this reply; it says so on the wire.
+    /// Whether the connection ends with this reply, whose head announces it.
     #[inline]
     pub(crate) fn closes(&self) -> bool {
-        self.rare.close || !self.request.persistent
+        self.draft.closes()
     }
 
     /// The idle timeout that the handler asked for.
     #[inline]
     pub(crate) fn idle_timeout(&self) -> Option<Duration> {
-        self.rare.idle_timeout
-    }
-
-    /// Whether a reply with this status has content on the wire: not to HEAD, not with 204, 205 and 304
-    /// (RFC 9110 §6.4.1, §15.3.6).
-    pub(super) fn has_content(&self) -> bool {
-        self.request.method != Some(Method::Head) && !matches!(self.rare.status, 204 | 205 | 304)
-    }
-
-    /// Whether the head is that of nearly every reply: a 200, not to HEAD, and no line of the handler's that stands in
-    /// place of one of ours. Such a head is [encoded](ReplyHead::encode_ordinary) with few questions.
-    #[inline]
-    pub(super) fn is_ordinary(&self) -> bool {
-        (self.is_plain() || self.has_ordinary_status())
-            && self.request.method != Some(Method::Head)
-            && self.fields.has.is_none()
-    }
-
-    #[inline(never)]
-    fn has_ordinary_status(&self) -> bool {
-        self.rare.status == 200 && self.rare.fault.is_none() && self.rare.reason.is_none()
-    }
-
-    /// The head, to be encoded.
-    #[inline(always)]
-    pub(super) fn head(&self) -> ReplyHead<'_> {
-        let persistence = match (self.closes(), self.request.announce) {
-            (true, _) => Persistence::Close,
-            (false, Some(_)) => Persistence::KeepAlive,
-            (false, None) => Persistence::Default,
-        };
-        ReplyHead {
-            rendered: &self.rendered,
-            status: self.rare.status,
-            reason: self.rare.reason.as_deref(),
-            fields: &self.fields,
-            persistence,
-        }
-    }
-
-    /// Records that the reply is whole, with this many bytes of content.
-    #[inline(always)]
-    pub(super) fn finish(&mut self, content_len: u64) -> Sent {
-        self.content_len = content_len;
-        self.finished = true;
-        Sent::new()
-    }
-
-    /// Ends the head: gives the first mistake that was made with it. A 204 never has a `Content-Length` (RFC 9110 §8.6):
-    /// it is dropped.
-    #[inline]
-    pub(super) fn seal(&mut self) -> Result<()> {
-        if self.is_plain() {
-            return Ok(());
-        }
-        if let Some(fault) = self.rare.fault.take() {
-            return Err(fault);
-        }
-        if self.rare.status == 204 {
-            self.fields.remove("content-length");
-        }
-        Ok(())
-    }
-
-    /// A `Content-Length` of the handler's must be true; only a reply to HEAD and a 304 may tell of content that they
-    /// do not bring.
-    #[inline]
-    pub(super) fn check_length(&self, length: u64) -> Result<()> {
-        match self.fields.has.content_length {
-            None => Ok(()),
-            Some(claimed) => self.check_claimed_length(claimed, length),
-        }
-    }
-
-    #[cold]
-    fn check_claimed_length(&self, claimed: u64, length: u64) -> Result<()> {
-        match self.rare.status {
-            205 if claimed != 0 => Err(Error::internal("a 205 has no content")),
-            205 => Ok(()),
-            _ if claimed == length || (length == 0 && !self.has_content()) => Ok(()),
-            _ => Err(Error::internal(format!("Content-Length says {claimed}, but the content has {length} bytes"))),
-        }
-    }
-
-    /// Remembers the first mistake.
-    pub(super) fn blame(&mut self, mistake: String) {
-        self.rare.fault.get_or_insert_with(|| Error::internal(mistake));
-    }
-
-    /// Adds a field line, in place of the lines of this name if `replace`.
-    pub(super) fn set_field(&mut self, name: &str, value: &str, replace: bool) {
-        if !is_token(name.as_bytes()) {
-            return self.blame(format!("{name:?} is not a field name"));
-        }
-        if !is_field_value(value.as_bytes()) {
-            return self.blame(format!("the value of {name} holds a control character: {value:?}"));
-        }
-        // Lengths tell most names apart; the few that need care are looked at.
-        match name.len() {
-            10 if is_name(name, b"connection") => return self.set_connection(value, replace),
-            14 if is_name(name, b"content-length") => {
-                if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) || value.parse::<u64>().is_err()
-                {
-                    return self.blame(format!("not a Content-Length: {value:?}"));
-                }
-                self.fields.remove(name);
-            }
-            // There is never more than one of these.
-            4 if is_name(name, b"date") => self.fields.remove(name),
-            6 if is_name(name, b"server") => self.fields.remove(name),
-            12 if is_name(name, b"content-type") => self.fields.remove(name),
-            17 if is_name(name, b"transfer-encoding") => {
-                return self.blame("Transfer-Encoding is the server's to set".to_owned());
-            }
-            _ => {}
-        }
-        if replace {
-            self.fields.remove(name);
-        }
-        self.fields.push(name, value);
-    }
-
-    /// Removes all lines of this name.
-    pub(super) fn remove_field(&mut self, name: &str) {
-        if self.rare.close && name.eq_ignore_ascii_case("connection") {
-            self.rare.close = false;
-        }
-        self.fields.remove(name);
-    }
-
-    /// `close` and `keep-alive` say what the connection does; other options are passed on (RFC 9110 §7.6.1).
-    fn set_connection(&mut self, value: &str, replace: bool) {
-        if replace {
-            self.remove_field("connection");
-        }
-        let options = value.split(',').map(|option| option.trim_matches([' ', '\t']));
-        if options.clone().any(|option| option.eq_ignore_ascii_case("close")) {
-            self.rare.close = true;
-        }
-        let ours = |option: &str| ["", "close", "keep-alive"].iter().any(|ours| option.eq_ignore_ascii_case(ours));
-        self.fields.push_list("Connection", options.filter(|option| !ours(option)));
+        self.draft.rare.idle_timeout
     }
 }
 
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Reply({}, finished: {})", self.rare.status, self.finished)
+        write!(f, "Reply({}, finished: {})", self.status(), self.finished)
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use super::draft::Stage;
 use super::flow::{BodySender, BodySource, Channel, Responder, Stream, Waited, Waiting};
-use super::reply::{Reply, Rest, Stage};
+use super::reply::{Reply, Rest};
 use super::{BodyWriter, Sent};
 use crate::buffer::{Content, OutputQueue};
 use crate::http::{Error, Result, Version, is_field_value};
@@ -72,23 +73,23 @@ impl<'a> Response<'a> {
     /// Sets the status code, 200..=599; 200 if it is never set.
     pub fn status(self, status: u16) -> Self {
         match status {
-            200..=599 => self.reply.rare.status = status,
-            _ => self.reply.blame(format!("not a final status code: {status}")),
+            200..=599 => self.reply.draft.rare.status = status,
+            _ => self.reply.draft.blame(format!("not a final status code: {status}")),
         }
         self
     }
 
     /// The status code as it is now.
     pub fn get_status(&self) -> u16 {
-        self.reply.rare.status
+        self.reply.draft.rare.status
     }
 
     /// Sets the reason phrase, in place of the registered one.
     pub fn reason(self, phrase: &str) -> Self {
         if is_field_value(phrase.as_bytes()) {
-            self.reply.rare.reason = Some(phrase.into());
+            self.reply.draft.rare.reason = Some(phrase.into());
         } else {
-            self.reply.blame(format!("the reason phrase holds a control character: {phrase:?}"));
+            self.reply.draft.blame(format!("the reason phrase holds a control character: {phrase:?}"));
         }
         self
     }
@@ -99,20 +100,20 @@ impl<'a> Response<'a> {
     /// `Transfer-Encoding` is refused. `Date` and `Server` take the place of ours.
     #[doc(alias = "set_header")]
     pub fn header(self, name: &str, value: impl AsRef<str>) -> Self {
-        self.reply.set_field(name, value.as_ref(), true);
+        self.reply.draft.set_field(name, value.as_ref(), true);
         self
     }
 
     /// Adds a field line beside earlier ones of this name: for `Set-Cookie`.
     #[doc(alias("cookie", "set-cookie", "session"))]
     pub fn append_header(self, name: &str, value: impl AsRef<str>) -> Self {
-        self.reply.set_field(name, value.as_ref(), false);
+        self.reply.draft.set_field(name, value.as_ref(), false);
         self
     }
 
     /// The value of the first field line of this name that was set so far, in any case.
     pub fn get_header(&self, name: &str) -> Option<&str> {
-        self.reply.fields.get(name)
+        self.reply.draft.fields.get(name)
     }
 
     /// Whether a field line of this name was set.
@@ -122,7 +123,7 @@ impl<'a> Response<'a> {
 
     /// Removes all field lines of this name that were set so far.
     pub fn remove_header(self, name: &str) -> Self {
-        self.reply.remove_field(name);
+        self.reply.draft.remove_field(name);
         self
     }
 
@@ -144,7 +145,7 @@ impl<'a> Response<'a> {
 
     /// Sets the idle timeout of this connection, from now on.
     pub fn idle_timeout(self, timeout: Duration) -> Self {
-        self.reply.rare.idle_timeout = Some(timeout);
+        self.reply.draft.rare.idle_timeout = Some(timeout);
         self
     }
 
@@ -191,7 +192,7 @@ impl<'a> Response<'a> {
     #[cfg(feature = "json")]
     #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     pub fn json<T: serde::Serialize + ?Sized>(self, value: &T) -> Result<Sent> {
-        let mut body = BodyWriter::new(self, JSON)?;
+        let mut body = BodyWriter::new(self.reply, self.output, JSON)?;
         serde_json::to_writer(&mut body, value)?;
         body.end()
     }
@@ -203,9 +204,9 @@ impl<'a> Response<'a> {
     /// When `location` holds a line break or another control character; or a mistake that was made with the head.
     #[doc(alias = "location")]
     pub fn redirect(self, location: &str) -> Result<Sent> {
-        let status = if matches!(self.reply.rare.status, 300..=399) { self.reply.rare.status } else { 302 };
+        let status = if matches!(self.reply.draft.rare.status, 300..=399) { self.reply.draft.rare.status } else { 302 };
         if !is_field_value(location.as_bytes()) {
-            self.reply.blame(format!("the location holds a control character: {location:?}"));
+            self.reply.draft.blame(format!("the location holds a control character: {location:?}"));
         }
         self.status(status).header("Location", encode_location(location)).empty()
     }
@@ -216,13 +217,13 @@ impl<'a> Response<'a> {
     /// A mistake that was made with the head.
     #[doc(alias("write", "body"))]
     pub fn start(self) -> Result<BodyWriter<'a>> {
-        BodyWriter::new(self, NO_TYPE)
+        BodyWriter::new(self.reply, self.output, NO_TYPE)
     }
 
     #[inline]
     fn finish(self, content_type: ContentType, content: Content<'_>) -> Result<Sent> {
         let length = content.as_bytes().len();
-        if length == 0 || !self.reply.is_ordinary() {
+        if length == 0 || !self.reply.draft.is_ordinary() {
             return self.finish_unusual(content_type, content);
         }
         let Self { reply, output } = self;
@@ -239,11 +240,12 @@ impl<'a> Response<'a> {
     /// Finishes with content of this length, which `push` appends.
     fn finish_by(self, content_type: ContentType, length: usize, push: impl FnOnce(&mut OutputQueue)) -> Result<Sent> {
         let Self { reply, output } = self;
-        reply.seal()?;
-        reply.check_length(length as u64)?;
-        let has_content = reply.has_content();
-        let announced = if reply.rare.status == 205 { 0 } else { length };
-        let content_type = if length == 0 || matches!(reply.rare.status, 204 | 205) { NO_TYPE } else { content_type };
+        reply.draft.seal()?;
+        reply.draft.check_length(length as u64)?;
+        let has_content = reply.draft.has_content();
+        let announced = if reply.draft.rare.status == 205 { 0 } else { length };
+        let content_type =
+            if length == 0 || matches!(reply.draft.rare.status, 204 | 205) { NO_TYPE } else { content_type };
         reply.head().encode(output.inline(), content_type, BodyLength::Known(announced as u64));
         if !has_content {
             return Ok(reply.finish(0));
@@ -279,25 +281,25 @@ impl<'a> Response<'a> {
 
     fn stream_boxed(self, source: Box<dyn BodySource>) -> Result<Sent> {
         let Self { reply, output } = self;
-        reply.seal()?;
-        let claimed = reply.fields.has.content_length;
+        reply.draft.seal()?;
+        let claimed = reply.draft.fields.has.content_length;
         let length = source.length().or(claimed);
         if claimed.is_some() && claimed != length {
             return Err(Error::internal(format!("Content-Length says {claimed:?}, but the source {length:?}")));
         }
-        if reply.rare.status == 205 && claimed.is_some_and(|length| length > 0) {
+        if reply.draft.rare.status == 205 && claimed.is_some_and(|length| length > 0) {
             return Err(Error::internal("a 205 has no content"));
         }
         let encoder = match length {
             Some(left) => BodyEncoder::Length { left },
-            None if reply.request.version == Version::Http11 => BodyEncoder::Chunked(ChunkedEncoder::default()),
+            None if reply.draft.request.version == Version::Http11 => BodyEncoder::Chunked(ChunkedEncoder::default()),
             None => {
-                reply.rare.close = true;
+                reply.draft.rare.close = true;
                 BodyEncoder::CloseDelimited
             }
         };
-        if !reply.has_content() {
-            let (content_type, announced) = match reply.rare.status {
+        if !reply.draft.has_content() {
+            let (content_type, announced) = match reply.draft.rare.status {
                 204 | 304 => (NO_TYPE, encoder.announced()),
                 // It has no content, whatever the source says (RFC 9110 §15.3.6).
                 205 => (NO_TYPE, BodyLength::Known(0)),
@@ -323,7 +325,7 @@ impl<'a> Response<'a> {
     /// Puts the reply off: the [`Responder`] gives it, from any thread. What was set so far stays set.
     #[doc(alias = "async")]
     pub fn defer(self) -> (Sent, Responder) {
-        let waiting = Waiting::new(self.reply.address(), self.reply.request.version == Version::Http11);
+        let waiting = Waiting::new(self.reply.address(), self.reply.draft.request.version == Version::Http11);
         let sent = self.reply.leave(Rest::Deferred(Waited::new(Arc::clone(&waiting))));
         (sent, Responder::new(waiting))
     }
@@ -332,7 +334,7 @@ impl<'a> Response<'a> {
     /// [opens](super::Service::open) a request: the connection can go on after it. A reply that is finished without it says
     /// `Connection: close` where the content may be long.
     pub fn accept_content(self) -> Self {
-        self.reply.accept_content();
+        self.reply.draft.accept_content();
         self
     }
 
@@ -340,11 +342,11 @@ impl<'a> Response<'a> {
     /// again in [`content_end`](super::Service::content_end). Only while it [opens](super::Service::open) a request; anywhere
     /// else it is a 500.
     pub fn later(self) -> Sent {
-        if !matches!(self.reply.request.stage, Stage::Open { .. }) {
+        if !matches!(self.reply.draft.request.stage, Stage::Open { .. }) {
             // Not finished: that is a 500.
             return Sent::new();
         }
-        self.reply.accept_content();
+        self.reply.draft.accept_content();
         self.reply.leave(Rest::Later)
     }
 
@@ -355,13 +357,13 @@ impl<'a> Response<'a> {
     /// Outside of [`upgrade`](super::Service::upgrade), where nobody has offered to switch; or a mistake that was made with the
     /// head.
     pub fn switch(self, protocol: &str) -> Result<Sent> {
-        if self.reply.request.stage != Stage::Upgrade {
+        if self.reply.draft.request.stage != Stage::Upgrade {
             return Err(Error::internal("nobody has offered to go over to another protocol"));
         }
-        self.reply.rare.status = 101;
-        self.reply.fields.remove("content-length");
-        self.reply.set_field("Upgrade", protocol, true);
-        self.reply.seal()?;
+        self.reply.draft.rare.status = 101;
+        self.reply.draft.fields.remove("content-length");
+        self.reply.draft.set_field("Upgrade", protocol, true);
+        self.reply.draft.seal()?;
         self.reply.head().encode_switch(self.output.inline());
         Ok(self.reply.leave(Rest::Switched))
     }
@@ -371,14 +373,14 @@ impl<'a> Response<'a> {
     /// none (RFC 9110 §15.2).
     pub fn early_hints<N: AsRef<str>, V: AsRef<str>>(self, fields: impl IntoIterator<Item = (N, V)>) -> Self {
         match encode_interim(103, fields) {
-            Ok(bytes) if self.reply.request.version == Version::Http11 => {
+            Ok(bytes) if self.reply.draft.request.version == Version::Http11 => {
                 self.output.inline().extend_from_slice(&bytes);
                 // It is whole: what follows may be taken back without it.
                 self.reply.mark = self.output.mark();
             }
             Ok(_) => {}
             Err(error) => {
-                self.reply.rare.fault.get_or_insert(error);
+                self.reply.draft.rare.fault.get_or_insert(error);
             }
         }
         self
@@ -393,14 +395,14 @@ impl<'a> Response<'a> {
     /// Sets a field line that was checked before.
     #[inline(always)]
     pub(crate) fn prepared(self, field: &PreparedField) -> Self {
-        self.reply.fields.set_prepared(field);
+        self.reply.draft.fields.set_prepared(field);
         self
     }
 
     /// From here on a roll-back keeps what is set now: it is a middleware's.
     #[inline]
     pub(crate) fn keep(&mut self) {
-        self.reply.keep();
+        self.reply.draft.keep();
     }
 }
 

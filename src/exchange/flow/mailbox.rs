@@ -9,16 +9,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::ticket::Ticket;
 use crate::exchange::{Response, Sent, dispose};
 use crate::http::Result;
-
-/// Names an exchange that is not finished: the slot of its connection, and a number that no other exchange of the loop
-/// ever has. Whoever comes late finds another number, or none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
-    pub(crate) slot: u32,
-    pub(crate) serial: u64,
-}
 
 /// The reply to a deferred request: called on the loop with the response as the middleware left it.
 pub(crate) type Answer = Box<dyn FnOnce(Response<'_>) -> Result<Sent> + Send>;

@@ -12,10 +12,11 @@ mod responder;
 mod sink;
 mod sources;
 mod stream;
+mod ticket;
 
 pub(super) use channel::Channel;
 pub use channel::{BodySender, SendError};
-pub(crate) use mailbox::{Address, Answer, Letter, Mailbox, Ticket};
+pub(crate) use mailbox::{Address, Answer, Letter, Mailbox};
 pub use mailbox::{Resumer, Waker};
 pub use protocol::{Output, Protocol, ProtocolEvent};
 pub use responder::Responder;
@@ -25,3 +26,4 @@ pub use sink::{Abort, BodySink, Duplex, Intake};
 pub use sources::{IterSource, ReadSource, TryIterSource, from_iter, from_reader, try_from_iter};
 pub(crate) use stream::{Asked, Stream};
 pub use stream::{BodySource, Chunk, Progress};
+pub(crate) use ticket::Ticket;

@@ -6,13 +6,12 @@ use super::{Buffers, Context};
 use crate::buffer::ReplyRecord;
 use crate::config::Config;
 use crate::exchange::{
-    CloseReason, Conducted, Draft, Request, RequestFacts, Response, Rest, Sent, Service, Stage, Waited, conduct,
+    Called, CloseReason, Draft, Request, RequestFacts, Response, Rest, Sent, Service, Stage, Waited, call_guarded,
     dispose,
 };
 use crate::http::{Error, Method, Millis, Result};
 use crate::limits::SHARE_FROM;
-use crate::wire::Message;
-use crate::wire::ProtocolError;
+use crate::wire::{Message, ProtocolError};
 
 /// What came of a call into the application.
 #[derive(Debug)]
@@ -61,13 +60,14 @@ pub(super) fn answer(
     output.compact();
     cx.reply.begin(facts.at_stage(), output.mark());
     let fields = Some(request.headers());
-    let conducted = conduct(cx.service, cx.reply, output, fields, |service, response| call(service, request, response));
+    let called =
+        call_guarded(cx.service, cx.reply, output, fields, |service, response| call(service, request, response));
     // Nearly always the reply is whole, and the connection goes on.
-    if conducted.error.is_none() && cx.reply.is_plain() && !cx.reply.closes() && !cx.watch.is_some() {
+    if called.error.is_none() && cx.reply.is_plain() && !cx.reply.closes() && !cx.watch.is_some() {
         return Answered { reply: ReplyState::Whole(None), said: Said::Reply };
     }
     let takes_trailers = cx.reply.has_rest() && message.takes_trailers();
-    take_reply(buffers, cx, conducted, close, takes_trailers)
+    take_reply(buffers, cx, called, close, takes_trailers)
 }
 
 /// [`answer`] for requests with content, of which there are fewer: calls the application, or refuses the request.
@@ -100,8 +100,8 @@ pub(super) fn answer_draft(
     let output = buffers.output.get_or_insert_with(|| cx.pools.output.lend());
     output.compact();
     cx.reply.go_on(draft, output.mark());
-    let conducted = conduct(cx.service, cx.reply, output, None, call);
-    take_reply(buffers, cx, conducted, close, takes_trailers).reply
+    let called = call_guarded(cx.service, cx.reply, output, None, call);
+    take_reply(buffers, cx, called, close, takes_trailers).reply
 }
 
 /// Answers a message that breaks a rule of HTTP, and that no request was made of.
@@ -117,8 +117,8 @@ pub(super) fn answer_invalid(
     output.compact();
     // Even then a reply to HEAD has no content (RFC 9110 §9.3.2).
     cx.reply.begin(RequestFacts::unknown(method), output.mark());
-    let conducted = conduct(cx.service, cx.reply, output, None, |_, _| Err(error.into()));
-    take_reply(buffers, cx, conducted, None, false);
+    let called = call_guarded(cx.service, cx.reply, output, None, |_, _| Err(error.into()));
+    take_reply(buffers, cx, called, None, false);
 }
 
 /// Takes over what the application left in the reply of the loop: tells the observer, and keeps what goes on.
@@ -126,11 +126,11 @@ pub(super) fn answer_invalid(
 fn take_reply(
     buffers: &mut Buffers,
     cx: &mut Context<'_>,
-    conducted: Conducted,
+    called: Called,
     close: Option<CloseReason>,
     takes_trailers: bool,
 ) -> Answered {
-    let Conducted { error, panicked } = conducted;
+    let Called { error, panicked } = called;
     if let Some(timeout) = cx.reply.idle_timeout() {
         *cx.idle_timeout = timeout.into();
     }

@@ -10,7 +10,7 @@ use crate::http::{Error, Fields, Result};
 
 /// How an exchange ended, beside what `reply` says.
 #[derive(Debug)]
-pub(crate) struct Conducted {
+pub(crate) struct Called {
     /// The error that was answered.
     pub(crate) error: Option<Error>,
     pub(crate) panicked: bool,
@@ -21,25 +21,25 @@ pub(crate) struct Conducted {
 ///
 /// `fields` are those of the request, if there is one.
 #[inline(always)]
-pub(crate) fn conduct(
+pub(crate) fn call_guarded(
     service: &mut dyn Service,
     reply: &mut Reply,
     output: &mut OutputQueue,
     fields: Option<Fields<'_>>,
     call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
-) -> Conducted {
+) -> Called {
     let (error, panicked) = match guard(|| call(service, Response::new(reply, output))) {
         // The recorded progress counts, not the value: a `Sent` may stem from another request.
-        Ok(Ok(Sent { .. })) if reply.finished() => return Conducted { error: None, panicked: false },
+        Ok(Ok(Sent { .. })) if reply.finished() => return Called { error: None, panicked: false },
         Ok(Ok(Sent { .. })) => match complete(reply, output, fields) {
-            Ok(()) => return Conducted { error: None, panicked: false },
+            Ok(()) => return Called { error: None, panicked: false },
             Err(error) => (error, false),
         },
         Ok(Err(error)) => (error, false),
         Err(panic) => (Error::internal(panic), true),
     };
     answer_error(service, &error, panicked, reply, output);
-    Conducted { error: Some(error), panicked }
+    Called { error: Some(error), panicked }
 }
 
 /// Does what is left of a reply that the handler has not finished itself.
@@ -64,22 +64,22 @@ fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply:
     for attempt in 0..3 {
         output.roll_back(reply.mark);
         reply.restart();
-        reply.rare.close |= panicked;
+        reply.draft.rare.close |= panicked;
         let written = match attempt {
             0 => {
-                reply.rare.status = error.status();
+                reply.draft.rare.status = error.status();
                 // On what the reply depends is a list, of the middleware's and of the error's (RFC 9110 §12.5.5).
                 let is_list = |name: &str| name.eq_ignore_ascii_case("vary");
-                error.headers().for_each(|(name, value)| reply.set_field(name, value, !is_list(name)));
+                error.headers().for_each(|(name, value)| reply.draft.set_field(name, value, !is_list(name)));
                 guard(|| service.render(error, Response::new(reply, output)))
             }
             _ => {
                 // If the fields that the middleware set make even a plain reply fail, it does without them.
                 if attempt == 2 {
-                    reply.drop_fields();
+                    reply.draft.fields.clear();
                 }
                 let internal = Error::internal("the error could not be rendered");
-                reply.rare.status = internal.status();
+                reply.draft.rare.status = internal.status();
                 Ok(render_json(&internal, Response::new(reply, output)))
             }
         };
