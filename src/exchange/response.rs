@@ -1,18 +1,13 @@
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::draft::Stage;
-use super::flow::{BodySender, BodySource, Channel, Responder, Stream, Waited, Waiting};
-use super::reply::{Reply, Rest};
-use super::{BodyWriter, Sent};
+use super::{BodyWriter, Reply, Sent};
 use crate::buffer::{Content, OutputQueue};
-use crate::http::{Error, Result, Version, is_field_value};
-use crate::wire::body::{BodyEncoder, ChunkedEncoder};
-use crate::wire::reply::{BodyLength, ContentType, PreparedField, encode_interim};
+use crate::http::{Result, is_field_value};
+use crate::wire::reply::{BodyLength, ContentType, PreparedField};
 
 /// The reply that a handler owes.
 ///
@@ -54,13 +49,6 @@ pub struct Response<'a> {
     pub(super) reply: &'a mut Reply,
     pub(super) output: &'a mut OutputQueue,
 }
-
-const TEXT: ContentType = ContentType::new("Content-Type: text/plain; charset=utf-8\r\nContent-Length: ");
-const HTML: ContentType = ContentType::new("Content-Type: text/html; charset=utf-8\r\nContent-Length: ");
-const BYTES: ContentType = ContentType::new("Content-Type: application/octet-stream\r\nContent-Length: ");
-#[cfg(feature = "json")]
-const JSON: ContentType = ContentType::new("Content-Type: application/json\r\nContent-Length: ");
-const NO_TYPE: ContentType = ContentType::NONE;
 
 /// What a `Location` must not hold as such: it is ASCII without spaces (RFC 3986 §2).
 const LOCATION: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`');
@@ -154,7 +142,7 @@ impl<'a> Response<'a> {
     /// # Errors
     /// A mistake that was made with the head, as for all methods that finish.
     pub fn text<'c>(self, text: impl Into<Content<'c>>) -> Result<Sent> {
-        self.finish(TEXT, text.into())
+        self.finish(ContentType::TEXT, text.into())
     }
 
     /// Finishes with HTML (`text/html; charset=utf-8` unless a `Content-Type` was set).
@@ -162,7 +150,7 @@ impl<'a> Response<'a> {
     /// # Errors
     /// A mistake that was made with the head.
     pub fn html<'c>(self, html: impl Into<Content<'c>>) -> Result<Sent> {
-        self.finish(HTML, html.into())
+        self.finish(ContentType::HTML, html.into())
     }
 
     /// Finishes with bytes (`application/octet-stream` unless a `Content-Type` was set).
@@ -173,7 +161,7 @@ impl<'a> Response<'a> {
     /// A mistake that was made with the head.
     #[doc(alias("body", "bytes"))]
     pub fn send<'c>(self, content: impl Into<Content<'c>>) -> Result<Sent> {
-        self.finish(BYTES, content.into())
+        self.finish(ContentType::BYTES, content.into())
     }
 
     /// Finishes without content: `res.status(204).empty()`.
@@ -181,7 +169,7 @@ impl<'a> Response<'a> {
     /// # Errors
     /// A mistake that was made with the head.
     pub fn empty(self) -> Result<Sent> {
-        self.finish(NO_TYPE, Content::Static(b""))
+        self.finish(ContentType::NONE, Content::Static(b""))
     }
 
     /// Finishes with JSON (`application/json` unless a `Content-Type` was set), serialised straight into the output.
@@ -192,7 +180,7 @@ impl<'a> Response<'a> {
     #[cfg(feature = "json")]
     #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     pub fn json<T: serde::Serialize + ?Sized>(self, value: &T) -> Result<Sent> {
-        let mut body = BodyWriter::new(self.reply, self.output, JSON)?;
+        let mut body = BodyWriter::new(self.reply, self.output, ContentType::JSON)?;
         serde_json::to_writer(&mut body, value)?;
         body.end()
     }
@@ -217,7 +205,7 @@ impl<'a> Response<'a> {
     /// A mistake that was made with the head.
     #[doc(alias("write", "body"))]
     pub fn start(self) -> Result<BodyWriter<'a>> {
-        BodyWriter::new(self.reply, self.output, NO_TYPE)
+        BodyWriter::new(self.reply, self.output, ContentType::NONE)
     }
 
     #[inline]
@@ -245,7 +233,7 @@ impl<'a> Response<'a> {
         let has_content = reply.draft.has_content();
         let announced = if reply.draft.rare.status == 205 { 0 } else { length };
         let content_type =
-            if length == 0 || matches!(reply.draft.rare.status, 204 | 205) { NO_TYPE } else { content_type };
+            if length == 0 || matches!(reply.draft.rare.status, 204 | 205) { ContentType::NONE } else { content_type };
         reply.head().encode(output.inline(), content_type, BodyLength::Known(announced as u64));
         if !has_content {
             return Ok(reply.finish(0));
@@ -257,133 +245,9 @@ impl<'a> Response<'a> {
     /// Finishes with text that lies in pieces, without joining them before.
     pub(crate) fn send_joined(self, pieces: [&str; 3]) -> Result<Sent> {
         let length = pieces.iter().map(|piece| piece.len()).sum();
-        self.finish_by(BYTES, length, |output| {
+        self.finish_by(ContentType::BYTES, length, |output| {
             pieces.iter().for_each(|piece| output.inline().extend_from_slice(piece.as_bytes()));
         })
-    }
-
-    // ---- replies that go on -----------------------------------------------------------------------------------------
-
-    /// Finishes with content that is produced while it is sent (`application/octet-stream` unless a `Content-Type` was
-    /// set): the source is asked only while the client takes what it gave before.
-    ///
-    /// If its [length](BodySource::length) is known, or a `Content-Length` was set, the content must have that length.
-    /// Else it is sent in chunks, or to a client of HTTP/1.0 until the end of the connection. A reply to HEAD, and one
-    /// with 204, 205 or 304, has no content: then the source is not asked. The [guide](crate::guide::streaming) says when to
-    /// stream.
-    ///
-    /// # Errors
-    /// When the `Content-Length` that was set is not the length of the source; or a mistake that was made with the head.
-    #[doc(alias = "chunked")]
-    pub fn stream(self, source: impl BodySource + 'static) -> Result<Sent> {
-        self.stream_boxed(Box::new(source))
-    }
-
-    fn stream_boxed(self, source: Box<dyn BodySource>) -> Result<Sent> {
-        let Self { reply, output } = self;
-        reply.draft.seal()?;
-        let claimed = reply.draft.fields.has.content_length;
-        let length = source.length().or(claimed);
-        if claimed.is_some() && claimed != length {
-            return Err(Error::internal(format!("Content-Length says {claimed:?}, but the source {length:?}")));
-        }
-        if reply.draft.rare.status == 205 && claimed.is_some_and(|length| length > 0) {
-            return Err(Error::internal("a 205 has no content"));
-        }
-        let encoder = match length {
-            Some(left) => BodyEncoder::Length { left },
-            None if reply.draft.request.version == Version::Http11 => BodyEncoder::Chunked(ChunkedEncoder::default()),
-            None => {
-                reply.draft.rare.close = true;
-                BodyEncoder::CloseDelimited
-            }
-        };
-        if !reply.draft.has_content() {
-            let (content_type, announced) = match reply.draft.rare.status {
-                204 | 304 => (NO_TYPE, encoder.announced()),
-                // It has no content, whatever the source says (RFC 9110 §15.3.6).
-                205 => (NO_TYPE, BodyLength::Known(0)),
-                _ => (BYTES, encoder.announced()),
-            };
-            reply.head().encode(output.inline(), content_type, announced);
-            return Ok(reply.finish(0));
-        }
-        reply.head().encode(output.inline(), BYTES, encoder.announced());
-        Ok(reply.leave(Rest::Stream(Stream::new(source, encoder))))
-    }
-
-    /// Finishes with content that is pushed, from any thread: the reply begins now, and [`BodySender`] goes on with it.
-    ///
-    /// # Errors
-    /// A mistake that was made with the head.
-    #[doc(alias = "push")]
-    pub fn channel(self) -> Result<(Sent, BodySender)> {
-        let (sender, source) = Channel::open(self.reply.address());
-        Ok((self.stream(source)?, sender))
-    }
-
-    /// Puts the reply off: the [`Responder`] gives it, from any thread. What was set so far stays set.
-    #[doc(alias = "async")]
-    pub fn defer(self) -> (Sent, Responder) {
-        let waiting = Waiting::new(self.reply.address(), self.reply.draft.request.version == Version::Http11);
-        let sent = self.reply.leave(Rest::Deferred(Waited::new(Arc::clone(&waiting))));
-        (sent, Responder::new(waiting))
-    }
-
-    /// Says that the content which is still to come will be taken, for a [`Service`](super::Service) of your own that
-    /// [opens](super::Service::open) a request: the connection can go on after it. A reply that is finished without it says
-    /// `Connection: close` where the content may be long.
-    pub fn accept_content(self) -> Self {
-        self.reply.draft.accept_content();
-        self
-    }
-
-    /// Puts the reply off until the content has come, for a [`Service`](super::Service) of your own: it gets the response
-    /// again in [`content_end`](super::Service::content_end). Only while it [opens](super::Service::open) a request; anywhere
-    /// else it is a 500.
-    pub fn later(self) -> Sent {
-        if !matches!(self.reply.draft.request.stage, Stage::Open { .. }) {
-            // Not finished: that is a 500.
-            return Sent::new();
-        }
-        self.reply.draft.accept_content();
-        self.reply.leave(Rest::Later)
-    }
-
-    /// Finishes with 101 and the name of the protocol, for a [`Service`](super::Service) of your own: the next bytes of
-    /// the client belong to the [protocol](super::Service::protocol).
-    ///
-    /// # Errors
-    /// Outside of [`upgrade`](super::Service::upgrade), where nobody has offered to switch; or a mistake that was made with the
-    /// head.
-    pub fn switch(self, protocol: &str) -> Result<Sent> {
-        if self.reply.draft.request.stage != Stage::Upgrade {
-            return Err(Error::internal("nobody has offered to go over to another protocol"));
-        }
-        self.reply.draft.rare.status = 101;
-        self.reply.draft.fields.remove("content-length");
-        self.reply.draft.set_field("Upgrade", protocol, true);
-        self.reply.draft.seal()?;
-        self.reply.head().encode_switch(self.output.inline());
-        Ok(self.reply.leave(Rest::Switched))
-    }
-
-    /// Sends a 103 Early Hints (RFC 8297) ahead of this reply: mostly `Link` fields. It leaves together with what the
-    /// handler sends, so it is of use to replies that are [deferred](Self::defer) or streamed. A client of HTTP/1.0 gets
-    /// none (RFC 9110 §15.2).
-    pub fn early_hints<N: AsRef<str>, V: AsRef<str>>(self, fields: impl IntoIterator<Item = (N, V)>) -> Self {
-        match encode_interim(103, fields) {
-            Ok(bytes) if self.reply.draft.request.version == Version::Http11 => {
-                self.output.inline().extend_from_slice(&bytes);
-                // It is whole: what follows may be taken back without it.
-                self.reply.mark = self.output.mark();
-            }
-            Ok(_) => {}
-            Err(error) => {
-                self.reply.draft.rare.fault.get_or_insert(error);
-            }
-        }
-        self
     }
 
     /// Sets a field line unless there is one of this name.

@@ -55,7 +55,7 @@ pub enum SendError {
 }
 
 /// What both ends share.
-pub(in crate::exchange) struct Channel {
+pub(super) struct Channel {
     address: Address,
     state: Mutex<State>,
     /// There is room, or nobody takes any more.
@@ -89,7 +89,7 @@ enum End {
 
 impl Channel {
     /// Both ends of a new one.
-    pub(in crate::exchange) fn open(address: Address) -> (BodySender, ChannelSource) {
+    pub(super) fn open(address: Address) -> (BodySender, ChannelSource) {
         let channel = Arc::new(Self { address, state: Mutex::default(), changed: Condvar::new() });
         (BodySender { channel: Arc::clone(&channel), finished: false }, ChannelSource(channel))
     }
@@ -243,7 +243,7 @@ impl fmt::Debug for BodySender {
 }
 
 /// The connection's end.
-pub(in crate::exchange) struct ChannelSource(Arc<Channel>);
+pub(super) struct ChannelSource(Arc<Channel>);
 
 impl BodySource for ChannelSource {
     fn fill(&mut self, out: &mut Chunk<'_>) -> io::Result<Progress> {

@@ -5,6 +5,7 @@
 //! answer and the end of a sink get a `Response` again. So this folder and the files beside it name each other, in these
 //! two places only.
 
+mod begin;
 mod channel;
 mod mailbox;
 mod protocol;
@@ -14,14 +15,12 @@ mod sources;
 mod stream;
 mod ticket;
 
-pub(super) use channel::Channel;
 pub use channel::{BodySender, SendError};
 pub(crate) use mailbox::{Address, Answer, Letter, Mailbox};
 pub use mailbox::{Resumer, Waker};
 pub use protocol::{Output, Protocol, ProtocolEvent};
 pub use responder::Responder;
 pub(crate) use responder::Waited;
-pub(super) use responder::Waiting;
 pub use sink::{Abort, BodySink, Duplex, Intake};
 pub use sources::{IterSource, ReadSource, TryIterSource, from_iter, from_reader, try_from_iter};
 pub(crate) use stream::{Asked, Stream};

@@ -48,7 +48,7 @@ pub(crate) struct Waiting {
 type Callback = Box<dyn FnOnce() + Send>;
 
 impl Responder {
-    pub(in crate::exchange) const fn new(waiting: Arc<Waiting>) -> Self {
+    pub(super) const fn new(waiting: Arc<Waiting>) -> Self {
         Self { waiting, answered: false }
     }
 
@@ -147,7 +147,7 @@ impl fmt::Debug for Responder {
 }
 
 impl Waiting {
-    pub(in crate::exchange) fn new(address: Address, takes_interim: bool) -> Arc<Self> {
+    pub(super) fn new(address: Address, takes_interim: bool) -> Arc<Self> {
         Arc::new(Self {
             address,
             cancelled: AtomicBool::new(false),
@@ -162,7 +162,7 @@ impl Waiting {
 pub(crate) struct Waited(Option<Arc<Waiting>>);
 
 impl Waited {
-    pub(in crate::exchange) const fn new(waiting: Arc<Waiting>) -> Self {
+    pub(super) const fn new(waiting: Arc<Waiting>) -> Self {
         Self(Some(waiting))
     }
 

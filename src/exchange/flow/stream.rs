@@ -217,7 +217,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(in crate::exchange) fn new(source: Box<dyn BodySource>, encoder: BodyEncoder) -> Self {
+    pub(super) fn new(source: Box<dyn BodySource>, encoder: BodyEncoder) -> Self {
         Self { source, encoder, pending: false, written: 0, trailers: TrailerLines::default() }
     }
 

@@ -46,12 +46,13 @@ pub(crate) enum BodyLength {
 pub(crate) struct ContentType(&'static str);
 
 impl ContentType {
+    pub(crate) const TEXT: Self = Self("Content-Type: text/plain; charset=utf-8\r\nContent-Length: ");
+    pub(crate) const HTML: Self = Self("Content-Type: text/html; charset=utf-8\r\nContent-Length: ");
+    pub(crate) const BYTES: Self = Self("Content-Type: application/octet-stream\r\nContent-Length: ");
+    #[cfg(feature = "json")]
+    pub(crate) const JSON: Self = Self("Content-Type: application/json\r\nContent-Length: ");
+    /// No `Content-Type`.
     pub(crate) const NONE: Self = Self("Content-Length: ");
-
-    /// `lines` is the whole `Content-Type` line, followed by `Content-Length: `.
-    pub(crate) const fn new(lines: &'static str) -> Self {
-        Self(lines)
-    }
 
     /// Both lines, up to the digits.
     const fn with_length(self) -> &'static [u8] {

@@ -4,7 +4,7 @@
 //! line ends nor how. Only lines that the general reading (`head.rs`) would accept are taken here, and with the same
 //! meaning; it gets everything else.
 
-use super::head::FieldsRead;
+use super::fields_read::FieldsRead;
 use super::scan::skip_until;
 use crate::http::{Line, LineShape, is_token_byte};
 

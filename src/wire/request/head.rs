@@ -11,12 +11,13 @@ use std::mem::MaybeUninit;
 
 use super::authority::KnownAuthority;
 use super::field_section;
-use super::framing::{Expectation, Framing, FramingFields};
+use super::fields_read::FieldsRead;
+use super::framing::{Expectation, Framing};
 use super::message::{Head, Message};
 use super::request_line::{self, RequestLine};
 use super::target;
 use crate::config::Config;
-use crate::http::{Fields, Line, LineShape, Method, Version, is_name, lines};
+use crate::http::{Fields, LineShape, Method, Version, lines};
 use crate::limits::{MAX_FIELDS, MAX_METHOD};
 use crate::wire::ProtocolError;
 
@@ -199,33 +200,6 @@ struct Section<'a> {
 /// Room for the shapes of the field lines of any head that is accepted.
 pub(crate) fn shapes() -> Box<[LineShape]> {
     vec![LineShape::default(); MAX_FIELDS].into()
-}
-
-/// What the field lines say of the message.
-#[derive(Debug, Default)]
-pub(crate) struct FieldsRead<'a> {
-    host: Option<&'a [u8]>,
-    expectation: Expectation,
-    framing: FramingFields,
-}
-
-impl<'a> FieldsRead<'a> {
-    /// Reads one more line, if it is one of the few that concern the server itself.
-    #[inline(always)]
-    pub(crate) fn line(&mut self, line: Line<'a>) -> Result<(), ProtocolError> {
-        // The length tells nearly all names apart from ours.
-        match line.name_len() {
-            4 if is_name(line.name(), b"host") && self.host.replace(line.value()).is_some() => {
-                return Err(ProtocolError::Host);
-            }
-            6 if is_name(line.name(), b"expect") => self.expectation = self.expectation.and(line.value()),
-            10 if is_name(line.name(), b"connection") => self.framing.connection(line.value()),
-            14 if is_name(line.name(), b"content-length") => self.framing.content_length(line.value())?,
-            17 if is_name(line.name(), b"transfer-encoding") => self.framing.transfer_encoding(line.value())?,
-            _ => {}
-        }
-        Ok(())
-    }
 }
 
 pub(crate) fn check_size(target: usize, head: usize, config: &Config) -> Result<(), ProtocolError> {

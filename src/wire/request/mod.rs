@@ -2,6 +2,7 @@
 
 pub(crate) mod authority;
 mod field_section;
+mod fields_read;
 mod framing;
 pub(crate) mod head;
 mod message;
