@@ -6,10 +6,10 @@ use crate::buffer::OutputQueue;
 use crate::http::Result;
 use crate::wire::reply::{BodyLength, ContentType, LengthGap};
 
-/// Writes the content of a reply piece by piece, to memory; the reply leaves when the handler has returned, and so gets
+/// Writes the content of a reply piece by piece, to memory. The reply is sent when the handler has returned, so it gets
 /// a `Content-Length`.
 ///
-/// The head is behind us, so there are no methods for it. That is checked by the compiler:
+/// The head is finished already, so there are no methods for it. The compiler checks that:
 ///
 /// ```compile_fail,E0599
 /// # let mut app = monoloop::Router::new(());
@@ -40,7 +40,7 @@ pub struct BodyWriter<'a> {
 }
 
 impl<'a> BodyWriter<'a> {
-    /// Encodes the head behind which the content will stand.
+    /// Encodes the head; the content comes after it.
     pub(super) fn new(reply: &'a mut Reply, output: &'a mut OutputQueue, content_type: ContentType) -> Result<Self> {
         reply.draft.seal()?;
         let gap = reply.head().encode(output.inline(), content_type, BodyLength::Gap);
@@ -91,7 +91,7 @@ impl io::Write for BodyWriter<'_> {
         Ok(bytes.len())
     }
 
-    /// Does nothing: the reply leaves when the handler has returned.
+    /// Does nothing: the reply is sent when the handler has returned.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

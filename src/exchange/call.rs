@@ -1,4 +1,4 @@
-//! The call into the application, guarded: whatever it does, exactly one whole reply stands in the output afterwards.
+//! The guarded call into the application. Whatever the application does, exactly one reply is in the output afterwards.
 
 use super::guard::{dispose, guard};
 use super::service::render_json;
@@ -8,18 +8,18 @@ use crate::buffer::OutputQueue;
 use crate::http::conditional::Conditions;
 use crate::http::{Error, Fields, Result};
 
-/// How an exchange ended, beside what `reply` says.
+/// What a call led to, besides what `reply` says.
 #[derive(Debug)]
 pub(crate) struct Called {
-    /// The error that was answered.
+    /// The error that was sent as the reply.
     pub(crate) error: Option<Error>,
     pub(crate) panicked: bool,
 }
 
-/// Calls the application and leaves exactly one reply in `output`, or the beginning of one with the [rest](super::Rest) of
-/// it in `reply`, which has begun or goes on.
+/// Calls the application. Afterwards `output` has exactly one whole reply, or the beginning of one whose
+/// [rest](super::Rest) is in `reply`.
 ///
-/// `fields` are those of the request, if there is one.
+/// The caller has begun `reply`, or lets it go on. `fields` are those of the request, if there is one.
 #[inline(always)]
 pub(crate) fn call_guarded(
     service: &mut dyn Service,
@@ -29,7 +29,7 @@ pub(crate) fn call_guarded(
     call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
 ) -> Called {
     let (error, panicked) = match guard(|| call(service, Response::new(reply, output))) {
-        // The recorded progress counts, not the value: a `Sent` may stem from another request.
+        // What `reply` has recorded counts, not the value: the `Sent` may be of another request.
         Ok(Ok(Sent { .. })) if reply.finished() => return Called { error: None, panicked: false },
         Ok(Ok(Sent { .. })) => match complete(reply, output, fields) {
             Ok(()) => return Called { error: None, panicked: false },
@@ -42,10 +42,10 @@ pub(crate) fn call_guarded(
     Called { error: Some(error), panicked }
 }
 
-/// Does what is left of a reply that the handler has not finished itself.
+/// Finishes a reply that the handler has left to the loop.
 ///
 /// # Errors
-/// When there is nothing to be done.
+/// When the handler has left nothing to do, or when that fails.
 #[cold]
 fn complete(reply: &mut Reply, output: &mut OutputQueue, fields: Option<Fields<'_>>) -> Result<()> {
     #[cfg(feature = "files")]
@@ -68,13 +68,13 @@ fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply:
         let written = match attempt {
             0 => {
                 reply.draft.rare.status = error.status();
-                // On what the reply depends is a list, of the middleware's and of the error's (RFC 9110 §12.5.5).
+                // `Vary` is a list: the entries of the middleware and those of the error both count (RFC 9110 §12.5.5).
                 let is_list = |name: &str| name.eq_ignore_ascii_case("vary");
                 error.headers().for_each(|(name, value)| reply.draft.set_field(name, value, !is_list(name)));
                 guard(|| service.render(error, Response::new(reply, output)))
             }
             _ => {
-                // If the fields that the middleware set make even a plain reply fail, it does without them.
+                // The fields that the middleware has set may be what makes the reply fail.
                 if attempt == 2 {
                     reply.draft.fields.clear();
                 }
@@ -99,16 +99,16 @@ fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply:
     unreachable!("a reply without header fields can always be encoded");
 }
 
-/// Logs an error. Its source is the application's, and so is the code that formats it.
+/// Logs an error. The application wrote its source, and the code that formats it.
 fn log_error(error: &Error) {
-    // A client's mistake, or a status that the application chose, is no trouble of ours.
+    // A mistake of the client, or a status that the application chose, is not a failure of the server.
     let level = if error.status() == 500 { log::Level::Error } else { log::Level::Debug };
     if let Err(panic) = guard(|| log::log!(level, "{error:?}")) {
-        log::error!("an error that cannot be shown: {panic}");
+        log::error!("an error could not be formatted: {panic}");
     }
 }
 
-/// Asks what becomes of the content of a request, guarded.
+/// Asks the application what to do with the content of a request, guarded.
 ///
 /// # Errors
 /// The panic of the application.

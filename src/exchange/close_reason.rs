@@ -8,17 +8,17 @@ pub enum CloseReason {
     ClientClosed,
     /// The client closed its side in the middle of a request.
     ClientClosedEarly,
-    /// The client asked for the last reply to be the last, or spoke HTTP/1.0 without keep-alive.
+    /// The client sent `Connection: close`, or spoke HTTP/1.0 without keep-alive.
     NotPersistent,
     /// A handler asked for it by `Connection: close`.
     HandlerClosed,
-    /// Content that nobody read was too long to be discarded.
+    /// The application did not read the content, and it was too long to be discarded.
     ContentUnread,
     /// The request broke a rule of HTTP, or a limit.
     BadRequest,
     /// The handler panicked.
     Panicked,
-    /// No byte came or went for the idle timeout.
+    /// No byte was received or sent for the idle timeout.
     IdleTimeout,
     /// The request head did not end in time.
     HeadTimeout,
@@ -28,19 +28,19 @@ pub enum CloseReason {
     SendTimeout,
     /// The application did not give a reply that it had deferred, or did not go on with content that it had paused.
     ReplyTimeout,
-    /// The application failed when a reply had begun already: its source, its sender or its sink.
+    /// A source, a sender or a sink failed after the reply had begun.
     StreamFailed,
     /// A file that was being sent has fewer bytes than were announced.
     FileShrank,
     /// The protocol that had taken over the connection has ended.
     ProtocolEnded,
-    /// It has failed.
+    /// The protocol that had taken over the connection has failed.
     ProtocolFailed,
-    /// A reset or another error of the socket.
+    /// The socket reported a reset or another error.
     SocketError,
     /// The server is draining.
     Drained,
-    /// The server was cut off, by the deadline of the drain or a second signal.
+    /// The drain had a deadline, or a second signal came, and the connection was cut.
     Cut,
     /// The `on_connection` hook refused it.
     Refused,
@@ -56,7 +56,7 @@ impl fmt::Display for CloseReason {
             Self::ContentUnread => "the request had more content than is worth discarding",
             Self::BadRequest => "the request was malformed or over a limit",
             Self::Panicked => "the handler panicked",
-            Self::IdleTimeout => "no byte came or went for too long",
+            Self::IdleTimeout => "no byte was received or sent for too long",
             Self::HeadTimeout => "the request head took too long",
             Self::ContentTimeout => "the content came too slowly",
             Self::SendTimeout => "the client took its replies too slowly",

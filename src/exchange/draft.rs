@@ -13,10 +13,9 @@ use crate::wire::reply::{FieldLines, Persistence, RenderedLines, ReplyHead};
 pub(crate) struct Draft {
     pub(super) request: RequestFacts,
     pub(super) fields: FieldLines,
-    /// Apart from the other state, because it is reset for each request and changed for few. To borrow it mutably counts
-    /// as a change.
+    /// The state that must be reset for each request, but is changed for few. A mutable borrow counts as a change.
     pub(super) rare: Touched<Rare>,
-    /// Set once the exchange can be reached from outside.
+    /// Set when other threads can reach the exchange.
     pub(super) ticket: Option<Ticket>,
 }
 
@@ -25,7 +24,7 @@ pub(crate) struct Draft {
 pub(super) struct Rare {
     pub(super) status: u16,
     pub(super) reason: Option<Box<str>>,
-    /// The first mistake that was made with this reply; finishing it gives it to the handler.
+    /// The first mistake that was made with this reply. The method that finishes the reply returns it.
     pub(super) fault: Option<Error>,
     pub(super) close: bool,
     pub(super) idle_timeout: Option<Duration>,
@@ -39,10 +38,10 @@ impl Default for Rare {
     }
 }
 
-/// What the reply must know of the request.
+/// The facts of the request on which the reply depends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestFacts {
-    /// `None` if the request did not get so far.
+    /// `None` if the request was not understood that far.
     pub(crate) method: Option<Method>,
     /// Whether the connection may go on after this reply.
     pub(crate) persistent: bool,
@@ -53,19 +52,19 @@ pub(crate) struct RequestFacts {
     pub(crate) version: Version,
 }
 
-/// What is asked of the application.
+/// What the application is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// A reply to a request that has come as a whole, or whose content does not matter.
+    /// To answer a request whose content is whole, or does not matter.
     Call,
-    /// To take content that is still to come, or to refuse it; and whether the connection may go on then.
+    /// To accept content that is still to come, or to refuse it. The fields say whether the connection may go on.
     Open { persistent_if_accepted: bool, persistent_if_refused: bool },
-    /// To go over to another protocol.
+    /// To switch to another protocol.
     Upgrade,
 }
 
 impl RequestFacts {
-    /// With the persistence that holds until the application has decided on content that is still to come.
+    /// Sets the persistence that holds until the application has accepted content that is still to come.
     #[inline(always)]
     pub(crate) fn at_stage(mut self) -> Self {
         if let Stage::Open { persistent_if_accepted, persistent_if_refused } = &mut self.stage {
@@ -76,14 +75,14 @@ impl RequestFacts {
         self
     }
 
-    /// For a message that was not understood.
+    /// The facts of a message that was not understood.
     pub(crate) const fn unknown(method: Option<Method>) -> Self {
         Self { method, persistent: false, stage: Stage::Call, announce: None, version: Version::Http11 }
     }
 }
 
 impl Draft {
-    /// One without a request.
+    /// A draft without a request.
     pub(super) fn new() -> Self {
         let request = RequestFacts::unknown(None);
         Self { request, fields: FieldLines::default(), rare: Touched::default(), ticket: None }
@@ -103,31 +102,31 @@ impl Draft {
         Self { request: self.request, fields, rare, ticket: self.ticket }
     }
 
-    /// Whether the handler left everything [rare](Rare) as it was: a 200, without faults, with nothing left to do.
+    /// Whether everything [rare](Rare) is as it was at the beginning: a 200, without faults, with nothing left to do.
     #[inline]
     pub(crate) const fn is_plain(&self) -> bool {
         !self.rare.is_touched()
     }
 
-    /// Whether the connection ends with this reply; it says so on the wire.
+    /// Whether the connection closes after this reply.
     #[inline]
     pub(super) fn closes(&self) -> bool {
         self.rare.close || !self.request.persistent
     }
 
-    /// The connection cannot go on after this reply any more.
+    /// Makes the connection close after this reply.
     pub(crate) const fn not_persistent(&mut self) {
         self.request.persistent = false;
     }
 
-    /// The content that is still to come is wanted.
+    /// Records that the application accepts the content that is still to come.
     pub(super) const fn accept_content(&mut self) {
         if let Stage::Open { persistent_if_accepted, .. } = self.request.stage {
             self.request.persistent = persistent_if_accepted;
         }
     }
 
-    /// Back to the state in which the last middleware passed the reply on.
+    /// Goes back to the state in which the last middleware passed the reply on.
     #[inline]
     pub(super) fn roll_back(&mut self) {
         self.fields.roll_back();
@@ -138,7 +137,7 @@ impl Draft {
         *self.rare = Rare { close: kept.0, idle_timeout: kept.1, kept, ..Rare::default() };
     }
 
-    /// A middleware has passed: what it set survives a roll-back.
+    /// Makes what a middleware has set survive a roll-back.
     #[inline]
     pub(super) fn keep(&mut self) {
         self.fields.keep();
@@ -147,14 +146,13 @@ impl Draft {
         }
     }
 
-    /// Whether a reply with this status has content on the wire: not to HEAD, not with 204, 205 and 304
-    /// (RFC 9110 §6.4.1, §15.3.6).
+    /// Whether content is sent: not in a reply to HEAD, and not with 204, 205 and 304 (RFC 9110 §6.4.1, §15.3.6).
     pub(super) fn has_content(&self) -> bool {
         self.request.method != Some(Method::Head) && !matches!(self.rare.status, 204 | 205 | 304)
     }
 
-    /// Whether the head is that of nearly every reply: a 200, not to HEAD, and no line of the handler's that stands in
-    /// place of one of ours. Such a head is [encoded](ReplyHead::encode_ordinary) with few questions.
+    /// Whether the head is like that of nearly every reply: a 200, not to HEAD, in which no line of the application
+    /// replaces one of the server. Such a head is [encoded](ReplyHead::encode_ordinary) with fewer decisions.
     #[inline]
     pub(super) fn is_ordinary(&self) -> bool {
         (self.is_plain() || self.has_ordinary_status())
@@ -184,8 +182,10 @@ impl Draft {
         }
     }
 
-    /// Ends the head: gives the first mistake that was made with it. A 204 never has a `Content-Length` (RFC 9110 §8.6):
-    /// it is dropped.
+    /// Ends the head. A `Content-Length` of a 204 is dropped (RFC 9110 §8.6).
+    ///
+    /// # Errors
+    /// The first mistake that was made with the head.
     #[inline]
     pub(super) fn seal(&mut self) -> Result<()> {
         if self.is_plain() {
@@ -200,8 +200,11 @@ impl Draft {
         Ok(())
     }
 
-    /// A `Content-Length` of the handler's must be true; only a reply to HEAD and a 304 may tell of content that they
-    /// do not bring.
+    /// Checks that a `Content-Length` of the application is true. Only in a reply to HEAD and in a 304 it may describe
+    /// content that is not sent.
+    ///
+    /// # Errors
+    /// When it is not true.
     #[inline]
     pub(super) fn check_length(&self, length: u64) -> Result<()> {
         match self.fields.has.content_length {
@@ -225,15 +228,15 @@ impl Draft {
         self.rare.fault.get_or_insert_with(|| Error::internal(mistake));
     }
 
-    /// Adds a field line, in place of the lines of this name if `replace`.
+    /// Adds a field line. With `replace`, the lines of this name are removed before.
     pub(super) fn set_field(&mut self, name: &str, value: &str, replace: bool) {
         if !is_token(name.as_bytes()) {
             return self.blame(format!("{name:?} is not a field name"));
         }
         if !is_field_value(value.as_bytes()) {
-            return self.blame(format!("the value of {name} holds a control character: {value:?}"));
+            return self.blame(format!("the value of {name} contains a control character: {value:?}"));
         }
-        // Lengths tell most names apart; the few that need care are looked at.
+        // The length alone excludes most names. The few special ones are compared.
         match name.len() {
             10 if is_name(name, b"connection") => return self.set_connection(value, replace),
             14 if is_name(name, b"content-length") => {
@@ -243,7 +246,7 @@ impl Draft {
                 }
                 self.fields.remove(name);
             }
-            // There is never more than one of these.
+            // A reply has at most one of each of these.
             4 if is_name(name, b"date") => self.fields.remove(name),
             6 if is_name(name, b"server") => self.fields.remove(name),
             12 if is_name(name, b"content-type") => self.fields.remove(name),
@@ -266,7 +269,7 @@ impl Draft {
         self.fields.remove(name);
     }
 
-    /// `close` and `keep-alive` say what the connection does; other options are passed on (RFC 9110 §7.6.1).
+    /// `close` and `keep-alive` decide what the connection does. Other options are sent as they are (RFC 9110 §7.6.1).
     fn set_connection(&mut self, value: &str, replace: bool) {
         if replace {
             self.remove_field("connection");

@@ -20,7 +20,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// The IP address; none of a unix socket.
+    /// The IP address. A unix socket has none.
     pub const fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Tcp(address) => Some(address.ip()),
@@ -28,7 +28,7 @@ impl Endpoint {
         }
     }
 
-    /// The port; none of a unix socket.
+    /// The port. A unix socket has none.
     pub const fn port(&self) -> Option<u16> {
         match self {
             Self::Tcp(address) => Some(address.port()),
@@ -57,11 +57,11 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Where a connection comes from and where it arrived. The transport knows; the protocol core only passes it on.
+/// Both ends of a connection. The transport knows them, and the protocol core only passes them on.
 pub(crate) trait Endpoints {
     /// The client's end.
     fn peer(&self) -> Endpoint;
 
-    /// Our end. Asked of the kernel at each call.
+    /// The server's end. Each call asks the kernel.
     fn local(&self) -> Endpoint;
 }

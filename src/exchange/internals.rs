@@ -1,4 +1,4 @@
-//! The encoder by itself.
+//! The encoder of replies, for `benches/`.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -15,15 +15,15 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// `date` is that of every reply.
+    /// `date` is the `Date` of every reply.
     pub fn new(date: SystemTime) -> Self {
         Self { reply: Reply::new(None, MAX_RESPONSE_BUFFER, date, Mailbox::new(|| {})), output: OutputQueue::default() }
     }
 
-    /// Encodes a reply to a GET: 200, text. Gives its length, and takes it out of the queue as a write does.
+    /// Encodes a reply to a GET, a 200 with text. Returns its length, and takes it out of the queue as a write does.
     ///
     /// # Panics
-    /// Never: there is no mistake in such a reply.
+    /// Never, because such a reply has no mistake.
     #[inline(never)]
     pub fn text(&mut self, content: &str) -> usize {
         let facts = RequestFacts { persistent: true, ..RequestFacts::unknown(Some(Method::Get)) };

@@ -1,8 +1,8 @@
-//! One exchange: a request, the reply to it, and the trait that stands between the loop and the application.
+//! One exchange: a request, the reply to it, and the trait between the loop and the application.
 //!
-//! Nothing is written to a socket while application code runs. A [`Response`] writes to the connection's output queue;
-//! when the handler fails, panics or finishes nothing, the queue is rolled back to where the exchange began and a clean
-//! error reply takes its place.
+//! Nothing is written to a socket while application code runs. A [`Response`] writes to the output queue of the
+//! connection. If the handler fails, panics or finishes nothing, the queue is rolled back to the beginning of the
+//! exchange, and a clean error reply takes the place of the handler's.
 
 mod body_writer;
 mod call;
@@ -40,7 +40,7 @@ pub use flow::{
     ProtocolEvent, ReadSource, Responder, Resumer, SendError, TryIterSource, Waker, from_iter, from_reader,
     try_from_iter,
 };
-pub(crate) use flow::{Address, Answer, Asked, Letter, Mailbox, Stream, Ticket, Waited};
+pub(crate) use flow::{Address, Answer, Circumstances, Letter, Mailbox, Stream, Ticket, Waited};
 pub(crate) use guard::{dispose, guard};
 pub(crate) use observer::{ConnectionId, DrainCause, FinishedReply, Observer, Tick, Timeout, Watch};
 pub use pairs::Pairs;

@@ -5,7 +5,7 @@ use super::{CloseReason, Endpoint, Request, guard};
 use crate::buffer::ReplyRecord;
 use crate::http::{Error, Method, Moment};
 
-/// The number of a connection: counted from 1, never used twice by a server.
+/// The number of a connection. A server counts from 1, and never uses a number twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub(crate) u64);
 
@@ -22,7 +22,7 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// A reply whose last byte was given to the kernel; or, in [`Observer::reply_cut`], as much of it as was.
+/// A reply whose last byte was given to the kernel. In [`Observer::reply_cut`], the part that was.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct FinishedReply {
@@ -32,7 +32,7 @@ pub struct FinishedReply {
     pub status: u16,
     /// Bytes of content, without the head.
     pub content: u64,
-    /// From the tick that saw the first byte of the request to the one that sent the last of the reply.
+    /// From the tick that received the first byte of the request to the tick that sent the last byte of the reply.
     pub duration: Duration,
 }
 
@@ -40,7 +40,7 @@ pub struct FinishedReply {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Timeout {
-    /// No byte came or went for the idle timeout.
+    /// No byte was received or sent for the idle timeout.
     Idle,
     /// The request head did not end in time.
     Head,
@@ -48,7 +48,7 @@ pub enum Timeout {
     Content,
     /// The client took its replies more slowly than the minimum rate.
     Send,
-    /// A deferred reply was not given in time, or nobody went on with content that was paused.
+    /// A deferred reply was not given in time, or paused content was not resumed in time.
     Reply,
     /// The client did not close its side in time after ours was closed.
     Linger,
@@ -72,11 +72,12 @@ pub struct Tick {
     pub events: usize,
     /// Connections that are open.
     pub connections: usize,
-    /// Connections that used up their turn and go on in the next tick.
+    /// Connections that have used up their turn and go on in the next tick.
     pub runnable: usize,
 }
 
-/// Watches a server from outside: access logs, metrics, Node's server events. Every method does nothing by default.
+/// Watches a server: for access logs, metrics, or what Node's server events are used for. Each method does nothing by
+/// default.
 ///
 /// It runs on the loop's thread, so it must not block, and a panic in it is caught and logged.
 ///
@@ -106,27 +107,28 @@ pub trait Observer {
     /// The last byte of a reply was given to the kernel (Node's `finish`).
     fn reply_finished(&mut self, id: ConnectionId, reply: &FinishedReply) {}
 
-    /// The connection ends in the middle of a reply, or before anything of it was sent: `content` is what was given to the
-    /// kernel of it. Whatever was to come behind it is not told of. [`connection_closed`](Self::connection_closed) says why.
+    /// The connection ends in the middle of a reply, or before any byte of it was sent. `content` counts what was given
+    /// to the kernel. Replies that were to follow are not reported. [`connection_closed`](Self::connection_closed) says
+    /// why.
     fn reply_cut(&mut self, id: ConnectionId, reply: &FinishedReply) {}
 
     /// Another protocol has taken over the connection (Node's `upgrade`). Its 101 is a finished reply too.
     fn upgraded(&mut self, id: ConnectionId) {}
 
-    /// A request was answered with an error: a handler's, a panic, or a broken request.
+    /// A request was answered with an error, because the handler failed or panicked, or the request was malformed.
     fn request_failed(&mut self, id: ConnectionId, error: &Error) {}
 
     /// A deadline passed. The connection closes, at once or after a 408.
     fn timed_out(&mut self, id: ConnectionId, timeout: Timeout) {}
 
-    /// The client reads more slowly than it asks: the connection is not read until less is owed (`on`), or is read
-    /// again (`!on`).
+    /// The client reads its replies more slowly than it sends requests. The connection is not read until less is owed
+    /// (`on`), or is read again (`!on`).
     fn backpressure(&mut self, id: ConnectionId, on: bool) {}
 
     /// A connection has ended (Node's `close` of a socket).
     fn connection_closed(&mut self, id: ConnectionId, reason: CloseReason) {}
 
-    /// The server itself had trouble, such as no free descriptor; it goes on (Node's `error`).
+    /// The server itself had an error, such as no free descriptor, and goes on (Node's `error`).
     fn server_error(&mut self, error: &std::io::Error) {}
 
     /// A tick has ended.
@@ -135,11 +137,11 @@ pub trait Observer {
     /// The drain has begun.
     fn draining(&mut self, cause: DrainCause) {}
 
-    /// The last connection has ended and the loop is left (Node's `close`).
+    /// The last connection has ended, and the loop returns (Node's `close`).
     fn server_closed(&mut self) {}
 }
 
-/// The observer, if there is one, and a guard around it.
+/// The observer, if there is one. Its panics are caught.
 #[derive(Default)]
 pub(crate) struct Watch(Option<Box<dyn Observer>>);
 
@@ -170,7 +172,7 @@ fn tell_guarded(event: impl FnOnce()) {
 }
 
 impl ReplyRecord {
-    /// The record as the observer sees it, at the time its last byte left.
+    /// The record as the observer gets it, if the last byte left `now`.
     pub(crate) fn finished(&self, now: Moment) -> FinishedReply {
         FinishedReply {
             method: self.method,

@@ -9,8 +9,8 @@ use crate::http::{collect_text, plain_text};
 /// Names and values of a query or of a posted form, decoded by the WHATWG rules for
 /// `application/x-www-form-urlencoded`.
 ///
-/// Nothing is decoded before it is asked for: a name or a value that is not encoded is borrowed, and one that is takes
-/// one allocation when it is given (another one if it decodes to no UTF-8). To look for a name allocates nothing.
+/// A name or a value is decoded when a method returns it. If it is not encoded, it is borrowed. If it is, it takes one
+/// allocation, or two if it does not decode to UTF-8. Looking for a name allocates nothing.
 ///
 /// ```
 /// # let mut app = monoloop::Router::new(());
@@ -43,7 +43,7 @@ impl<'a> Pairs<'a> {
         self.encoded().map(|(name, value)| (decode(name), decode(value)))
     }
 
-    /// All names and values as they came.
+    /// All names and values, still encoded.
     fn encoded(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let pairs = self.0.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty());
         pairs.map(|pair| match memchr(b'=', pair) {
@@ -67,7 +67,7 @@ fn is_name(encoded: &[u8], name: &str) -> bool {
         false => encoded == name.as_bytes(),
         true => decoded(encoded).eq(name.bytes()),
     };
-    // Bytes that are no UTF-8 become replacement characters: then what differs may be the same.
+    // Bytes that are not UTF-8 decode to replacement characters, which the name may contain.
     is_same || (name.contains(char::REPLACEMENT_CHARACTER) && decode(encoded) == name)
 }
 
@@ -75,8 +75,8 @@ fn is_encoded(encoded: &[u8]) -> bool {
     memchr2(b'+', b'%', encoded).is_some()
 }
 
-/// The bytes of a name or a value. A plus is a space and is in no triplet, so each stretch between two is decoded by
-/// itself.
+/// The decoded bytes of a name or a value. A plus means a space, and is never part of a triplet. So each stretch
+/// between two plus signs is decoded separately.
 fn decoded(encoded: &[u8]) -> impl Iterator<Item = u8> {
     let mut stretches = encoded.split(|&byte| byte == b'+');
     let first = stretches.next().unwrap_or_default();
@@ -89,7 +89,7 @@ mod tests {
 
     use super::*;
 
-    /// Bytes that matter here lie side by side more often than chance would have it.
+    /// Forms in which special bytes are next to each other more often than in random bytes.
     fn forms() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
             4 => prop::sample::select(&b"&=+%%%abAB2469fF"[..]).prop_map(|byte| vec![byte]),

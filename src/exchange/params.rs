@@ -2,13 +2,13 @@ use std::borrow::Cow;
 
 use crate::http::decode_segment;
 
-/// Most parameters that a route may have.
+/// The most parameters that a route may have.
 pub(crate) const MAX_PARAMS: usize = 8;
 
-/// Where in the raw path the values of the parameters lie: from, to.
+/// Where in the raw path the values of the parameters are: from, to.
 pub(crate) type Spans = [(u32, u32); MAX_PARAMS];
 
-/// The parameters of a matched route: names from the route, values in the raw path.
+/// The parameters of a matched route. The route has the names, and the raw path the values.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Params<'a> {
     pub(crate) names: &'a [Box<str>],
@@ -18,12 +18,12 @@ pub(crate) struct Params<'a> {
 impl<'a> Params<'a> {
     pub(crate) const NONE: Self = Self { names: &[], spans: &[(0, 0); MAX_PARAMS] };
 
-    /// The value of the parameter, percent-decoded (the head was checked: its path decodes to UTF-8).
+    /// The value of the parameter, percent-decoded. The parser has checked that the path decodes to UTF-8.
     pub(crate) fn get(&self, name: &str, raw_path: &'a [u8]) -> Option<Cow<'a, str>> {
         self.get_raw(name, raw_path).map(decode_segment)
     }
 
-    /// The value of the parameter as it came.
+    /// The value of the parameter, still encoded.
     pub(crate) fn get_raw(&self, name: &str, raw_path: &'a [u8]) -> Option<&'a [u8]> {
         let index = self.names.iter().position(|known| **known == *name)?;
         let (start, end) = self.spans[index];

@@ -17,10 +17,10 @@ pub(crate) struct Reply {
     rendered: RenderedLines,
     pub(super) max_content: usize,
     pub(super) draft: Draft,
-    /// The part of the reply that outlives the handler. A reply that has one is not [plain](Self::is_plain).
+    /// What outlives the handler. A reply that has a rest is not [plain](Self::is_plain).
     rest: Option<Rest>,
     finished: bool,
-    /// Bytes of content that go on the wire.
+    /// Bytes of content that are sent.
     content_len: u64,
     /// Where in the output the reply begins.
     pub(super) mark: Mark,
@@ -41,7 +41,8 @@ pub(crate) enum Rest {
     Later,
     /// Another protocol takes over.
     Switched,
-    /// A file is to be sent. The request decides whether all of it is, and the handler's response does not know the request.
+    /// A file is to be sent. The request decides whether all of it is, and the handler's response does not know the
+    /// request.
     #[cfg(feature = "files")]
     File(Box<Representation>),
 }

@@ -1,5 +1,5 @@
-//! What of a [representation](Representation) a request gets: all, parts, or only the word that the client has it already
-//! (RFC 9110 §13 to §15).
+//! What of a [representation](Representation) a request gets: all, parts, or only the word that the client has it
+//! already (RFC 9110 §13 to §15).
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -40,8 +40,8 @@ impl Response<'_> {
         draft.seal()?;
         let own = self.own_validators();
         let validators = own.as_ref().map_or(selected.validators(), |own| own.over(selected.validators()));
-        // Conditions are for a request that would succeed without them (§13.2.1), and parts are of a 200. Another method has
-        // done its work by now, and did not do it to this representation.
+        // Conditions are for a request that would succeed without them (§13.2.1), and parts are of a 200. Another
+        // method has done its work by now, and did not do it to this representation.
         let draft = &self.reply.draft;
         let method = draft
             .request
@@ -89,7 +89,7 @@ impl Response<'_> {
     fn send_some(self, selected: &Representation, parts: &[Part]) -> Result<Sent> {
         let draft = &mut self.reply.draft;
         draft.rare.status = 206;
-        // What was said of the whole does not hold for a part.
+        // These fields describe the whole content, and not a part of it.
         draft.fields.remove("content-length");
         draft.fields.remove("content-range");
         match *parts {

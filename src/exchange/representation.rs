@@ -1,4 +1,4 @@
-//! Content that is there already, mostly a file, with the field lines that describe it.
+//! Stored content, such as a file, with the field lines that describe it.
 
 use std::fmt;
 use std::fmt::Write as _;

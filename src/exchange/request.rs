@@ -33,7 +33,7 @@ pub struct Request<'a> {
     params: Params<'a>,
 }
 
-/// A request as it came: what stays the same on its way through the router, so that little is copied there.
+/// The part of a request that stays the same on its way through the router, so that little is copied there.
 pub(crate) struct Received<'a> {
     pub(crate) head: &'a Head<'a>,
     pub(crate) content: &'a [u8],
@@ -64,7 +64,7 @@ impl<'a> Request<'a> {
         self.received.head.method
     }
 
-    /// The request target as the client sent it: path and query, or an absolute URI, or `*`.
+    /// The request target as the client sent it: a path with its query, an absolute URI, or `*`.
     pub fn target(&self) -> &'a str {
         target_text(self.received.head.target)
     }
@@ -74,31 +74,31 @@ impl<'a> Request<'a> {
         self.received.head.version
     }
 
-    /// The path, percent-decoded once. It is valid UTF-8 and holds no NUL: anything else was answered with 400.
+    /// The path, percent-decoded once. It is valid UTF-8 without NUL: any other path was answered with 400.
     ///
-    /// Dot segments are left as they came, and a decoded `%2F` looks like any other slash: routes are matched segment
-    /// by segment before decoding, so use [`param`](Self::param) where the difference matters.
+    /// Dot segments are not resolved, and a decoded `%2F` looks like any other slash. Routes are matched segment by
+    /// segment before decoding, so use [`param`](Self::param) where the difference matters.
     pub fn path(&self) -> &str {
         self.received.head.path()
     }
 
-    /// The path as it came, for the router.
+    /// The path, still encoded, for the router.
     pub(crate) const fn raw_path(&self) -> &'a [u8] {
         self.received.head.raw_path
     }
 
-    /// The authority that the client asked for: from an absolute-form target if there is one, else from `Host`.
+    /// The authority that the client asked for. It is part of an absolute-form target, or else the value of `Host`.
     pub fn host(&self) -> Option<&'a str> {
         self.received.head.authority.and_then(|authority| std::str::from_utf8(authority).ok())
     }
 
-    /// The value of the first field line of this name, in any case; `None` also when it is not UTF-8.
+    /// The value of the first field line of this name, in any case. `None` also if the value is not UTF-8.
     #[doc(alias("cookie", "session"))]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.received.head.fields.get(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
-    /// All field lines, in order, as they came; repeated ones are all there.
+    /// All field lines in the order in which they arrived, repeated ones included.
     #[doc(alias("cookie", "fields"))]
     pub const fn headers(&self) -> Fields<'a> {
         self.received.head.fields
@@ -121,7 +121,7 @@ impl<'a> Request<'a> {
         self.params.get(name, self.received.head.raw_path)
     }
 
-    /// The parameter `name` of the route, as it came.
+    /// The parameter `name` of the route, still encoded.
     #[cfg(feature = "files")]
     pub(crate) fn raw_param(&self, name: &str) -> Option<&'a [u8]> {
         self.params.get_raw(name, self.received.head.raw_path)
@@ -143,28 +143,28 @@ impl<'a> Request<'a> {
         Pairs::new(self.received.head.query.unwrap_or_default())
     }
 
-    /// The query as it came, without its `?`.
+    /// The query, still encoded, without its `?`.
     pub fn query_string(&self) -> Option<&'a str> {
         self.received.head.query.map(target_text)
     }
 
-    /// The content, whole; empty if the request has none.
+    /// The whole content. It is empty if the request has none.
     #[doc(alias("content", "payload"))]
     pub const fn body(&self) -> &'a [u8] {
         self.received.content
     }
 
-    /// The field lines that came behind the content of a chunked request; mostly none.
+    /// The field lines that arrived after the content of a chunked request. Most requests have none.
     pub const fn trailers(&self) -> Trailers<'a> {
         self.received.trailers
     }
 
-    /// The value of the first trailer of this name, in any case; `None` also when it is not UTF-8.
+    /// The value of the first trailer of this name, in any case. `None` also if the value is not UTF-8.
     pub fn trailer(&self, name: &str) -> Option<&'a str> {
         self.received.trailers.get(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
-    /// The content, read as JSON. The `Content-Type` is not looked at.
+    /// The content, read as JSON. The `Content-Type` is ignored.
     ///
     /// # Errors
     /// A 400 `Invalid JSON` when it is not JSON or not of the shape of `T`.
@@ -190,8 +190,8 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Whether the client offers to go over to another protocol, which its `Upgrade` field names, and may have it: in
-    /// HTTP/1.1, with `Connection: upgrade`, and without content (RFC 9110 §7.8).
+    /// Whether the client offers to switch to another protocol, which its `Upgrade` field names. The offer counts only
+    /// in HTTP/1.1, with `Connection: upgrade`, and without content (RFC 9110 §7.8).
     pub const fn offers_upgrade(&self) -> bool {
         self.received.offers_upgrade
     }
@@ -202,12 +202,12 @@ impl<'a> Request<'a> {
         self.received.endpoints.peer()
     }
 
-    /// Our end of the connection.
+    /// The server's end of the connection.
     pub fn local(&self) -> Endpoint {
         self.received.endpoints.local()
     }
 
-    /// Whether the connection is encrypted. It never is: put a TLS terminator in front.
+    /// Whether the connection is encrypted. It never is: a TLS terminator belongs in front of this server.
     pub const fn is_encrypted(&self) -> bool {
         false
     }

@@ -11,8 +11,8 @@ use crate::wire::reply::{BodyLength, ContentType, PreparedField};
 
 /// The reply that a handler owes.
 ///
-/// Every method that finishes it consumes it and makes a [`Sent`], which the handler must return. So forgetting to
-/// finish does not compile:
+/// Each method that finishes it consumes it and returns a [`Sent`], which the handler must return. A handler that
+/// forgets to finish does not compile:
 ///
 /// ```compile_fail,E0308
 /// # let mut app = monoloop::Router::new(());
@@ -21,7 +21,7 @@ use crate::wire::reply::{BodyLength, ContentType, PreparedField};
 /// });
 /// ```
 ///
-/// nor does setting a header after the reply is finished:
+/// Nor does one that sets a header after the reply is finished:
 ///
 /// ```compile_fail,E0382
 /// # let mut app = monoloop::Router::new(());
@@ -35,14 +35,15 @@ use crate::wire::reply::{BodyLength, ContentType, PreparedField};
 /// ```
 /// # let mut app = monoloop::Router::new(());
 /// app.get("/login", |_, _, res| {
-///     let res = res.header("Cache-Control", "no-store").append_header("Set-Cookie", "a=1").append_header("Set-Cookie", "b=2");
+///     let res = res.header("Cache-Control", "no-store");
+///     let res = res.append_header("Set-Cookie", "a=1").append_header("Set-Cookie", "b=2");
 ///     assert_eq!(res.get_header("cache-control"), Some("no-store"));
 ///     res.status(303).redirect("/home")
 /// });
 /// ```
 ///
-/// A mistake with a header, such as a line break in its value, never reaches the wire: the method that finishes the
-/// reply returns it as an error, and the client gets a 500.
+/// A mistake with a header, such as a line break in its value, is never sent. The method that finishes the reply
+/// returns the mistake as an error, and the client gets a 500.
 #[doc(alias("reply", "res"))]
 #[must_use = "a reply that is not finished is a 500"]
 pub struct Response<'a> {
@@ -50,7 +51,7 @@ pub struct Response<'a> {
     pub(super) output: &'a mut OutputQueue,
 }
 
-/// What a `Location` must not hold as such: it is ASCII without spaces (RFC 3986 §2).
+/// What a `Location` must not contain unencoded: it is ASCII without spaces (RFC 3986 §2).
 const LOCATION: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`');
 
 impl<'a> Response<'a> {
@@ -58,7 +59,7 @@ impl<'a> Response<'a> {
         Self { reply, output }
     }
 
-    /// Sets the status code, 200..=599; 200 if it is never set.
+    /// Sets the status code, 200..=599. Without this call it is 200.
     pub fn status(self, status: u16) -> Self {
         match status {
             200..=599 => self.reply.draft.rare.status = status,
@@ -67,7 +68,7 @@ impl<'a> Response<'a> {
         self
     }
 
-    /// The status code as it is now.
+    /// The status code that is set now.
     pub fn get_status(&self) -> u16 {
         self.reply.draft.rare.status
     }
@@ -77,29 +78,29 @@ impl<'a> Response<'a> {
         if is_field_value(phrase.as_bytes()) {
             self.reply.draft.rare.reason = Some(phrase.into());
         } else {
-            self.reply.draft.blame(format!("the reason phrase holds a control character: {phrase:?}"));
+            self.reply.draft.blame(format!("the reason phrase contains a control character: {phrase:?}"));
         }
         self
     }
 
     /// Sets a field line, in place of earlier ones of this name.
     ///
-    /// A `Content-Length` must be the true one. `Connection: close` closes the connection after the reply.
-    /// `Transfer-Encoding` is refused. `Date` and `Server` take the place of ours.
+    /// A `Content-Length` must be the true length. `Connection: close` closes the connection after the reply.
+    /// `Transfer-Encoding` is refused. `Date` and `Server` replace the lines of the server.
     #[doc(alias = "set_header")]
     pub fn header(self, name: &str, value: impl AsRef<str>) -> Self {
         self.reply.draft.set_field(name, value.as_ref(), true);
         self
     }
 
-    /// Adds a field line beside earlier ones of this name: for `Set-Cookie`.
+    /// Adds a field line and keeps earlier ones of this name, as `Set-Cookie` needs it.
     #[doc(alias("cookie", "set-cookie", "session"))]
     pub fn append_header(self, name: &str, value: impl AsRef<str>) -> Self {
         self.reply.draft.set_field(name, value.as_ref(), false);
         self
     }
 
-    /// The value of the first field line of this name that was set so far, in any case.
+    /// The value of the first field line of this name that has been set, in any case.
     pub fn get_header(&self, name: &str) -> Option<&str> {
         self.reply.draft.fields.get(name)
     }
@@ -109,7 +110,7 @@ impl<'a> Response<'a> {
         self.get_header(name).is_some()
     }
 
-    /// Removes all field lines of this name that were set so far.
+    /// Removes all field lines of this name that have been set.
     pub fn remove_header(self, name: &str) -> Self {
         self.reply.draft.remove_field(name);
         self
@@ -140,7 +141,7 @@ impl<'a> Response<'a> {
     /// Finishes with plain text (`text/plain; charset=utf-8` unless a `Content-Type` was set).
     ///
     /// # Errors
-    /// A mistake that was made with the head, as for all methods that finish.
+    /// A mistake that was made with the head. All methods that finish return it.
     pub fn text<'c>(self, text: impl Into<Content<'c>>) -> Result<Sent> {
         self.finish(ContentType::TEXT, text.into())
     }
@@ -155,7 +156,7 @@ impl<'a> Response<'a> {
 
     /// Finishes with bytes (`application/octet-stream` unless a `Content-Type` was set).
     ///
-    /// Large content that is given away (a `Vec`, a `String`) or shared (an `Arc<[u8]>`) is not copied.
+    /// Large content is not copied if it is owned (a `Vec`, a `String`) or shared (an `Arc<[u8]>`).
     ///
     /// # Errors
     /// A mistake that was made with the head.
@@ -185,21 +186,21 @@ impl<'a> Response<'a> {
         body.end()
     }
 
-    /// Finishes by sending the client elsewhere: 302, or the 3xx that was set. What a URI cannot hold is
+    /// Finishes by redirecting the client, with 302 or the 3xx that was set. Characters that a URI cannot contain are
     /// percent-encoded.
     ///
     /// # Errors
-    /// When `location` holds a line break or another control character; or a mistake that was made with the head.
+    /// When `location` contains a line break or another control character; or a mistake that was made with the head.
     #[doc(alias = "location")]
     pub fn redirect(self, location: &str) -> Result<Sent> {
         let status = if matches!(self.reply.draft.rare.status, 300..=399) { self.reply.draft.rare.status } else { 302 };
         if !is_field_value(location.as_bytes()) {
-            self.reply.draft.blame(format!("the location holds a control character: {location:?}"));
+            self.reply.draft.blame(format!("the location contains a control character: {location:?}"));
         }
         self.status(status).header("Location", encode_location(location)).empty()
     }
 
-    /// Ends the head and begins the content, to be written piece by piece.
+    /// Ends the head and begins the content, which is then written piece by piece.
     ///
     /// # Errors
     /// A mistake that was made with the head.
@@ -242,7 +243,7 @@ impl<'a> Response<'a> {
         Ok(reply.finish(length as u64))
     }
 
-    /// Finishes with text that lies in pieces, without joining them before.
+    /// Finishes with text in several pieces, which are not joined before.
     pub(crate) fn send_joined(self, pieces: [&str; 3]) -> Result<Sent> {
         let length = pieces.iter().map(|piece| piece.len()).sum();
         self.finish_by(ContentType::BYTES, length, |output| {
@@ -250,7 +251,7 @@ impl<'a> Response<'a> {
         })
     }
 
-    /// Sets a field line unless there is one of this name.
+    /// Sets a field line, unless there is one of this name.
     #[cfg(any(feature = "json", feature = "files"))]
     pub(crate) fn header_if_none(self, name: &str, value: &str) -> Self {
         if self.has_header(name) { self } else { self.header(name, value) }
@@ -263,14 +264,14 @@ impl<'a> Response<'a> {
         self
     }
 
-    /// From here on a roll-back keeps what is set now: it is a middleware's.
+    /// Makes a roll-back keep what is set now, because the middleware has set it.
     #[inline]
     pub(crate) fn keep(&mut self) {
         self.reply.draft.keep();
     }
 }
 
-/// A `Location` in which what a URI cannot hold is percent-encoded.
+/// Percent-encodes what a URI cannot contain.
 fn encode_location(location: &str) -> Cow<'_, str> {
     let pieces = utf8_percent_encode(location, LOCATION);
     let length = pieces.clone().map(str::len).sum();

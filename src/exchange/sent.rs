@@ -1,7 +1,7 @@
 /// The proof that a reply is finished: what a handler returns.
 ///
-/// It cannot be made otherwise than by finishing a [`Response`](super::Response), and it is not believed either: a `Sent`
-/// that was kept from an earlier request while this one was not finished is a 500.
+/// Only finishing a [`Response`](super::Response) makes one. A handler that returns a `Sent` of another request, and
+/// has not finished this one, causes a 500.
 #[derive(Debug)]
 #[must_use = "return it from the handler"]
 pub struct Sent(());

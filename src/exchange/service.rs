@@ -3,28 +3,29 @@ use std::io;
 use super::{Abort, CloseReason, Intake, Output, ProtocolEvent, Request, Response, Sent, Trailers};
 use crate::http::{Error, Moment, Result, is_plain_json};
 
-/// What becomes of the content of a request whose head has come.
+/// What to do with the content of a request whose head has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It is buffered up to the server's limit; then [`Service::call`] gets the whole request.
+    /// The content is buffered up to the server's limit. Then [`Service::call`] gets the whole request.
     Buffer,
-    /// As `Buffer`, up to a limit of its own in bytes.
+    /// As `Buffer`, up to this limit in bytes.
     BufferUpTo(u64),
-    /// [`Service::open`] gets the request, and [`Service::content`] its content as it comes, up to so many bytes.
+    /// [`Service::open`] gets the request, and [`Service::content`] its content as it arrives, up to this limit in
+    /// bytes.
     Stream(u64),
-    /// [`Service::upgrade`] gets the request, whose client offers a protocol that is known here. Only a request without
-    /// content can be answered so.
+    /// [`Service::upgrade`] gets the request, which offers a protocol that this service knows. It is only for a request
+    /// without content.
     Upgrade,
-    /// [`Service::call`] gets the request at once, without its content: the reply does not depend on it (404, 405).
+    /// [`Service::call`] gets the request at once, without its content, because the reply does not need it (404, 405).
     Now,
 }
 
-/// The name that a [`Service`] gives to something of its own that lives as long as an exchange: a sink or a protocol.
+/// The key by which a [`Service`] finds a sink or a protocol of its own, as long as the exchange lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveKey(pub u32);
 
-/// The application as the loop sees it. The loop holds a `&mut dyn Service` and is not generic; a
-/// [`Router`](crate::Router) implements it, and so can anything else.
+/// The application as the loop sees it. The loop holds a `&mut dyn Service`, so it is not generic.
+/// [`Router`](crate::Router) implements this trait, and a type of your own can do so, too.
 ///
 /// ```
 /// use monoloop::{Request, Response, Result, Sent, Server, exchange::Service};
@@ -47,8 +48,8 @@ pub struct LiveKey(pub u32);
 /// # }
 /// ```
 pub trait Service {
-    /// Called when the head of a request with content has come, or of one that offers another protocol. The request has no
-    /// content yet.
+    /// Decides what to do with the content. It is called when the head of a request with content has arrived, or of one
+    /// that offers another protocol. The request has no content yet.
     fn admit(&mut self, request: &Request<'_>) -> Admission {
         let _ = request;
         Admission::Buffer
@@ -57,11 +58,11 @@ pub trait Service {
     /// Answers a request.
     ///
     /// # Errors
-    /// An error becomes a reply by [`render`](Self::render); what was written before is rolled back.
+    /// [`render`](Self::render) makes a reply of an error. What was written before is rolled back.
     fn call(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent>;
 
-    /// Answers a well-formed request that the server itself refuses (413, 417): the place to add field lines that such
-    /// a reply needs too. To refuse with `error` is to return it.
+    /// Answers a well-formed request that the server itself refuses (413, 417). It can add field lines to such a reply.
+    /// It returns `error` to refuse the request with it.
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -70,21 +71,21 @@ pub trait Service {
         Err(error)
     }
 
-    /// Writes an error as a reply. Its status and header fields are already set.
+    /// Writes an error as a reply. The status and the header fields are set already.
     ///
     /// # Errors
-    /// If this fails too, a plain reply of the server's own goes out.
+    /// If this fails, too, the server sends a plain reply of its own.
     fn render(&mut self, error: &Error, response: Response<'_>) -> Result<Sent> {
         render_json(error, response)
     }
 
-    // ---- content that is taken as it comes --------------------------------------------------------------------------
+    // ---- content that is taken as it arrives ------------------------------------------------------------------------
 
-    /// Takes in a request whose content will come piece by piece: gives the reply, or [puts it off](Response::later), and
-    /// names the sink; without one the content is thrown away.
+    /// Accepts a request whose content will arrive piece by piece. It gives the reply or [puts it
+    /// off](Response::later), and returns the key of the sink. Without a sink, the content is discarded.
     ///
     /// # Errors
-    /// An error refuses the request: it is the reply, and no content comes.
+    /// An error refuses the request. It becomes the reply, and no content is delivered.
     fn open(&mut self, request: Request<'_>, response: Response<'_>) -> Result<(Sent, Option<LiveKey>)> {
         let _ = (request, response);
         Err(Error::internal("this service takes no content piece by piece"))
@@ -93,17 +94,17 @@ pub trait Service {
     /// Takes a piece of content.
     ///
     /// # Errors
-    /// An error is the reply if none has begun; [`content_abort`](Self::content_abort) is called, and no more content
-    /// comes.
+    /// An error becomes the reply if none has begun. [`content_abort`](Self::content_abort) is called, and no more
+    /// content is delivered.
     fn content(&mut self, sink: LiveKey, piece: &[u8], intake: &mut Intake<'_>) -> Result<()> {
         let _ = (sink, piece, intake);
         Ok(())
     }
 
-    /// The content is whole. There is a response if it was [put off](Response::later), and then it must be finished.
+    /// The content is whole. If the reply was [put off](Response::later), there is a response, which must be finished.
     ///
     /// # Errors
-    /// An error is the reply if none has begun.
+    /// An error becomes the reply if none has begun.
     fn content_end(
         &mut self,
         sink: LiveKey,
@@ -121,17 +122,17 @@ pub trait Service {
 
     // ---- other protocols --------------------------------------------------------------------------------------------
 
-    /// Takes in a request that asks for another protocol: [switches](Response::switch) to it, and names it;
-    /// or answers otherwise.
+    /// Answers a request that asks for another protocol. It [switches](Response::switch) and returns the key of the
+    /// protocol, or gives another reply.
     ///
     /// # Errors
-    /// An error is the reply, and HTTP goes on.
+    /// An error becomes the reply, and HTTP goes on.
     fn upgrade(&mut self, request: Request<'_>, response: Response<'_>) -> Result<(Sent, Option<LiveKey>)> {
         let _ = (request, response);
         Err(Error::internal("this service knows no other protocol"))
     }
 
-    /// Something happens to a connection with another protocol. Gives the number of bytes that were understood.
+    /// Handles an event of a connection with another protocol. Returns the number of bytes that were used.
     ///
     /// # Errors
     /// An error closes the connection.
@@ -148,28 +149,28 @@ pub trait Service {
 
     // ---- work that no request asks for ------------------------------------------------------------------------------
 
-    /// Does what other threads have posted, some of it at a time; tells whether there is more. Called when someone has
-    /// rung.
+    /// Runs some of the tasks that other threads have posted, and returns whether there are more. It is called after a
+    /// post.
     fn run_posted(&mut self, now: Moment) -> bool {
         let _ = now;
         false
     }
 
-    /// Does what is due, some of it at a time; tells when to come again at the latest. Called at the start, then when that
-    /// time has come, and after [`run_posted`](Self::run_posted).
+    /// Runs some of the timers that are due, and returns the time of the next call. It is called at the start, at that
+    /// time, and after [`run_posted`](Self::run_posted).
     fn run_timers(&mut self, now: Moment) -> Option<Moment> {
         let _ = now;
         None
     }
 
-    /// Closes descriptors that are kept and not needed now, because there is none left for a connection that waits; tells
-    /// whether there was any.
+    /// Closes descriptors that are only cached, and returns whether there were any. It is called when a connection
+    /// waits and the process has no free descriptor.
     fn free_descriptors(&mut self) -> bool {
         false
     }
 }
 
-/// Whoever serves can be lent.
+/// A borrowed service is a service.
 impl<A: Service + ?Sized> Service for &mut A {
     fn admit(&mut self, request: &Request<'_>) -> Admission {
         (**self).admit(request)

@@ -1,7 +1,7 @@
 use std::ops::{Deref, DerefMut};
 
-/// A value that is nearly always the default, and that remembers whether it was borrowed mutably: where it was not,
-/// nothing has to be reset.
+/// A value that is nearly always the default. It remembers whether it was borrowed mutably. If it was not, there is
+/// nothing to reset.
 #[derive(Debug, Default)]
 pub(super) struct Touched<T> {
     value: T,
@@ -15,12 +15,12 @@ impl<T: Default> Touched<T> {
         self.touched
     }
 
-    /// Makes it count as changed.
+    /// Makes the value count as changed.
     pub(super) const fn touch(&mut self) {
         self.touched = true;
     }
 
-    /// Makes it the default again.
+    /// Sets the value to the default.
     pub(super) fn reset(&mut self) {
         *self = Self::default();
     }

@@ -2,7 +2,7 @@ use std::fmt;
 
 use crate::http::Error;
 
-/// What is wrong with a message. "More bytes are needed" is not an error and not here.
+/// What is wrong with a message. That more bytes are needed is not an error, so it is not here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProtocolError {
     RequestLine,
@@ -56,7 +56,7 @@ impl ProtocolError {
         }
     }
 
-    /// The message for the client: it names the rule, so that whoever wrote the client can find it.
+    /// The message for the client. It names the rule, so that the author of the client can find the mistake.
     const fn message(self) -> &'static str {
         match self {
             Self::RequestLine => "Malformed request line",

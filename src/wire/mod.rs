@@ -1,6 +1,13 @@
 //! How HTTP/1.1 looks as bytes: the parsers of requests, and beside them the encoders of replies.
 //!
-//! Nothing here knows a connection, a handler or the time. What is wrong with a message is a [`ProtocolError`].
+//! | | from bytes (a request) | to bytes (a reply) |
+//! |---|---|---|
+//! | head | [`request`] | [`reply`] |
+//! | content and chunks | `body/decoder.rs` | `body/encoder.rs` |
+//! | trailer section | `body/trailers.rs` | `body/trailers.rs` |
+//!
+//! Nothing here knows a connection or a handler, or reads a clock. A parser that refuses a message says why by a
+//! [`ProtocolError`].
 
 pub(crate) mod body;
 mod error;

@@ -13,15 +13,16 @@ use crate::wire::reply::{BodyLength, ContentType, encode_interim};
 
 impl Response<'_> {
     /// Finishes with content that is produced while it is sent (`application/octet-stream` unless a `Content-Type` was
-    /// set): the source is asked only while the client takes what it gave before.
+    /// set). The source is asked for more only while the client takes what it gave before.
     ///
     /// If its [length](BodySource::length) is known, or a `Content-Length` was set, the content must have that length.
-    /// Else it is sent in chunks, or to a client of HTTP/1.0 until the end of the connection. A reply to HEAD, and one
-    /// with 204, 205 or 304, has no content: then the source is not asked. The [guide](crate::guide::streaming) says when to
-    /// stream.
+    /// Otherwise it is sent in chunks, and to a client of HTTP/1.0 it ends with the connection. A reply to HEAD, or one
+    /// with 204, 205 or 304, has no content, so the source is not asked. The [guide](crate::guide::streaming) says when
+    /// to stream.
     ///
     /// # Errors
-    /// When the `Content-Length` that was set is not the length of the source; or a mistake that was made with the head.
+    /// When the `Content-Length` that was set is not the length of the source; or a mistake that was made with the
+    /// head.
     #[doc(alias = "chunked")]
     pub fn stream(self, source: impl BodySource + 'static) -> Result<Sent> {
         self.stream_boxed(Box::new(source))
@@ -60,7 +61,8 @@ impl Response<'_> {
         Ok(reply.leave(Rest::Stream(Stream::new(source, encoder))))
     }
 
-    /// Finishes with content that is pushed, from any thread: the reply begins now, and [`BodySender`] goes on with it.
+    /// Finishes with content that is pushed, from any thread. The reply begins now, and the [`BodySender`] continues
+    /// it.
     ///
     /// # Errors
     /// A mistake that was made with the head.
@@ -70,7 +72,7 @@ impl Response<'_> {
         Ok((self.stream(source)?, sender))
     }
 
-    /// Puts the reply off: the [`Responder`] gives it, from any thread. What was set so far stays set.
+    /// Defers the reply. The [`Responder`] gives it, from any thread. What has been set stays set.
     #[doc(alias = "async")]
     pub fn defer(self) -> (Sent, Responder) {
         let waiting = Waiting::new(self.reply.address(), self.reply.draft.request.version == Version::Http11);
@@ -78,35 +80,35 @@ impl Response<'_> {
         (sent, Responder::new(waiting))
     }
 
-    /// Says that the content which is still to come will be taken, for a [`Service`](crate::exchange::Service) of your own that
-    /// [opens](crate::exchange::Service::open) a request: the connection can go on after it. A reply that is finished without it says
-    /// `Connection: close` where the content may be long.
+    /// Accepts the content that is still to come, for a [`Service`](crate::exchange::Service) of your own that
+    /// [opens](crate::exchange::Service::open) a request: the connection can go on after it. A reply that is finished
+    /// without it says `Connection: close` where the content may be long.
     pub fn accept_content(self) -> Self {
         self.reply.draft.accept_content();
         self
     }
 
-    /// Puts the reply off until the content has come, for a [`Service`](crate::exchange::Service) of your own: it gets the response
-    /// again in [`content_end`](crate::exchange::Service::content_end). Only while it [opens](crate::exchange::Service::open) a request; anywhere
-    /// else it is a 500.
+    /// Puts the reply off until the content has come, for a [`Service`](crate::exchange::Service) of your own: it gets
+    /// the response again in [`content_end`](crate::exchange::Service::content_end). Only while it
+    /// [opens](crate::exchange::Service::open) a request; anywhere else it is a 500.
     pub fn later(self) -> Sent {
         if !matches!(self.reply.draft.request.stage, Stage::Open { .. }) {
-            // Not finished: that is a 500.
+            // The reply stays unfinished, and that causes a 500.
             return Sent::new();
         }
         self.reply.draft.accept_content();
         self.reply.leave(Rest::Later)
     }
 
-    /// Finishes with 101 and the name of the protocol, for a [`Service`](crate::exchange::Service) of your own: the next bytes of
-    /// the client belong to the [protocol](crate::exchange::Service::protocol).
+    /// Finishes with 101 and the name of the protocol, for a [`Service`](crate::exchange::Service) of your own: the
+    /// next bytes of the client belong to the [protocol](crate::exchange::Service::protocol).
     ///
     /// # Errors
-    /// Outside of [`upgrade`](crate::exchange::Service::upgrade), where nobody has offered to switch; or a mistake that was made with the
-    /// head.
+    /// Outside of [`upgrade`](crate::exchange::Service::upgrade), because no client has offered to switch; or a mistake
+    /// that was made with the head.
     pub fn switch(self, protocol: &str) -> Result<Sent> {
         if self.reply.draft.request.stage != Stage::Upgrade {
-            return Err(Error::internal("nobody has offered to go over to another protocol"));
+            return Err(Error::internal("the client has not offered another protocol"));
         }
         self.reply.draft.rare.status = 101;
         self.reply.draft.fields.remove("content-length");
@@ -116,14 +118,14 @@ impl Response<'_> {
         Ok(self.reply.leave(Rest::Switched))
     }
 
-    /// Sends a 103 Early Hints (RFC 8297) ahead of this reply: mostly `Link` fields. It leaves together with what the
-    /// handler sends, so it is of use to replies that are [deferred](Self::defer) or streamed. A client of HTTP/1.0 gets
-    /// none (RFC 9110 §15.2).
+    /// Sends a 103 Early Hints (RFC 8297) before this reply, in most cases with `Link` fields. It is sent together with
+    /// what the handler writes, so it is useful for replies that are [deferred](Self::defer) or streamed. A client of
+    /// HTTP/1.0 gets none (RFC 9110 §15.2).
     pub fn early_hints<N: AsRef<str>, V: AsRef<str>>(self, fields: impl IntoIterator<Item = (N, V)>) -> Self {
         match encode_interim(103, fields) {
             Ok(bytes) if self.reply.draft.request.version == Version::Http11 => {
                 self.output.inline().extend_from_slice(&bytes);
-                // It is whole: what follows may be taken back without it.
+                // The interim reply is whole. A roll-back of what follows must not remove it.
                 self.reply.mark = self.output.mark();
             }
             Ok(_) => {}

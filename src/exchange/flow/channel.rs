@@ -1,4 +1,4 @@
-//! Content that is pushed from any thread, bounded: the sender's half, and the source that the connection pulls.
+//! A bounded queue of content that any thread pushes and the connection pulls.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,11 +17,12 @@ type Callback = Box<dyn FnOnce() + Send>;
 /// Pushes the content of a reply, from any thread: see [`Response::channel`](crate::Response::channel) and
 /// [`Responder::channel`](super::Responder::channel).
 ///
-/// It holds at most [`CHANNEL_BYTES`](crate::limits::CHANNEL_BYTES) and one piece more. Whoever pushes stops when it [is full](Self::is_full) and goes on
-/// [when there is room](Self::on_room); a thread that may wait uses [`send_blocking`](Self::send_blocking).
+/// It holds at most [`CHANNEL_BYTES`](crate::limits::CHANNEL_BYTES) and one piece more. The caller stops when it [is
+/// full](Self::is_full) and goes on [when there is room](Self::on_room). A thread that may wait uses
+/// [`send_blocking`](Self::send_blocking).
 ///
-/// The content is whole when [`finish`](Self::finish) says so. A sender that is dropped before aborts the connection, so
-/// that the client does not take half of it for all.
+/// [`finish`](Self::finish) makes the content whole. A sender that is dropped without it aborts the connection, so that
+/// the client does not take a part for the whole.
 ///
 /// ```
 /// use monoloop::Router;
@@ -46,37 +47,37 @@ pub struct BodySender {
     finished: bool,
 }
 
-/// Why a piece was not taken.
+/// Why a piece was not accepted.
 pub enum SendError {
-    /// There is no room: here it is again.
+    /// There is no room. The piece is returned.
     Full(Content<'static>),
-    /// Nobody takes it any more: the client is gone, or the reply was a HEAD's.
+    /// The content is not wanted any more: the client is gone, or the request was a HEAD.
     Closed,
 }
 
-/// What both ends share.
+/// The part that both ends share.
 pub(super) struct Channel {
     address: Address,
     state: Mutex<State>,
-    /// There is room, or nobody takes any more.
+    /// Notified when there is room, or when the source is gone.
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     queue: VecDeque<Content<'static>>,
-    /// Bytes of memory in the queue.
+    /// Bytes of memory that the queue takes.
     cost: usize,
-    /// The connection was told that something is here, and has not looked since.
+    /// Whether the connection was woken and has not looked since.
     told: bool,
-    /// The queue was full and has not been half empty since.
+    /// Whether the queue was full and has not been half empty since.
     full: bool,
     end: Option<End>,
-    /// The source is gone.
+    /// Whether the source is gone.
     closed: bool,
-    /// The content ends, gracefully, when the server begins to drain.
+    /// Whether the content ends, as a whole, when the server begins to drain.
     ends_at_drain: bool,
-    /// What is sent when nothing was for so long.
+    /// The content that is sent after this time without a byte.
     heartbeat: Option<(Duration, Content<'static>)>,
     on_room: Option<Callback>,
     on_close: Option<Callback>,
@@ -88,7 +89,7 @@ enum End {
 }
 
 impl Channel {
-    /// Both ends of a new one.
+    /// Makes a new channel and returns both ends.
     pub(super) fn open(address: Address) -> (BodySender, ChannelSource) {
         let channel = Arc::new(Self { address, state: Mutex::default(), changed: Condvar::new() });
         (BodySender { channel: Arc::clone(&channel), finished: false }, ChannelSource(channel))
@@ -98,7 +99,7 @@ impl Channel {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the connection that something is here, once until it looks.
+    /// Wakes the connection, only once until it looks.
     fn tell(&self, mut state: MutexGuard<'_, State>) {
         let told = std::mem::replace(&mut state.told, true);
         drop(state);
@@ -108,24 +109,25 @@ impl Channel {
     }
 }
 
-/// What a piece costs while it waits: its bytes, and what it takes to remember them.
+/// The memory that a piece takes while it waits: its bytes, and its place in the queue.
 fn cost(content: &Content<'_>) -> usize {
     content.as_bytes().len() + size_of::<Content<'_>>()
 }
 
 impl BodySender {
-    /// Pushes a piece, unless it is full. Bytes that are [shared](Content::Shared) are not copied.
+    /// Pushes a piece, unless the queue is full. Bytes that are [shared](Content::Shared) are not copied.
     ///
     /// # Errors
-    /// [`SendError::Full`] with the piece, or [`SendError::Closed`] when nobody takes it any more.
+    /// [`SendError::Full`] with the piece, or [`SendError::Closed`] when the content is not wanted any more.
     pub fn send(&self, content: impl Into<Content<'static>>) -> Result<(), SendError> {
         self.push(self.channel.state(), content.into())
     }
 
-    /// Pushes a piece as soon as there is room for it. Not for the loop's own thread: it would wait for itself.
+    /// Pushes a piece, and waits until there is room for it. The thread of the loop must not call this, since it would
+    /// wait for itself.
     ///
     /// # Errors
-    /// [`SendError::Closed`] when nobody takes it any more.
+    /// [`SendError::Closed`] when the content is not wanted any more.
     pub fn send_blocking(&self, content: impl Into<Content<'static>>) -> Result<(), SendError> {
         let waits = |state: &mut State| state.full && !state.closed;
         let state =
@@ -149,18 +151,19 @@ impl BodySender {
         Ok(())
     }
 
-    /// Whether it takes no more for now.
+    /// Whether the queue is full.
     pub fn is_full(&self) -> bool {
         self.channel.state().full
     }
 
-    /// Whether nobody takes anything any more: the client is gone, or the reply was a HEAD's.
+    /// Whether the content is not wanted any more: the client is gone, or the request was a HEAD.
     pub fn is_closed(&self) -> bool {
         self.channel.state().closed
     }
 
-    /// Sets what is called when there is room again (or never will be), once, in place of what was set before: on the
-    /// loop's thread, or at once on this one if there is room already.
+    /// Sets a function that is called once when there is room again, or when the channel closes. It replaces the
+    /// function that was set before. It runs on the thread of the loop, or at once on this one if there is room
+    /// already.
     pub fn on_room(&self, call: impl FnOnce() + Send + 'static) {
         let mut state = self.channel.state();
         if state.full && !state.closed {
@@ -172,8 +175,8 @@ impl BodySender {
         }
     }
 
-    /// Sets what is called when nobody takes anything any more, once, in place of what was set before: on the loop's
-    /// thread, or at once on this one if it is so already.
+    /// Sets a function that is called once when the content is not wanted any more. It replaces the function that was
+    /// set before. It runs on the thread of the loop, or at once on this one if the channel is closed already.
     pub fn on_close(&self, call: impl FnOnce() + Send + 'static) {
         let mut state = self.channel.state();
         if state.closed {
@@ -185,33 +188,32 @@ impl BodySender {
         }
     }
 
-    /// Has `content` sent whenever no byte was sent for `silence`, give or take a quarter of a second: so a connection that
-    /// has nothing to say does not look dead, neither to the idle timeout nor to a proxy. Not while the content of the request
-    /// still comes.
+    /// Sends `content` whenever no byte was sent for `silence`, within about a quarter of a second. So the idle timeout
+    /// or a proxy does not take a quiet connection for a dead one. It is not sent while the content of the request
+    /// still arrives.
     pub fn set_heartbeat(&self, silence: Duration, content: impl Into<Content<'static>>) {
         let mut state = self.channel.state();
         let old = state.heartbeat.replace((silence, content.into()));
-        // Its time begins.
+        // The connection has to learn of it, because the time begins now.
         self.channel.tell(state);
         drop(old);
     }
 
-    /// When the server begins to drain, the content ends as if it were [finished](Self::finish), behind what was pushed
-    /// until then. For streams that have no end of their own.
+    /// Lets the content end when the server begins to drain, as if it were [finished](Self::finish) after what was
+    /// pushed until then. This is for streams that have no end of their own.
     pub fn end_at_drain(&self) {
         let mut state = self.channel.state();
         state.ends_at_drain = true;
-        // It may have begun.
+        // The drain may have begun already.
         self.channel.tell(state);
     }
 
-    /// The content is whole.
+    /// Ends the content as a whole.
     pub fn finish(self) {
         self.end(End::Finished(Vec::new()));
     }
 
-    /// The content is whole, and these field lines follow it, for a client that asked for trailers by `TE: trailers`; any
-    /// other gets none.
+    /// Ends the content as a whole. These field lines follow it, if the client asked for trailers by `TE: trailers`.
     pub fn finish_with<N: Into<String>, V: Into<String>>(self, trailers: impl IntoIterator<Item = (N, V)>) {
         let trailers = trailers.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         self.end(End::Finished(trailers));
@@ -242,7 +244,7 @@ impl fmt::Debug for BodySender {
     }
 }
 
-/// The connection's end.
+/// The end of the connection, which pulls.
 pub(super) struct ChannelSource(Arc<Channel>);
 
 impl BodySource for ChannelSource {
@@ -320,7 +322,7 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Full(_) => "there is no room for more content",
-            Self::Closed => "nobody takes the content any more",
+            Self::Closed => "the content is not wanted any more",
         })
     }
 }

@@ -1,8 +1,8 @@
-//! What other threads, and application code between its turns, have to say to the loop.
+//! The letters that other threads send to the loop, and application code on its own thread, too.
 //!
 //! ```text
-//!     Responder, BodySender, Resumer, Waker ── post ──▶ letters ──▶ Sessions::deliver ──▶ the connection, if it still waits
-//!                                               └ wakes the loop, once for all letters that come while it sleeps
+//!     Responder, BodySender, Resumer, Waker ─ post ─▶ letters ─▶ Sessions::deliver ─▶ connection, if it still waits
+//!                                              └ wakes the loop, once for all letters that arrive while it sleeps
 //! ```
 
 use std::fmt;
@@ -20,22 +20,22 @@ pub(crate) type Answer = Box<dyn FnOnce(Response<'_>) -> Result<Sent> + Send>;
 pub(crate) enum Letter {
     /// The reply.
     Answer(Answer),
-    /// There will be none: whoever owed it has dropped it.
+    /// There will be no reply, because its responder was dropped.
     Unanswered,
-    /// An interim reply, as it goes on the wire.
+    /// An interim reply, as it is sent.
     Interim(Vec<u8>),
-    /// The source or the protocol has something.
+    /// The source or the protocol has something to send.
     Wake,
-    /// One of those who paused the content lets it go on.
+    /// One of the pauses of the content is over.
     Resume,
 }
 
-/// The letters, and the bell.
+/// The letters, and the flags by which a sender wakes the loop.
 pub(crate) struct Mailbox {
     letters: Mutex<Letters>,
-    /// Someone has rung since the loop last looked.
+    /// Whether a sender has rung since the loop last looked.
     rung: AtomicBool,
-    /// The loop sleeps, or is not at work: whoever turns it sleeps perhaps.
+    /// Whether the loop sleeps, or is outside of a turn, so that its thread may sleep.
     asleep: AtomicBool,
     /// Ends the sleep of the loop.
     wake: Box<dyn Fn() + Send + Sync>,
@@ -44,7 +44,7 @@ pub(crate) struct Mailbox {
 #[derive(Default)]
 struct Letters {
     waiting: Vec<(Ticket, Letter)>,
-    /// Nobody will read any more.
+    /// Whether the loop is gone, so that no letter will be read.
     closed: bool,
 }
 
@@ -70,10 +70,10 @@ impl Mailbox {
         self.ring();
     }
 
-    /// Has the loop look for what waits for it; wakes it if it sleeps.
+    /// Makes the loop look for letters and tasks, and wakes it if it sleeps.
     ///
-    /// Sender: rings, then looks whether the loop sleeps. Loop: lies down, then looks whether someone has rung. Both in one
-    /// total order, so at least one of them sees the other.
+    /// A sender sets `rung`, and then looks whether the loop sleeps. The loop sets `asleep`, and then looks whether a
+    /// sender has rung. All four accesses have one total order, so at least one side sees the other.
     pub(crate) fn ring(&self) {
         self.rung.store(true, Ordering::SeqCst);
         if self.asleep.swap(false, Ordering::SeqCst) {
@@ -81,38 +81,38 @@ impl Mailbox {
         }
     }
 
-    /// Ends the sleep of the loop, whatever the reason.
+    /// Ends the sleep of the loop, for another reason than a letter.
     pub(crate) fn wake(&self) {
         (self.wake)();
     }
 
-    /// Whether someone has rung since the last [`take`](Self::take).
+    /// Whether a sender has rung since the last [`take`](Self::take).
     #[inline]
     pub(crate) fn is_rung(&self) -> bool {
         self.rung.load(Ordering::SeqCst)
     }
 
-    /// The loop has done its work. It must not sleep if someone has rung by now: tells whether that is so.
+    /// Records that the loop is about to sleep. Returns whether a sender has rung by now: then the loop must not sleep.
     #[inline]
     pub(crate) fn lie_down(&self) -> bool {
         self.asleep.store(true, Ordering::SeqCst);
         self.is_rung()
     }
 
-    /// The loop is at work, and will look.
+    /// Records that the loop is at work and will look for letters.
     #[inline]
     pub(crate) fn get_up(&self) {
         self.asleep.store(false, Ordering::Relaxed);
     }
 
-    /// Takes all letters, in the order in which they came; `into` is empty.
+    /// Takes all letters, in the order in which they were posted. `into` must be empty.
     pub(crate) fn take(&self, into: &mut Vec<(Ticket, Letter)>) {
         self.rung.store(false, Ordering::SeqCst);
         let mut letters = self.letters.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut letters.waiting, into);
     }
 
-    /// The loop is gone: what comes from now on is dropped.
+    /// Records that the loop is gone. Letters that are posted from now on are dropped.
     pub(crate) fn close(&self) {
         let mut letters = self.letters.lock().unwrap_or_else(PoisonError::into_inner);
         letters.closed = true;
@@ -128,7 +128,7 @@ impl fmt::Debug for Mailbox {
     }
 }
 
-/// Where an exchange can be reached.
+/// The address of an exchange: the mailbox of its loop, and its ticket.
 #[derive(Clone, Debug)]
 pub(crate) struct Address {
     pub(crate) mailbox: Arc<Mailbox>,
@@ -144,7 +144,7 @@ impl Address {
 /// Tells the loop, from any thread, that a [`BodySource`](super::BodySource) or a [`Protocol`](super::Protocol) has
 /// something to send.
 ///
-/// Once too often does no harm; after the end of the exchange it does nothing.
+/// An additional call does no harm. After the end of the exchange it does nothing.
 #[derive(Clone, Debug)]
 pub struct Waker(Address);
 
@@ -153,13 +153,13 @@ impl Waker {
         Self(address)
     }
 
-    /// Has the source or the protocol be asked again.
+    /// Makes the loop ask the source or the protocol again.
     pub fn wake(&self) {
         self.0.post(Letter::Wake);
     }
 }
 
-/// Lets paused content go on, from any thread: [`resume`](Self::resume) it, or drop it.
+/// Lets paused content go on, from any thread. A call of [`resume`](Self::resume) or a drop does that.
 ///
 /// See [`Intake::pause`](super::Intake::pause).
 #[derive(Debug)]
@@ -171,7 +171,7 @@ impl Resumer {
         Self(address)
     }
 
-    /// Content comes again.
+    /// Lets the content go on.
     pub fn resume(self) {}
 }
 
@@ -199,7 +199,7 @@ mod tests {
     const TO: Ticket = Ticket { slot: 0, serial: 1 };
 
     #[test]
-    fn a_loop_that_sleeps_is_woken_once_for_all_that_comes_meanwhile() {
+    fn a_loop_that_sleeps_is_woken_once_for_all_letters() {
         let (mailbox, wakes) = counted();
         for batch in 1..=3 {
             assert!(!mailbox.lie_down(), "it may sleep");
@@ -213,16 +213,16 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_that_is_at_work_is_not_woken_and_looks_before_it_sleeps() {
+    fn a_loop_at_work_is_not_woken_and_looks_before_it_sleeps() {
         let (mailbox, wakes) = counted();
         mailbox.get_up();
         mailbox.post(TO, Letter::Wake);
-        assert!(mailbox.lie_down(), "someone has rung");
+        assert!(mailbox.lie_down(), "a sender has rung");
         assert_eq!(wakes.load(Ordering::Relaxed), 0);
     }
 
     #[test]
-    fn what_comes_after_the_end_is_dropped() {
+    fn letters_after_the_end_are_dropped() {
         let (mailbox, kept) = (counted().0, Arc::new(()));
         let letter = |kept: &Arc<()>| {
             let kept = Arc::clone(kept);

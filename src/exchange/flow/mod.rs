@@ -1,9 +1,9 @@
-//! What goes on while the handler is not called: content that is streamed, replies that are deferred, content that comes
-//! piece by piece, other protocols, and the mailbox by which other threads reach the loop.
+//! What goes on before and after the call of a handler: streamed content, deferred replies, sinks that take content as
+//! it arrives, other protocols, and the mailbox by which other threads reach the loop.
 //!
-//! The call and the flow need each other. A [`Response`](super::Response) begins a stream or is deferred; a deferred
-//! answer and the end of a sink get a `Response` again. So this folder and the files beside it name each other, in these
-//! two places only.
+//! The call and the flow need each other, so the files here and those beside this folder form a circle. A
+//! [`Response`](super::Response) begins a stream or is deferred, and its `Reply` holds the mailbox. A deferred answer
+//! is a function of a `Response` and lies in that mailbox, and the end of a sink gets a `Response`, too.
 
 mod begin;
 mod channel;
@@ -23,6 +23,6 @@ pub use responder::Responder;
 pub(crate) use responder::Waited;
 pub use sink::{Abort, BodySink, Duplex, Intake};
 pub use sources::{IterSource, ReadSource, TryIterSource, from_iter, from_reader, try_from_iter};
-pub(crate) use stream::{Asked, Stream};
 pub use stream::{BodySource, Chunk, Progress};
+pub(crate) use stream::{Circumstances, Stream};
 pub(crate) use ticket::Ticket;

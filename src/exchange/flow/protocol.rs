@@ -1,4 +1,4 @@
-//! Another protocol on the connection, after 101.
+//! Another protocol on a connection, after a 101.
 
 use std::fmt;
 use std::io;
@@ -11,14 +11,14 @@ use crate::limits::HIGH_WATER;
 
 /// A protocol that has taken over a connection: see [`Routes::upgrade`](crate::router::Routes::upgrade).
 ///
-/// The connection is still the server's: it is read only while less than the high-water mark is owed, and the idle
+/// The server still drives the connection. It reads only while less than the high-water mark is owed, and the idle
 /// timeout and the minimum rate of sending hold as before.
 ///
 /// ```
 /// use monoloop::exchange::{Output, Protocol};
 /// use std::io;
 ///
-/// /// Sends back what comes.
+/// /// Sends back what it receives.
 /// struct Echo;
 ///
 /// impl<S> Protocol<S> for Echo {
@@ -32,18 +32,19 @@ use crate::limits::HIGH_WATER;
 /// app.upgrade("/echo", "echo", |_, _, res| Ok((res, Echo)));
 /// ```
 #[doc(alias("websocket", "upgrade"))]
-#[allow(unused_variables, reason = "the default methods need not look at all that they get")]
+#[allow(unused_variables, reason = "the default methods do nothing; their arguments are named for the reader")]
 pub trait Protocol<S> {
-    /// Bytes have come; says how many of them it has understood. The rest is given again: at once if that were any, else
-    /// with what comes behind it. (While the [output is full](Output::is_full) nothing is read, and no bytes are given.) It
-    /// is an error to understand nothing of so much that the receive buffer ([`Config::max_head`](crate::Config::max_head)) is full.
+    /// Handles bytes of the client, and returns how many of them it has used. The rest is passed again: at once if any
+    /// byte was used, or else together with the next bytes. While the [output is full](Output::is_full), nothing is
+    /// read and nothing is passed. Using nothing while the receive buffer
+    /// ([`Config::max_head`](crate::Config::max_head)) is full is an error.
     ///
     /// # Errors
     /// An error closes the connection at once, as do those of the other methods.
     fn on_data(&mut self, state: &mut S, bytes: &[u8], out: &mut Output<'_>) -> io::Result<usize>;
 
-    /// There is room for output: called at the beginning, when less than the low-water mark is owed again, and when someone
-    /// has used the [waker](Output::waker).
+    /// Writes output, for which there is room. It is called at the beginning, when less than the low-water mark is owed
+    /// again, and after a call of the [waker](Output::waker).
     ///
     /// # Errors
     /// As [`on_data`](Self::on_data).
@@ -51,7 +52,8 @@ pub trait Protocol<S> {
         Ok(())
     }
 
-    /// The client has closed its side: no more bytes come. By default, what is owed is sent and the connection closes.
+    /// The client has closed its side, so no more bytes arrive. By default, what is owed is sent and the connection
+    /// closes.
     ///
     /// # Errors
     /// As [`on_data`](Self::on_data).
@@ -69,7 +71,7 @@ pub trait Protocol<S> {
         Ok(())
     }
 
-    /// The connection has ended. Called exactly once, after everything else.
+    /// The connection has ended. This is called exactly once, as the last method.
     fn on_close(self: Box<Self>, state: &mut S, why: CloseReason) {}
 }
 
@@ -95,10 +97,10 @@ impl<S, T: Protocol<S> + ?Sized> Protocol<S> for Box<T> {
     }
 }
 
-/// What a protocol is told: the methods of [`Protocol`] as a value, for the loop.
+/// An event of a protocol: a call of a method of [`Protocol`], as a value.
 #[derive(Clone, Copy, Debug)]
 pub enum ProtocolEvent<'a> {
-    /// Bytes have come.
+    /// Bytes have arrived.
     Data(&'a [u8]),
     /// There is room for output.
     Writable,
@@ -108,7 +110,7 @@ pub enum ProtocolEvent<'a> {
     Drain,
 }
 
-/// What a protocol sends, and what else it wishes of its connection.
+/// The output of a protocol, and its wishes for the connection.
 pub struct Output<'a> {
     queue: &'a mut OutputQueue,
     address: &'a Address,
@@ -121,7 +123,7 @@ impl<'a> Output<'a> {
         Self { queue, address, closes: false, idle_timeout: None }
     }
 
-    /// Queues bytes: copied if they are borrowed or few, sent from where they lie otherwise.
+    /// Queues bytes. Borrowed or few bytes are copied; all others are sent from where they are.
     pub fn write<'c>(&mut self, bytes: impl Into<Content<'c>>) {
         self.queue.push(bytes.into());
     }
@@ -131,12 +133,12 @@ impl<'a> Output<'a> {
         self.queue.len()
     }
 
-    /// Whether so much is owed that it is time to stop until [`Protocol::on_writable`] is called.
+    /// Whether so much is owed that the protocol should stop until [`Protocol::on_writable`] is called.
     pub fn is_full(&self) -> bool {
         self.queue.len() >= HIGH_WATER
     }
 
-    /// Sends what is owed, and then closes the connection; no more bytes are given to the protocol.
+    /// Sends what is owed, and then closes the connection. No more bytes are passed to the protocol.
     pub const fn close(&mut self) {
         self.closes = true;
     }
@@ -146,7 +148,8 @@ impl<'a> Output<'a> {
         self.idle_timeout = Some(timeout);
     }
 
-    /// What has [`Protocol::on_writable`] called, from any thread: for a protocol that sends on its own accord.
+    /// A waker, by which any thread causes a call of [`Protocol::on_writable`]. A protocol that sends on its own needs
+    /// it.
     pub fn waker(&self) -> Waker {
         Waker::new(self.address.clone())
     }

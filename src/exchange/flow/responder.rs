@@ -10,12 +10,12 @@ use crate::exchange::{Response, Sent, guard};
 use crate::http::{Error, Result};
 use crate::wire::reply::encode_interim;
 
-/// The reply to a request that was [deferred](Response::defer): any thread gives it, at any time.
+/// Gives the reply to a request that was [deferred](Response::defer), from any thread, at any time.
 ///
-/// Whatever is heavy is done before it is called; what it is called with runs on the loop's thread. Requests that the
-/// client has sent behind this one wait, so replies keep their order. If it is dropped, the client gets a 500 at once; if
-/// nobody answers within [`Config::reply_timeout`](crate::Config::reply_timeout), a 503. An answer that comes after that,
-/// or when the client is gone, is dropped.
+/// Do heavy work before you call it, because a function that it gets runs on the thread of the loop. Later requests of
+/// the client wait, so replies keep their order. If it is dropped, the client gets a 500 at once. Without an answer
+/// within [`Config::reply_timeout`](crate::Config::reply_timeout), the client gets a 503. An answer after that, or
+/// after the client has gone, is dropped.
 ///
 /// ```
 /// use monoloop::Router;
@@ -36,7 +36,7 @@ pub struct Responder {
     answered: bool,
 }
 
-/// What a responder and the connection share.
+/// The part that a responder and the connection share.
 pub(crate) struct Waiting {
     address: Address,
     cancelled: AtomicBool,
@@ -52,10 +52,10 @@ impl Responder {
         Self { waiting, answered: false }
     }
 
-    /// Answers by a function that is called on the loop's thread, with the response as the middleware left it. It can do
-    /// all that a handler can, and must not block as a handler must not.
+    /// Answers by a function, which is called on the thread of the loop, with the response as the middleware left it.
+    /// It may do what a handler may do, and like a handler it must not block.
     ///
-    /// An error is rendered as one of a handler's is.
+    /// Its error is rendered like that of a handler.
     pub fn respond(mut self, answer: impl FnOnce(Response<'_>) -> Result<Sent> + Send + 'static) {
         self.answered = true;
         self.waiting.address.post(Letter::Answer(Box::new(answer)));
@@ -73,7 +73,7 @@ impl Responder {
         self.respond(move |res| res.send(content));
     }
 
-    /// Answers with JSON; it is serialised here, not on the loop's thread.
+    /// Answers with JSON. It is serialised on this thread, not on that of the loop.
     #[cfg(feature = "json")]
     #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     pub fn json<T: serde::Serialize + ?Sized>(self, value: &T) {
@@ -88,18 +88,19 @@ impl Responder {
         self.respond(move |_| Err(error));
     }
 
-    /// Begins an answer whose content is [pushed](BodySender); `head` sets its status and field lines, on the loop's
-    /// thread.
+    /// Begins an answer whose content is [pushed](BodySender). `head` sets its status and field lines, on the thread of
+    /// the loop.
     pub fn channel(self, head: impl for<'r> FnOnce(Response<'r>) -> Response<'r> + Send + 'static) -> BodySender {
         let (sender, source) = Channel::open(self.waiting.address.clone());
         self.respond(move |res| head(res).stream(source));
         sender
     }
 
-    /// Sends a 103 Early Hints (RFC 8297) ahead of the reply, at once: mostly `Link` fields. A client of HTTP/1.0 gets none.
+    /// Sends a 103 Early Hints (RFC 8297) before the reply, at once, in most cases with `Link` fields. A client of
+    /// HTTP/1.0 gets none.
     ///
     /// # Errors
-    /// When a name or a value cannot stand in a field line.
+    /// When a name or a value cannot be part of a field line.
     pub fn early_hints<N: AsRef<str>, V: AsRef<str>>(&self, fields: impl IntoIterator<Item = (N, V)>) -> Result<()> {
         let bytes = encode_interim(103, fields)?;
         if self.waiting.takes_interim {
@@ -108,19 +109,20 @@ impl Responder {
         Ok(())
     }
 
-    /// Whether nobody waits for the answer any more: the client is gone (a reset or a hang-up, not a half-close), or it
-    /// had another answer, such as a 503.
+    /// Whether the answer is not awaited any more. Then the client is gone (by a reset or a hang-up, not by a
+    /// half-close), or it got another answer, such as a 503.
     pub fn is_cancelled(&self) -> bool {
         self.waiting.cancelled.load(Ordering::Acquire)
     }
 
-    /// Whether the client has closed its side. It may still wait for the answer, and mostly does not.
+    /// Whether the client has closed its side. It may still wait for the answer, but most clients do not.
     pub fn is_half_closed(&self) -> bool {
         self.waiting.half_closed.load(Ordering::Acquire)
     }
 
-    /// Sets what is called when nobody waits for the answer any more, in place of what was set before: on the loop's
-    /// thread, or at once on this one if it is so already. It is not called once the answer was given.
+    /// Sets a function that is called when the answer is not awaited any more. It replaces the function that was set
+    /// before. It runs on the thread of the loop, or at once on this one if the exchange has ended already. It is not
+    /// called after the answer.
     pub fn on_cancel(&self, call: impl FnOnce() + Send + 'static) {
         let mut on_cancel = self.waiting.on_cancel.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_cancelled() {
@@ -158,7 +160,8 @@ impl Waiting {
     }
 }
 
-/// The connection's end of a deferred exchange. Dropping it tells the responder that nobody waits any more.
+/// The connection's end of a deferred exchange. Dropping it tells the responder that the answer is not awaited any
+/// more.
 pub(crate) struct Waited(Option<Arc<Waiting>>);
 
 impl Waited {
@@ -166,14 +169,14 @@ impl Waited {
         Self(Some(waiting))
     }
 
-    /// The client has closed its side.
+    /// Records that the client has closed its side.
     pub(crate) fn half_close(&self) {
         if let Some(waiting) = &self.0 {
             waiting.half_closed.store(true, Ordering::Release);
         }
     }
 
-    /// The answer has come.
+    /// Records that the answer has arrived.
     pub(crate) fn answered(mut self) {
         self.0 = None;
     }

@@ -1,4 +1,4 @@
-//! Content that is taken while it comes.
+//! Content that the application takes while it arrives.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::http::Result;
 
 /// Takes the content of a request piece by piece: see [`Routes::sink`](crate::router::Routes::sink).
 ///
-/// After [`data`](Self::data) was called any number of times, either [`end`](Self::end) or [`abort`](Self::abort) is,
+/// [`data`](Self::data) is called any number of times, and then either [`end`](Self::end) or [`abort`](Self::abort),
 /// exactly once.
 ///
 /// ```
@@ -37,34 +37,35 @@ use crate::http::Result;
 #[doc(alias = "upload")]
 #[allow(unused_variables, reason = "the default methods do nothing; their arguments are named for the reader")]
 pub trait BodySink<S> {
-    /// Takes a piece, of any size but empty.
+    /// Takes a piece, which may be short but is not empty.
     ///
     /// # Errors
-    /// An error is the reply; no more content comes, and [`abort`](Self::abort) is called.
+    /// An error becomes the reply. No more content is delivered, and [`abort`](Self::abort) is called.
     fn data(&mut self, state: &mut S, piece: &[u8], intake: &mut Intake<'_>) -> Result<()>;
 
-    /// The content is whole: gives the reply.
+    /// Gives the reply, when the content is whole.
     ///
     /// # Errors
-    /// An error is the reply.
+    /// An error becomes the reply.
     fn end(self: Box<Self>, state: &mut S, trailers: Trailers<'_>, res: Response<'_>) -> Result<Sent>;
 
     /// The content will never be whole.
     fn abort(self: Box<Self>, state: &mut S, why: Abort) {}
 }
 
-/// Takes the content of a request whose reply has begun already, at its head: see
+/// Takes the content of a request whose reply began at its head already: see
 /// [`Routes::duplex`](crate::router::Routes::duplex).
 ///
-/// After [`data`](Self::data) was called any number of times, either [`end`](Self::end) or [`abort`](Self::abort) is,
+/// [`data`](Self::data) is called any number of times, and then either [`end`](Self::end) or [`abort`](Self::abort),
 /// exactly once.
 #[allow(unused_variables, reason = "the default methods do nothing; their arguments are named for the reader")]
 pub trait Duplex<S> {
-    /// Takes a piece, of any size but empty.
+    /// Takes a piece, which may be short but is not empty.
     ///
     /// # Errors
-    /// As [`BodySink::data`] if the reply was [deferred](Response::defer) and not given yet. One that has begun cannot be
-    /// taken back: the connection is aborted; one that is whole is sent, and then the connection closes.
+    /// As [`BodySink::data`], if the reply was [deferred](Response::defer) and is not given yet. If the reply has
+    /// begun, it cannot be taken back, so the connection is aborted. If the reply is whole, it is sent, and then the
+    /// connection closes.
     fn data(&mut self, state: &mut S, piece: &[u8], intake: &mut Intake<'_>) -> Result<()>;
 
     /// The content is whole. The reply may go on.
@@ -105,21 +106,21 @@ impl<S, T: Duplex<S> + ?Sized> Duplex<S> for Box<T> {
     }
 }
 
-/// Why content will never be whole.
+/// Why the content will never be whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Abort {
-    /// The client is gone, or has closed its side in the middle.
+    /// The client is gone, or has closed its side before the end of the content.
     ClientGone,
-    /// It came too slowly, or who had paused it did not go on with it.
+    /// The content arrived too slowly, or was paused and not resumed in time.
     TimedOut,
-    /// It broke a rule of HTTP.
+    /// The content broke a rule of HTTP.
     Malformed,
-    /// It is longer than the route allows.
+    /// The content is longer than the route allows.
     TooLarge,
-    /// The application has failed: this sink by an error or a panic, or the source of the reply.
+    /// This sink has failed, by an error or a panic, or the source of the reply has.
     Failed,
-    /// The server was cut off before it came to its end.
+    /// The server was cut off before the content was whole.
     Cut,
 }
 
@@ -134,10 +135,11 @@ impl<'a> Intake<'a> {
         Self { address, pauses }
     }
 
-    /// After this piece no more comes until the [`Resumer`] is used or dropped: the socket is not read, so the client has
-    /// to wait too. If nobody resumes within [`Config::reply_timeout`](crate::Config::reply_timeout), the exchange ends.
+    /// Pauses the content after this piece, until the [`Resumer`] is used or dropped. The socket is not read, so the
+    /// client has to wait, too. After [`Config::reply_timeout`](crate::Config::reply_timeout) without a resumption, the
+    /// exchange ends.
     ///
-    /// Pausing twice needs both to go on.
+    /// After two pauses, both must be resumed.
     pub fn pause(&mut self) -> Resumer {
         *self.pauses += 1;
         Resumer::new(self.address.clone())

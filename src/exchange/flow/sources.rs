@@ -1,16 +1,16 @@
-//! Ready sources for streamed replies.
+//! Sources for streamed replies that are made of iterators and readers.
 
 use std::io::{self, Read};
 
 use super::{BodySource, Chunk, Progress};
 use crate::buffer::Content;
 
-/// A source that gives what an iterator does, piece by piece: see [`from_iter`].
+/// A source that gives the pieces of an iterator: see [`from_iter`].
 #[derive(Debug)]
 pub struct IterSource<I>(I);
 
-/// Streams the pieces that an iterator gives; each becomes a chunk, or several small ones do. Its errors, if it gives any,
-/// are wrapped by [`try_from_iter`].
+/// Streams the pieces of an iterator. Each piece becomes a chunk, or several small ones together. An iterator that may
+/// fail is for [`try_from_iter`].
 ///
 /// ```
 /// use monoloop::{Router, exchange::from_iter};
@@ -42,11 +42,11 @@ where
     }
 }
 
-/// A source that gives what an iterator does until it fails: see [`try_from_iter`].
+/// A source that gives the pieces of an iterator until it fails: see [`try_from_iter`].
 #[derive(Debug)]
 pub struct TryIterSource<I>(I);
 
-/// Streams the pieces that an iterator gives, and aborts the connection at its first error.
+/// Streams the pieces of an iterator, and aborts the connection at its first error.
 pub fn try_from_iter<I, C>(pieces: I) -> TryIterSource<I::IntoIter>
 where
     I: IntoIterator<Item = io::Result<C>>,
@@ -71,15 +71,15 @@ where
     }
 }
 
-/// A source that gives what a reader does: see [`from_reader`].
+/// A source that gives the bytes of a reader: see [`from_reader`].
 #[derive(Debug)]
 pub struct ReadSource<R> {
     reader: R,
     length: Option<u64>,
 }
 
-/// Streams what a reader gives, to its end. It must not block: use a [channel](crate::Response::channel) and a thread for
-/// one that does.
+/// Streams the bytes of a reader, to its end. The reader must not block. One that blocks needs a thread of its own and
+/// a [channel](crate::Response::channel).
 ///
 /// ```
 /// use monoloop::{Router, exchange::from_reader};
@@ -97,7 +97,7 @@ pub const fn from_reader<R: Read>(reader: R) -> ReadSource<R> {
 }
 
 impl<R> ReadSource<R> {
-    /// Announces that there are `length` bytes; what the reader may have beyond that is not sent.
+    /// Announces that there are `length` bytes. Bytes that the reader has after them are not sent.
     #[must_use]
     pub fn with_length(self, length: u64) -> Self {
         Self { length: Some(length), ..self }

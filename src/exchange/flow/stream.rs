@@ -1,4 +1,4 @@
-//! Content that is produced while it is sent: the trait of its sources, and what they write to.
+//! Content that is produced while it is sent: the trait of the sources, and the chunk that they write to.
 
 use std::error::Error;
 use std::fmt;
@@ -11,10 +11,11 @@ use crate::exchange::{dispose, guard};
 use crate::limits::HIGH_WATER;
 use crate::wire::body::{BodyEncoder, MAX_GAP_SIZE, TrailerLines};
 
-/// Where the content of a [streamed](crate::Response::stream) reply comes from. It is asked only while the client takes
-/// what it gave before, so memory is bounded however much it has to give.
+/// Where the content of a [streamed](crate::Response::stream) reply comes from. It is asked for more only while the
+/// client takes what it gave before. So memory is bounded, however long the content is.
 ///
-/// It runs on the loop's thread and must not block. A [`File`](std::fs::File) on a local disk does not, in practice.
+/// It runs on the thread of the loop and must not block. A [`File`](std::fs::File) on a local disk does not, in
+/// practice.
 ///
 /// ```
 /// use monoloop::exchange::{BodySource, Chunk, Progress};
@@ -36,20 +37,19 @@ use crate::wire::body::{BodyEncoder, MAX_GAP_SIZE, TrailerLines};
 /// ```
 #[doc(alias = "stream")]
 pub trait BodySource {
-    /// Writes some content, at best as much as [is wanted](Chunk::wanted), and says whether there is more.
+    /// Writes some content, ideally as much as [is wanted](Chunk::wanted), and returns whether there is more.
     ///
     /// # Errors
-    /// The head has been sent, so an error cannot be told to the client otherwise than by aborting the connection.
+    /// The head has been sent, so the only way to report an error to the client is to abort the connection.
     fn fill(&mut self, out: &mut Chunk<'_>) -> io::Result<Progress>;
 
-    /// Bytes of content in all, if they are known: then the reply has a `Content-Length`, and it is an error to give more
-    /// or less. Asked once, before the first [`fill`](Self::fill).
+    /// The length of the whole content, if it is known. Then the reply has a `Content-Length`, and giving more or less
+    /// is an error. This is called once, before the first [`fill`](Self::fill).
     fn length(&self) -> Option<u64> {
         None
     }
 
-    /// How long no byte may have been sent before the source is asked although it is pending, so that it can
-    /// [say something](Chunk::is_heartbeat).
+    /// After this much silence a pending source is asked anyway, so that it can [send something](Chunk::is_heartbeat).
     fn heartbeat(&self) -> Option<Duration> {
         None
     }
@@ -69,46 +69,48 @@ impl<T: BodySource + ?Sized> BodySource for Box<T> {
     }
 }
 
-/// How far a source is.
+/// What a source will do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// There is more. The source is asked again as soon as the client takes it, so one that has written nothing is
-    /// [pending](Self::Pending) instead: otherwise the loop does not sleep.
+    /// There is more. The source is asked again as soon as the client takes more. A source that has written nothing
+    /// must be [pending](Self::Pending) instead, or the loop does not sleep.
     More,
-    /// There will be more; the source says when, by its [waker](Chunk::waker).
+    /// There will be more. The source says when, by its [waker](Chunk::waker).
     Pending,
-    /// That was all.
+    /// The content is whole.
     Done,
 }
 
-/// What a source writes to: the output of its connection, chunk by chunk.
+/// The output of a connection, to which a source writes chunk by chunk.
 pub struct Chunk<'a> {
     output: &'a mut OutputQueue,
     encoder: &'a mut BodyEncoder,
     address: &'a Address,
-    why: Asked,
-    /// Bytes that may still be written before the client is to take some.
+    circumstances: Circumstances,
+    /// Bytes that should still be written before the client takes some.
     wanted: usize,
-    /// Bytes that were written.
+    /// Bytes that have been written.
     written: u64,
     trailers: &'a mut TrailerLines,
     fault: Option<io::Error>,
 }
 
-/// Under what circumstances a source is asked.
+/// The circumstances under which a source is asked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct Circumstances {
+    /// Whether the server drains.
     pub(crate) draining: bool,
+    /// Whether no byte was sent for the time of the heartbeat.
     pub(crate) silent: bool,
 }
 
 impl Chunk<'_> {
-    /// Bytes that are wanted now. More is taken, but then waits in memory for a client that is slow.
+    /// Bytes that are wanted now. More is accepted, but waits in memory if the client is slow.
     pub const fn wanted(&self) -> usize {
         self.wanted
     }
 
-    /// Writes content: copied if it is borrowed or small, sent from where it lies otherwise.
+    /// Writes content. Borrowed or small content is copied; all other is sent from where it is.
     pub fn push<'c>(&mut self, content: impl Into<Content<'c>>) {
         let content = content.into();
         let count = content.as_bytes().len();
@@ -122,10 +124,10 @@ impl Chunk<'_> {
         }
     }
 
-    /// Reads once from `reader`, at most as much as is wanted; gives the number of bytes, 0 at its end.
+    /// Reads once from `reader`, at most as much as is wanted. Returns the number of bytes, which is 0 at its end.
     ///
     /// # Errors
-    /// Those of the reader; what says that it was [interrupted](io::ErrorKind::Interrupted) is tried again.
+    /// Those of the reader. A read that was [interrupted](io::ErrorKind::Interrupted) is tried again.
     pub fn read_from(&mut self, reader: &mut impl Read) -> io::Result<usize> {
         let room = self.encoder.limit(self.wanted);
         if room == 0 {
@@ -146,31 +148,31 @@ impl Chunk<'_> {
         Ok(count)
     }
 
-    /// Adds a field line that follows the content, for a client that asked for trailers by `TE: trailers`; any other gets
-    /// none. What frames or routes a message does not belong there (RFC 9110 §6.5.1).
+    /// Adds a field line that follows the content, if the client asked for trailers by `TE: trailers`. Fields that
+    /// frame or route a message do not belong there (RFC 9110 §6.5.1).
     pub fn trailer(&mut self, name: &str, value: &str) {
         if let Err(mistake) = self.trailers.add(name, value) {
             self.fail(mistake);
         }
     }
 
-    /// What makes the source be asked again after it was [pending](Progress::Pending). Can be sent to another thread.
+    /// A waker, which makes the loop ask a [pending](Progress::Pending) source again. It can be sent to another thread.
     pub fn waker(&self) -> Waker {
         Waker::new(self.address.clone())
     }
 
-    /// Whether the server drains: a stream without an end of its own should end now. A pending source is asked once more
-    /// when the drain begins.
+    /// Whether the server drains. Then a stream without an end of its own should end now. A pending source is asked
+    /// once more when the drain begins.
     pub const fn is_draining(&self) -> bool {
-        self.why.draining
+        self.circumstances.draining
     }
 
-    /// Whether it is asked because no byte was sent for the time of its [heartbeat](BodySource::heartbeat).
+    /// Whether the source is asked because no byte was sent for the time of its [heartbeat](BodySource::heartbeat).
     pub const fn is_heartbeat(&self) -> bool {
-        self.why.silent
+        self.circumstances.silent
     }
 
-    /// Counts content; false if it was more than announced.
+    /// Counts content. Returns false if there is more than was announced.
     fn count(&mut self, count: usize) -> bool {
         if let Err(mistake) = self.encoder.count(count) {
             self.fail(mistake);
@@ -192,7 +194,7 @@ impl Write for Chunk<'_> {
         Ok(bytes.len())
     }
 
-    /// Does nothing: what was written leaves when the source has returned.
+    /// Does nothing: what was written is sent when the source has returned.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -208,11 +210,11 @@ impl fmt::Debug for Chunk<'_> {
 pub(crate) struct Stream {
     source: Box<dyn BodySource>,
     encoder: BodyEncoder,
-    /// Nothing has come since the source said that it is pending.
+    /// Whether the source is pending and was not woken since.
     pending: bool,
     /// Bytes of content so far.
     written: u64,
-    /// Field lines that will follow it.
+    /// Field lines that follow the content.
     trailers: TrailerLines,
 }
 
@@ -221,22 +223,22 @@ impl Stream {
         Self { source, encoder, pending: false, written: 0, trailers: TrailerLines::default() }
     }
 
-    /// Trailers are sent, if the content is sent in chunks.
+    /// Decides whether trailers are sent, if the content is in chunks.
     pub(crate) const fn send_trailers(&mut self, send: bool) {
         self.encoder.send_trailers(send);
     }
 
-    /// Whether nothing will come before someone wakes it.
+    /// Whether the source gives nothing before it is woken.
     pub(crate) const fn is_pending(&self) -> bool {
         self.pending
     }
 
-    /// There may be something.
+    /// Records that the source was woken.
     pub(crate) const fn wake(&mut self) {
         self.pending = false;
     }
 
-    /// How long it may be silent before it is asked, if there is a limit.
+    /// How long the stream may be silent before its source is asked anyway.
     pub(crate) fn heartbeat(&self) -> Option<Duration> {
         guard(|| self.source.heartbeat()).unwrap_or_else(|panic| {
             log::error!("a source {panic}");
@@ -244,29 +246,34 @@ impl Stream {
         })
     }
 
-    /// Whether the end of the connection is the end of the content, so that an early one must not look like it.
+    /// Whether the end of the connection is the end of the content. Then an abort must not look like the end.
     pub(crate) const fn ends_with_connection(&self) -> bool {
         self.encoder.is_close_delimited()
     }
 
-    /// Bytes of content that were produced.
+    /// Bytes of content that have been produced.
     pub(crate) const fn written(&self) -> u64 {
         self.written
     }
 
-    /// Asks the source, guarded; true if the content is whole now, its end written too.
+    /// Asks the source, guarded. Returns whether the content is whole now; then its end is written, too.
     ///
     /// # Errors
-    /// What the source says, its panic, or that it gave more or less than it had announced.
-    pub(crate) fn produce(&mut self, output: &mut OutputQueue, address: &Address, why: Asked) -> io::Result<bool> {
+    /// The error of the source, its panic, or that it gave more or less than it had announced.
+    pub(crate) fn produce(
+        &mut self,
+        output: &mut OutputQueue,
+        address: &Address,
+        circumstances: Circumstances,
+    ) -> io::Result<bool> {
         self.pending = false;
-        // A size of four digits, so that mostly nothing has to be moved.
+        // A chunk of this size fills the gap for its size line, so nothing has to be moved.
         let wanted = HIGH_WATER.saturating_sub(output.len()).min(MAX_GAP_SIZE);
         let mut chunk = Chunk {
             output,
             encoder: &mut self.encoder,
             address,
-            why,
+            circumstances,
             wanted,
             written: 0,
             trailers: &mut self.trailers,
@@ -300,16 +307,16 @@ impl fmt::Debug for Stream {
 }
 
 impl Drop for Stream {
-    /// The source is the application's, and so is what happens when it is dropped.
+    /// Drops the source guarded, because it is application code.
     fn drop(&mut self) {
-        dispose(std::mem::replace(&mut self.source, Box::new(Nothing)));
+        dispose(std::mem::replace(&mut self.source, Box::new(EmptySource)));
     }
 }
 
-/// What stands in the place of a source that is gone.
-struct Nothing;
+/// Takes the place of a source that is dropped.
+struct EmptySource;
 
-impl BodySource for Nothing {
+impl BodySource for EmptySource {
     fn fill(&mut self, _: &mut Chunk<'_>) -> io::Result<Progress> {
         Ok(Progress::Done)
     }

@@ -8,7 +8,8 @@ use super::phase::Ending;
 use super::{Break, Budget, Buffers, Context, Step};
 use crate::buffer::ReplyRecord;
 use crate::exchange::{
-    Address, Answer, Asked, CloseReason, Draft, FinishedReply, Letter, Response, Sent, Service, Stream, Waited, dispose,
+    Address, Answer, Circumstances, CloseReason, Draft, FinishedReply, Letter, Response, Sent, Service, Stream, Waited,
+    dispose,
 };
 use crate::http::{Error, Method, Moment, Result};
 use crate::limits::{HIGH_WATER, MIN_READ, SHARE_FROM};
@@ -263,7 +264,7 @@ impl Exchange {
             return Ok(Step::OutOfBudget);
         }
         *drained = cx.draining;
-        let asked = Asked { draining: cx.draining, silent: std::mem::take(silent) };
+        let asked = Circumstances { draining: cx.draining, silent: std::mem::take(silent) };
         let before = stream.written();
         let output = buffers.output.get_or_insert_with(|| cx.pools.output.lend());
         output.compact();

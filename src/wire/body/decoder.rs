@@ -1,24 +1,24 @@
-//! Message bodies, decoded piece by piece as they come (RFC 9112 §6.2, §7.1). No byte is copied here.
+//! The content of a request, decoded piece by piece as it arrives (RFC 9112 §6.2, §7.1). No byte is copied here.
 
 use crate::http::{is_field_value, is_token_byte};
 use crate::limits::{MAX_CHUNK_EXTENSIONS, MAX_CHUNK_LINE, MAX_TRAILERS};
 use crate::wire::{Framing, ProtocolError};
 
-/// Where in its body a message is.
+/// Takes the framing off a body, and knows where in the body the input is.
 #[derive(Debug)]
 pub(crate) enum BodyDecoder {
     Length { left: u64 },
     Chunked(ChunkedDecoder),
 }
 
-/// What a step of decoding found.
+/// The result of a step of decoding.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Piece<'a> {
-    /// Bytes of the input that are done with.
+    /// The number of bytes of the input that this step has used.
     pub(crate) consumed: usize,
     /// The content among them.
     pub(crate) content: &'a [u8],
-    /// The trailer lines among them, or parts of such.
+    /// The trailer lines among them, or parts of trailer lines.
     pub(crate) trailers: &'a [u8],
     /// Whether the body has ended.
     pub(crate) end: bool,
@@ -33,7 +33,7 @@ impl BodyDecoder {
         }
     }
 
-    /// Bytes of content that are certain to come, if the client keeps its word.
+    /// Bytes of content that the client has announced and not sent yet.
     pub(crate) fn announced(&self) -> u64 {
         match self {
             Self::Length { left } => *left,
@@ -42,7 +42,7 @@ impl BodyDecoder {
         }
     }
 
-    /// Whether the content has come to its end without a byte that says so.
+    /// Whether the announced length has arrived, so that no byte has to follow.
     pub(crate) const fn is_used_up(&self) -> bool {
         matches!(self, Self::Length { left: 0 })
     }
@@ -52,8 +52,8 @@ impl BodyDecoder {
         matches!(self, Self::Length { .. })
     }
 
-    /// Takes the next piece from the front of `input`. Unless the end is reached, all of the input can be consumed by
-    /// calling again with the rest.
+    /// Takes the next piece from the front of `input`. The caller calls again with the rest until the end is reached or
+    /// all of the input is used.
     pub(crate) fn decode<'a>(&mut self, input: &'a [u8]) -> Result<Piece<'a>, ProtocolError> {
         match self {
             Self::Length { left } => {
@@ -66,12 +66,12 @@ impl BodyDecoder {
     }
 }
 
-/// The chunked coding, strictly: `1*HEXDIG` that fits in 64 bits, extensions by their grammar, CRLF only, data followed
-/// by exactly CRLF, trailer fields by theirs; each line and each total bounded.
+/// The chunked coding, read strictly. A size is `1*HEXDIG` that fits in 64 bits. Extensions and trailer fields follow
+/// their grammar. A line ends in CRLF, and so do the data. Each line and each total has a limit.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct ChunkedDecoder {
     at: At,
-    /// The size of the chunk while its line is read, then what is left of its data.
+    /// The size of the chunk while its size line is read, and then the length of the data that are left.
     size: u64,
     /// Bytes of this chunk's size line.
     line: u32,
@@ -81,20 +81,20 @@ pub(crate) struct ChunkedDecoder {
     trailers: u32,
 }
 
-/// What the next byte is. BWS is the white space that a recipient has to tolerate (RFC 9110 §5.6.3); it stands before
-/// and behind the `;` and `=` of an extension, never before the CRLF.
+/// What the next byte is. A recipient has to tolerate white space before and after the `;` and the `=` of an extension
+/// (BWS, RFC 9110 §5.6.3), but not before the CRLF.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum At {
     /// The first digit of a size.
     #[default]
     Size,
-    /// Another digit, or what ends the size.
+    /// Another digit, or the byte that ends the size.
     Digits,
-    /// White space behind a size or an extension: only `;` ends it.
+    /// White space after a size or an extension; only `;` ends it.
     Semicolon,
     ExtensionStart,
     ExtensionName,
-    /// White space behind an extension's name: `=` or `;` ends it.
+    /// White space after the name of an extension; `=` or `;` ends it.
     Equals,
     ValueStart,
     Value,
@@ -114,9 +114,9 @@ enum At {
 }
 
 impl At {
-    /// Behind the line of a chunk of this size: the chunk of size 0 is the last and has no data.
+    /// The state after the line of a chunk of this size. A chunk of size 0 is the last one, and has no data.
     #[inline]
-    fn behind_size(size: u64) -> Self {
+    fn after_size(size: u64) -> Self {
         if size == 0 { Self::TrailerStart } else { Self::Data }
     }
 }
@@ -130,7 +130,7 @@ impl ChunkedDecoder {
         }
     }
 
-    /// The state machine, from `at` on. It needs no [`usual_line`](Self::usual_line): that only saves time.
+    /// Runs the state machine, from `at` on. [`usual_line`](Self::usual_line) only saves time.
     #[inline(never)]
     pub(crate) fn decode_by_bytes<'a>(&mut self, input: &'a [u8], mut at: usize) -> Result<Piece<'a>, ProtocolError> {
         let mut trailers = 0..0;
@@ -160,11 +160,12 @@ impl ChunkedDecoder {
         Ok(Piece { consumed: at, content: &[], trailers: &input[trailers], end: false })
     }
 
-    /// Takes, all at once, the line that nearly every chunk begins with, and the CRLF of the chunk before: if both are here
-    /// as a whole, and the line is digits and CRLF. Gives the number of bytes.
+    /// Reads at once the CRLF of the chunk before and the next size line, if both are whole and the line has only
+    /// digits. Returns the number of bytes.
     ///
-    /// Anything else is left to the state machine from its first byte on. So nothing is refused here, and what is taken is
-    /// what the state machine would take: it stands at the first byte of a line, and leaves no trace of one but the size.
+    /// The state machine gets everything else, from its first byte on. So nothing is refused here. What is read here,
+    /// the state machine would read with the same result: it begins at the first byte of a line, and keeps only the
+    /// size.
     #[inline]
     fn usual_line(&mut self, input: &[u8]) -> usize {
         let (line, before) = match (self.at, input) {
@@ -173,11 +174,11 @@ impl ChunkedDecoder {
             _ => return 0,
         };
         let Some((size, len)) = size_line(line) else { return 0 };
-        (self.size, self.at) = (size, At::behind_size(size));
+        (self.size, self.at) = (size, At::after_size(size));
         before + len
     }
 
-    /// As much of the data as is here, from `from` on.
+    /// Takes as much of the data as the input has, from `from` on.
     #[inline]
     fn data<'a>(&mut self, input: &'a [u8], from: usize) -> Piece<'a> {
         let take = usize::try_from(self.size).unwrap_or(usize::MAX).min(input.len() - from);
@@ -188,7 +189,7 @@ impl ChunkedDecoder {
         Piece { consumed: from + take, content: &input[from..from + take], trailers: &[], end: false }
     }
 
-    /// A byte of the line that holds the size (RFC 9112 §7.1, §7.1.1).
+    /// Reads a byte of a size line (RFC 9112 §7.1, §7.1.1).
     fn line_byte(&mut self, byte: u8) -> Result<At, ProtocolError> {
         self.line += 1;
         if !matches!(self.at, At::Size | At::Digits | At::SizeLf) {
@@ -220,13 +221,13 @@ impl ChunkedDecoder {
             (At::Quoted | At::Escaped, _) if is_field_value(&[byte]) => At::Quoted,
             (At::SizeLf, b'\n') => {
                 self.line = 0;
-                At::behind_size(self.size)
+                At::after_size(self.size)
             }
             _ => return Err(ProtocolError::Chunk),
         })
     }
 
-    /// A byte of the trailer section. Nothing in it can change how a message is framed or routed (RFC 9110 §6.5.1).
+    /// Reads a byte of the trailer section, which cannot change how a message is framed or routed (RFC 9110 §6.5.1).
     fn trailer_byte(&mut self, byte: u8) -> Result<At, ProtocolError> {
         self.trailers += 1;
         if self.trailers > MAX_TRAILERS {
@@ -244,10 +245,10 @@ impl ChunkedDecoder {
     }
 }
 
-/// Most digits of a size for which [`size_line`] looks: any number of so many fits in 64 bits.
+/// The most digits that [`size_line`] reads. Any number with so many digits fits in 64 bits.
 const USUAL_DIGITS: usize = 8;
 
-/// Reads a whole line of digits and CRLF at the front of `input`: the size and the length of the line.
+/// Reads a whole line of digits and CRLF at the front of `input`. Returns the size, and the length of the line.
 #[inline]
 fn size_line(input: &[u8]) -> Option<(u64, usize)> {
     let mut size = 0;

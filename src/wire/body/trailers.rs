@@ -4,11 +4,11 @@ use std::io::Write;
 use crate::http::{is_field_value, is_token};
 use crate::limits::MAX_TRAILERS;
 
-/// The trailer section of a chunked request: field lines that came behind its content (RFC 9110 §6.5).
+/// The trailer section of a chunked request: field lines that arrived after its content (RFC 9110 §6.5).
 ///
-/// They stand apart from the head and are never merged into it. A field that frames or routes the message, or that says
-/// who sent it or how to read it, means nothing once the content has been read (RFC 9110 §6.5.1): such lines are left
-/// out, as if they had not been sent.
+/// They are apart from the head and are never merged into it. Some fields frame or route the message, or say who sent
+/// it or how to read it. They are too late when the content has been read (RFC 9110 §6.5.1), so such lines are left
+/// out.
 ///
 /// ```
 /// # use monoloop::{Router, TestClient};
@@ -26,8 +26,8 @@ use crate::limits::MAX_TRAILERS;
 #[derive(Clone, Copy, Default)]
 pub struct Trailers<'a>(&'a [u8]);
 
-/// Fields that do not belong into a trailer section: message framing, routing, connection management, request
-/// modifiers, authentication, and what says how the content is to be read (RFC 9110 §6.5.1).
+/// Fields that do not belong in a trailer section (RFC 9110 §6.5.1): message framing, routing, connection management,
+/// request modifiers, authentication, and the fields that describe the content.
 const IGNORED: [&str; 26] = [
     "authorization",
     "cache-control",
@@ -57,13 +57,13 @@ const IGNORED: [&str; 26] = [
     "upgrade",
 ];
 
-/// Whether a field of this name does not belong into a trailer section.
+/// Whether a field of this name does not belong in a trailer section.
 fn is_ignored(name: &str) -> bool {
     IGNORED.iter().any(|ignored| ignored.eq_ignore_ascii_case(name))
 }
 
 impl<'a> Trailers<'a> {
-    /// `lines` are whole field lines, each with its CRLF, that were checked.
+    /// `lines` are whole field lines, each with its CRLF. The decoder has checked them.
     pub(crate) const fn new(lines: &'a [u8]) -> Self {
         Self(lines)
     }
@@ -78,11 +78,11 @@ impl<'a> Trailers<'a> {
         self.iter().filter(move |(line, _)| line.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// All field lines: the name as the client wrote it, and the value without the white space around it.
+    /// All field lines: each name as the client wrote it, and each value without the white space around it.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
         self.0.split(|&byte| byte == b'\n').filter_map(|line| {
             let colon = line.iter().position(|&byte| byte == b':')?;
-            // The decoder has seen to it that a name is a token.
+            // A name is a token: the decoder has checked it.
             let name = std::str::from_utf8(&line[..colon]).ok()?;
             (!is_ignored(name)).then(|| (name, line[colon + 1..].trim_ascii()))
         })
@@ -108,7 +108,7 @@ impl TrailerLines {
     /// Adds a field line.
     ///
     /// # Errors
-    /// What is wrong with the line, or that the section has no room for it.
+    /// A text that says what is wrong with the line, or that the section would be too large.
     pub(crate) fn add(&mut self, name: &str, value: &str) -> Result<(), String> {
         if !is_token(name.as_bytes()) || !is_field_value(value.as_bytes()) || is_ignored(name) {
             return Err(format!("not a trailer: {name:?}: {value:?}"));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn each_of_the_ignored_is_ignored_in_any_case() {
+    fn fields_that_do_not_belong_are_left_out_in_any_case() {
         for name in IGNORED.iter().flat_map(|name| [(*name).to_owned(), name.to_uppercase()]) {
             let lines = format!("{name}: x\r\nX: y\r\n");
             assert_eq!(Trailers::new(lines.as_bytes()).iter().collect::<Vec<_>>(), [("X", &b"y"[..])], "{name}");

@@ -1,16 +1,16 @@
-//! The field lines of a reply in the making, as they will be sent.
+//! The field lines that the application sets for a reply, in the form in which they are sent.
 
 use crate::http::{is_field_value, is_name, is_token};
 
-/// Field lines in wire form, where each of them ends, and which of those that need care are among them.
+/// Field lines as bytes, the end of each line, and which of the special lines are among them.
 #[derive(Debug, Default)]
 pub(crate) struct FieldLines {
     pub(crate) text: String,
     lines: Vec<Line>,
     pub(crate) has: Has,
-    /// What survives a roll-back: so many lines, as they were when the last middleware had passed.
+    /// How much survives a roll-back: the lines as they were when the last middleware had passed the reply on.
     kept: Kept,
-    /// The text and the lines as they were before one of the kept lines was removed.
+    /// The text and the lines before one of the kept lines was removed.
     before_removal: Option<Box<(String, Vec<Line>)>>,
 }
 
@@ -22,7 +22,7 @@ struct Kept {
     has: Has,
 }
 
-/// A field line that was checked once and is pushed often.
+/// A field line that is checked once and sent often.
 #[derive(Clone, Debug)]
 pub(crate) struct PreparedField {
     text: Box<str>,
@@ -31,7 +31,7 @@ pub(crate) struct PreparedField {
 
 impl PreparedField {
     /// # Panics
-    /// If it is none. Only for names and values that the program itself wrote.
+    /// If it is not a valid field line. It is for names and values that are written in the program.
     pub(crate) fn new(name: &str, value: &str) -> Self {
         assert!(is_token(name.as_bytes()) && is_field_value(value.as_bytes()), "not a field line: {name}: {value:?}");
         Self { text: format!("{name}: {value}\r\n").into(), name_len: name.len() as u32 }
@@ -46,11 +46,11 @@ impl PreparedField {
 #[derive(Clone, Copy, Debug)]
 struct Line {
     name_len: u32,
-    /// Where it ends, CRLF included.
+    /// Where the line ends, CRLF included.
     end: u32,
 }
 
-/// Lines of the handler's that take the place of one of ours.
+/// Which lines of the application replace a line of the server.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Has {
     pub(crate) date: bool,
@@ -69,7 +69,7 @@ impl Has {
 impl FieldLines {
     #[inline(always)]
     pub(crate) fn clear(&mut self) {
-        // Nearly always nothing was set and nothing removed.
+        // Nearly every reply sets and removes no line.
         if self.lines.is_empty() && self.before_removal.is_none() {
             return;
         }
@@ -80,7 +80,7 @@ impl FieldLines {
         self.before_removal = None;
     }
 
-    /// From here on a roll-back keeps the lines that stand here now: they are a middleware's.
+    /// Makes a roll-back keep the lines that are here now, because the middleware has set them.
     #[inline]
     pub(crate) fn keep(&mut self) {
         self.kept = Kept { text: self.text.len(), lines: self.lines.len(), has: self.has };
@@ -126,7 +126,7 @@ impl FieldLines {
         }
     }
 
-    /// Adds a line with a list of values, unless there is none. Only for a name that needs no care.
+    /// Adds a line with a list of values, unless the list is empty. The name must not be one of those in [`Has`].
     pub(crate) fn push_list<'v>(&mut self, name: &str, mut values: impl Iterator<Item = &'v str>) {
         let Some(first) = values.next() else { return };
         self.text.push_str(name);
@@ -140,7 +140,7 @@ impl FieldLines {
         self.lines.push(Line { name_len: name.len() as u32, end: self.text.len() as u32 });
     }
 
-    /// Adds a line that needs no care, in place of the lines of this name.
+    /// Adds a line in place of the lines of this name, which must not be one of those in [`Has`].
     #[inline(always)]
     pub(crate) fn set_prepared(&mut self, field: &PreparedField) {
         self.remove(field.name());
@@ -151,7 +151,7 @@ impl FieldLines {
     /// Removes all lines of this name.
     #[inline]
     pub(crate) fn remove(&mut self, name: &str) {
-        // Nearly always there is none, and nearly always the length tells.
+        // Nearly always there is none, and comparing the lengths shows it.
         if self.lines.iter().any(|line| line.name_len as usize == name.len()) {
             self.remove_found(name);
         }

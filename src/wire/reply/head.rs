@@ -121,8 +121,8 @@ impl ReplyHead<'_> {
         }
     }
 
-    /// `Content-Type`, what announces the length, and the blank line. A 204 never has a length. A 304 has only one that the
-    /// handler set, since the server does not know the length of what a GET would have brought.
+    /// `Content-Type`, what announces the length, and the blank line. A 204 never has a length. A 304 has only one that
+    /// the handler set, since the server does not know the length of what a GET would have brought.
     #[inline]
     fn encode_length(&self, out: &mut Vec<u8>, content_type: ContentType, length: BodyLength) -> Option<LengthGap> {
         if self.fields.has.content_length.is_some() || matches!(self.status, 204 | 304) {

@@ -1,5 +1,5 @@
-//! Lines that nearly all reply heads share. They are rendered when they change, which is about once a second, and not for
-//! each reply.
+//! Lines that nearly all reply heads share. They are rendered when they change, which is about once a second, and not
+//! for each reply.
 
 use std::time::SystemTime;
 

@@ -1,14 +1,14 @@
-//! `host [":" port]`, as it stands in Host and in an absolute-form target (RFC 3986 §3.2, RFC 9110 §4.2, §7.2).
+//! `host [":" port]`, the value of Host and a part of an absolute-form target (RFC 3986 §3.2, RFC 9110 §4.2, §7.2).
 
 use std::net::Ipv6Addr;
 
 use crate::http::classes;
 use crate::wire::ProtocolError;
 
-/// What a byte of an authority means; a set of them says what a stretch of bytes holds.
+/// The class of a byte of an authority. The classes of a stretch of bytes are combined by OR.
 mod class {
-    /// Part of a registered name or an IPv4 address: unreserved and sub-delims (RFC 3986 §2), but for the comma: two
-    /// hosts in one field are not one host.
+    /// Part of a registered name or an IPv4 address: unreserved and sub-delims (RFC 3986 §2). The comma is not in this
+    /// class, because two hosts in one field are not one host.
     pub(crate) const NAME: u8 = 0;
     pub(crate) const OTHER: u8 = 1;
 }
@@ -27,16 +27,16 @@ const CLASS: [u8; 256] = {
     table
 };
 
-/// The authority that was last found to be one: nearly every request names that of the request before it, and then one
-/// comparison is enough.
+/// The last authority that passed the check. Nearly every request names the authority of the request before it, and
+/// then one comparison is enough.
 #[derive(Debug)]
 pub(crate) struct KnownAuthority(Vec<u8>);
 
 impl KnownAuthority {
-    /// What is longer is checked each time.
+    /// The length of the longest authority that is remembered; a longer one is checked each time.
     const MAX: usize = 128;
 
-    /// [`check`], with the memory of what passed it before.
+    /// Does the same as [`check`], and skips the work for the authority that passed last.
     #[inline]
     pub(crate) fn check(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
         if *bytes == *self.0 { Ok(()) } else { self.get_to_know(bytes) }
@@ -54,7 +54,7 @@ impl KnownAuthority {
 }
 
 impl Default for KnownAuthority {
-    /// One that is surely valid, and room for any other.
+    /// A valid authority, with room for any other.
     fn default() -> Self {
         let mut known = Vec::with_capacity(Self::MAX);
         known.extend_from_slice(b"localhost");
@@ -62,8 +62,8 @@ impl Default for KnownAuthority {
     }
 }
 
-/// Checks that `bytes` are an authority: a host that is not empty, and a port that is empty or fits in 16 bits. No
-/// userinfo, no path, no list.
+/// Checks that `bytes` are an authority: a host that is not empty, and a port that is empty or fits in 16 bits.
+/// Userinfo, a path or a list is refused.
 #[inline]
 pub(crate) fn check(bytes: &[u8]) -> Result<(), ProtocolError> {
     let mut name = bytes;
@@ -71,7 +71,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), ProtocolError> {
         name = rest;
     }
     let digits = bytes.len() - name.len();
-    // Nearly always a name or an IPv4 address, and a port of at most four digits or none.
+    // Nearly every authority is a name or an IPv4 address, with a port of at most four digits or none.
     let plain = match name {
         [name @ .., b':'] => digits < 5 && !name.is_empty() && classes(&CLASS, name) == class::NAME,
         _ => !bytes.is_empty() && classes(&CLASS, bytes) == class::NAME,
@@ -79,7 +79,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), ProtocolError> {
     if plain { Ok(()) } else { check_rare(bytes) }
 }
 
-/// An IPv6 address, something percent-encoded, a longer port, or nothing valid.
+/// Checks what is left: an IPv6 address, something percent-encoded, a longer port, or nothing valid.
 #[cold]
 fn check_rare(bytes: &[u8]) -> Result<(), ProtocolError> {
     let host_len = match bytes.first() {
@@ -93,7 +93,7 @@ fn check_rare(bytes: &[u8]) -> Result<(), ProtocolError> {
     }
 }
 
-/// The length of `[` IPv6 address `]`. Zones and IPvFuture are not taken.
+/// The length of `[` IPv6 address `]`. Zones and IPvFuture are refused.
 fn ip_literal_len(bytes: &[u8]) -> Result<usize, ProtocolError> {
     let end = bytes.iter().position(|&byte| byte == b']').ok_or(ProtocolError::Host)?;
     let address = std::str::from_utf8(&bytes[1..end]).map_err(|_| ProtocolError::Host)?;
@@ -101,7 +101,7 @@ fn ip_literal_len(bytes: &[u8]) -> Result<usize, ProtocolError> {
     Ok(end + 1)
 }
 
-/// The length of a registered name, which is not empty here though RFC 3986 would let it be (RFC 9110 §4.2.1).
+/// The length of a registered name. RFC 3986 lets it be empty, http URIs do not (RFC 9110 §4.2.1).
 fn encoded_name_len(bytes: &[u8]) -> Result<usize, ProtocolError> {
     let mut at = 0;
     loop {
@@ -114,7 +114,7 @@ fn encoded_name_len(bytes: &[u8]) -> Result<usize, ProtocolError> {
     }
 }
 
-/// Decimal digits that fit in 16 bits; none at all is the default port.
+/// Whether these are decimal digits that fit in 16 bits. No digits at all mean the default port.
 fn is_port(digits: &[u8]) -> bool {
     let mut port = 0_u32;
     digits.iter().all(|&digit| {
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_an_authority_and_what_is_not() {
+    fn an_authority_is_a_host_and_perhaps_a_port() {
         let good = [
             "example.com",
             "localhost:",

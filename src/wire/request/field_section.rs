@@ -1,17 +1,18 @@
-//! The field lines that nearly every head has: a name, a colon, a value of visible ASCII and spaces, CRLF.
+//! The quick reading of field lines, as nearly every head has them: a name, a colon, a value of visible ASCII and
+//! spaces, CRLF.
 //!
-//! They are recognised by hand, eight bytes of a value at a time: httparse takes twice as long, and says neither where a
-//! line ends nor how. Only lines that the general reading (`head.rs`) would accept are taken here, and with the same
-//! meaning; it gets everything else.
+//! It looks at eight bytes of a value at a time. httparse takes twice as long, and does not say where or how a line
+//! ends. Only lines that the general reading (`head.rs`) would accept are accepted here, with the same meaning. The
+//! general reading gets all others.
 
 use super::fields_read::FieldsRead;
 use super::scan::skip_until;
 use crate::http::{Line, LineShape, is_token_byte};
 
-/// Recognises the lines at the front of `bytes`; writes their shapes to `shapes`, and what they say to `read`. Gives the
-/// number of lines, and the bytes after the blank line.
+/// Recognises the lines at the front of `bytes`. Writes their shapes to `shapes`, and their meaning to `read`. Returns
+/// the number of lines, and the bytes after the blank line.
 ///
-/// `None` if anything is unusual, invalid or missing, or if `shapes` has no room for all lines.
+/// Returns `None` if anything is unusual, invalid or missing, or if `shapes` has no room for all lines.
 #[inline(always)]
 pub(super) fn recognise<'a>(
     bytes: &'a [u8],
@@ -42,7 +43,7 @@ fn split_name(line: &[u8]) -> (usize, &[u8]) {
     (line.len() - after.len(), after)
 }
 
-/// The bytes after the value at the front of `line`; the white space around it counts as part of it.
+/// The bytes after the value at the front of `line`. White space around the value counts as part of it.
 #[inline(always)]
 fn skip_value(line: &[u8]) -> &[u8] {
     let mut rest = line;
@@ -57,13 +58,14 @@ fn skip_value(line: &[u8]) -> &[u8] {
     &rest[len..]
 }
 
-/// Marks the first byte that is neither visible ASCII nor a space: the lowest bit that is set is the highest of that byte.
+/// Marks the first byte that is neither visible ASCII nor a space. The lowest bit that is set in the result is the
+/// highest bit of that byte.
 #[inline(always)]
 fn mark_unusual(eight: [u8; 8]) -> u64 {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     let word = u64::from_le_bytes(eight);
-    // The subtraction borrows where a byte is below the space. The addition sets the highest bit of DEL, and leaves that of
-    // greater bytes set. Only a marked byte borrows or carries, so the bits below the first mark are right.
+    // The subtraction borrows where a byte is below the space. The addition sets the highest bit of DEL, and leaves
+    // that of greater bytes set. Only a marked byte borrows or carries, so the bits below the first mark are right.
     (word.wrapping_sub(ONES * 0x20) | word.wrapping_add(ONES)) & (ONES * 0x80)
 }
 

@@ -2,7 +2,7 @@ use super::framing::{Expectation, FramingFields};
 use crate::http::{Line, is_name};
 use crate::wire::ProtocolError;
 
-/// What the field lines say of the message.
+/// The meaning of the field lines that concern the server itself.
 #[derive(Debug, Default)]
 pub(super) struct FieldsRead<'a> {
     pub(super) host: Option<&'a [u8]>,
@@ -11,10 +11,10 @@ pub(super) struct FieldsRead<'a> {
 }
 
 impl<'a> FieldsRead<'a> {
-    /// Reads one more line, if it is one of the few that concern the server itself.
+    /// Reads one more line. Most lines concern only the application, and are skipped.
     #[inline(always)]
     pub(super) fn line(&mut self, line: Line<'a>) -> Result<(), ProtocolError> {
-        // The length tells nearly all names apart from ours.
+        // The length alone excludes nearly all other names.
         match line.name_len() {
             4 if is_name(line.name(), b"host") && self.host.replace(line.value()).is_some() => {
                 return Err(ProtocolError::Host);

@@ -1,17 +1,18 @@
-//! How long a message body is, and whether the connection goes on after it (RFC 9112 §6, §9.3). Request smuggling lives
-//! in lenient readings of these few fields, so there is one reading of each, and it is strict.
+//! How long the body of a request is, and whether the connection persists (RFC 9112 §6, §9.3). Request smuggling
+//! becomes possible when two programs read these few fields differently, so each has one reading here, and it is
+//! strict.
 
 use crate::http::{Version, is_token, trim};
 use crate::wire::ProtocolError;
 
-/// The message body of a request (RFC 9112 §6.3).
+/// How the body of a request is framed (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// There is none.
+    /// There is no body.
     None,
-    /// So many bytes.
+    /// The body has this many bytes.
     Length(u64),
-    /// Chunks, until one of size zero.
+    /// The body is in chunks, of which the last has size zero.
     Chunked,
 }
 
@@ -21,12 +22,12 @@ pub(crate) enum Expectation {
     #[default]
     None,
     Continue,
-    /// Something that we do not know: 417.
+    /// An expectation that this server does not know. It leads to a 417.
     Unknown,
 }
 
 impl Expectation {
-    /// Joins another line: a list, of which one unknown member fails the whole (RFC 9110 §10.1.1).
+    /// Adds the list of another line. One unknown member makes the whole unknown (RFC 9110 §10.1.1).
     #[cold]
     pub(crate) fn and(self, value: &[u8]) -> Self {
         list(value).fold(self, |all, expectation| match all {
@@ -44,7 +45,7 @@ pub(crate) struct FramingFields {
     pub(crate) options: Options,
 }
 
-/// Options of Connection: those that concern us (RFC 9110 §7.6.1).
+/// The options of Connection that concern the server (RFC 9110 §7.6.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options(u8);
 
@@ -72,7 +73,7 @@ struct Codings {
 }
 
 impl FramingFields {
-    /// `1*DIGIT` that fits in 64 bits, once: a second line or a list is refused even when the values agree.
+    /// Reads `1*DIGIT` that fits in 64 bits. A second line or a list is refused even if the values agree.
     pub(crate) fn content_length(&mut self, value: &[u8]) -> Result<(), ProtocolError> {
         if self.content_length.is_some() || value.is_empty() {
             return Err(ProtocolError::ContentLength);
@@ -91,12 +92,12 @@ impl FramingFields {
         Ok(())
     }
 
-    /// A list of codings, over one line or several. `chunked` must come last and once (RFC 9112 §6.1, §7).
+    /// Reads a list of codings, in one line or several. `chunked` must come last, and only once (RFC 9112 §6.1, §7).
     #[cold]
     pub(crate) fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), ProtocolError> {
         self.codings.seen = true;
         for coding in list(value) {
-            // `identity` is gone since RFC 7230; parameters (which are no token) never belong to chunked.
+            // RFC 7230 removed `identity`. A coding with parameters is not a token, and chunked has none.
             if self.codings.chunked || !is_token(coding) || coding.eq_ignore_ascii_case(b"identity") {
                 return Err(ProtocolError::TransferEncoding);
             }
@@ -108,11 +109,11 @@ impl FramingFields {
         Ok(())
     }
 
-    /// A list of options, over one line or several.
+    /// Reads a list of options, in one line or several.
     #[inline]
     pub(crate) fn connection(&mut self, value: &[u8]) {
         match value {
-            // What browsers send.
+            // Browsers send this.
             b"keep-alive" => self.options.add(Options::KEEP_ALIVE),
             list => self.connection_list(list),
         }
@@ -130,7 +131,7 @@ impl FramingFields {
         }
     }
 
-    /// The length of the body, once all lines are in (RFC 9112 §6.3).
+    /// The framing of the body, when all lines have been read (RFC 9112 §6.3).
     #[inline]
     pub(crate) fn framing(&self, version: Version) -> Result<Framing, ProtocolError> {
         if self.codings.seen {
@@ -154,7 +155,7 @@ impl FramingFields {
     }
 }
 
-/// Whether a `TE` field says that the client takes trailers (RFC 9110 §10.1.4).
+/// Whether a `TE` field says that the client accepts trailers (RFC 9110 §10.1.4).
 #[cold]
 pub(crate) fn takes_trailers(value: &[u8]) -> bool {
     list(value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))

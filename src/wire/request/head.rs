@@ -1,10 +1,11 @@
-//! Request heads: found by a search that resumes, parsed in place, and checked.
+//! The head of a request: a search finds its end and can resume, and a parser reads it in place.
 //!
-//! There are two readings of a head. The *quick* one ([`request_line`], [`field_section`]) takes only what nearly every
-//! client sends, and costs half of what httparse does. The *general* one is httparse, with checks for everything that it
-//! lets through; this file is the only place that calls it. The general reading decides what a head is: the quick one
-//! declines whatever it does not know, and must otherwise come to the same result. The tables run through both, and
-//! `fuzzing::readings` compares them.
+//! There are two readings of a head. The *quick* one ([`request_line`], [`field_section`]) accepts only what nearly
+//! every client sends, and costs half of what httparse does. The *general* one is httparse, followed by checks for
+//! everything that httparse accepts and this server does not. This file is the only one that calls httparse.
+//!
+//! The general reading decides what a head is. The quick one declines what it does not know, and must otherwise come to
+//! the same result. The tables of the tests run through both, and `fuzzing::readings` compares them.
 
 use std::cell::OnceCell;
 use std::mem::MaybeUninit;
@@ -23,14 +24,16 @@ use crate::wire::ProtocolError;
 
 #[cfg(test)]
 thread_local! {
-    /// How many times [`parse`] was called, for the test that counts.
+    /// How many times [`parse`] was called.
     pub(crate) static PARSES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
-    /// Has every head read by the general reading alone.
+    /// Whether every head goes to the general reading.
     pub(crate) static ONLY_GENERAL: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// Parses the head at the front of `bytes`, which is not an empty line; `None` if its end has not come. `shapes` is room
-/// for the shapes of its field lines; `known` saves work and changes nothing.
+/// Parses the head at the front of `bytes`, which does not begin with an empty line. Returns `None` if the end of the
+/// head has not arrived.
+///
+/// `shapes` has room for the shapes of the field lines. `known` saves work and does not change the result.
 #[inline(never)]
 pub(crate) fn parse<'a>(
     bytes: &'a [u8],
@@ -47,13 +50,13 @@ pub(crate) fn parse<'a>(
     }
     let mut read = FieldsRead::default();
     match read_quickly(bytes, shapes, &mut read) {
-        // Apart from the general reading, so that the compiler sees which values are nearly always the same.
+        // A call of `check` of its own, so that the compiler sees which values the quick reading always gives.
         Some(parts) => check(parts, &read, bytes, shapes, known, config),
         None => parse_general(bytes, shapes, known, config),
     }
 }
 
-/// [`parse`] by the general reading alone.
+/// Does the same as [`parse`], by the general reading alone.
 #[cold]
 #[inline(never)]
 pub(crate) fn parse_general<'a>(
@@ -69,7 +72,7 @@ pub(crate) fn parse_general<'a>(
     }
 }
 
-/// Checks what the fields of a head say together, and what that means for the message.
+/// Checks what the parts of a head say together, and makes the message of them.
 #[inline(always)]
 fn check<'a>(
     (mut head, section): Parts<'a>,
@@ -107,11 +110,11 @@ fn check<'a>(
     }))
 }
 
-/// A head without its fields, and where the lines of those are.
+/// A head without its fields, and the place of the field lines.
 type Parts<'a> = (Head<'a>, Section<'a>);
 
-/// The quick reading. It writes the shapes of the field lines to `shapes`, and what they say to `read`. It gives `None` if
-/// anything is unusual, wrong or missing: then [`read_any`] says what.
+/// The quick reading. It writes the shapes of the field lines to `shapes`, and their meaning to `read`. It returns
+/// `None` if anything is unusual, wrong or missing. Then [`read_any`] finds out what.
 #[inline(always)]
 fn read_quickly<'a>(bytes: &'a [u8], shapes: &mut [LineShape], read: &mut FieldsRead<'a>) -> Option<Parts<'a>> {
     let RequestLine { method, target, path, query, rest } = request_line::recognise(bytes)?;
@@ -123,7 +126,7 @@ fn read_quickly<'a>(bytes: &'a [u8], shapes: &mut [LineShape], read: &mut Fields
     Some((head, section))
 }
 
-/// The general reading. It gives `None` if the end of the head has not come.
+/// The general reading. It returns `None` if the end of the head has not arrived.
 fn read_any<'a>(
     bytes: &'a [u8],
     shapes: &mut [LineShape],
@@ -144,7 +147,7 @@ fn read_any<'a>(
     let method = Method::from_token(method).ok_or(ProtocolError::UnknownMethod)?;
     let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
     let section = section(bytes, len, parsed.headers, shapes)?;
-    // An error in a field counts before one in the target.
+    // If a field and the target are wrong, the error of the field is reported.
     lines(section.text, &shapes[..section.lines]).try_for_each(|line| read.line(line))?;
     let parts = target::parse(method, target)?;
     let head = Head {
@@ -160,11 +163,11 @@ fn read_any<'a>(
     Ok(Some((head, section)))
 }
 
-/// Where the field lines are that httparse found, and their shapes.
+/// Finds the place and the shapes of the field lines that httparse has parsed.
 ///
-/// httparse takes a bare LF for the end of a line (RFC 9112 §2.2 allows it, and we do not). Every line is followed by a
-/// field name or by the blank line, so two looks are enough: at the byte two before each name, and at the last four bytes
-/// of the head.
+/// httparse accepts a bare LF as the end of a line. RFC 9112 §2.2 allows that, but this server refuses it. After each
+/// line comes a field name or the blank line. So two checks are enough: the byte two before each name, and the last
+/// four bytes of the head.
 fn section<'a>(
     bytes: &'a [u8],
     len: usize,
@@ -186,18 +189,18 @@ fn section<'a>(
     Ok(Section { text: &bytes[end..], lines: fields.len(), head_len: len })
 }
 
-/// Where the field lines of a head are.
+/// The place of the field lines of a head.
 #[derive(Debug)]
 struct Section<'a> {
-    /// The bytes from the first line on; the lines are at the front.
+    /// The bytes from the first line on, also those after the lines.
     text: &'a [u8],
-    /// How many there are.
+    /// The number of lines.
     lines: usize,
-    /// Bytes of the whole head, blank line included.
+    /// The length of the whole head, blank line included.
     head_len: usize,
 }
 
-/// Room for the shapes of the field lines of any head that is accepted.
+/// Makes room for the shapes of the field lines of any head that is accepted.
 pub(crate) fn shapes() -> Box<[LineShape]> {
     vec![LineShape::default(); MAX_FIELDS].into()
 }
@@ -212,7 +215,7 @@ pub(crate) fn check_size(target: usize, head: usize, config: &Config) -> Result<
     Ok(())
 }
 
-/// Decides the limits before the line has ended; tells whether it has.
+/// Checks the limits although the head has not ended. Returns whether the request line has.
 #[cold]
 pub(crate) fn check_partial(bytes: &[u8], config: &Config) -> Result<bool, ProtocolError> {
     let end = memchr::memchr(b'\n', bytes);
@@ -229,7 +232,7 @@ pub(crate) fn check_partial(bytes: &[u8], config: &Config) -> Result<bool, Proto
     Ok(end.is_some())
 }
 
-/// httparse's errors in our words; `Ok` when it was hasty and the line has not ended.
+/// Translates an error of httparse. Returns `Ok` if httparse reported it before the line had ended.
 #[cold]
 fn explain(error: httparse::Error, bytes: &[u8], config: &Config) -> Result<(), ProtocolError> {
     match error {
@@ -240,7 +243,7 @@ fn explain(error: httparse::Error, bytes: &[u8], config: &Config) -> Result<(), 
     }
 }
 
-/// A version that is well-formed and not ours is a 505; anything else is a malformed line (RFC 9112 §2.3).
+/// A well-formed version that is not supported is a 505. Anything else is a malformed line (RFC 9112 §2.3).
 fn explain_version(bytes: &[u8], config: &Config) -> Result<(), ProtocolError> {
     let Some(end) = memchr::memchr(b'\n', bytes) else { return check_partial(bytes, config).map(drop) };
     let Some(line) = bytes[..end].strip_suffix(b"\r") else { return Err(ProtocolError::BareLf) };
@@ -257,7 +260,8 @@ fn explain_version(bytes: &[u8], config: &Config) -> Result<(), ProtocolError> {
 
 /// Looks for the end of a head that was partial when it was parsed, in the bytes from `searched` on.
 ///
-/// So a head that drips costs one look at each byte, and is parsed again only when it is whole.
+/// So if a client sends a head byte by byte, each byte is looked at once, and the head is parsed again only when it is
+/// whole.
 pub(crate) fn search_end(bytes: &[u8], searched: usize) -> Result<bool, ProtocolError> {
     for offset in memchr::memchr_iter(b'\n', &bytes[searched..]) {
         let line = &bytes[..searched + offset];

@@ -6,18 +6,19 @@ use percent_encoding::percent_decode;
 use super::framing::{self, Expectation, Framing, Options};
 use crate::http::{Fields, Method, Version, collect_text, target_text};
 
-/// A request head that has passed every check of the parser: what stands here is well-formed.
+/// A request head that has passed every check of the parser, so all of it is well-formed.
 #[derive(Debug)]
 pub(crate) struct Head<'a> {
     pub(crate) method: Method,
     pub(crate) version: Version,
-    /// The request target as it came. Like all that follows it is ASCII, but stays bytes: few handlers ask for it as text.
+    /// The request target as it arrived. It is ASCII, like the parts of it below, but stays bytes: few handlers ask for
+    /// it as text.
     pub(crate) target: &'a [u8],
-    /// The path of the target, as it came: the router splits it before it decodes.
+    /// The path of the target as it arrived. The router splits it before it decodes the segments.
     pub(crate) raw_path: &'a [u8],
-    /// The path, percent-decoded once, if that makes a difference and somebody has asked for it.
+    /// The path, percent-decoded once, if decoding changes it and a handler has asked for it.
     pub(crate) decoded_path: OnceCell<Box<str>>,
-    /// What stands behind the first `?`.
+    /// The part of the target after the first `?`.
     pub(crate) query: Option<&'a [u8]>,
     /// From an absolute-form target, else from Host (RFC 9112 §3.2.2).
     pub(crate) authority: Option<&'a [u8]>,
@@ -35,33 +36,33 @@ impl Head<'_> {
 
     #[cold]
     fn decode_path(&self) -> Box<str> {
-        // As long as it will be, so that the box is not made a second time.
+        // The exact length, so that the box is not allocated a second time.
         let length = percent_decode(self.raw_path).count();
         collect_text(length, percent_decode(self.raw_path)).into()
     }
 }
 
-/// A whole, valid head, and what it says of the message behind it.
+/// A whole, valid head, and its meaning for the message that it begins.
 #[derive(Debug)]
 pub(crate) struct Message<'a> {
     pub(crate) head: Head<'a>,
-    /// Bytes of the head, blank line included.
+    /// The length of the head, blank line included.
     pub(crate) len: usize,
     pub(crate) framing: Framing,
     pub(crate) expectation: Expectation,
     pub(super) options: Options,
-    /// Bytes of another request have come already.
+    /// Whether bytes of another request have arrived already.
     pub(crate) followed: bool,
 }
 
 impl Message<'_> {
-    /// Whether the client can go on with another request after this one (RFC 9112 §9.3).
+    /// Whether the connection persists after this request (RFC 9112 §9.3).
     #[inline]
     pub(crate) fn persistent(&self) -> bool {
         !self.options.has(Options::CLOSE) && (self.head.version == Version::Http11 || self.asked_keep_alive())
     }
 
-    /// Whether the client asked for `keep-alive` in so many words.
+    /// Whether the client sent `Connection: keep-alive`.
     #[inline]
     pub(crate) const fn asked_keep_alive(&self) -> bool {
         self.options.has(Options::KEEP_ALIVE)
@@ -74,7 +75,7 @@ impl Message<'_> {
         self.options.has(Options::UPGRADE) && self.head.version == Version::Http11
     }
 
-    /// Whether the client takes trailers. Asked only where there may be some.
+    /// Whether the client accepts trailers.
     pub(crate) fn takes_trailers(&self) -> bool {
         self.head.fields.all("te").any(framing::takes_trailers)
     }

@@ -1,14 +1,14 @@
-//! The request line that nearly every request has: a known method, a path, perhaps a query, `HTTP/1.1`.
+//! The quick reading of a request line, as nearly every request has it: a known method, a path, perhaps a query,
+//! `HTTP/1.1`.
 //!
-//! It is recognised by hand, in one look at each byte, because httparse and the checks after it look three times. Only
-//! a line that they would accept is taken here, and with the same meaning. The general reading (`head.rs`) gets the
-//! others.
+//! It looks at each byte once; httparse and the checks after it look three times. Only lines that they would accept are
+//! accepted here, with the same meaning. The general reading (`head.rs`) gets all others.
 
 use super::scan::skip_until;
 use super::target::{CLASS, class};
 use crate::http::Method;
 
-/// A request line that holds nothing unusual.
+/// A request line without anything unusual.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RequestLine<'a> {
     pub(super) method: Method,
@@ -20,7 +20,7 @@ pub(super) struct RequestLine<'a> {
     pub(super) rest: &'a [u8],
 }
 
-/// Recognises the line at the front of `bytes`; `None` if it is unusual, not valid, or not all there.
+/// Recognises the line at the front of `bytes`. Returns `None` if it is unusual, invalid or not whole.
 #[inline(always)]
 pub(super) fn recognise(bytes: &[u8]) -> Option<RequestLine<'_>> {
     let (method, line) = method(bytes)?;
@@ -42,13 +42,13 @@ pub(super) fn recognise(bytes: &[u8]) -> Option<RequestLine<'_>> {
     Some(RequestLine { method, target: &line[..target_len], path: &line[..path_len], query, rest })
 }
 
-/// The bytes from the first one of these classes on.
+/// The bytes from the first one on that is in one of these classes.
 #[inline(always)]
 fn skip_until_class(bytes: &[u8], classes: u8) -> &[u8] {
     skip_until(bytes, |byte| CLASS[usize::from(byte)] & classes != 0)
 }
 
-/// The method, and what stands behind its space.
+/// The method, and the bytes after the space that ends it.
 #[inline(always)]
 fn method(bytes: &[u8]) -> Option<(Method, &[u8])> {
     Some(match bytes {
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_ordinary() {
+    fn ordinary_lines_are_recognised() {
         let line = |text: &'static str| {
             recognise(text.as_bytes()).map(|line| (line.method.as_str(), line.path, line.query, line.rest))
         };
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_to_httparse() {
+    fn unusual_lines_are_left_to_httparse() {
         for text in [
             "",
             "GET",

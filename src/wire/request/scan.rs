@@ -1,8 +1,8 @@
-//! The search for a byte of some kind, in text that is mostly short.
+//! The search for a byte of some kind, in texts that are short.
 
-/// The bytes from the first one on that `is_wanted`; empty if there is none.
+/// The bytes from the first one on that `is_wanted`; an empty slice if there is none.
 ///
-/// It goes by eight bytes at a time: the compiler unrolls a loop whose length it knows.
+/// It takes eight bytes at a time, because the compiler unrolls a loop whose length it knows.
 #[inline(always)]
 pub(super) fn skip_until(bytes: &[u8], is_wanted: impl Fn(u8) -> bool) -> &[u8] {
     let mut rest = bytes;

@@ -1,4 +1,4 @@
-//! The request target: its four forms (RFC 9112 §3.2) and the bytes that a URI may hold (RFC 3986 §2).
+//! The request target: its four forms (RFC 9112 §3.2) and the bytes that a URI may contain (RFC 3986 §2).
 
 use percent_encoding::percent_decode_str;
 
@@ -16,7 +16,7 @@ pub(crate) struct Target<'a> {
     pub(crate) authority: Option<&'a [u8]>,
 }
 
-/// What a byte of a target means; a set of them says what a stretch of bytes holds.
+/// The class of a byte of a target. The classes of a stretch of bytes are combined by OR.
 pub(crate) mod class {
     /// Allowed in path and query.
     pub(in crate::wire) const PATH: u8 = 0;
@@ -24,13 +24,14 @@ pub(crate) mod class {
     pub(in crate::wire) const QUERY: u8 = 1;
     /// Ends the path.
     pub(in crate::wire) const QUESTION_MARK: u8 = 8;
-    /// A percent sign: in a path, two hexadecimal digits must follow.
+    /// A percent sign. In a path, two hexadecimal digits must follow it.
     pub(in crate::wire) const PERCENT: u8 = 2;
+    /// Not allowed.
     pub(in crate::wire) const NEVER: u8 = 4;
 }
 
-/// Stricter than what httparse lets through, and wider than RFC 3986 where browsers are: they send `|`, `[`, `]` and
-/// `^` raw in a path, and nearly everything printable in a query (WHATWG URL).
+/// The class of each byte. This is stricter than httparse, and wider than RFC 3986 where browsers are. They send `|`,
+/// `[`, `]` and `^` unencoded in a path, and nearly everything printable in a query (WHATWG URL).
 pub(crate) const CLASS: [u8; 256] = {
     let mut table = [class::NEVER; 256];
     let mut byte = 0x21;
@@ -65,13 +66,13 @@ fn origin_form<'a>(target: &'a str, authority: Option<&'a [u8]>) -> Result<Targe
     }
 }
 
-/// There is a query, or something is encoded or forbidden.
+/// Takes apart a target that has a query, or something encoded or forbidden.
 fn origin_form_with_more<'a>(target: &'a str, authority: Option<&'a [u8]>) -> Result<Target<'a>, ProtocolError> {
     let (raw_path, query) = match target.split_once('?') {
         Some((raw_path, query)) => (raw_path, Some(query)),
         None => (target, None),
     };
-    // A percent sign that begins no triplet is left to the WHATWG rules by which the query will be decoded.
+    // In a query, any percent sign may stay: the WHATWG rules, by which it will be decoded, allow it.
     if query.is_some_and(|query| classes(&CLASS, query.as_bytes()) & class::NEVER != 0) {
         return Err(ProtocolError::Target);
     }
@@ -83,7 +84,7 @@ fn origin_form_with_more<'a>(target: &'a str, authority: Option<&'a [u8]>) -> Re
     Ok(Target { raw_path, query, authority })
 }
 
-/// `http://authority/path?query`, scheme in any case; an empty path is `/`.
+/// Takes apart `http://authority/path?query`. The scheme may be in any case, and an empty path is `/`.
 #[cold]
 fn absolute_form(target: &str) -> Result<Target<'_>, ProtocolError> {
     let (scheme, rest) = target.split_once("://").ok_or(ProtocolError::Target)?;
@@ -105,8 +106,8 @@ fn absolute_form(target: &str) -> Result<Target<'_>, ProtocolError> {
     Ok(parsed)
 }
 
-/// What a path must not hold: a percent sign without its two digits, and after decoding NUL, and bytes that are no
-/// UTF-8.
+/// Refuses a path with a percent sign that is not followed by two digits, and one that decodes to NUL or to bytes that
+/// are not UTF-8.
 #[cold]
 fn check_encoded(raw_path: &str) -> Result<(), ProtocolError> {
     let mut stretches = raw_path.split('%');
@@ -119,11 +120,11 @@ fn check_encoded(raw_path: &str) -> Result<(), ProtocolError> {
     Ok(())
 }
 
-/// Bytes that are looked at in one go.
+/// The number of bytes that [`is_text`] checks at once.
 const ROOM: usize = 128;
 
-/// Whether these bytes are UTF-8 without NUL. They are looked at piece by piece, so that nothing is allocated for a
-/// path that perhaps nobody asks for.
+/// Whether these bytes are UTF-8 without NUL. They are checked in pieces, so that nothing is allocated for a path that
+/// no handler may ask for.
 fn is_text(mut bytes: impl Iterator<Item = u8>) -> bool {
     let (mut room, mut begun) = ([0; ROOM], 0);
     loop {
@@ -133,7 +134,7 @@ fn is_text(mut bytes: impl Iterator<Item = u8>) -> bool {
             len += 1;
         }
         if len == begun {
-            // A character that has begun would have to end.
+            // The last character must be whole.
             return begun == 0;
         }
         let text = match std::str::from_utf8(&room[..len]) {
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_forms_of_a_target() {
+    fn each_form_of_a_target_is_taken_apart() {
         check("/", "/", "/", None, None);
         check("/a/b?x=1&y=2?z", "/a/b", "/a/b", Some("x=1&y=2?z"), None);
         check("/?", "/", "/", Some(""), None);
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_target() {
+    fn any_other_target_is_refused() {
         let bad = [
             "*",
             "*x",
@@ -221,8 +222,8 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_any_length_is_looked_at() {
-        // Characters of each length, so that each kind of them lies across the end of a piece.
+    fn a_text_of_any_length_is_checked() {
+        // Characters of each length, so that one of each kind crosses the end of a piece.
         for c in ["a", "\u{e4}", "\u{20ac}", "\u{1f600}"] {
             for before in 0..4 {
                 let text = "x".repeat(before) + &c.repeat(ROOM);
