@@ -32,56 +32,40 @@ pub(crate) enum ProtocolError {
 
 impl ProtocolError {
     pub(crate) const fn status(self) -> u16 {
-        match self {
-            Self::RequestLine
-            | Self::EmptyLines
-            | Self::BareLf
-            | Self::Field
-            | Self::Target
-            | Self::Host
-            | Self::ContentLength
-            | Self::TransferEncoding
-            | Self::Chunk
-            | Self::Trailer
-            | Self::IncompleteHead
-            | Self::IncompleteContent => 400,
-            Self::Timeout => 408,
-            Self::ContentTooLarge => 413,
-            Self::TargetTooLong => 414,
-            Self::ExpectationFailed => 417,
-            Self::NotSecured => 421,
-            Self::HeadTooLarge | Self::TooManyFields | Self::TrailersTooLarge => 431,
-            Self::UnknownMethod | Self::UnknownCoding => 501,
-            Self::Version => 505,
-        }
+        self.reply().0
     }
 
     /// The message for the client. It names the rule, so that the author of the client can find the mistake.
     const fn message(self) -> &'static str {
+        self.reply().1
+    }
+
+    /// The status code and the message of the reply.
+    const fn reply(self) -> (u16, &'static str) {
         match self {
-            Self::RequestLine => "Malformed request line",
-            Self::EmptyLines => "Too many empty lines before the request",
-            Self::BareLf => "A line does not end in CRLF",
-            Self::Field => "Malformed header field",
-            Self::Target => "Malformed request target",
-            Self::Host => "Missing, repeated or malformed Host",
-            Self::ContentLength => "Malformed or repeated Content-Length",
-            Self::TransferEncoding => "Malformed or forbidden Transfer-Encoding",
-            Self::Chunk => "Malformed chunk",
-            Self::Trailer => "Malformed trailer field",
-            Self::IncompleteHead => "The request ended before its head did",
-            Self::IncompleteContent => "The request ended before its content did",
-            Self::Timeout => "The request took too long",
-            Self::ContentTooLarge => "The content is too large",
-            Self::TargetTooLong => "The request target is too long",
-            Self::ExpectationFailed => "Unknown expectation",
-            Self::NotSecured => "This connection is not secured",
-            Self::HeadTooLarge => "The request head is too large",
-            Self::TooManyFields => "The request head has too many fields",
-            Self::TrailersTooLarge => "The trailer section is too large",
-            Self::UnknownMethod => "Unknown method",
-            Self::UnknownCoding => "Unknown transfer coding",
-            Self::Version => "HTTP version not supported",
+            Self::RequestLine => (400, "Malformed request line"),
+            Self::EmptyLines => (400, "Too many empty lines before the request"),
+            Self::BareLf => (400, "A line does not end in CRLF"),
+            Self::Field => (400, "Malformed header field"),
+            Self::Target => (400, "Malformed request target"),
+            Self::Host => (400, "Missing, repeated or malformed Host"),
+            Self::ContentLength => (400, "Malformed or repeated Content-Length"),
+            Self::TransferEncoding => (400, "Malformed or forbidden Transfer-Encoding"),
+            Self::Chunk => (400, "Malformed chunk"),
+            Self::Trailer => (400, "Malformed trailer field"),
+            Self::IncompleteHead => (400, "The request ended before its head did"),
+            Self::IncompleteContent => (400, "The request ended before its content did"),
+            Self::Timeout => (408, "The request took too long"),
+            Self::ContentTooLarge => (413, "The content is too large"),
+            Self::TargetTooLong => (414, "The request target is too long"),
+            Self::ExpectationFailed => (417, "Unknown expectation"),
+            Self::NotSecured => (421, "This connection is not secured"),
+            Self::HeadTooLarge => (431, "The request head is too large"),
+            Self::TooManyFields => (431, "The request head has too many fields"),
+            Self::TrailersTooLarge => (431, "The trailer section is too large"),
+            Self::UnknownMethod => (501, "Unknown method"),
+            Self::UnknownCoding => (501, "Unknown transfer coding"),
+            Self::Version => (505, "HTTP version not supported"),
         }
     }
 }
