@@ -157,7 +157,7 @@ impl Draft {
     pub(super) fn is_ordinary(&self) -> bool {
         (self.is_plain() || self.has_ordinary_status())
             && self.request.method != Some(Method::Head)
-            && self.fields.has.is_none()
+            && self.fields.replace_none()
     }
 
     #[inline(never)]

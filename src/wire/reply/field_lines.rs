@@ -61,7 +61,7 @@ pub(crate) struct Has {
 
 impl Has {
     #[inline]
-    pub(crate) const fn is_none(self) -> bool {
+    const fn is_none(self) -> bool {
         !self.date && !self.server && !self.content_type && self.content_length.is_none()
     }
 }
@@ -78,6 +78,12 @@ impl FieldLines {
         self.has = Has::default();
         self.kept = Kept::default();
         self.before_removal = None;
+    }
+
+    /// Whether no line replaces a line of the server.
+    #[inline]
+    pub(crate) const fn replace_none(&self) -> bool {
+        self.text.is_empty() || self.has.is_none()
     }
 
     /// Makes a roll-back keep the lines that are here now, because the middleware has set them.
