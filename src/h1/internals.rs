@@ -3,19 +3,13 @@
 use std::hint::black_box;
 
 use crate::config::Config;
-use crate::http::LineShape;
+use crate::wire::Framing;
 use crate::wire::body::BodyDecoder;
-use crate::wire::{Framing, KnownAuthority, head};
+use crate::wire::{Scratch, head};
 
 /// Parses and checks heads.
-#[derive(Debug)]
-pub struct HeadParser(KnownAuthority, Box<[LineShape]>);
-
-impl Default for HeadParser {
-    fn default() -> Self {
-        Self(KnownAuthority::default(), head::shapes())
-    }
-}
+#[derive(Debug, Default)]
+pub struct HeadParser(Scratch);
 
 impl HeadParser {
     /// Parses and checks a whole head; gives its length.
@@ -25,7 +19,7 @@ impl HeadParser {
     #[inline(never)]
     pub fn parse(&mut self, bytes: &[u8], config: &Config) -> usize {
         // Looked at as a whole, so that the compiler leaves out no part of it as unused.
-        match black_box(&head::parse(bytes, &mut self.1, &mut self.0, config)) {
+        match black_box(&head::parse(bytes, &mut self.0, config)) {
             Ok(Some(message)) => message.len,
             invalid => panic!("not a head: {invalid:?}"),
         }

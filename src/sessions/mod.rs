@@ -32,9 +32,10 @@ use crate::config::Config;
 use crate::exchange::{
     CloseReason, ConnectionId, Endpoint, Letter, Mailbox, Observer, Reply, Service, Ticket, Watch, dispose,
 };
-use crate::h1::{Context, Pools, Scratch};
+use crate::h1::{Context, Pools};
 use crate::http::{Millis, Moment};
 use crate::limits::{EXPIRE_BUDGET, FILE_TICK, FILE_TURN, FILE_TURN_AMONG_OTHERS, POSTED_BUDGET};
+use crate::wire::Scratch;
 use deadlines::Wheel;
 use session::{After, Turn};
 

@@ -9,9 +9,10 @@ use super::transport::Transport;
 use crate::buffer::{Front, OutputQueue};
 use crate::config::Config;
 use crate::exchange::{CloseReason, ConnectionId, Endpoint, Endpoints};
-use crate::h1::{Budget, Connection, Context, End, Scratch, Stall};
+use crate::h1::{Budget, Connection, Context, End, Stall};
 use crate::http::{Millis, Moment};
 use crate::limits::{FILE_TURN, FILE_TURN_AMONG_OTHERS, MAX_SLICES, TURN_BYTES, TURN_REQUESTS};
+use crate::wire::Scratch;
 
 /// The whole cost of an idle connection: at most 128 bytes in the slab.
 #[derive(Debug)]

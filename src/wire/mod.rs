@@ -16,4 +16,5 @@ pub(crate) mod request;
 
 pub use body::Trailers;
 pub(crate) use error::ProtocolError;
-pub(crate) use request::{Expectation, Framing, Head, KnownAuthority, Message, head};
+pub(crate) use request::head::Scratch;
+pub(crate) use request::{Expectation, Framing, Head, Message, head};

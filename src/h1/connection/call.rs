@@ -1,8 +1,8 @@
 //! The call into the application, and what the connection takes over from it.
 
-use super::phase::Ending;
-use super::reply::{Awaiting, ReplyState, Streaming};
-use super::{Buffers, Context};
+use super::buffers::Buffers;
+use super::context::Context;
+use super::states::{Awaiting, Ending, ReplyState, Streaming};
 use crate::buffer::ReplyRecord;
 use crate::config::Config;
 use crate::exchange::{

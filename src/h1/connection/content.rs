@@ -1,110 +1,27 @@
 //! The content of a request: collected for a handler, taken by a sink piece by piece, or thrown away.
 
-use std::fmt;
-
+use super::buffers::Buffers;
 use super::call::{self, reason_of};
+use super::context::{Break, Context, Pools, Step};
 use super::exchange::Exchange;
-use super::incoming::{Collected, Collecting, Flow};
-use super::phase::Ending;
-use super::reply::ReplyState;
-use super::{Break, Buffers, Context, Pools, Scratch, Step};
-use crate::buffer::Pace;
+use super::incoming::Collected;
+use super::states::{ContentState, Discarding, Ending, ReplyState};
 use crate::exchange::{
-    Abort, Address, CloseReason, Endpoints, Intake, LiveKey, Received, Request, Service, Trailers, dispose, guard,
+    Abort, CloseReason, Endpoints, Intake, LiveKey, Received, Request, Service, Trailers, dispose, guard,
 };
 use crate::http::{Error, Method, Result};
 use crate::limits::{MAX_DISCARD, POOL_MAX_BUFFER};
 use crate::wire::ProtocolError;
-use crate::wire::{Expectation, Framing};
+use crate::wire::{Expectation, Framing, Scratch};
 use crate::wire::{Message, head};
 
-/// Where the content of a request goes.
-#[derive(Debug)]
-pub(super) enum ContentState {
-    /// It is collected. The handler is called when it is whole.
-    Collected(Box<Collecting>),
-    /// A sink takes it as it comes, unless the application has paused it.
-    Taken(Box<Flow>),
-    /// The reply does not depend on it. It is thrown away as it comes, to keep the connection.
-    Discarded(Discarding),
-    /// It is not read any more. The connection ends with the reply.
-    Unread,
-    /// All of it has come.
-    Done,
-}
-
-/// Content that is thrown away. Its length is known.
-#[derive(Debug)]
-pub(super) struct Discarding {
-    left: u64,
-    pace: Pace,
-}
-
 impl ContentState {
-    /// The table of steps: whether one step leads from this state to `next`.
-    pub(super) const fn leads_to(&self, next: &Self) -> bool {
-        match self {
-            Self::Collected(_) | Self::Discarded(_) => matches!(next, Self::Done | Self::Unread),
-            Self::Taken(_) => matches!(next, Self::Done | Self::Unread | Self::Discarded(_)),
-            Self::Unread | Self::Done => false,
-        }
-    }
-
     /// The state of content that no handler wants.
     pub(super) fn unwanted(message: &Message<'_>, has_come: usize, cx: &Context<'_>) -> Self {
         match discardable(message) {
             Some(left) => Self::Discarded(Discarding { left, pace: cx.content_pace(has_come) }),
             None => Self::Unread,
         }
-    }
-
-    /// Whether the application has paused the content.
-    pub(super) const fn is_paused(&self) -> bool {
-        matches!(self, Self::Taken(flow) if flow.is_paused())
-    }
-
-    /// Whether bytes of this content are read from the socket.
-    pub(super) const fn wants_read(&self) -> bool {
-        match self {
-            Self::Collected(_) | Self::Discarded(_) => true,
-            Self::Taken(flow) => !flow.is_paused(),
-            Self::Unread | Self::Done => false,
-        }
-    }
-
-    /// How long the rest may still take, if the client is to send it now.
-    pub(super) fn pace(&mut self) -> Option<&mut Pace> {
-        match self {
-            Self::Collected(collecting) => Some(&mut collecting.pace),
-            Self::Taken(flow) => Some(&mut flow.pace),
-            Self::Discarded(discarding) => Some(&mut discarding.pace),
-            Self::Unread | Self::Done => None,
-        }
-    }
-
-    /// When the client's time for the rest is over, if the client is to send it now.
-    pub(super) const fn due(&self) -> Option<crate::http::Moment> {
-        match self {
-            Self::Collected(collecting) => Some(collecting.pace.due()),
-            Self::Taken(flow) if !flow.is_paused() => Some(flow.pace.due()),
-            Self::Discarded(discarding) => Some(discarding.pace.due()),
-            Self::Taken(_) | Self::Unread | Self::Done => None,
-        }
-    }
-
-    pub(super) const fn flow(&mut self) -> Option<&mut Flow> {
-        if let Self::Taken(flow) = self { Some(flow) } else { None }
-    }
-
-    /// Where letters for the sink go.
-    pub(super) const fn address(&self) -> Option<&Address> {
-        if let Self::Taken(flow) = self { Some(&flow.address) } else { None }
-    }
-
-    /// Bytes of memory for content that flows.
-    #[cfg(any(test, fuzzing))]
-    pub(super) fn footprint(&self) -> usize {
-        if let Self::Taken(flow) = self { size_of_val(&**flow) + flow.trailers.capacity() } else { 0 }
     }
 
     /// Gives back what the state holds, and tells a sink that its content will never be whole.
@@ -169,7 +86,7 @@ impl Exchange {
         let rest = if refusal.is_some() { ContentState::Unread } else { ContentState::Done };
         let reply = {
             let ContentState::Collected(collecting) = &self.content else { return };
-            let parsed = head::parse(&collecting.head, &mut scratch.shapes, &mut scratch.known_authority, cx.config);
+            let parsed = head::parse(&collecting.head, scratch, cx.config);
             // These bytes were parsed before, with the same result.
             let mut message = match parsed {
                 Ok(Some(message)) => message,
@@ -259,7 +176,7 @@ impl Exchange {
         flow.pauses = flow.pauses.saturating_sub(1);
         if was_paused && !flow.is_paused() {
             // The client could not send meanwhile.
-            flow.restart(cx);
+            flow.restart(cx.content_pace(0), cx.now);
         }
     }
 
@@ -413,33 +330,5 @@ pub(super) const fn abort_of(reason: CloseReason) -> Abort {
         CloseReason::StreamFailed | CloseReason::Panicked | CloseReason::ContentUnread => Abort::Failed,
         CloseReason::Cut | CloseReason::Drained => Abort::Cut,
         _ => Abort::ClientGone,
-    }
-}
-
-#[cfg(test)]
-impl ContentState {
-    /// One value of each state.
-    pub(super) fn samples() -> Vec<Self> {
-        let discarding = Discarding { left: 1, pace: Pace::default() };
-        vec![
-            Self::Collected(Box::default()),
-            Self::Taken(Box::new(Flow::sample())),
-            Self::Discarded(discarding),
-            Self::Unread,
-            Self::Done,
-        ]
-    }
-}
-
-impl fmt::Display for ContentState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Collected(_) => "Collected",
-            Self::Taken(flow) if flow.is_paused() => "Paused",
-            Self::Taken(_) => "Taken",
-            Self::Discarded(_) => "Discarded",
-            Self::Unread => "Unread",
-            Self::Done => "Done",
-        })
     }
 }

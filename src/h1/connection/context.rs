@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use super::exchange::Exchange;
 use super::incoming::Collecting;
+use super::states::Ending;
 use crate::buffer::{OutputQueue, Pace, Pool, Receive};
 use crate::config::Config;
-use crate::exchange::{ConnectionId, Reply, Service, Watch};
-use crate::http::{LineShape, Millis, Moment};
+use crate::exchange::{CloseReason, ConnectionId, Reply, Service, Watch};
+use crate::http::{Millis, Moment};
 use crate::limits::POOL_BYTES;
-use crate::wire::KnownAuthority;
-use crate::wire::head;
 
 /// What the loop lends to a connection for its turn.
 pub(crate) struct Context<'a> {
@@ -44,21 +43,6 @@ impl Context<'_> {
     /// The time that the client has from now on for what is owed.
     pub(super) fn send_pace(&self) -> Pace {
         Pace::begin(self.now, self.config.send_timeout, self.config.min_send_rate)
-    }
-}
-
-/// What the parser of heads works with. One for all connections, because a head is parsed in one go.
-#[derive(Debug)]
-pub(crate) struct Scratch {
-    /// Room for the shapes of the field lines.
-    pub(super) shapes: Box<[LineShape]>,
-    /// The authority that was checked last.
-    pub(super) known_authority: KnownAuthority,
-}
-
-impl Default for Scratch {
-    fn default() -> Self {
-        Self { shapes: head::shapes(), known_authority: KnownAuthority::default() }
     }
 }
 
@@ -99,6 +83,23 @@ impl Pools {
 pub(crate) struct Budget {
     pub(crate) requests: usize,
     pub(crate) bytes: usize,
+}
+
+/// What came of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Again,
+    Stalled,
+    OutOfBudget,
+}
+
+/// Why a connection does not go on in its phase.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Break {
+    /// What is owed is the last that it sends.
+    Finish(Ending),
+    /// The reply has begun and cannot go on: the socket must go.
+    Abort(CloseReason),
 }
 
 /// Why [`Connection::advance`](super::Connection::advance) can do no more.

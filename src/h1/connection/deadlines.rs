@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::content::ContentState;
+use super::Connection;
+use super::buffers::Buffers;
+use super::context::{Break, Context};
 use super::exchange::Exchange;
-use super::phase::{Ending, Phase};
-use super::reply::{ReplyState, Streaming};
-use super::{Break, Buffers, Connection, Context};
+use super::phase::Phase;
+use super::states::{ContentState, Ending, ReplyState, Streaming};
 use crate::config::Config;
 use crate::exchange::{Abort, CloseReason, Timeout};
 use crate::http::{Error, Millis, Moment};
@@ -133,7 +134,7 @@ impl Connection {
         }
         match &mut self.phase {
             Phase::Exchange(exchange) => match &mut exchange.reply {
-                ReplyState::Streaming(streaming) => streaming.beat(cx, activity),
+                ReplyState::Streaming(streaming) => streaming.beat(cx.now, *cx.idle_timeout, activity),
                 _ => false,
             },
             _ => false,
@@ -238,7 +239,7 @@ impl Exchange {
     fn restart_content(&mut self, cx: &Context<'_>) {
         match &mut self.content {
             // Until now it may have been the client that kept the content paused.
-            ContentState::Taken(flow) => flow.restart(cx),
+            ContentState::Taken(flow) => flow.restart(cx.content_pace(0), cx.now),
             content => {
                 if let Some(pace) = content.pace() {
                     // What has come already may have bought more.

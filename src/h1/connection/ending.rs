@@ -1,10 +1,11 @@
 //! The end of a connection: the last reply, the linger, and the release of what it holds.
 
+use super::Connection;
 use super::content::abort_of;
-use super::phase::{Ending, Phase};
-use super::reply::ReplyState;
+use super::context::{Context, End, Pools, Step};
+use super::phase::Phase;
+use super::states::{ContentState, Ending, ReplyState};
 use super::upgraded::protocol_closed;
-use super::{Break, Connection, Context, End, Pools, Step};
 use crate::exchange::{CloseReason, ConnectionId, Service, Watch};
 use crate::http::Moment;
 
@@ -35,19 +36,6 @@ impl Connection {
         if matches!(self.phase, Phase::Ending { .. }) {
             self.enter(id, Phase::closed(CloseReason::Cut));
         }
-    }
-
-    /// Ends the connection if the step says so.
-    pub(super) fn end_if<T>(&mut self, cx: &mut Context<'_>, step: Result<T, Break>) -> Option<T> {
-        match step {
-            Ok(step) => {
-                self.end_exchange(cx);
-                return Some(step);
-            }
-            Err(Break::Finish(ending)) => self.finish(cx, ending),
-            Err(Break::Abort(reason)) => self.abort(cx, reason),
-        }
-        None
     }
 
     /// Ends a connection between two requests, since the server drains and the socket has nothing more.
@@ -178,7 +166,7 @@ impl Phase {
     pub(super) fn let_go(self, reason: CloseReason, pools: &mut Pools, service: &mut dyn Service) {
         match self {
             Self::Exchange(mut exchange) | Self::Closed { unfinished: Some(mut exchange), .. } => {
-                let content = std::mem::replace(&mut exchange.content, super::content::ContentState::Done);
+                let content = std::mem::replace(&mut exchange.content, ContentState::Done);
                 content.let_go(abort_of(reason), pools, service);
                 pools.exchange.give_back(exchange);
             }

@@ -6,12 +6,9 @@
 
 use std::fmt;
 
-use super::content::ContentState;
-use super::phase::{Ending, Phase};
-use super::reply::ReplyState;
-use super::{Break, Budget, Buffers, Connection, Context, Scratch, Step};
+use super::states::{ContentState, Ending, ReplyState};
 use crate::buffer::Pooled;
-use crate::exchange::{CloseReason, ConnectionId, Endpoints, Letter, Ticket, dispose};
+use crate::exchange::{CloseReason, ConnectionId};
 
 /// A request and its reply, as far as they have come.
 #[derive(Debug)]
@@ -50,47 +47,6 @@ impl Exchange {
         outcome(&self.content, &self.reply) == Outcome::NextRequest
     }
 
-    /// Takes a step of the content, or else one of the reply.
-    pub(super) fn step(
-        &mut self,
-        buffers: &mut Buffers,
-        cx: &mut Context<'_>,
-        endpoints: &dyn Endpoints,
-        scratch: &mut Scratch,
-        budget: &mut Budget,
-    ) -> Result<Step, Break> {
-        let step = match self.content {
-            ContentState::Collected(_) => return Ok(self.collect(buffers, cx, endpoints, scratch)),
-            ContentState::Taken(_) => self.take_content(buffers, cx)?,
-            ContentState::Discarded(_) => self.discard_content(buffers, cx)?,
-            ContentState::Unread | ContentState::Done => Step::Stalled,
-        };
-        match step {
-            Step::Stalled => self.produce(buffers, cx, budget),
-            step => Ok(step),
-        }
-    }
-
-    // ---- letters ----------------------------------------------------------------------------------------------------
-
-    /// Whether a letter with this ticket is for this exchange.
-    pub(super) fn awaits(&self, ticket: Ticket) -> bool {
-        let addresses = [self.content.address(), self.reply.address()];
-        addresses.into_iter().flatten().any(|address| address.ticket == ticket)
-    }
-
-    /// Takes a letter that [it awaits](Self::awaits).
-    pub(super) fn deliver(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>, letter: Letter) {
-        match letter {
-            Letter::Wake => self.reply.wake(),
-            Letter::Resume => self.resume(cx),
-            letter if self.reply.is_deferred() => self.take_answer(buffers, cx, letter),
-            unwanted => dispose(unwanted),
-        }
-    }
-
-    // ---- the steps --------------------------------------------------------------------------------------------------
-
     /// Changes the state of the content. Returns the old state for what it holds.
     pub(super) fn set_content(&mut self, id: ConnectionId, next: ContentState) -> ContentState {
         log::trace!("conn {id}: content {} -> {next}", self.content);
@@ -110,44 +66,10 @@ impl Exchange {
     }
 
     /// Whether these states can occur together. Content is collected only for a reply that has not begun.
-    const fn is_possible(&self) -> bool {
+    pub(super) const fn is_possible(&self) -> bool {
         match self.content {
             ContentState::Collected(_) => matches!(self.reply, ReplyState::Unbegun),
             ContentState::Taken(_) | ContentState::Discarded(_) | ContentState::Unread | ContentState::Done => true,
-        }
-    }
-}
-
-impl Connection {
-    /// Goes on after a request whose handler has returned: with the next head, an open exchange, or the end.
-    pub(super) fn go_on(&mut self, cx: &mut Context<'_>, content: ContentState, reply: ReplyState) {
-        match outcome(&content, &reply) {
-            Outcome::NextRequest => self.next_request(cx.now),
-            Outcome::Last(ending) => self.finish(cx, ending),
-            Outcome::Open => self.begin_exchange(cx, content, reply),
-        }
-    }
-
-    /// Opens an exchange.
-    pub(super) fn begin_exchange(&mut self, cx: &mut Context<'_>, content: ContentState, reply: ReplyState) {
-        let mut exchange = cx.pools.exchange.lend();
-        *exchange = Exchange { content, reply };
-        debug_assert!(exchange.is_possible(), "conn {}: {exchange} is not possible", cx.id);
-        self.enter(cx.id, Phase::Exchange(exchange));
-    }
-
-    /// Ends the exchange if it is over: the one place where an exchange ends.
-    pub(super) fn end_exchange(&mut self, cx: &mut Context<'_>) {
-        let Phase::Exchange(exchange) = &self.phase else { return };
-        match outcome(&exchange.content, &exchange.reply) {
-            Outcome::Open => {}
-            Outcome::NextRequest => {
-                if let Phase::Exchange(over) = self.enter(cx.id, Phase::START) {
-                    cx.pools.exchange.give_back(over);
-                }
-                self.buffers.since = cx.now;
-            }
-            Outcome::Last(ending) => self.finish(cx, ending),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Between two requests and within a head: from bytes to a request, and what becomes of its content.
 
+use super::Connection;
 use super::call::{self, Answered, Said, reason_of};
-use super::content::{ContentState, abort_sink, discardable};
+use super::content::{abort_sink, discardable};
+use super::context::{Budget, Context, Step};
 use super::incoming::Flow;
-use super::phase::{Ending, Phase, Search};
-use super::reply::ReplyState;
-use super::{Budget, Connection, Context, Scratch, Step};
+use super::phase::{Phase, Search};
+use super::states::{ContentState, Ending, ReplyState};
+use super::upgraded::{Upgraded, protocol_closed};
 use crate::buffer::Receive;
 use crate::exchange::{
     Abort, Admission, CloseReason, Endpoints, Received, Request, Response, Sent, Service, Stage, admit,
@@ -13,7 +15,7 @@ use crate::exchange::{
 use crate::http::{Error, Method, Moment, Result};
 use crate::limits::{HIGH_WATER, MAX_BUFFERED, MAX_EMPTY_LINES};
 use crate::wire::ProtocolError;
-use crate::wire::{Expectation, Framing};
+use crate::wire::{Expectation, Framing, Scratch};
 use crate::wire::{Message, head};
 
 impl Connection {
@@ -52,7 +54,7 @@ impl Connection {
             }
             let bytes = input.bytes();
             // The result is looked at where it lies: moving it out would copy it.
-            let parsed = head::parse(bytes, &mut scratch.shapes, &mut scratch.known_authority, cx.config);
+            let parsed = head::parse(bytes, scratch, cx.config);
             let message = match &parsed {
                 Ok(Some(message)) => message,
                 Ok(None) => return self.begin_search(bytes).map(|()| Step::Stalled),
@@ -125,7 +127,7 @@ impl Connection {
                 self.finish(cx, Ending::at_once(CloseReason::ClientClosed));
                 return Step::Again;
             }
-            bytes => head::parse(bytes, &mut scratch.shapes, &mut scratch.known_authority, cx.config).err(),
+            bytes => head::parse(bytes, scratch, cx.config).err(),
         };
         let error = error.unwrap_or(ProtocolError::IncompleteHead);
         self.fail(cx, error, reason_of(error))
@@ -277,7 +279,8 @@ impl Connection {
                 {
                     output.insert(mark, CONTINUE);
                 }
-                let flow = Flow::new(key, cx.reply.address(), message.framing, max_content, came, cx);
+                let flow =
+                    Flow::new(key, cx.reply.address(), message.framing, max_content, cx.content_pace(came), cx.now);
                 self.begin_exchange(cx, ContentState::Taken(Box::new(flow)), reply);
             }
             key => {
@@ -297,6 +300,37 @@ impl Connection {
             let error = Error::internal("a reply was put off until its content has come, and nobody takes that");
             exchange.answer_late(&mut self.buffers, cx, Err(error), None);
             self.end_exchange(cx);
+        }
+    }
+
+    /// Offers a request to the application that asks for another protocol.
+    #[cold]
+    pub(super) fn switch(&mut self, cx: &mut Context<'_>, message: &Message<'_>, request: Request<'_>) {
+        let mut key = None;
+        let Answered { reply, said } = call::answer(
+            &mut self.buffers,
+            cx,
+            message,
+            request,
+            None,
+            Stage::Upgrade,
+            |service, request, response| {
+                let (sent, protocol) = service.upgrade(request, response)?;
+                key = protocol;
+                Ok(sent)
+            },
+        );
+        match (key, said) {
+            (Some(key), Said::Switch) => {
+                cx.watch.tell(|observer| observer.upgraded(cx.id));
+                let upgraded = Upgraded::new(key, cx.reply.address());
+                self.enter(cx.id, Phase::Upgraded(Box::new(upgraded)));
+            }
+            (None, Said::Switch) => self.abort(cx, CloseReason::ProtocolFailed),
+            (key, _) => {
+                key.into_iter().for_each(|key| protocol_closed(cx.service, key, CloseReason::ProtocolFailed));
+                self.go_on(cx, ContentState::Done, reply);
+            }
         }
     }
 }

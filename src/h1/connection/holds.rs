@@ -1,9 +1,10 @@
 //! What a connection holds of the pools, for tests.
 
-use super::content::ContentState;
+use super::Connection;
+use super::context::Pools;
 use super::exchange::Exchange;
 use super::phase::Phase;
-use super::{Connection, Pools};
+use super::states::ContentState;
 use crate::buffer::Pooled;
 
 /// The boxes that a connection holds, each as bytes in it and bytes of its memory.

@@ -6,9 +6,7 @@ use crate::http::Moment;
 use crate::limits::{CONTENT_BUFFER, MAX_READ, POOL_MAX_BUFFER, RECEIVE_BUFFER};
 use crate::wire::Framing;
 use crate::wire::ProtocolError;
-use crate::wire::body::decoder::{BodyDecoder, Piece};
-
-use super::Context;
+use crate::wire::body::{BodyDecoder, Piece};
 
 /// A request whose content is collected.
 ///
@@ -162,19 +160,19 @@ impl Flow {
         address: Address,
         framing: Framing,
         max_content: u64,
-        came: usize,
-        cx: &Context<'_>,
+        pace: Pace,
+        now: Moment,
     ) -> Self {
         Self {
             key,
             address,
             decoder: BodyDecoder::new(framing),
             trailers: Vec::new(),
-            pace: cx.content_pace(came),
+            pace,
             max_content,
             taken: 0,
             pauses: 0,
-            since: cx.now,
+            since: now,
             room: Room::up_to(MAX_READ),
         }
     }
@@ -196,10 +194,10 @@ impl Flow {
     }
 
     /// Begins the client's time for the rest of the content again, because the client could not send until now.
-    pub(super) fn restart(&mut self, cx: &Context<'_>) {
+    pub(super) fn restart(&mut self, pace: Pace, now: Moment) {
         // What has come already may have bought more.
-        self.pace.extend(cx.content_pace(0));
-        self.since = cx.now;
+        self.pace.extend(pace);
+        self.since = now;
     }
 }
 

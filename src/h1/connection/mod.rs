@@ -9,6 +9,7 @@
 //! Reading order: this file, `phase` (the picture), `head`, `exchange` with `content` and `reply`, `upgraded`, `ending`,
 //! `deadlines`.
 
+mod buffers;
 mod call;
 mod content;
 mod context;
@@ -22,58 +23,29 @@ mod incoming;
 mod output;
 mod phase;
 mod reply;
+mod states;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod upgraded;
 
-pub(crate) use context::{Budget, Context, End, Pools, Scratch, Stall};
+pub(crate) use context::{Budget, Context, End, Pools, Stall};
 
-use crate::buffer::{OutputQueue, Pooled, Receive, ReplyRecord};
 use crate::config::Config;
-use crate::exchange::{CloseReason, Endpoints, Letter, Ticket, dispose};
+use crate::exchange::{Endpoints, Letter, Ticket, dispose};
 use crate::http::Moment;
-use crate::limits::{POOL_MAX_BUFFER, RECEIVE_BUFFER};
-use content::ContentState;
+use crate::wire::Scratch;
+use buffers::Buffers;
+use context::Step;
 use incoming::Room;
-use phase::{Ending, Phase};
+use phase::Phase;
+use states::ContentState;
 
 /// The state of a connection. 48 bytes; everything else is borrowed from [`Pools`] while it is needed.
 #[derive(Debug)]
 pub(crate) struct Connection {
     phase: Phase,
     buffers: Buffers,
-}
-
-/// What a connection has of input and output, in whatever phase it is.
-#[derive(Debug)]
-struct Buffers {
-    /// Bytes that came and are not consumed yet.
-    input: Option<Box<Receive>>,
-    /// Bytes that are owed.
-    output: Option<Box<OutputQueue>>,
-    /// When the first byte of the current request came; in `HalfClosed`, when our side was closed.
-    since: Moment,
-    /// The client has closed its side; what came before may still be in `input`.
-    input_ended: bool,
-    /// More was owed than the high-water mark, and not yet less than the low-water mark.
-    held: bool,
-}
-
-/// A step of [`Connection::advance`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Again,
-    Stalled,
-    OutOfBudget,
-}
-
-/// Why a connection does not go on in its phase.
-#[derive(Clone, Copy, Debug)]
-enum Break {
-    /// What is owed is the last that it sends.
-    Finish(Ending),
-    /// The reply has begun and cannot go on: the socket must go.
-    Abort(CloseReason),
 }
 
 impl Connection {
@@ -191,25 +163,6 @@ impl Connection {
         }
     }
 
-    /// The step in any other phase than `Head`.
-    #[inline(never)]
-    fn step_beside_heads(
-        &mut self,
-        cx: &mut Context<'_>,
-        endpoints: &dyn Endpoints,
-        scratch: &mut Scratch,
-        budget: &mut Budget,
-    ) -> Step {
-        let step = match &mut self.phase {
-            Phase::Exchange(exchange) => exchange.step(&mut self.buffers, cx, endpoints, scratch, budget),
-            Phase::Upgraded(upgraded) => upgraded.step(&mut self.buffers, cx, budget),
-            Phase::Head(_) | Phase::Ending { .. } | Phase::HalfClosed { .. } | Phase::Closed { .. } => {
-                return self.discard_rest();
-            }
-        };
-        self.end_if(cx, step).unwrap_or(Step::Again)
-    }
-
     /// The end of a turn: gives back the buffers that hold nothing, and gives the client its time to take the rest.
     #[inline(always)]
     pub(crate) fn settle(&mut self, cx: &mut Context<'_>) {
@@ -275,57 +228,6 @@ impl Phase {
             Self::Exchange(exchange) => exchange.content.flow().map(|flow| &mut flow.room),
             Self::Upgraded(upgraded) => Some(&mut upgraded.room),
             _ => None,
-        }
-    }
-}
-
-impl Buffers {
-    /// The bytes that came and are not consumed yet.
-    #[inline]
-    fn bytes(&self) -> &[u8] {
-        self.input.as_deref().map_or(&[][..], Receive::bytes)
-    }
-
-    #[inline]
-    fn has_no_input(&self) -> bool {
-        self.input.as_ref().is_none_or(|input| input.is_empty())
-    }
-
-    /// Removes the first `count` bytes of the input.
-    fn consume(&mut self, count: usize) {
-        if let Some(input) = &mut self.input {
-            input.consume(count);
-        }
-    }
-
-    /// Room as a head gets it.
-    #[inline]
-    fn room(&mut self, pools: &mut Pools, config: &Config) -> &mut [u8] {
-        let input = self.input.get_or_insert_with(|| pools.receive.lend());
-        input.room(0, config.max_head.saturating_add(RECEIVE_BUFFER))
-    }
-
-    /// Room for content of which much comes.
-    fn large_room(&mut self, pools: &mut Pools, wanted: usize) -> &mut [u8] {
-        let is_small = |input: &Receive| input.is_empty() && input.footprint() <= POOL_MAX_BUFFER;
-        if wanted > POOL_MAX_BUFFER
-            && self.input.as_deref().is_none_or(is_small)
-            && let Some(large) = pools.receive.lend_large()
-            && let Some(small) = self.input.replace(large)
-        {
-            pools.receive.give_back(small);
-        }
-        let input = self.input.get_or_insert_with(|| pools.receive.lend());
-        let max = input.bytes().len() + wanted;
-        let room = input.room(wanted, max);
-        let len = room.len().min(wanted);
-        &mut room[..len]
-    }
-
-    /// Notes for the observer that a reply ends where the output ends now.
-    fn record(&mut self, record: ReplyRecord) {
-        if let Some(output) = &mut self.output {
-            output.record(record);
         }
     }
 }

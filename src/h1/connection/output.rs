@@ -1,7 +1,8 @@
 //! The output of a connection: what it owes, and what the kernel has taken.
 
+use super::Connection;
+use super::context::Context;
 use super::phase::Phase;
-use super::{Buffers, Connection, Context};
 use crate::buffer::{OutputQueue, Pace};
 use crate::limits::{HIGH_WATER, LOW_WATER};
 
@@ -62,23 +63,6 @@ impl Connection {
                 upgraded.may_write = true;
             }
             cx.watch.tell(|observer| observer.backpressure(cx.id, false));
-        }
-    }
-}
-
-impl Buffers {
-    /// Bytes that are owed.
-    #[inline]
-    pub(super) fn owed(&self) -> usize {
-        self.output.as_ref().map_or(0, |output| output.len())
-    }
-
-    /// Tells the observer of the replies whose last byte has left.
-    pub(super) fn tell_finished(&mut self, cx: &mut Context<'_>) {
-        let Some(output) = &mut self.output else { return };
-        while let Some(record) = output.next_finished() {
-            let reply = record.finished(cx.now);
-            cx.watch.tell(|observer| observer.reply_finished(cx.id, &reply));
         }
     }
 }

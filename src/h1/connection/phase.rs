@@ -21,11 +21,10 @@
 
 use std::fmt;
 
-use super::Connection;
 use super::exchange::Exchange;
-use super::reply::ReplyState;
+use super::states::{Ending, ReplyState};
 use super::upgraded::Upgraded;
-use crate::exchange::{CloseReason, ConnectionId};
+use crate::exchange::CloseReason;
 use crate::limits::LINGER_BYTES;
 
 /// What a connection is doing. 16 bytes, because every idle connection has one.
@@ -56,33 +55,6 @@ pub(super) struct Search {
     pub(super) line_ended: bool,
 }
 
-/// How a connection ends when its last reply is queued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ending {
-    pub(super) reason: CloseReason,
-    /// The client may still be sending. Closing at once over what it sends would cost it the reply.
-    pub(super) linger: bool,
-}
-
-impl Ending {
-    pub(super) const fn lingering(reason: CloseReason) -> Self {
-        Self { reason, linger: true }
-    }
-
-    pub(super) const fn at_once(reason: CloseReason) -> Self {
-        Self { reason, linger: false }
-    }
-
-    /// The end after a whole reply. `is_long` says that the kernel may still hold much of the reply.
-    ///
-    /// A client that did not choose this reply to be the last may have sent more. A reset in answer to that must not take
-    /// the end of the reply from the client.
-    pub(super) const fn after_reply(reason: CloseReason, is_long: bool) -> Self {
-        let chosen = matches!(reason, CloseReason::NotPersistent | CloseReason::HandlerClosed);
-        Self { reason, linger: !chosen || is_long }
-    }
-}
-
 impl Phase {
     /// Before the first byte of a request.
     pub(super) const START: Self = Self::Head(Search { searched: 0, empty_lines: 0, line_ended: false });
@@ -110,15 +82,6 @@ impl Phase {
             (Self::Ending { .. }, next) => matches!(next, Self::HalfClosed { .. }),
             (Self::Exchange(_) | Self::HalfClosed { .. }, _) => false,
         }
-    }
-}
-
-impl Connection {
-    /// Enters the next phase: the one place where the phase changes. Returns the old one for what it holds.
-    pub(super) fn enter(&mut self, id: ConnectionId, next: Phase) -> Phase {
-        log::trace!("conn {id}: {} -> {next}", self.phase);
-        debug_assert!(self.phase.leads_to(&next), "conn {id}: no step leads from {} to {next}", self.phase);
-        std::mem::replace(&mut self.phase, next)
     }
 }
 

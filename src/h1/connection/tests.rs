@@ -1,9 +1,8 @@
 //! The tables of steps: every state can be reached, every exchange can end, and nothing comes back from the end.
 
-use super::content::ContentState;
 use super::exchange::{Exchange, Outcome, outcome};
-use super::phase::{Ending, Phase, Search};
-use super::reply::ReplyState;
+use super::phase::{Phase, Search};
+use super::states::{ContentState, Ending, ReplyState};
 use crate::exchange::CloseReason;
 
 type Pair = (usize, usize);

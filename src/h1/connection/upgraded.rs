@@ -1,13 +1,11 @@
 //! Another protocol on the connection, after 101 (RFC 9110 §7.8).
 
-use super::call::{self, Answered, Said};
-use super::content::ContentState;
+use super::buffers::Buffers;
+use super::context::{Break, Budget, Context, Step};
 use super::incoming::Room;
-use super::phase::{Ending, Phase};
-use super::{Break, Budget, Buffers, Connection, Context, Step};
-use crate::exchange::{Address, CloseReason, LiveKey, Output, ProtocolEvent, Request, Service, Stage, guard};
+use super::states::Ending;
+use crate::exchange::{Address, CloseReason, LiveKey, Output, ProtocolEvent, Service, guard};
 use crate::limits::POOL_MAX_BUFFER;
-use crate::wire::Message;
 
 /// A protocol that has taken over, as the connection knows it.
 #[derive(Debug)]
@@ -27,41 +25,8 @@ pub(super) struct Upgraded {
     pub(super) room: Room,
 }
 
-impl Connection {
-    /// Offers a request to the application that asks for another protocol.
-    #[cold]
-    pub(super) fn switch(&mut self, cx: &mut Context<'_>, message: &Message<'_>, request: Request<'_>) {
-        let mut key = None;
-        let Answered { reply, said } = call::answer(
-            &mut self.buffers,
-            cx,
-            message,
-            request,
-            None,
-            Stage::Upgrade,
-            |service, request, response| {
-                let (sent, protocol) = service.upgrade(request, response)?;
-                key = protocol;
-                Ok(sent)
-            },
-        );
-        match (key, said) {
-            (Some(key), Said::Switch) => {
-                cx.watch.tell(|observer| observer.upgraded(cx.id));
-                let upgraded = Upgraded::new(key, cx.reply.address());
-                self.enter(cx.id, Phase::Upgraded(Box::new(upgraded)));
-            }
-            (None, Said::Switch) => self.abort(cx, CloseReason::ProtocolFailed),
-            (key, _) => {
-                key.into_iter().for_each(|key| protocol_closed(cx.service, key, CloseReason::ProtocolFailed));
-                self.go_on(cx, ContentState::Done, reply);
-            }
-        }
-    }
-}
-
 impl Upgraded {
-    const fn new(key: LiveKey, address: Address) -> Self {
+    pub(super) const fn new(key: LiveKey, address: Address) -> Self {
         let room = Room::up_to(POOL_MAX_BUFFER);
         Self { key, address, may_write: true, ended: false, drained: false, looked_at: 0, room }
     }

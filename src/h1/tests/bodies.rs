@@ -6,7 +6,7 @@ use super::table::{Row, run, run_all};
 use crate::config::Config;
 use crate::limits::{MAX_BUFFERED, MAX_DISCARD};
 use crate::wire::Framing;
-use crate::wire::body::decoder::BodyDecoder;
+use crate::wire::body::BodyDecoder;
 
 pub(super) const BAD: &[&str] = &["400"];
 pub(super) const HI: &[&str] = &["200 hi"];

@@ -16,8 +16,9 @@ use crate::config::Config;
 use crate::exchange::{Pairs, Trailers};
 use crate::http::Method;
 use crate::http::decode_segment;
+use crate::wire::Scratch;
 use crate::wire::body::decoder::{BodyDecoder, ChunkedDecoder, Piece};
-use crate::wire::request::authority::{self, KnownAuthority};
+use crate::wire::request::authority;
 use crate::wire::request::target;
 use crate::wire::{Expectation, Framing, Message, ProtocolError, head};
 
@@ -162,16 +163,15 @@ pub fn reply(data: &[u8]) {
 
 #[track_caller]
 fn compare_head(data: &[u8], config: &Config) {
-    let (mut shapes, mut known) = (head::shapes(), KnownAuthority::default());
-    let parsed = head::parse(data, &mut shapes, &mut known, config);
+    let (mut scratch, mut other) = (Scratch::default(), Scratch::default());
+    let parsed = head::parse(data, &mut scratch, config);
     let shown = data.escape_ascii();
     match (reference::head(data, config), parsed) {
         (Some(Ok(expected)), Ok(Some(message))) => {
             assert_eq!(of_message(&message), expected, "{shown}");
             let step = 1 + message.len / 64;
             for len in (1..message.len).step_by(step) {
-                let mut shapes = head::shapes();
-                let partial = head::parse(&data[..len], &mut shapes, &mut known, config);
+                let partial = head::parse(&data[..len], &mut other, config);
                 assert!(matches!(partial, Ok(None)), "{len} bytes of {shown}: {partial:?}");
                 assert_eq!(head::check_partial(&data[..len], config).map(drop), Ok(()), "{len} bytes of {shown}");
                 assert_eq!(head::search_end(&data[..message.len], len), Ok(true), "from {len} on in {shown}");
@@ -203,9 +203,9 @@ fn compare_head(data: &[u8], config: &Config) {
 /// Both readings must have the same outcome: the same message, the same need for more bytes, or the same error.
 #[track_caller]
 fn compare_readings(data: &[u8], config: &Config) {
-    let (mut shapes, mut general_shapes) = (head::shapes(), head::shapes());
-    let found = head::parse(data, &mut shapes, &mut KnownAuthority::default(), config);
-    let expected = head::parse_general(data, &mut general_shapes, &mut KnownAuthority::default(), config);
+    let (mut scratch, mut other) = (Scratch::default(), Scratch::default());
+    let found = head::parse(data, &mut scratch, config);
+    let expected = head::parse_general(data, &mut other, config);
     assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{}", data.escape_ascii());
 }
 

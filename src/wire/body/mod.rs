@@ -5,7 +5,7 @@ pub(crate) mod decoder;
 mod encoder;
 mod trailers;
 
-pub(crate) use decoder::BodyDecoder;
+pub(crate) use decoder::{BodyDecoder, Piece};
 pub(crate) use encoder::{BodyEncoder, ChunkedEncoder, MAX_GAP_SIZE};
 pub(crate) use trailers::TrailerLines;
 pub use trailers::Trailers;

@@ -30,29 +30,43 @@ thread_local! {
     pub(crate) static ONLY_GENERAL: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
+/// What the parser works with. One serves all connections, because a head is parsed in one go.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    /// Room for the shapes of the field lines of any head that is accepted.
+    shapes: Box<[LineShape]>,
+    /// The authority that was checked last, which most heads repeat.
+    known_authority: KnownAuthority,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { shapes: vec![LineShape::default(); MAX_FIELDS].into(), known_authority: KnownAuthority::default() }
+    }
+}
+
 /// Parses the head at the front of `bytes`, which does not begin with an empty line. Returns `None` if the end of the
 /// head has not arrived.
 ///
-/// `shapes` has room for the shapes of the field lines. `known` saves work and does not change the result.
+/// What earlier heads left in `scratch` does not change the result.
 #[inline(never)]
 pub(crate) fn parse<'a>(
     bytes: &'a [u8],
-    shapes: &'a mut [LineShape],
-    known: &mut KnownAuthority,
+    scratch: &'a mut Scratch,
     config: &Config,
 ) -> Result<Option<Message<'a>>, ProtocolError> {
     #[cfg(test)]
     {
         PARSES.set(PARSES.get() + 1);
         if ONLY_GENERAL.get() {
-            return parse_general(bytes, shapes, known, config);
+            return parse_general(bytes, scratch, config);
         }
     }
     let mut read = FieldsRead::default();
-    match read_quickly(bytes, shapes, &mut read) {
+    match read_quickly(bytes, &mut scratch.shapes, &mut read) {
         // A call of `check` of its own, so that the compiler sees which values the quick reading always gives.
-        Some(parts) => check(parts, &read, bytes, shapes, known, config),
-        None => parse_general(bytes, shapes, known, config),
+        Some(parts) => check(parts, &read, bytes, scratch, config),
+        None => parse_general(bytes, scratch, config),
     }
 }
 
@@ -61,13 +75,12 @@ pub(crate) fn parse<'a>(
 #[inline(never)]
 pub(crate) fn parse_general<'a>(
     bytes: &'a [u8],
-    shapes: &'a mut [LineShape],
-    known: &mut KnownAuthority,
+    scratch: &'a mut Scratch,
     config: &Config,
 ) -> Result<Option<Message<'a>>, ProtocolError> {
     let mut read = FieldsRead::default();
-    match read_any(bytes, shapes, &mut read, config)? {
-        Some(parts) => check(parts, &read, bytes, shapes, known, config),
+    match read_any(bytes, &mut scratch.shapes, &mut read, config)? {
+        Some(parts) => check(parts, &read, bytes, scratch, config),
         None => Ok(None),
     }
 }
@@ -78,15 +91,14 @@ fn check<'a>(
     (mut head, section): Parts<'a>,
     read: &FieldsRead<'a>,
     bytes: &'a [u8],
-    shapes: &'a [LineShape],
-    known: &mut KnownAuthority,
+    Scratch { shapes, known_authority }: &'a mut Scratch,
     config: &Config,
 ) -> Result<Option<Message<'a>>, ProtocolError> {
     head.fields = Fields::new(section.text, &shapes[..section.lines]);
     let len = section.head_len;
     check_size(head.target.len(), len, config)?;
     match (read.host, head.version) {
-        (Some(host), _) => known.check(host)?,
+        (Some(host), _) => known_authority.check(host)?,
         (None, Version::Http10) => {}
         (None, Version::Http11) => return Err(ProtocolError::Host),
     }
@@ -200,11 +212,6 @@ struct Section<'a> {
     head_len: usize,
 }
 
-/// Makes room for the shapes of the field lines of any head that is accepted.
-pub(crate) fn shapes() -> Box<[LineShape]> {
-    vec![LineShape::default(); MAX_FIELDS].into()
-}
-
 pub(crate) fn check_size(target: usize, head: usize, config: &Config) -> Result<(), ProtocolError> {
     if target > config.max_target {
         return Err(ProtocolError::TargetTooLong);
@@ -281,7 +288,7 @@ mod tests {
 
     #[track_caller]
     fn reads_quickly(head: &str) -> bool {
-        read_quickly(head.as_bytes(), &mut shapes(), &mut FieldsRead::default()).is_some()
+        read_quickly(head.as_bytes(), &mut Scratch::default().shapes, &mut FieldsRead::default()).is_some()
     }
 
     #[test]

@@ -10,7 +10,6 @@ mod request_line;
 mod scan;
 pub(crate) mod target;
 
-pub(crate) use authority::KnownAuthority;
 pub(crate) use framing::{Expectation, Framing};
 
 pub(crate) use message::{Head, Message};

@@ -1,0 +1,88 @@
+//! The input and the output of a connection.
+
+use super::context::{Context, Pools};
+use crate::buffer::{OutputQueue, Pooled, Receive, ReplyRecord};
+use crate::config::Config;
+use crate::http::Moment;
+use crate::limits::{POOL_MAX_BUFFER, RECEIVE_BUFFER};
+
+/// What a connection has of input and output, in whatever phase it is.
+#[derive(Debug)]
+pub(super) struct Buffers {
+    /// Bytes that came and are not consumed yet.
+    pub(super) input: Option<Box<Receive>>,
+    /// Bytes that are owed.
+    pub(super) output: Option<Box<OutputQueue>>,
+    /// When the first byte of the current request came; in `HalfClosed`, when our side was closed.
+    pub(super) since: Moment,
+    /// The client has closed its side; what came before may still be in `input`.
+    pub(super) input_ended: bool,
+    /// More was owed than the high-water mark, and not yet less than the low-water mark.
+    pub(super) held: bool,
+}
+
+impl Buffers {
+    /// The bytes that came and are not consumed yet.
+    #[inline]
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.input.as_deref().map_or(&[][..], Receive::bytes)
+    }
+
+    #[inline]
+    pub(super) fn has_no_input(&self) -> bool {
+        self.input.as_ref().is_none_or(|input| input.is_empty())
+    }
+
+    /// Removes the first `count` bytes of the input.
+    pub(super) fn consume(&mut self, count: usize) {
+        if let Some(input) = &mut self.input {
+            input.consume(count);
+        }
+    }
+
+    /// Room as a head gets it.
+    #[inline]
+    pub(super) fn room(&mut self, pools: &mut Pools, config: &Config) -> &mut [u8] {
+        let input = self.input.get_or_insert_with(|| pools.receive.lend());
+        input.room(0, config.max_head.saturating_add(RECEIVE_BUFFER))
+    }
+
+    /// Room for content of which much comes.
+    pub(super) fn large_room(&mut self, pools: &mut Pools, wanted: usize) -> &mut [u8] {
+        let is_small = |input: &Receive| input.is_empty() && input.footprint() <= POOL_MAX_BUFFER;
+        if wanted > POOL_MAX_BUFFER
+            && self.input.as_deref().is_none_or(is_small)
+            && let Some(large) = pools.receive.lend_large()
+            && let Some(small) = self.input.replace(large)
+        {
+            pools.receive.give_back(small);
+        }
+        let input = self.input.get_or_insert_with(|| pools.receive.lend());
+        let max = input.bytes().len() + wanted;
+        let room = input.room(wanted, max);
+        let len = room.len().min(wanted);
+        &mut room[..len]
+    }
+
+    /// Notes for the observer that a reply ends where the output ends now.
+    pub(super) fn record(&mut self, record: ReplyRecord) {
+        if let Some(output) = &mut self.output {
+            output.record(record);
+        }
+    }
+
+    /// Bytes that are owed.
+    #[inline]
+    pub(super) fn owed(&self) -> usize {
+        self.output.as_ref().map_or(0, |output| output.len())
+    }
+
+    /// Tells the observer of the replies whose last byte has left.
+    pub(super) fn tell_finished(&mut self, cx: &mut Context<'_>) {
+        let Some(output) = &mut self.output else { return };
+        while let Some(record) = output.next_finished() {
+            let reply = record.finished(cx.now);
+            cx.watch.tell(|observer| observer.reply_finished(cx.id, &reply));
+        }
+    }
+}

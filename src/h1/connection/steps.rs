@@ -1,0 +1,126 @@
+//! The steps of a connection: what it does in a phase, and how it enters the next one.
+
+use super::Connection;
+use super::buffers::Buffers;
+use super::context::{Break, Budget, Context, Step};
+use super::exchange::{Exchange, Outcome, outcome};
+use super::phase::Phase;
+use super::states::{ContentState, ReplyState};
+use crate::exchange::{ConnectionId, Endpoints, Letter, Ticket, dispose};
+use crate::wire::Scratch;
+
+impl Connection {
+    /// The step in any other phase than `Head`.
+    #[inline(never)]
+    pub(super) fn step_beside_heads(
+        &mut self,
+        cx: &mut Context<'_>,
+        endpoints: &dyn Endpoints,
+        scratch: &mut Scratch,
+        budget: &mut Budget,
+    ) -> Step {
+        let step = match &mut self.phase {
+            Phase::Exchange(exchange) => exchange.step(&mut self.buffers, cx, endpoints, scratch, budget),
+            Phase::Upgraded(upgraded) => upgraded.step(&mut self.buffers, cx, budget),
+            Phase::Head(_) | Phase::Ending { .. } | Phase::HalfClosed { .. } | Phase::Closed { .. } => {
+                return self.discard_rest();
+            }
+        };
+        self.end_if(cx, step).unwrap_or(Step::Again)
+    }
+
+    // ---- from phase to phase ----------------------------------------------------------------------------------------
+
+    /// Enters the next phase: the one place where the phase changes. Returns the old one for what it holds.
+    pub(super) fn enter(&mut self, id: ConnectionId, next: Phase) -> Phase {
+        log::trace!("conn {id}: {} -> {next}", self.phase);
+        debug_assert!(self.phase.leads_to(&next), "conn {id}: no step leads from {} to {next}", self.phase);
+        std::mem::replace(&mut self.phase, next)
+    }
+
+    /// Goes on after a request whose handler has returned: with the next head, an open exchange, or the end.
+    pub(super) fn go_on(&mut self, cx: &mut Context<'_>, content: ContentState, reply: ReplyState) {
+        match outcome(&content, &reply) {
+            Outcome::NextRequest => self.next_request(cx.now),
+            Outcome::Last(ending) => self.finish(cx, ending),
+            Outcome::Open => self.begin_exchange(cx, content, reply),
+        }
+    }
+
+    /// Opens an exchange.
+    pub(super) fn begin_exchange(&mut self, cx: &mut Context<'_>, content: ContentState, reply: ReplyState) {
+        let mut exchange = cx.pools.exchange.lend();
+        *exchange = Exchange { content, reply };
+        debug_assert!(exchange.is_possible(), "conn {}: {exchange} is not possible", cx.id);
+        self.enter(cx.id, Phase::Exchange(exchange));
+    }
+
+    /// Ends the exchange if it is over: the one place where an exchange ends.
+    pub(super) fn end_exchange(&mut self, cx: &mut Context<'_>) {
+        let Phase::Exchange(exchange) = &self.phase else { return };
+        match outcome(&exchange.content, &exchange.reply) {
+            Outcome::Open => {}
+            Outcome::NextRequest => {
+                if let Phase::Exchange(over) = self.enter(cx.id, Phase::START) {
+                    cx.pools.exchange.give_back(over);
+                }
+                self.buffers.since = cx.now;
+            }
+            Outcome::Last(ending) => self.finish(cx, ending),
+        }
+    }
+
+    /// Ends the connection if the step says so.
+    pub(super) fn end_if<T>(&mut self, cx: &mut Context<'_>, step: Result<T, Break>) -> Option<T> {
+        match step {
+            Ok(step) => {
+                self.end_exchange(cx);
+                return Some(step);
+            }
+            Err(Break::Finish(ending)) => self.finish(cx, ending),
+            Err(Break::Abort(reason)) => self.abort(cx, reason),
+        }
+        None
+    }
+}
+
+impl Exchange {
+    /// Takes a step of the content, or else one of the reply.
+    pub(super) fn step(
+        &mut self,
+        buffers: &mut Buffers,
+        cx: &mut Context<'_>,
+        endpoints: &dyn Endpoints,
+        scratch: &mut Scratch,
+        budget: &mut Budget,
+    ) -> Result<Step, Break> {
+        let step = match self.content {
+            ContentState::Collected(_) => return Ok(self.collect(buffers, cx, endpoints, scratch)),
+            ContentState::Taken(_) => self.take_content(buffers, cx)?,
+            ContentState::Discarded(_) => self.discard_content(buffers, cx)?,
+            ContentState::Unread | ContentState::Done => Step::Stalled,
+        };
+        match step {
+            Step::Stalled => self.produce(buffers, cx, budget),
+            step => Ok(step),
+        }
+    }
+
+    // ---- letters ----------------------------------------------------------------------------------------------------
+
+    /// Whether a letter with this ticket is for this exchange.
+    pub(super) fn awaits(&self, ticket: Ticket) -> bool {
+        let addresses = [self.content.address(), self.reply.address()];
+        addresses.into_iter().flatten().any(|address| address.ticket == ticket)
+    }
+
+    /// Takes a letter that [it awaits](Self::awaits).
+    pub(super) fn deliver(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>, letter: Letter) {
+        match letter {
+            Letter::Wake => self.reply.wake(),
+            Letter::Resume => self.resume(cx),
+            letter if self.reply.is_deferred() => self.take_answer(buffers, cx, letter),
+            unwanted => dispose(unwanted),
+        }
+    }
+}
