@@ -41,7 +41,7 @@ pub(super) fn answer(
     request: Request<'_>,
     close: Option<CloseReason>,
     stage: Stage,
-    call: impl FnOnce(&mut dyn Service, Request<'_>, Response<'_>) -> Result<Sent>,
+    call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
 ) -> Answered {
     cx.watch.tell(|observer| observer.request(cx.id, &request));
     let close = match close {
@@ -60,8 +60,7 @@ pub(super) fn answer(
     output.compact();
     cx.reply.begin(facts.at_stage(), output.mark());
     let fields = Some(request.headers());
-    let called =
-        call_guarded(cx.service, cx.reply, output, fields, |service, response| call(service, request, response));
+    let called = call_guarded(cx.service, cx.reply, output, fields, call);
     // Nearly always the reply is whole, and the connection goes on.
     if called.error.is_none() && cx.reply.is_plain() && !cx.reply.closes() && !cx.watch.is_some() {
         return Answered { reply: ReplyState::Whole(None), said: Said::Reply };
@@ -80,7 +79,7 @@ pub(super) fn answer_or_refuse(
     close: Option<CloseReason>,
     refusal: Option<Error>,
 ) -> ReplyState {
-    let call = |service: &mut dyn Service, request: Request<'_>, response: Response<'_>| match refusal {
+    let call = |service: &mut dyn Service, response: Response<'_>| match refusal {
         None => service.call(request, response),
         Some(error) => service.refuse(request, error, response),
     };

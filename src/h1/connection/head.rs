@@ -30,7 +30,35 @@ impl Connection {
     ) -> Step {
         // A message borrows the input, so the input is taken out.
         let Some(mut input) = self.buffers.input.take() else { return self.no_head(cx, scratch) };
-        let result = self.requests(cx, &mut input, endpoints, scratch, budget);
+        let result = loop {
+            match self.is_worth_parsing(&mut input, cx) {
+                Ok(true) => {}
+                Ok(false) => break Ok(Step::Stalled),
+                Err(error) => break Err(error),
+            }
+            // The result is looked at where it lies: moving it out would copy it.
+            let parsed = head::parse(input.bytes(), scratch, cx.config);
+            let message = match &parsed {
+                Ok(Some(message)) => message,
+                Ok(None) => break self.begin_search(input.bytes()).map(|()| Step::Stalled),
+                Err(error) => break Err(*error),
+            };
+            budget.requests -= 1;
+            let consumed = match is_plain(message) {
+                true => self.answer_at_once(cx, message, endpoints),
+                false => self.head_with_content(cx, input.bytes(), message, endpoints),
+            };
+            input.consume(consumed);
+            if !matches!(self.phase, Phase::Head(_)) || self.buffers.owed() >= HIGH_WATER {
+                break Ok(Step::Again);
+            }
+            if input.is_empty() {
+                break Ok(Step::Stalled);
+            }
+            if budget.requests == 0 {
+                break Ok(Step::Again);
+            }
+        };
         self.buffers.input = Some(input);
         match result {
             Ok(Step::Stalled) if self.buffers.input_ended => self.no_head(cx, scratch),
@@ -39,56 +67,18 @@ impl Connection {
         }
     }
 
+    /// Has a request without content answered. Returns the number of bytes that are consumed.
     #[inline(always)]
-    fn requests(
-        &mut self,
-        cx: &mut Context<'_>,
-        input: &mut Receive,
-        endpoints: &dyn Endpoints,
-        scratch: &mut Scratch,
-        budget: &mut Budget,
-    ) -> Result<Step, ProtocolError> {
-        loop {
-            if !self.is_worth_parsing(input, cx)? {
-                return Ok(Step::Stalled);
-            }
-            let bytes = input.bytes();
-            // The result is looked at where it lies: moving it out would copy it.
-            let parsed = head::parse(bytes, scratch, cx.config);
-            let message = match &parsed {
-                Ok(Some(message)) => message,
-                Ok(None) => return self.begin_search(bytes).map(|()| Step::Stalled),
-                Err(error) => return Err(*error),
-            };
-            budget.requests -= 1;
-            let consumed = match is_plain(message) {
-                true => {
-                    let received = Received::new(&message.head, &[], endpoints);
-                    let call = |service: &mut dyn Service, request: Request<'_>, response: Response<'_>| {
-                        service.call(request, response)
-                    };
-                    let request = Request::new(&received);
-                    // It is looked at where it lies, too.
-                    let answered = call::answer(&mut self.buffers, cx, message, request, None, Stage::Call, call);
-                    match answered.reply {
-                        ReplyState::Whole(None) => self.next_request(cx.now),
-                        _ => self.go_on(cx, ContentState::Done, answered.reply),
-                    }
-                    message.len
-                }
-                false => self.head_with_content(cx, bytes, message, endpoints),
-            };
-            input.consume(consumed);
-            if !matches!(self.phase, Phase::Head(_)) || self.buffers.owed() >= HIGH_WATER {
-                return Ok(Step::Again);
-            }
-            if input.is_empty() {
-                return Ok(Step::Stalled);
-            }
-            if budget.requests == 0 {
-                return Ok(Step::Again);
-            }
+    fn answer_at_once(&mut self, cx: &mut Context<'_>, message: &Message<'_>, endpoints: &dyn Endpoints) -> usize {
+        let received = Received::new(&message.head, &[], endpoints);
+        let request = Request::new(&received);
+        let call = |service: &mut dyn Service, response: Response<'_>| service.call(request, response);
+        let answered = call::answer(&mut self.buffers, cx, message, request, None, Stage::Call, call);
+        match answered.reply {
+            ReplyState::Whole(None) => self.next_request(cx.now),
+            _ => self.go_on_otherwise(cx, ContentState::Done, answered.reply),
         }
+        message.len
     }
 
     // ---- the search for the end of a head ---------------------------------------------------------------------------
@@ -265,7 +255,7 @@ impl Connection {
         output.compact();
         let mark = output.mark();
         let mut key = None;
-        let open = |service: &mut dyn Service, request: Request<'_>, response: Response<'_>| -> Result<Sent> {
+        let open = |service: &mut dyn Service, response: Response<'_>| -> Result<Sent> {
             let (sent, sink) = service.open(request, response)?;
             key = sink;
             Ok(sent)
@@ -307,19 +297,13 @@ impl Connection {
     #[cold]
     pub(super) fn switch(&mut self, cx: &mut Context<'_>, message: &Message<'_>, request: Request<'_>) {
         let mut key = None;
-        let Answered { reply, said } = call::answer(
-            &mut self.buffers,
-            cx,
-            message,
-            request,
-            None,
-            Stage::Upgrade,
-            |service, request, response| {
-                let (sent, protocol) = service.upgrade(request, response)?;
-                key = protocol;
-                Ok(sent)
-            },
-        );
+        let upgrade = |service: &mut dyn Service, response: Response<'_>| -> Result<Sent> {
+            let (sent, protocol) = service.upgrade(request, response)?;
+            key = protocol;
+            Ok(sent)
+        };
+        let Answered { reply, said } =
+            call::answer(&mut self.buffers, cx, message, request, None, Stage::Upgrade, upgrade);
         match (key, said) {
             (Some(key), Said::Switch) => {
                 cx.watch.tell(|observer| observer.upgraded(cx.id));

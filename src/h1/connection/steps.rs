@@ -39,7 +39,17 @@ impl Connection {
     }
 
     /// Goes on after a request whose handler has returned: with the next head, an open exchange, or the end.
+    #[inline(always)]
     pub(super) fn go_on(&mut self, cx: &mut Context<'_>, content: ContentState, reply: ReplyState) {
+        // Nearly always the exchange is over.
+        match (&content, &reply) {
+            (ContentState::Done, ReplyState::Whole(None)) => self.next_request(cx.now),
+            _ => self.go_on_otherwise(cx, content, reply),
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn go_on_otherwise(&mut self, cx: &mut Context<'_>, content: ContentState, reply: ReplyState) {
         match outcome(&content, &reply) {
             Outcome::NextRequest => self.next_request(cx.now),
             Outcome::Last(ending) => self.finish(cx, ending),

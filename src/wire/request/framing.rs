@@ -96,6 +96,16 @@ impl FramingFields {
     #[cold]
     pub(crate) fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), ProtocolError> {
         self.codings.seen = true;
+        match value {
+            // Nearly every client sends just this.
+            b"chunked" if !self.codings.chunked => self.codings.chunked = true,
+            list => self.transfer_encoding_list(list)?,
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn transfer_encoding_list(&mut self, value: &[u8]) -> Result<(), ProtocolError> {
         for coding in list(value) {
             // RFC 7230 removed `identity`. A coding with parameters is not a token, and chunked has none.
             if self.codings.chunked || !is_token(coding) || coding.eq_ignore_ascii_case(b"identity") {
