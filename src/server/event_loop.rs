@@ -130,7 +130,7 @@ impl EventLoop {
         self.sessions.expire_deadlines(service);
         self.drain(service);
         self.reap(service);
-        self.has_posted |= self.sessions.mailbox().lie_down();
+        self.has_posted |= self.sessions.mailbox().announce_sleep();
         if self.sessions.watch.is_some() {
             let tick = Tick { events, connections: self.sessions.len(), runnable: self.sessions.runnable() };
             self.sessions.watch.tell(|observer| observer.ticked(&tick));
@@ -177,7 +177,7 @@ impl EventLoop {
             }
         };
         let polled = self.poll.poll(&mut self.events, timeout);
-        self.sessions.mailbox().get_up();
+        self.sessions.mailbox().announce_work();
         match polled {
             Err(error) if error.kind() == ErrorKind::Interrupted => {
                 self.events.clear();

@@ -119,7 +119,7 @@ impl<T: Transport> Session<T> {
     pub(super) fn pump(&mut self, cx: &mut Context<'_>, turn: Turn<'_>) -> After {
         let mut file_bytes = turn.file_bytes;
         let mut budget = Budget { requests: TURN_REQUESTS, bytes: TURN_BYTES };
-        self.look_after_client(cx);
+        self.check_client(cx);
         // Input that is already in the receive buffer comes first.
         let mut reads = self.connection.has_no_input() && self.may_read();
         loop {
@@ -147,14 +147,14 @@ impl<T: Transport> Session<T> {
     /// Looks whether an event has said that the client is gone. While the connection waits for the application, nothing
     /// is read or written, so only an event can say so.
     #[inline]
-    fn look_after_client(&mut self, cx: &mut Context<'_>) {
+    fn check_client(&mut self, cx: &mut Context<'_>) {
         if self.readiness.to_the_end && self.connection.waits_for_application() {
-            self.look_after_client_that_may_be_gone(cx);
+            self.note_client_has_left(cx);
         }
     }
 
     #[cold]
-    fn look_after_client_that_may_be_gone(&mut self, cx: &mut Context<'_>) {
+    fn note_client_has_left(&mut self, cx: &mut Context<'_>) {
         if self.readiness.hung_up {
             log::debug!("conn {}: the client has hung up", cx.id);
             self.connection.abort(cx, CloseReason::SocketError);
@@ -276,7 +276,7 @@ impl<T: Transport> Session<T> {
     fn end(&mut self, cx: &mut Context<'_>) -> After {
         // The client's FIN may have come with the request whose reply the connection now waits for. No other event will
         // report it.
-        self.look_after_client(cx);
+        self.check_client(cx);
         match self.connection.wants_end() {
             None => After::Exhausted,
             Some(End::Close) => After::Closed,

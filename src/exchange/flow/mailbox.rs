@@ -94,14 +94,14 @@ impl Mailbox {
 
     /// Records that the loop is about to sleep. Returns whether a sender has rung by now: then the loop must not sleep.
     #[inline]
-    pub(crate) fn lie_down(&self) -> bool {
+    pub(crate) fn announce_sleep(&self) -> bool {
         self.asleep.store(true, Ordering::SeqCst);
         self.is_rung()
     }
 
     /// Records that the loop is at work and will look for letters.
     #[inline]
-    pub(crate) fn get_up(&self) {
+    pub(crate) fn announce_work(&self) {
         self.asleep.store(false, Ordering::Relaxed);
     }
 
@@ -202,10 +202,10 @@ mod tests {
     fn a_loop_that_sleeps_is_woken_once_for_all_letters() {
         let (mailbox, wakes) = counted();
         for batch in 1..=3 {
-            assert!(!mailbox.lie_down(), "it may sleep");
+            assert!(!mailbox.announce_sleep(), "it may sleep");
             (0..100).for_each(|_| mailbox.post(TO, Letter::Wake));
             assert_eq!(wakes.load(Ordering::Relaxed), batch);
-            mailbox.get_up();
+            mailbox.announce_work();
             let mut letters = Vec::new();
             mailbox.take(&mut letters);
             assert_eq!((letters.len(), mailbox.is_rung()), (100, false));
@@ -215,9 +215,9 @@ mod tests {
     #[test]
     fn a_loop_at_work_is_not_woken_and_looks_before_it_sleeps() {
         let (mailbox, wakes) = counted();
-        mailbox.get_up();
+        mailbox.announce_work();
         mailbox.post(TO, Letter::Wake);
-        assert!(mailbox.lie_down(), "a sender has rung");
+        assert!(mailbox.announce_sleep(), "a sender has rung");
         assert_eq!(wakes.load(Ordering::Relaxed), 0);
     }
 

@@ -56,8 +56,7 @@ pub(super) fn answer(
         announce: message.asked_keep_alive().then(|| keep_alive(cx).as_secs()),
         version: message.head.version,
     };
-    let output = buffers.output.get_or_insert_with(|| cx.pools.output.lend());
-    output.compact();
+    let output = buffers.queue(cx.pools);
     cx.reply.begin(facts.at_stage(), output.mark());
     let fields = Some(request.headers());
     let called = call_guarded(cx.service, cx.reply, output, fields, call);
@@ -96,8 +95,7 @@ pub(super) fn answer_draft(
     takes_trailers: bool,
     call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
 ) -> ReplyState {
-    let output = buffers.output.get_or_insert_with(|| cx.pools.output.lend());
-    output.compact();
+    let output = buffers.queue(cx.pools);
     cx.reply.go_on(draft, output.mark());
     let called = call_guarded(cx.service, cx.reply, output, None, call);
     take_reply(buffers, cx, called, close, takes_trailers).reply
@@ -112,8 +110,7 @@ pub(super) fn answer_invalid(
     error: ProtocolError,
 ) {
     log::debug!("conn {}: {error}", cx.id);
-    let output = buffers.output.get_or_insert_with(|| cx.pools.output.lend());
-    output.compact();
+    let output = buffers.queue(cx.pools);
     // Even then a reply to HEAD has no content (RFC 9110 §9.3.2).
     cx.reply.begin(RequestFacts::unknown(method), output.mark());
     let called = call_guarded(cx.service, cx.reply, output, None, |_, _| Err(error.into()));

@@ -72,11 +72,11 @@ impl Connection {
     #[inline]
     pub(crate) fn wants_end(&self) -> Option<End> {
         // Nearly always the connection goes on.
-        if matches!(self.phase, Phase::Head(_)) { None } else { self.wants_end_beside_heads() }
+        if matches!(self.phase, Phase::Head(_)) { None } else { self.wants_end_outside_head() }
     }
 
     #[inline(never)]
-    fn wants_end_beside_heads(&self) -> Option<End> {
+    fn wants_end_outside_head(&self) -> Option<End> {
         match &self.phase {
             Phase::Head(_) | Phase::Exchange(_) | Phase::Upgraded(_) => None,
             Phase::Closed { .. } => Some(End::Close),

@@ -15,6 +15,7 @@ use crate::exchange::{
 use crate::http::{Error, Method, Moment, Result};
 use crate::limits::{HIGH_WATER, MAX_BUFFERED, MAX_EMPTY_LINES};
 use crate::wire::ProtocolError;
+use crate::wire::reply::CONTINUE;
 use crate::wire::{Expectation, Framing, Scratch};
 use crate::wire::{Message, head};
 
@@ -76,7 +77,7 @@ impl Connection {
         let answered = call::answer(&mut self.buffers, cx, message, request, None, Stage::Call, call);
         match answered.reply {
             ReplyState::Whole(None) => self.next_request(cx.now),
-            _ => self.go_on_otherwise(cx, ContentState::Done, answered.reply),
+            _ => self.leave_head(cx, ContentState::Done, answered.reply),
         }
         message.len
     }
@@ -232,7 +233,7 @@ impl Connection {
             return message.len + content.len();
         }
         if message.expectation == Expectation::Continue && rest.is_empty() {
-            let output = self.buffers.output.get_or_insert_with(|| cx.pools.output.lend());
+            let output = self.buffers.queue(cx.pools);
             output.inline().extend_from_slice(CONTINUE);
         }
         let mut collecting = cx.pools.collecting.lend();
@@ -251,8 +252,7 @@ impl Connection {
         max_content: u64,
     ) {
         let came = bytes.len() - message.len;
-        let output = self.buffers.output.get_or_insert_with(|| cx.pools.output.lend());
-        output.compact();
+        let output = self.buffers.queue(cx.pools);
         let mark = output.mark();
         let mut key = None;
         let open = |service: &mut dyn Service, response: Response<'_>| -> Result<Sent> {
@@ -364,6 +364,3 @@ impl Search {
 fn is_plain(message: &Message<'_>) -> bool {
     message.framing == Framing::None && message.expectation != Expectation::Unknown && !message.offers_upgrade()
 }
-
-/// The interim reply that a client waits for that expects it (RFC 9110 §10.1.1).
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

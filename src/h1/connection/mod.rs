@@ -61,13 +61,13 @@ impl Connection {
     pub(crate) fn room(&mut self, pools: &mut Pools, config: &Config) -> &mut [u8] {
         match self.phase {
             Phase::Head(_) => self.buffers.room(pools, config),
-            _ => self.room_beside_heads(pools, config),
+            _ => self.room_outside_head(pools, config),
         }
     }
 
     /// Room anywhere else than in a head.
     #[inline(never)]
-    fn room_beside_heads(&mut self, pools: &mut Pools, config: &Config) -> &mut [u8] {
+    fn room_outside_head(&mut self, pools: &mut Pools, config: &Config) -> &mut [u8] {
         if let Some(wanted) = self.phase.room().and_then(|room| room.large()) {
             return self.buffers.large_room(pools, wanted);
         }
@@ -91,12 +91,12 @@ impl Connection {
                 }
                 input.filled(count);
             }
-            _ => self.received_beside_heads(count, offered, cx),
+            _ => self.received_outside_head(count, offered, cx),
         }
     }
 
     #[inline(never)]
-    fn received_beside_heads(&mut self, count: usize, offered: usize, cx: &Context<'_>) {
+    fn received_outside_head(&mut self, count: usize, offered: usize, cx: &Context<'_>) {
         if let Some(room) = self.phase.room() {
             room.learn(count, offered);
         }
@@ -153,7 +153,7 @@ impl Connection {
             let step = match self.phase {
                 Phase::Head(_) if budget.requests == 0 => return Stall::Budget,
                 Phase::Head(_) => self.heads(cx, endpoints, scratch, budget),
-                _ => self.step_beside_heads(cx, endpoints, scratch, budget),
+                _ => self.step_outside_head(cx, endpoints, scratch, budget),
             };
             match step {
                 Step::Again => {}

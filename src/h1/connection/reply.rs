@@ -22,7 +22,7 @@ impl Exchange {
             }
             // A client that does not even take its replies gets no hints.
             Letter::Interim(bytes) if buffers.owed() < HIGH_WATER => {
-                let output = buffers.output.get_or_insert_with(|| cx.pools.output.lend());
+                let output = buffers.queue(cx.pools);
                 output.inline().extend_from_slice(&bytes);
             }
             unwanted => dispose(unwanted),
@@ -94,8 +94,7 @@ impl Exchange {
         *drained = cx.draining;
         let asked = Circumstances { draining: cx.draining, silent: std::mem::take(silent) };
         let before = stream.written();
-        let output = buffers.output.get_or_insert_with(|| cx.pools.output.lend());
-        output.compact();
+        let output = buffers.queue(cx.pools);
         let produced = stream.produce(output, address, asked);
         let count = usize::try_from(stream.written() - before).unwrap_or(usize::MAX);
         // A source that gives little each time has its share of the turn as well.

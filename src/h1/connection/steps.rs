@@ -12,7 +12,7 @@ use crate::wire::Scratch;
 impl Connection {
     /// The step in any other phase than `Head`.
     #[inline(never)]
-    pub(super) fn step_beside_heads(
+    pub(super) fn step_outside_head(
         &mut self,
         cx: &mut Context<'_>,
         endpoints: &dyn Endpoints,
@@ -44,12 +44,13 @@ impl Connection {
         // Nearly always the exchange is over.
         match (&content, &reply) {
             (ContentState::Done, ReplyState::Whole(None)) => self.next_request(cx.now),
-            _ => self.go_on_otherwise(cx, content, reply),
+            _ => self.leave_head(cx, content, reply),
         }
     }
 
+    /// Leaves the phase `Head`, since an exchange is open or the connection ends.
     #[inline(never)]
-    pub(super) fn go_on_otherwise(&mut self, cx: &mut Context<'_>, content: ContentState, reply: ReplyState) {
+    pub(super) fn leave_head(&mut self, cx: &mut Context<'_>, content: ContentState, reply: ReplyState) {
         match outcome(&content, &reply) {
             Outcome::NextRequest => self.next_request(cx.now),
             Outcome::Last(ending) => self.finish(cx, ending),
@@ -80,7 +81,7 @@ impl Connection {
         }
     }
 
-    /// Ends the connection if the step says so.
+    /// Ends the exchange if it is over, or the connection if the step says so.
     pub(super) fn end_if<T>(&mut self, cx: &mut Context<'_>, step: Result<T, Break>) -> Option<T> {
         match step {
             Ok(step) => {

@@ -152,7 +152,7 @@ impl World {
     /// Lets some clients act, then the server, if it has anything to do. If nothing is to be done, time jumps.
     fn go_on(&mut self) {
         // A loop that does not sleep gets no wake-up, so it looks into the mailbox once more before it sleeps.
-        self.asleep = !self.sessions.mailbox().lie_down();
+        self.asleep = !self.sessions.mailbox().announce_sleep();
         let due = self.outside.borrow().due().len() + lock(&self.affairs).due();
         let actions = self.random.below(2 * due + 1).max(usize::from(due > 0 && !self.has_work()));
         for _ in 0..actions {
@@ -197,7 +197,7 @@ impl World {
         if server.is_some_and(|server| server <= self.now) {
             self.tick();
             let next = self.sessions.next_deadline();
-            self.asleep = !self.sessions.mailbox().lie_down();
+            self.asleep = !self.sessions.mailbox().announce_sleep();
             assert!(self.has_work() || next.is_none_or(|next| next > self.now), "the loop spins for a deadline");
         }
     }
@@ -230,7 +230,7 @@ impl World {
     /// As `EventLoop::tick`.
     fn tick(&mut self) {
         self.ticks += 1;
-        self.sessions.mailbox().get_up();
+        self.sessions.mailbox().announce_work();
         self.woken.store(false, Ordering::Relaxed);
         let signal = self.random.percent(self.profile.signals);
         let events = {

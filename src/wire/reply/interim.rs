@@ -2,6 +2,9 @@
 
 use crate::http::{Error, Result, is_field_value, is_token};
 
+/// The interim reply that a client waits for before it sends content that it has announced (RFC 9110 §10.1.1).
+pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// Encodes an interim reply.
 ///
 /// # Errors

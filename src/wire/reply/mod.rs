@@ -7,5 +7,5 @@ mod rendered;
 
 pub(crate) use field_lines::{FieldLines, PreparedField};
 pub(crate) use head::{BodyLength, ContentType, LengthGap, Persistence, ReplyHead};
-pub(crate) use interim::encode_interim;
+pub(crate) use interim::{CONTINUE, encode_interim};
 pub(crate) use rendered::RenderedLines;
