@@ -6,8 +6,8 @@ use super::states::{Awaiting, Ending, ReplyState, Streaming};
 use crate::buffer::ReplyRecord;
 use crate::config::Config;
 use crate::exchange::{
-    Called, CloseReason, Draft, Request, RequestFacts, Response, Rest, Sent, Service, Stage, Waited, call_guarded,
-    dispose,
+    Called, CloseReason, Draft, Request, RequestFacts, Response, Rest, Sent, Service, Stage, Stream, Waited,
+    call_guarded, dispose,
 };
 use crate::http::{Error, Method, Millis, Result};
 use crate::limits::SHARE_FROM;
@@ -130,20 +130,13 @@ fn take_reply(
     if let Some(timeout) = cx.reply.idle_timeout() {
         *cx.idle_timeout = timeout.into();
     }
-    let (method, status) = (cx.reply.method(), cx.reply.status());
-    if cx.watch.is_some() && (!cx.reply.has_rest() || cx.reply.has_switched()) {
-        let content = cx.reply.content_len();
-        buffers.record(ReplyRecord { end: 0, method, status, content, began: buffers.since });
-    }
     let said = match &error {
         Some(_) => Said::Error,
         None if cx.reply.has_switched() => Said::Switch,
         None => Said::Reply,
     };
-    if let Some(error) = error {
-        cx.watch.tell(|observer| observer.request_failed(cx.id, &error));
-        dispose(error);
-    }
+    tell_observer(buffers, cx, &error);
+    error.into_iter().for_each(dispose);
     let reason = match close {
         _ if panicked => CloseReason::Panicked,
         Some(reason) => reason,
@@ -152,16 +145,8 @@ fn take_reply(
     let reply = match cx.reply.take_rest() {
         Some(Rest::Stream(mut stream)) => {
             stream.send_trailers(takes_trailers);
-            ReplyState::Streaming(Box::new(Streaming {
-                address: cx.reply.address(),
-                stream,
-                method,
-                status,
-                since: cx.now,
-                close: cx.reply.closes().then_some(reason),
-                drained: cx.draining,
-                silent: false,
-            }))
+            let close = cx.reply.closes().then_some(reason);
+            begin_stream(cx, stream, close)
         }
         Some(Rest::Deferred(waited)) => await_reply(cx, Some(waited), close, takes_trailers),
         Some(Rest::Later) => await_reply(cx, None, close, takes_trailers),
@@ -172,6 +157,33 @@ fn take_reply(
         }
     };
     Answered { reply, said }
+}
+
+/// Tells the observer of a reply that is whole, when its last byte will have left, and of an error.
+fn tell_observer(buffers: &mut Buffers, cx: &mut Context<'_>, error: &Option<Error>) {
+    if !cx.watch.is_some() {
+        return;
+    }
+    if !cx.reply.has_rest() || cx.reply.has_switched() {
+        let (method, status, content) = (cx.reply.method(), cx.reply.status(), cx.reply.content_len());
+        buffers.record(ReplyRecord { end: 0, method, status, content, began: buffers.since });
+    }
+    if let Some(error) = error {
+        cx.watch.tell(|observer| observer.request_failed(cx.id, error));
+    }
+}
+
+fn begin_stream(cx: &mut Context<'_>, stream: Stream, close: Option<CloseReason>) -> ReplyState {
+    ReplyState::Streaming(Box::new(Streaming {
+        address: cx.reply.address(),
+        stream,
+        method: cx.reply.method(),
+        status: cx.reply.status(),
+        since: cx.now,
+        close,
+        drained: cx.draining,
+        silent: false,
+    }))
 }
 
 fn await_reply(

@@ -201,26 +201,6 @@ impl Flow {
     }
 }
 
-#[cfg(test)]
-impl Flow {
-    /// The flow of an empty content.
-    pub(super) fn sample() -> Self {
-        let ticket = crate::exchange::Ticket { slot: 0, serial: 0 };
-        Self {
-            key: LiveKey(0),
-            address: Address { mailbox: crate::exchange::Mailbox::new(|| {}), ticket },
-            decoder: BodyDecoder::new(Framing::None),
-            trailers: Vec::new(),
-            pace: Pace::default(),
-            max_content: 0,
-            taken: 0,
-            pauses: 0,
-            since: Moment::ZERO,
-            room: Room::up_to(MAX_READ),
-        }
-    }
-}
-
 /// How much room a read gets, where much may come and nothing is collected: more while reads fill it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {

@@ -1,9 +1,55 @@
 //! The tables of steps: every state can be reached, every exchange can end, and nothing comes back from the end.
 
+use std::time::UNIX_EPOCH;
+
 use super::exchange::{Exchange, Outcome, outcome};
+use super::incoming::Flow;
 use super::phase::{Phase, Search};
-use super::states::{ContentState, Ending, ReplyState};
-use crate::exchange::CloseReason;
+use super::states::{Awaiting, ContentState, Discarding, Ending, ReplyState, Streaming};
+use crate::buffer::{OutputQueue, Pace};
+use crate::exchange::{CloseReason, LiveKey, Mailbox, Reply, RequestFacts, Response, Rest, from_iter};
+use crate::http::Moment;
+use crate::wire::Framing;
+
+/// The reply of a loop, from which samples are made.
+fn new_reply() -> Reply {
+    Reply::new(None, 0, UNIX_EPOCH, Mailbox::new(|| {}))
+}
+
+/// One value of each state of content.
+fn contents() -> Vec<ContentState> {
+    let (address, pace) = (new_reply().address(), Pace::default());
+    let flow = Flow::new(LiveKey(0), address, Framing::Chunked, 0, pace, Moment::ZERO);
+    vec![
+        ContentState::Collected(Box::default()),
+        ContentState::Taken(Box::new(flow)),
+        ContentState::Discarded(Discarding { left: 1, pace }),
+        ContentState::Unread,
+        ContentState::Done,
+    ]
+}
+
+/// One value of each state of a reply, and one for each kind of a whole reply.
+fn replies() -> Vec<ReplyState> {
+    let (mut reply, mut output) = (new_reply(), OutputQueue::default());
+    let (since, close, takes_trailers) = (Moment::ZERO, None, false);
+    reply.begin(RequestFacts::unknown(None), output.mark());
+    let (draft, address) = (reply.put_aside(), reply.address());
+    let awaiting = Awaiting { address: address.clone(), draft, waited: None, since, close, takes_trailers };
+    reply.begin(RequestFacts::unknown(None), output.mark());
+    let source = from_iter(std::iter::empty::<&str>());
+    let _sent = Response::new(&mut reply, &mut output).stream(source).expect("nothing is wrong with the head");
+    let Some(Rest::Stream(stream)) = reply.take_rest() else { panic!("the reply goes on as a stream") };
+    let streaming =
+        Streaming { address, stream, method: None, status: 200, since, close, drained: false, silent: false };
+    vec![
+        ReplyState::Unbegun,
+        ReplyState::Awaited(Box::new(awaiting)),
+        ReplyState::Streaming(Box::new(streaming)),
+        ReplyState::Whole(None),
+        ReplyState::Whole(Some(Ending::at_once(CloseReason::NotPersistent))),
+    ]
+}
 
 type Pair = (usize, usize);
 
@@ -15,7 +61,7 @@ struct Machines {
 
 impl Machines {
     fn new() -> Self {
-        Self { contents: ContentState::samples(), replies: ReplyState::samples() }
+        Self { contents: contents(), replies: replies() }
     }
 
     /// The pairs with which an exchange begins: content that is collected waits for its reply, any other has been decided.

@@ -44,19 +44,7 @@ impl Upgraded {
         if has_something && budget.bytes == 0 {
             return Ok(Step::OutOfBudget);
         }
-        let event = if std::mem::take(&mut self.may_write) {
-            // What it left for want of room is given again.
-            self.looked_at = 0;
-            ProtocolEvent::Writable
-        } else if cx.draining && !std::mem::replace(&mut self.drained, true) {
-            ProtocolEvent::Drain
-        } else if bytes.len() > self.looked_at {
-            ProtocolEvent::Data(bytes)
-        } else if *input_ended && !std::mem::replace(&mut self.ended, true) {
-            ProtocolEvent::End
-        } else {
-            return Ok(Step::Stalled);
-        };
+        let Some(event) = self.next_event(bytes, *input_ended, cx.draining) else { return Ok(Step::Stalled) };
         let queue = output.get_or_insert_with(|| cx.pools.output.lend());
         queue.compact();
         let before = queue.len();
@@ -83,6 +71,22 @@ impl Upgraded {
             return Err(Break::Finish(Ending::lingering(CloseReason::ProtocolEnded)));
         }
         Ok(Step::Again)
+    }
+
+    /// The next thing that the protocol has to know, if there is one. Notes that it is told.
+    fn next_event<'a>(&mut self, bytes: &'a [u8], input_ended: bool, draining: bool) -> Option<ProtocolEvent<'a>> {
+        if std::mem::take(&mut self.may_write) {
+            // What it left for want of room is given again.
+            self.looked_at = 0;
+            return Some(ProtocolEvent::Writable);
+        }
+        if draining && !std::mem::replace(&mut self.drained, true) {
+            return Some(ProtocolEvent::Drain);
+        }
+        if bytes.len() > self.looked_at {
+            return Some(ProtocolEvent::Data(bytes));
+        }
+        (input_ended && !std::mem::replace(&mut self.ended, true)).then_some(ProtocolEvent::End)
     }
 
     /// Takes the bytes out of the input that the protocol has understood.
