@@ -64,7 +64,7 @@ pub(crate) enum Stage {
 }
 
 impl RequestFacts {
-    /// Sets the persistence that holds until the application has accepted content that is still to come.
+    /// Sets the persistence for a reply that refuses the content. If the application accepts it, this changes.
     #[inline(always)]
     pub(crate) fn at_stage(mut self) -> Self {
         if let Stage::Open { persistent_if_accepted, persistent_if_refused } = &mut self.stage {

@@ -40,7 +40,7 @@ enum Stored {
 }
 
 impl Representation {
-    /// A representation of bytes in memory, of which only the validators are said.
+    /// A representation of bytes in memory, with the field lines of its validators alone.
     pub(crate) fn in_memory(bytes: Arc<[u8]>, validators: &Validators<'_>) -> Self {
         let length = bytes.len() as u64;
         Self::new(Stored::Memory(bytes), length, validators)

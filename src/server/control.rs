@@ -8,7 +8,7 @@ use mio::Waker;
 
 use crate::exchange::{DrainCause, Mailbox};
 
-/// Through this, the handles of a loop control it. The supervisor of a group has one, too, for its own handles.
+/// What the handles of a loop use to control it. The supervisor of a group has one, too, for its own handles.
 pub(super) struct Control {
     mailbox: Arc<Mailbox>,
     shutdown: AtomicBool,

@@ -54,7 +54,7 @@ pub(super) struct EventLoop {
     next_second: Moment,
     /// The last tick had events, so it may have taken long.
     was_busy: bool,
-    /// The latest time, within one wheel slot, at which the clock is read again unless a handler blocks the loop.
+    /// If the next clock reading is later than this, by more than a wheel slot, a handler has blocked the loop.
     awake_by: Moment,
 
     on_connection: Option<Hook>,

@@ -47,7 +47,7 @@ fn last_readiness(event: &Event) -> Readiness {
         readable: true,
         writable: event.is_writable() || event.is_error(),
         to_the_end: true,
-        half_closed: event.is_read_closed(),
+        read_closed: event.is_read_closed(),
         hung_up: event.is_error() || event.is_write_closed(),
     }
 }

@@ -56,7 +56,7 @@ pub(super) struct Wheel {
     occupied: [u64; WHEEL_SLOTS / 64],
     /// The last turn whose slot was emptied.
     turn: u32,
-    /// All slots before the one of this turn are empty; `NONE` if all slots are.
+    /// The first wheel turn whose slot may be occupied; `NONE` if all slots are empty.
     next: u32,
 }
 
@@ -65,7 +65,8 @@ impl Wheel {
         Self { heads: vec![NONE; WHEEL_SLOTS].into(), occupied: [0; WHEEL_SLOTS / 64], turn: 0, next: NONE }
     }
 
-    /// Makes sure that the session comes up at `deadline`, or up to a slot later; earlier is allowed too.
+    /// Makes sure that the session comes up at `deadline`, or up to a slot later. It may come up earlier; then it is armed
+    /// again.
     #[inline]
     pub(super) fn arm(&mut self, sessions: &mut Slab<impl Timed>, key: usize, deadline: Moment) {
         if !sessions[key].timer().is_in_time(deadline) {

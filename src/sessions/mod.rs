@@ -231,7 +231,7 @@ impl<T> Sessions<T> {
         let mut count = 0;
         for key in keys {
             let session = &mut self.slab[key];
-            if !session.closed && !session.connection.owes_nothing() {
+            if !session.closed && !session.connection.sends_nothing_more() {
                 session.connection.cut(session.id);
                 count += 1;
             }

@@ -15,7 +15,7 @@ pub(crate) struct Readiness {
     /// Or the client has sent urgent data: a read stops before that.
     pub(crate) to_the_end: bool,
     /// The client has closed its side. This flag stays set, and is set only together with `to_the_end`.
-    pub(crate) half_closed: bool,
+    pub(crate) read_closed: bool,
     /// The client is gone: a reset, or both sides are closed. This flag, too, stays set, and only beside `to_the_end`.
     pub(crate) hung_up: bool,
 }
@@ -28,7 +28,7 @@ impl Readiness {
         self.writable |= event.writable;
         if event.to_the_end {
             self.to_the_end = true;
-            self.half_closed |= event.half_closed;
+            self.read_closed |= event.read_closed;
             self.hung_up |= event.hung_up;
         }
     }

@@ -158,8 +158,8 @@ impl<T: Transport> Session<T> {
         if self.readiness.hung_up {
             log::debug!("conn {}: the client has hung up", cx.id);
             self.connection.abort(cx, CloseReason::SocketError);
-        } else if self.readiness.half_closed {
-            self.connection.note_half_close();
+        } else if self.readiness.read_closed {
+            self.connection.note_client_closed();
         }
     }
 

@@ -102,7 +102,7 @@ impl VirtualLoop {
             readable: after.0 > before.0 || wire.fin || wire.reset,
             writable: after.1 > before.1 || wire.reset,
             to_the_end: wire.fin || wire.reset,
-            half_closed: wire.fin || wire.reset,
+            read_closed: wire.fin || wire.reset,
             hung_up: wire.reset,
         };
         let ended = wire.closed.is_some();

@@ -35,7 +35,7 @@ pub(crate) struct Mailbox {
     letters: Mutex<Letters>,
     /// Whether a sender has rung since the loop last looked.
     rung: AtomicBool,
-    /// Whether the loop sleeps, or is outside of a turn, so that its thread may sleep.
+    /// Whether the loop sleeps. It is also true between two turns that the application drives, where nobody polls.
     asleep: AtomicBool,
     /// Ends the sleep of the loop.
     wake: Box<dyn Fn() + Send + Sync>,
@@ -172,7 +172,9 @@ impl Resumer {
     }
 
     /// Lets the content go on.
-    pub fn resume(self) {}
+    pub fn resume(self) {
+        // The drop posts the letter.
+    }
 }
 
 impl Drop for Resumer {

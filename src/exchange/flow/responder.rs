@@ -40,7 +40,7 @@ pub struct Responder {
 pub(crate) struct Waiting {
     address: Address,
     cancelled: AtomicBool,
-    half_closed: AtomicBool,
+    client_closed: AtomicBool,
     on_cancel: Mutex<Option<Callback>>,
     takes_interim: bool,
 }
@@ -117,7 +117,7 @@ impl Responder {
 
     /// Whether the client has closed its side. It may still wait for the answer, but most clients do not.
     pub fn is_half_closed(&self) -> bool {
-        self.waiting.half_closed.load(Ordering::Acquire)
+        self.waiting.client_closed.load(Ordering::Acquire)
     }
 
     /// Sets a function that is called when the answer is not awaited any more. It replaces the function that was set
@@ -153,7 +153,7 @@ impl Waiting {
         Arc::new(Self {
             address,
             cancelled: AtomicBool::new(false),
-            half_closed: AtomicBool::new(false),
+            client_closed: AtomicBool::new(false),
             on_cancel: Mutex::default(),
             takes_interim,
         })
@@ -170,9 +170,9 @@ impl Waited {
     }
 
     /// Records that the client has closed its side.
-    pub(crate) fn half_close(&self) {
+    pub(crate) fn note_client_closed(&self) {
         if let Some(waiting) = &self.0 {
-            waiting.half_closed.store(true, Ordering::Release);
+            waiting.client_closed.store(true, Ordering::Release);
         }
     }
 

@@ -6,14 +6,15 @@ use crate::config::Config;
 use crate::http::Moment;
 use crate::limits::{POOL_MAX_BUFFER, RECEIVE_BUFFER};
 
-/// What a connection has of input and output, in whatever phase it is.
+/// What a connection has in every phase.
 #[derive(Debug)]
 pub(super) struct Buffers {
     /// Bytes that came and are not consumed yet.
     pub(super) input: Option<Box<Receive>>,
     /// Bytes that are owed.
     pub(super) output: Option<Box<OutputQueue>>,
-    /// When the first byte of the current request came; in `HalfClosed`, when our side was closed.
+    /// When the current phase of the client began: when the last request was answered, the first byte of the next one
+    /// came, or the connection began to listen again. In `HalfClosed`, when our side was closed.
     pub(super) since: Moment,
     /// The client has closed its side; what came before may still be in `input`.
     pub(super) input_ended: bool,
@@ -79,7 +80,6 @@ impl Buffers {
         }
     }
 
-    /// Bytes that are owed.
     #[inline]
     pub(super) fn owed(&self) -> usize {
         self.output.as_ref().map_or(0, |output| output.len())

@@ -20,7 +20,7 @@ pub(super) struct Answered {
     pub(super) said: Said,
 }
 
-/// What the application said.
+/// How the application answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Said {
     /// It made the reply, or will.
@@ -117,7 +117,8 @@ pub(super) fn answer_invalid(
     take_reply(buffers, cx, called, None, false);
 }
 
-/// Takes over what the application left in the reply of the loop: tells the observer, and keeps what goes on.
+/// Converts the loop's [`Reply`](crate::exchange::Reply) into a [`ReplyState`], and reports the reply or the error to the
+/// observer.
 #[inline(never)]
 fn take_reply(
     buffers: &mut Buffers,
@@ -150,7 +151,7 @@ fn take_reply(
         }
         Some(Rest::Deferred(waited)) => await_reply(cx, Some(waited), close, takes_trailers),
         Some(Rest::Later) => await_reply(cx, None, close, takes_trailers),
-        // A file was put into the output when the handler had returned, and a switch is no reply.
+        // `call_guarded` has put a file into the output already. For a 101, the caller ignores this state.
         _ => {
             let is_long = buffers.owed() >= SHARE_FROM;
             ReplyState::Whole(cx.reply.closes().then(|| Ending::after_reply(reason, is_long)))
@@ -201,6 +202,11 @@ fn await_reply(
 fn keep_alive(cx: &Context<'_>) -> Millis {
     let Config { keep_alive_timeout, .. } = cx.config;
     keep_alive_timeout.map_or(*cx.idle_timeout, |timeout| Millis::from(timeout).min(*cx.idle_timeout))
+}
+
+/// The method of a message that breaks a rule, as far as its reply depends on it: only HEAD matters.
+pub(super) fn method_of_invalid(head: &[u8]) -> Option<Method> {
+    head.starts_with(b"HEAD ").then_some(Method::Head)
 }
 
 /// Why a connection ends with a message that breaks a rule.

@@ -2,14 +2,14 @@
 
 use super::buffers::Buffers;
 use super::call::{self, reason_of};
-use super::context::{Break, Context, Pools, Step};
+use super::context::{Context, Pools, Step};
 use super::exchange::Exchange;
 use super::incoming::Collected;
 use super::states::{ContentState, Discarding, Ending, ReplyState};
 use crate::exchange::{
     Abort, CloseReason, Endpoints, Intake, LiveKey, Received, Request, Service, Trailers, dispose, guard,
 };
-use crate::http::{Error, Method, Result};
+use crate::http::{Error, Result};
 use crate::limits::{MAX_DISCARD, POOL_MAX_BUFFER};
 use crate::wire::ProtocolError;
 use crate::wire::{Expectation, Framing, Scratch};
@@ -35,8 +35,8 @@ impl ContentState {
     }
 }
 
-/// Bytes of content that can be thrown away to keep the connection. `None` if there may be too many of them, or none:
-/// nobody knows whether a client that expects a 100 sends its content after another reply.
+/// The length of content that the server may throw away to keep the connection. `None` for chunked and for long content,
+/// and for a client that expects a 100: nobody knows whether it sends its content after another reply.
 pub(super) const fn discardable(message: &Message<'_>) -> Option<u64> {
     match (message.framing, message.expectation) {
         (Framing::Length(length), Expectation::None) if length <= MAX_DISCARD => Some(length),
@@ -104,7 +104,9 @@ impl Exchange {
             let close = refusal.is_some().then_some(CloseReason::BadRequest);
             call::answer_or_refuse(buffers, cx, &message, Request::new(&received), close, refusal.map(Error::from))
         };
-        self.set_content(cx.id, rest).let_go(Abort::Failed, cx.pools, cx.service);
+        if let ContentState::Collected(collecting) = self.set_content(cx.id, rest) {
+            cx.pools.collecting.give_back(collecting);
+        }
         self.set_reply(cx.id, reply);
     }
 
@@ -121,9 +123,9 @@ impl Exchange {
         error: ProtocolError,
         reason: CloseReason,
     ) {
-        let ContentState::Collected(collecting) = self.set_content(cx.id, ContentState::Unread) else { return };
-        let method = collecting.head.starts_with(b"HEAD ").then_some(Method::Head);
-        cx.pools.collecting.give_back(collecting);
+        let ContentState::Collected(collecting) = &self.content else { return };
+        let method = call::method_of_invalid(&collecting.head);
+        self.set_content(cx.id, ContentState::Unread).let_go(Abort::Malformed, cx.pools, cx.service);
         call::answer_invalid(buffers, cx, method, error);
         self.set_reply(cx.id, ReplyState::Whole(Some(Ending::lingering(reason))));
     }
@@ -133,7 +135,7 @@ impl Exchange {
 
 impl Exchange {
     /// Gives the next piece of the content to the sink.
-    pub(super) fn take_content(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>) -> Result<Step, Break> {
+    pub(super) fn take_content(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>) -> Result<Step, CloseReason> {
         let ContentState::Taken(flow) = &mut self.content else { return Ok(Step::Stalled) };
         let bytes = buffers.bytes();
         if flow.is_paused() || (bytes.is_empty() && !buffers.input_ended && !flow.decoder.is_used_up()) {
@@ -157,14 +159,16 @@ impl Exchange {
             Ok(Err(error)) => return self.sink_failed(buffers, cx, error, None),
             Err(panic) => return self.sink_failed(buffers, cx, Error::internal(panic), Some(CloseReason::Panicked)),
         }
-        match () {
+        if flow.is_paused() {
             // The end of the content waits, too.
-            () if flow.is_paused() => flow.since = cx.now,
-            () if end => return self.content_ended(buffers, cx),
-            () if consumed == 0 && buffers.input_ended => {
-                return self.content_failed(buffers, cx, ProtocolError::IncompleteContent);
-            }
-            () => {}
+            flow.since = cx.now;
+            return Ok(Step::Again);
+        }
+        if end {
+            return self.content_ended(buffers, cx);
+        }
+        if consumed == 0 && buffers.input_ended {
+            return self.content_failed(buffers, cx, ProtocolError::IncompleteContent);
         }
         Ok(Step::Again)
     }
@@ -181,7 +185,7 @@ impl Exchange {
     }
 
     /// Tells the sink that its content is whole.
-    fn content_ended(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>) -> Result<Step, Break> {
+    fn content_ended(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>) -> Result<Step, CloseReason> {
         let ContentState::Taken(flow) = self.set_content(cx.id, ContentState::Done) else { return Ok(Step::Stalled) };
         let (key, trailers) = (flow.key, Trailers::new(&flow.trailers));
         if self.reply.awaits_content() {
@@ -209,7 +213,7 @@ impl Exchange {
         buffers: &mut Buffers,
         cx: &mut Context<'_>,
         error: ProtocolError,
-    ) -> Result<Step, Break> {
+    ) -> Result<Step, CloseReason> {
         let (why, reason) = match error {
             ProtocolError::IncompleteContent => (Abort::ClientGone, reason_of(error)),
             ProtocolError::ContentTooLarge => (Abort::TooLarge, reason_of(error)),
@@ -219,8 +223,8 @@ impl Exchange {
         self.give_up_content(cx, why);
         match self.reply {
             // The fields that the middleware set stay: this is the reply to a request that was understood.
-            ReplyState::Awaited(_) => self.answer_late(buffers, cx, Err(error.into()), Some(reason)),
-            ReplyState::Streaming(_) => return Err(Break::Abort(reason)),
+            ReplyState::Awaited(_) => self.answer_deferred(buffers, cx, Err(error.into()), Some(reason)),
+            ReplyState::Streaming(_) => return Err(reason),
             ReplyState::Unbegun | ReplyState::Whole(_) => {
                 self.set_reply(cx.id, ReplyState::Whole(Some(Ending::lingering(reason))));
             }
@@ -235,7 +239,7 @@ impl Exchange {
         cx: &mut Context<'_>,
         error: Error,
         close: Option<CloseReason>,
-    ) -> Result<Step, Break> {
+    ) -> Result<Step, CloseReason> {
         let Some(flow) = self.content.flow() else { return Ok(Step::Stalled) };
         let left = flow.decoder.announced();
         let is_short = flow.decoder.has_length() && left <= MAX_DISCARD && close.is_none();
@@ -255,16 +259,16 @@ impl Exchange {
         cx: &mut Context<'_>,
         error: Error,
         close: Option<CloseReason>,
-    ) -> Result<Step, Break> {
+    ) -> Result<Step, CloseReason> {
         if let ReplyState::Awaited(_) = self.reply {
-            self.answer_late(buffers, cx, Err(error), close);
+            self.answer_deferred(buffers, cx, Err(error), close);
             return Ok(Step::Again);
         }
         cx.watch.tell(|observer| observer.request_failed(cx.id, &error));
         log::debug!("conn {}: {error:?}", cx.id);
         dispose(error);
         if let ReplyState::Streaming(_) = self.reply {
-            return Err(Break::Abort(CloseReason::StreamFailed));
+            return Err(CloseReason::StreamFailed);
         }
         // The reply was whole before.
         let reason = close.unwrap_or(CloseReason::StreamFailed);
@@ -284,7 +288,7 @@ impl Exchange {
 
 impl Exchange {
     /// Throws away what has come of the content.
-    pub(super) fn discard_content(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>) -> Result<Step, Break> {
+    pub(super) fn discard_content(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>) -> Result<Step, CloseReason> {
         let ContentState::Discarded(discarding) = &mut self.content else { return Ok(Step::Stalled) };
         let count = usize::try_from(discarding.left).unwrap_or(usize::MAX).min(buffers.bytes().len());
         discarding.left -= count as u64;

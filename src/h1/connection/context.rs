@@ -1,4 +1,4 @@
-//! What passes between a connection and its driver, beside bytes.
+//! What passes between a connection, its driver and its steps, beside bytes.
 
 use std::time::Duration;
 
@@ -27,14 +27,14 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The time that content has from now on, if so many bytes of it are there already.
+    /// Begins the time for the content of a request, and credits the `bytes` that have arrived already.
     pub(super) fn content_pace(&self, bytes: usize) -> Pace {
         let mut pace = Pace::begin(self.now, self.config.content_timeout, self.config.min_content_rate);
         self.content_progress(&mut pace, bytes);
         pace
     }
 
-    /// Notes that so many bytes of content have come.
+    /// Credits `bytes` of content that have arrived.
     pub(super) fn content_progress(&self, pace: &mut Pace, bytes: usize) {
         let most = Duration::from(*self.idle_timeout).max(self.config.content_timeout);
         pace.progress(bytes, self.now, self.config.min_content_rate, most);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Connection;
 use super::buffers::Buffers;
-use super::context::{Break, Context};
+use super::context::Context;
 use super::exchange::Exchange;
 use super::phase::Phase;
 use super::states::{ContentState, Ending, ReplyState, Streaming};
@@ -14,11 +14,14 @@ use crate::http::{Error, Millis, Moment};
 use crate::limits::DRAIN_LINGER;
 use crate::wire::ProtocolError;
 
-/// What limits the time of a connection, beside its idle timeout or alone: until when, and what has passed then.
+/// A deadline, and the timeout that it represents.
 #[derive(Clone, Copy, Debug)]
 enum Limit {
+    /// The idle timeout alone.
     Idle,
+    /// Another deadline together with the idle timeout: the earlier one counts.
     BesideIdle(Moment, Timeout),
+    /// A deadline that replaces the idle timeout.
     Alone(Moment, Timeout),
 }
 
@@ -52,9 +55,9 @@ impl Connection {
         }
     }
 
-    /// What limits the time of the connection in its phase, until when, and what it means if that has passed.
+    /// The deadline of the current phase, and the timeout that it represents.
     fn limit(&self, config: &Config, activity: Moment) -> Limit {
-        if !self.owes_nothing()
+        if !self.sends_nothing_more()
             && config.min_send_rate > 0
             && let Some(output) = self.output()
         {
@@ -116,10 +119,10 @@ impl Connection {
             // The client takes too little: there is no use in owing it more.
             _ if owes => self.abort(cx, reason),
             Phase::Ending { .. } | Phase::Closed { .. } => self.abort(cx, reason),
-            Phase::Exchange(exchange) => {
-                let expired = exchange.expire(&mut self.buffers, cx, timeout, reason);
-                self.end_if(cx, expired);
-            }
+            Phase::Exchange(exchange) => match exchange.expire(&mut self.buffers, cx, timeout, reason) {
+                Ok(()) => self.end_exchange(cx),
+                Err(reason) => self.abort(cx, reason),
+            },
             Phase::Head(_) if is_within_head => {
                 self.fail(cx, ProtocolError::Timeout, reason);
             }
@@ -127,7 +130,8 @@ impl Connection {
         }
     }
 
-    /// Has the source of the reply asked, if it wants that because nothing was sent since `activity`.
+    /// Marks the stream so that its source is asked, if its heartbeat is due because nothing was sent since `activity`.
+    /// Returns whether it was due.
     pub(crate) fn beat(&mut self, cx: &Context<'_>, activity: Moment) -> bool {
         if self.silent_stream().is_none() {
             return false;
@@ -159,7 +163,7 @@ impl Connection {
         }
         if let Phase::Exchange(exchange) = &mut self.phase {
             exchange.forgive(late);
-            // From here on it is the time at which the request began, for the observer.
+            // After the call of the handler, `since` is the observer's start time and must not move.
             if !matches!(exchange.reply, ReplyState::Unbegun) {
                 return;
             }
@@ -181,13 +185,6 @@ impl Connection {
         }
     }
 
-    /// Some bytes of a head have come, not only of an empty line, and the connection waits for the rest.
-    #[inline]
-    pub(super) fn is_within_head(&self) -> bool {
-        let is_head = matches!(self.phase, Phase::Head(_));
-        is_head && !self.buffers.held && !matches!(self.buffers.bytes(), [] | [b'\r'])
-    }
-
     /// A request was answered and the next one has not begun.
     fn is_between_requests(&self) -> bool {
         self.buffers.since > Moment::ZERO && self.output().is_none()
@@ -202,7 +199,7 @@ impl Exchange {
         cx: &mut Context<'_>,
         timeout: Timeout,
         reason: CloseReason,
-    ) -> Result<(), Break> {
+    ) -> Result<(), CloseReason> {
         match self.reply {
             ReplyState::Unbegun => self.fail_for(buffers, cx, ProtocolError::Timeout, reason),
             ReplyState::Awaited(_) => {
@@ -211,9 +208,9 @@ impl Exchange {
                     _ => ProtocolError::Timeout.into(),
                 };
                 self.give_up_content(cx, Abort::TimedOut);
-                self.answer_late(buffers, cx, Err(late), Some(reason));
+                self.answer_deferred(buffers, cx, Err(late), Some(reason));
             }
-            ReplyState::Streaming(_) => return Err(Break::Abort(reason)),
+            ReplyState::Streaming(_) => return Err(reason),
             // A client in the middle of its content goes on sending, and would lose the reply that it has had.
             ReplyState::Whole(_) => {
                 self.give_up_content(cx, Abort::TimedOut);

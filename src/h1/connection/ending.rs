@@ -3,8 +3,9 @@
 use super::Connection;
 use super::content::abort_of;
 use super::context::{Context, End, Pools, Step};
+use super::exchange::Exchange;
 use super::phase::Phase;
-use super::states::{ContentState, Ending, ReplyState};
+use super::states::{Ending, ReplyState};
 use super::upgraded::protocol_closed;
 use crate::exchange::{CloseReason, ConnectionId, Service, Watch};
 use crate::http::Moment;
@@ -31,7 +32,7 @@ impl Connection {
         }
     }
 
-    /// Cuts the connection, which is released next. What goes on in it learns of the cut then.
+    /// Replaces the close reason of an ending connection by `Cut`. In other phases the release supplies that reason.
     pub(crate) fn cut(&mut self, id: ConnectionId) {
         if matches!(self.phase, Phase::Ending { .. }) {
             self.enter(id, Phase::closed(CloseReason::Cut));
@@ -98,7 +99,7 @@ impl Connection {
     }
 
     /// Whether the client has got everything that it will get, so that it loses nothing if the socket goes now.
-    pub(crate) const fn owes_nothing(&self) -> bool {
+    pub(crate) const fn sends_nothing_more(&self) -> bool {
         matches!(self.phase, Phase::HalfClosed { .. } | Phase::Closed { .. })
     }
 
@@ -166,8 +167,11 @@ impl Phase {
     pub(super) fn let_go(self, reason: CloseReason, pools: &mut Pools, service: &mut dyn Service) {
         match self {
             Self::Exchange(mut exchange) | Self::Closed { unfinished: Some(mut exchange), .. } => {
-                let content = std::mem::replace(&mut exchange.content, ContentState::Done);
+                // Dropping the reply tells a responder that its answer is not awaited any more, and a sender that its
+                // channel is closed.
+                let Exchange { content, reply } = std::mem::take(&mut *exchange);
                 content.let_go(abort_of(reason), pools, service);
+                drop(reply);
                 pools.exchange.give_back(exchange);
             }
             Self::Upgraded(upgraded) => protocol_closed(service, upgraded.key, reason),

@@ -53,7 +53,7 @@ impl Connection {
     }
 
     /// Whether content is coming, or would come if the application had not paused it.
-    pub(crate) fn awaits_content(&self) -> bool {
+    pub(crate) fn has_open_content(&self) -> bool {
         let is_over = |exchange: &Exchange| matches!(exchange.content, ContentState::Done | ContentState::Unread);
         self.exchange().is_some_and(|exchange| !is_over(exchange))
     }

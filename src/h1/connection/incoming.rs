@@ -201,7 +201,7 @@ impl Flow {
     }
 }
 
-/// How much room a read gets, where much may come and nothing is collected: more while reads fill it.
+/// The size of reads for a sink or a protocol. It doubles when a read fills it, and halves after a small read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     bytes: u32,

@@ -6,9 +6,12 @@
 //! [`wants_read`](Connection::wants_read), [`wants_end`](Connection::wants_end) and
 //! [`deadline`](Connection::deadline) say. They are computed from the phase, never stored.
 //!
-//! Reading order: this file, `phase` (the picture), `head`, `exchange` with `content` and `reply`, `upgraded`, `ending`,
-//! `deadlines`.
+//! The calls of the driver are in this file, in `output`, `ending` and `deadlines`.
+//!
+//! Reading order: `phase` (the picture), this file, `steps`, `head`, `call`, `ending`; then `states`, `exchange`,
+//! `admission`, `incoming`, `content`, `reply`, `upgraded`, `deadlines`.
 
+mod admission;
 mod buffers;
 mod call;
 mod content;
@@ -147,7 +150,7 @@ impl Connection {
         budget: &mut Budget,
     ) -> Stall {
         loop {
-            if self.buffers.held || self.owes_too_much(cx) {
+            if self.buffers.held || self.hold_if_full(cx) {
                 return Stall::Output;
             }
             let step = match self.phase {
@@ -213,9 +216,9 @@ impl Connection {
     }
 
     /// Notes an event that says that the client has closed its side.
-    pub(crate) fn note_half_close(&self) {
+    pub(crate) fn note_client_closed(&self) {
         if let Phase::Exchange(exchange) = &self.phase {
-            exchange.reply.note_half_close();
+            exchange.reply.note_client_closed();
         }
     }
 }

@@ -13,7 +13,7 @@ impl Connection {
         self.buffers.output.as_deref().filter(|output| !output.is_empty())
     }
 
-    /// Bytes that are owed.
+    /// How many bytes are owed.
     pub(crate) fn owed(&self) -> usize {
         self.buffers.owed()
     }
@@ -24,8 +24,8 @@ impl Connection {
         self.buffers.held
     }
 
-    /// Whether more is owed than the high-water mark; then the connection is held from now on.
-    pub(super) fn owes_too_much(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Holds the connection if more is owed than the high-water mark. Returns whether it did.
+    pub(super) fn hold_if_full(&mut self, cx: &mut Context<'_>) -> bool {
         let goes_on = matches!(self.phase, Phase::Head(_) | Phase::Exchange(_) | Phase::Upgraded(_));
         if !goes_on || self.buffers.output.as_ref().is_none_or(|output| output.len() < HIGH_WATER) {
             return false;

@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Two things overlap in an exchange, and only there: its content comes while its reply goes. So an
-//! [`Exchange`] holds two machines of its own, [`ContentState`](super::content::ContentState) and
-//! [`ReplyState`](super::reply::ReplyState).
+//! [`Exchange`] holds two machines of its own, [`ContentState`](super::states::ContentState) and
+//! [`ReplyState`](super::states::ReplyState).
 //!
 //! What a phase holds lies in its variant. The queue of output belongs to none: it may hold replies of earlier exchanges.
 

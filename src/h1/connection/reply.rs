@@ -1,24 +1,40 @@
-//! The reply to a request: made by the application at once, awaited from it, or streamed.
+//! A reply that goes on after the handler has returned: the letters for it, an answer that is awaited, and a stream.
 
 use super::buffers::Buffers;
 use super::call;
-use super::context::{Break, Budget, Context, Step};
+use super::context::{Budget, Context, Step};
 use super::exchange::Exchange;
 use super::states::{Awaiting, Ending, ReplyState, Streaming};
-use crate::exchange::{Answer, Circumstances, CloseReason, Letter, Response, Sent, Service, dispose};
+use crate::exchange::{Answer, Circumstances, CloseReason, Letter, Response, Sent, Service, Ticket, dispose};
 use crate::http::{Error, Result};
 use crate::limits::{HIGH_WATER, MIN_READ, SHARE_FROM};
 
 // ---- awaited replies ------------------------------------------------------------------------------------------------
 
 impl Exchange {
+    /// Whether a letter with this ticket is for this exchange.
+    pub(super) fn awaits(&self, ticket: Ticket) -> bool {
+        let addresses = [self.content.address(), self.reply.address()];
+        addresses.into_iter().flatten().any(|address| address.ticket == ticket)
+    }
+
+    /// Takes a letter that [it awaits](Self::awaits).
+    pub(super) fn deliver(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>, letter: Letter) {
+        match letter {
+            Letter::Wake => self.reply.wake(),
+            Letter::Resume => self.resume(cx),
+            letter if self.reply.is_deferred() => self.take_answer(buffers, cx, letter),
+            unwanted => dispose(unwanted),
+        }
+    }
+
     /// Takes what a responder sends.
     pub(super) fn take_answer(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>, letter: Letter) {
         match letter {
-            Letter::Answer(answer) => self.answer_late(buffers, cx, Ok(answer), None),
+            Letter::Answer(answer) => self.answer_deferred(buffers, cx, Ok(answer), None),
             Letter::Unanswered => {
                 let error = Error::internal("the responder was dropped without an answer");
-                self.answer_late(buffers, cx, Err(error), None);
+                self.answer_deferred(buffers, cx, Err(error), None);
             }
             // A client that does not even take its replies gets no hints.
             Letter::Interim(bytes) if buffers.owed() < HIGH_WATER => {
@@ -29,27 +45,27 @@ impl Exchange {
         }
     }
 
-    /// Gives the reply that is awaited, or an error in place of it. `close` is a further reason why the connection ends
+    /// Produces the deferred reply by `answer`, or an error reply in its place. `close` is a further reason why the connection ends
     /// with it.
-    pub(super) fn answer_late(
+    pub(super) fn answer_deferred(
         &mut self,
         buffers: &mut Buffers,
         cx: &mut Context<'_>,
         answer: Result<Answer, Error>,
         close: Option<CloseReason>,
     ) {
-        let in_time = answer.is_ok();
-        self.answer_awaited(buffers, cx, close, in_time, |_, response| answer.and_then(|answer| answer(response)));
+        let by_responder = answer.is_ok();
+        self.answer_awaited(buffers, cx, close, by_responder, |_, response| answer.and_then(|answer| answer(response)));
     }
 
-    /// Has `call` make the reply that is awaited. Unless the call is the responder's own answer, `in_time`, the responder
-    /// learns that its answer is not awaited any more.
+    /// Runs `call` to produce the awaited reply. Unless it is `by_responder`, the responder learns that its answer is not
+    /// awaited any more.
     pub(super) fn answer_awaited(
         &mut self,
         buffers: &mut Buffers,
         cx: &mut Context<'_>,
         close: Option<CloseReason>,
-        in_time: bool,
+        by_responder: bool,
         call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
     ) {
         if !matches!(self.reply, ReplyState::Awaited(_)) {
@@ -63,7 +79,7 @@ impl Exchange {
             draft.not_persistent();
         }
         match waited {
-            Some(waited) if in_time => waited.answered(),
+            Some(waited) if by_responder => waited.answered(),
             waited => drop(waited),
         }
         let reply = call::answer_draft(buffers, cx, draft, close, takes_trailers, call);
@@ -81,7 +97,7 @@ impl Exchange {
         buffers: &mut Buffers,
         cx: &mut Context<'_>,
         budget: &mut Budget,
-    ) -> Result<Step, Break> {
+    ) -> Result<Step, CloseReason> {
         let ReplyState::Streaming(streaming) = &mut self.reply else { return Ok(Step::Stalled) };
         let Streaming { address, stream, drained, silent, .. } = &mut **streaming;
         let newly_drained = cx.draining && !*drained;
@@ -106,7 +122,7 @@ impl Exchange {
                 log::debug!("conn {}: the source failed: {error}", cx.id);
                 let error = Error::internal("the source of a reply failed").with_source(error);
                 cx.watch.tell(|observer| observer.request_failed(cx.id, &error));
-                return Err(Break::Abort(CloseReason::StreamFailed));
+                return Err(CloseReason::StreamFailed);
             }
         }
         Ok(Step::Again)

@@ -232,11 +232,11 @@ impl ReplyState {
     }
 
     /// Tells the responder that the client has closed its side.
-    pub(super) fn note_half_close(&self) {
+    pub(super) fn note_client_closed(&self) {
         if let Self::Awaited(awaiting) = self
             && let Some(waited) = &awaiting.waited
         {
-            waited.half_close();
+            waited.note_client_closed();
         }
     }
 
@@ -259,9 +259,8 @@ impl Streaming {
         Some(activity.max(self.since) + silence)
     }
 
-    /// Whether the source is to be asked because nothing was sent since `activity`; notes that it is.
-    ///
-    /// This does not go on for ever: if the source says nothing then, the connection is idle like any other.
+    /// Returns true and sets `silent` if the heartbeat is due, because nothing was sent since `activity`. A heartbeat that
+    /// brings nothing does not extend the idle timeout.
     pub(super) fn beat(&mut self, now: Moment, idle_timeout: Millis, activity: Moment) -> bool {
         let is_idle = activity + idle_timeout <= now;
         let was_asked = self.since > activity;
@@ -284,6 +283,8 @@ impl fmt::Display for ReplyState {
         })
     }
 }
+
+// ---- the end --------------------------------------------------------------------------------------------------------
 
 /// How a connection ends when its last reply is queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

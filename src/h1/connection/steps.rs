@@ -1,4 +1,4 @@
-//! The steps of a connection: what it does in a phase, and how it enters the next one.
+//! The steps of a connection: what is done in a phase, and how the next one is entered.
 
 use super::Connection;
 use super::buffers::Buffers;
@@ -6,7 +6,7 @@ use super::context::{Break, Budget, Context, Step};
 use super::exchange::{Exchange, Outcome, outcome};
 use super::phase::Phase;
 use super::states::{ContentState, ReplyState};
-use crate::exchange::{ConnectionId, Endpoints, Letter, Ticket, dispose};
+use crate::exchange::{CloseReason, ConnectionId, Endpoints};
 use crate::wire::Scratch;
 
 impl Connection {
@@ -20,13 +20,23 @@ impl Connection {
         budget: &mut Budget,
     ) -> Step {
         let step = match &mut self.phase {
-            Phase::Exchange(exchange) => exchange.step(&mut self.buffers, cx, endpoints, scratch, budget),
-            Phase::Upgraded(upgraded) => upgraded.step(&mut self.buffers, cx, budget),
-            Phase::Head(_) | Phase::Ending { .. } | Phase::HalfClosed { .. } | Phase::Closed { .. } => {
-                return self.discard_rest();
+            Phase::Exchange(exchange) => {
+                exchange.step(&mut self.buffers, cx, endpoints, scratch, budget).map_err(Break::Abort)
             }
+            Phase::Upgraded(upgraded) => upgraded.step(&mut self.buffers, cx, budget),
+            Phase::Ending { .. } | Phase::HalfClosed { .. } | Phase::Closed { .. } => return self.discard_rest(),
+            // The step within a head is `heads`.
+            Phase::Head(_) => return Step::Stalled,
         };
-        self.end_if(cx, step).unwrap_or(Step::Again)
+        match step {
+            Ok(step) => {
+                self.end_exchange(cx);
+                return step;
+            }
+            Err(Break::Finish(ending)) => self.finish(cx, ending),
+            Err(Break::Abort(reason)) => self.abort(cx, reason),
+        }
+        Step::Again
     }
 
     // ---- from phase to phase ----------------------------------------------------------------------------------------
@@ -58,7 +68,7 @@ impl Connection {
         }
     }
 
-    /// Opens an exchange.
+    /// Enters the phase `Exchange`.
     pub(super) fn begin_exchange(&mut self, cx: &mut Context<'_>, content: ContentState, reply: ReplyState) {
         let mut exchange = cx.pools.exchange.lend();
         *exchange = Exchange { content, reply };
@@ -66,7 +76,7 @@ impl Connection {
         self.enter(cx.id, Phase::Exchange(exchange));
     }
 
-    /// Ends the exchange if it is over: the one place where an exchange ends.
+    /// Ends the exchange if it is over: the one place where an exchange ends by itself.
     pub(super) fn end_exchange(&mut self, cx: &mut Context<'_>) {
         let Phase::Exchange(exchange) = &self.phase else { return };
         match outcome(&exchange.content, &exchange.reply) {
@@ -80,23 +90,10 @@ impl Connection {
             Outcome::Last(ending) => self.finish(cx, ending),
         }
     }
-
-    /// Ends the exchange if it is over, or the connection if the step says so.
-    pub(super) fn end_if<T>(&mut self, cx: &mut Context<'_>, step: Result<T, Break>) -> Option<T> {
-        match step {
-            Ok(step) => {
-                self.end_exchange(cx);
-                return Some(step);
-            }
-            Err(Break::Finish(ending)) => self.finish(cx, ending),
-            Err(Break::Abort(reason)) => self.abort(cx, reason),
-        }
-        None
-    }
 }
 
 impl Exchange {
-    /// Takes a step of the content, or else one of the reply.
+    /// Takes a step of the content, or else one of the reply. An error is the reason why the connection must be aborted.
     pub(super) fn step(
         &mut self,
         buffers: &mut Buffers,
@@ -104,7 +101,7 @@ impl Exchange {
         endpoints: &dyn Endpoints,
         scratch: &mut Scratch,
         budget: &mut Budget,
-    ) -> Result<Step, Break> {
+    ) -> Result<Step, CloseReason> {
         let step = match self.content {
             ContentState::Collected(_) => return Ok(self.collect(buffers, cx, endpoints, scratch)),
             ContentState::Taken(_) => self.take_content(buffers, cx)?,
@@ -114,24 +111,6 @@ impl Exchange {
         match step {
             Step::Stalled => self.produce(buffers, cx, budget),
             step => Ok(step),
-        }
-    }
-
-    // ---- letters ----------------------------------------------------------------------------------------------------
-
-    /// Whether a letter with this ticket is for this exchange.
-    pub(super) fn awaits(&self, ticket: Ticket) -> bool {
-        let addresses = [self.content.address(), self.reply.address()];
-        addresses.into_iter().flatten().any(|address| address.ticket == ticket)
-    }
-
-    /// Takes a letter that [it awaits](Self::awaits).
-    pub(super) fn deliver(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>, letter: Letter) {
-        match letter {
-            Letter::Wake => self.reply.wake(),
-            Letter::Resume => self.resume(cx),
-            letter if self.reply.is_deferred() => self.take_answer(buffers, cx, letter),
-            unwanted => dispose(unwanted),
         }
     }
 }

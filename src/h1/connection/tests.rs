@@ -6,6 +6,7 @@ use super::exchange::{Exchange, Outcome, outcome};
 use super::incoming::Flow;
 use super::phase::{Phase, Search};
 use super::states::{Awaiting, ContentState, Discarding, Ending, ReplyState, Streaming};
+use super::upgraded::Upgraded;
 use crate::buffer::{OutputQueue, Pace};
 use crate::exchange::{CloseReason, LiveKey, Mailbox, Reply, RequestFacts, Response, Rest, from_iter};
 use crate::http::Moment;
@@ -64,9 +65,17 @@ impl Machines {
         Self { contents: contents(), replies: replies() }
     }
 
-    /// The pairs with which an exchange begins: content that is collected waits for its reply, any other has been decided.
+    /// The pairs with which an exchange begins, as `admission` and `head` open it.
     fn first(&self) -> Vec<Pair> {
-        self.pairs().filter(|&pair| self.is_open(pair) && !self.is_being_answered(pair)).collect()
+        let begins = |&(content, reply): &Pair| match (&self.contents[content], &self.replies[reply]) {
+            // Content that is collected waits for its reply, and a sink may have a reply of any kind.
+            (ContentState::Collected(_), reply) => matches!(reply, ReplyState::Unbegun),
+            (ContentState::Taken(_), reply) => !matches!(reply, ReplyState::Unbegun),
+            // Any other content leaves an exchange open only if the reply goes on, or the content is to be thrown away.
+            (ContentState::Discarded(_), ReplyState::Whole(None)) => true,
+            (_, reply) => matches!(reply, ReplyState::Awaited(_) | ReplyState::Streaming(_)),
+        };
+        self.pairs().filter(begins).collect()
     }
 
     fn pairs(&self) -> impl Iterator<Item = Pair> {
@@ -78,17 +87,12 @@ impl Machines {
         outcome(&self.contents[content], &self.replies[reply]) == Outcome::Open
     }
 
-    /// The application is making the reply at this moment.
-    fn is_being_answered(&self, (content, reply): Pair) -> bool {
-        !matches!(self.contents[content], ContentState::Collected(_))
-            && matches!(self.replies[reply], ReplyState::Unbegun)
-    }
-
     /// The pairs to which one step of one machine leads.
     fn steps(&self, (content, reply): Pair) -> impl Iterator<Item = Pair> {
         self.pairs().filter(move |&(next_content, next_reply)| {
             let content_steps = self.contents[content].leads_to(&self.contents[next_content]) && next_reply == reply;
             let reply_steps = self.replies[reply].leads_to(&self.replies[next_reply]) && next_content == content;
+            // While the application makes the reply, it is `Unbegun` and its content stays as it is.
             content_steps || reply_steps
         })
     }
@@ -142,7 +146,7 @@ fn an_exchange_is_over_when_its_content_is_done_and_its_reply_is_whole() {
     }
 }
 
-/// A sample of each phase, and of an exchange that goes on, that is over, and whose reply is the last one.
+/// A sample of each phase, and samples of an exchange that goes on, that is over, and whose reply is the last one.
 fn phases() -> Vec<Phase> {
     let exchange = |content, reply| Phase::Exchange(Box::new(Exchange { content, reply }));
     let reason = CloseReason::HandlerClosed;
@@ -152,6 +156,7 @@ fn phases() -> Vec<Phase> {
         exchange(ContentState::Collected(Box::default()), ReplyState::Unbegun),
         exchange(ContentState::Done, ReplyState::Whole(None)),
         exchange(ContentState::Done, ReplyState::Whole(Some(ending))),
+        Phase::Upgraded(Box::new(Upgraded::new(LiveKey(0), new_reply().address()))),
         Phase::ending(ending, false),
         Phase::HalfClosed { reason, left: 0 },
         Phase::closed(reason),
@@ -172,10 +177,11 @@ fn the_phases_follow_each_other_as_the_picture_says() {
     assert_eq!(
         leads,
         [
-            format!("Head: {any}, Ending, Closed"),
+            format!("Head: {any}, Upgraded, Ending, Closed"),
             "Exchange(Collected, Unbegun): Closed".to_owned(),
             "Exchange(Done, Whole): Head, Ending, Closed".to_owned(),
             "Exchange(Done, Last): Ending, Closed".to_owned(),
+            "Upgraded: Ending, Closed".to_owned(),
             "Ending: HalfClosed, Closed".to_owned(),
             "HalfClosed: Closed".to_owned(),
             "Closed: ".to_owned(),
@@ -186,7 +192,7 @@ fn the_phases_follow_each_other_as_the_picture_says() {
 #[test]
 fn nothing_comes_back_from_the_end() {
     for from in phases().iter().rev().take(3) {
-        for next in phases().iter().take(4) {
+        for next in phases().iter().take(5) {
             assert!(!from.leads_to(next), "{from} leads to {next}");
         }
     }

@@ -19,7 +19,7 @@ pub(super) struct Upgraded {
     ended: bool,
     /// It was told of the drain.
     drained: bool,
-    /// So many bytes at the front of the input were not enough for it.
+    /// The length of the input prefix that the protocol has seen and has not used.
     looked_at: usize,
     /// Room for the next read.
     pub(super) room: Room,

@@ -80,7 +80,7 @@ fn sleeper(world: &World, outside: &Outside, session: &Session<SimulatedSocket>)
     let waits = connection.waits_for_application() || ended;
     // A connection that lingers and has read enough is closed by its deadline: closing over unread bytes would be a
     // reset.
-    let heard_enough = connection.owes_nothing() && socket.facts.taken >= LINGER_BYTES as usize;
+    let heard_enough = connection.sends_nothing_more() && socket.facts.taken >= LINGER_BYTES as usize;
     assert!(
         connection.wants_read() || owes || heard_enough || waits,
         "connection {number} waits for nothing but its deadline: {connection:?}"
@@ -99,7 +99,7 @@ fn application_waits(world: &World, outside: &Outside, session: &Session<Simulat
     if world.awaits_letters() || connection.output().is_some() || connection.close_reason().is_some() {
         return;
     }
-    let holds_content = connection.awaits_content();
+    let holds_content = connection.has_open_content();
     let affairs = lock(&world.affairs);
     for source in affairs.sources.iter().filter(|source| source.whose.0 == number && !source.dropped) {
         let pending = source.said == Some(Progress::Pending) && !source.woken;

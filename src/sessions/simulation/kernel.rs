@@ -164,7 +164,7 @@ impl Socket {
             readable: self.is_readable() || to_the_end || self.error,
             writable: self.is_writable() || self.error,
             to_the_end,
-            half_closed: self.fin || self.reset,
+            read_closed: self.fin || self.reset,
             hung_up: hang_up || self.error,
         }
     }
