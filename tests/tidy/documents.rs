@@ -1,0 +1,235 @@
+//! What the documents say: it exists, and each link leads somewhere.
+
+use std::collections::BTreeSet;
+
+use crate::report;
+use crate::sources::{Source, document, has_word, read, read_all, root, sources};
+
+#[test]
+fn the_way_of_the_bytes_names_what_exists() {
+    let way = way_of_the_bytes("docs/ARCHITECTURE.md", &read("docs/ARCHITECTURE.md"));
+    let code: String = sources().into_iter().map(|file| file.text).collect();
+    let mut problems = Vec::new();
+    let mut count = 0;
+    let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    for path in way.split(|c| !is_path(c)).filter(|word| word.contains("::")) {
+        let (module, item) = path.split_once("::").expect("it was just found");
+        let exists = if module.starts_with(char::is_uppercase) {
+            has_word(&code, &format!("fn {item}"))
+        } else if item.starts_with(char::is_uppercase) {
+            let code: String = read_all(&format!("src/{module}"), &["rs"]).into_iter().map(|file| file.text).collect();
+            ["struct", "trait"].iter().any(|kind| has_word(&code, &format!("{kind} {item}")))
+        } else {
+            root().join(format!("src/{module}/{}.rs", item.replace("::", "/"))).exists()
+        };
+        count += 1;
+        if !exists {
+            problems.push(format!("`{path}` in the way of the bytes is not in the code: correct the picture"));
+        }
+    }
+    report(problems);
+    assert!(count > 0, "the picture names no module any more: change this rule");
+}
+
+/// The picture: from the socket to the socket.
+#[track_caller]
+fn way_of_the_bytes(name: &str, text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    let from = lines.iter().position(|line| line.contains("socket ─read→"));
+    let to = lines.iter().position(|line| line.contains("socket ←write─"));
+    match (from, to) {
+        (Some(from), Some(to)) if from < to => lines[from..=to].join("\n"),
+        _ => panic!("{name} has no picture of the way of the bytes: restore it"),
+    }
+}
+
+#[test]
+fn the_guide_has_every_option_of_the_command() {
+    const GUIDE: &str = "docs/guide/command.md";
+    let (table, guide) = (read("src/bin/monoloop/options.rs"), read(GUIDE));
+    let mut problems = Vec::new();
+    let mut count = 0;
+    for option in table.split("Opt { name: \"").skip(1) {
+        let name = option.split('"').next().unwrap_or_default();
+        let value = |field: &str| {
+            let (_, rest) = option.split_once(&format!("{field}: \"")).expect("each option has each field");
+            rest.split('"').next().unwrap_or_default().to_owned()
+        };
+        let flag = match option.split("set:").next().unwrap_or_default().contains("kind: Switch") {
+            true => format!("`--{name}[={}]`", value("value").replace('|', "\\|")),
+            false => format!("`--{name} {}`", value("value")),
+        };
+        let env = format!("`{}`", value("env"));
+        // A default in parentheses is a sentence; the guide may put it in its own words.
+        let default = Some(value("default")).filter(|default| !default.starts_with('('));
+        count += 1;
+        let row = guide.lines().find(|line| line.contains(&flag));
+        match row {
+            None => problems.push(format!("add a row with {flag} to the table in {GUIDE}")),
+            Some(row) if !row.contains(&env) => problems.push(format!("name {env} in the row of {flag} in {GUIDE}")),
+            Some(row) if default.as_ref().is_some_and(|default| !row.contains(&format!("| {default} |"))) => {
+                problems.push(format!("the default of {flag} is {}: correct {GUIDE}", default.unwrap_or_default()));
+            }
+            Some(_) => {}
+        }
+    }
+    report(problems);
+    assert!(count > 0, "the table of options has changed its shape: change this rule");
+}
+
+/// A longer README cannot be read in one sitting.
+const MAX_README_LINES: usize = 250;
+
+#[test]
+fn the_readme_can_be_read_in_one_sitting() {
+    let lines = read("README.md").lines().count();
+    assert!(lines <= MAX_README_LINES, "README.md has {lines} lines: move a chapter into a guide");
+}
+
+#[test]
+fn the_readme_shows_the_commands() {
+    let readme = read("README.md");
+    for command in ["cargo run --release -- demo", "cargo run --release -- serve", "cargo test"] {
+        let shown = readme.lines().any(|line| line.split('#').next().unwrap_or_default().trim() == command);
+        assert!(shown, "README.md must show `{command}` on a line of its own: it is all that a newcomer needs");
+    }
+}
+
+/// The documents that are pages of the crate's documentation, too: those in `docs/guide/`, and two from `docs/`.
+fn guides() -> Vec<Source> {
+    let mut guides = read_all("docs/guide", &["md"]);
+    guides.extend(["docs/STREAMING.md", "docs/FILES.md"].map(document));
+    guides
+}
+
+#[test]
+fn every_guide_is_a_page_of_the_documentation_and_in_the_lists() {
+    let pages = read("src/guide.rs");
+    let lists = ["README.md", "docs/guide/README.md"].map(|name| (name, links(&read(name))));
+    let mut problems = Vec::new();
+    for guide in guides() {
+        if !pages.contains(&format!("\"../{}\"", guide.name)) {
+            problems.push(format!("{}: add it to src/guide.rs", guide.name));
+        }
+        for (list, links) in &lists {
+            let is_link = |link: &String| resolve(list, link).is_some_and(|target| target == guide.name);
+            if guide.name != "docs/guide/README.md" && !links.iter().any(is_link) {
+                problems.push(format!("{}: add it to the list in {list}", guide.name));
+            }
+        }
+    }
+    report(problems);
+}
+
+/// A relative path between files is a broken link on a page of the documentation: see `src/guide.rs`.
+#[test]
+fn the_links_of_a_guide_lead_somewhere_in_the_documentation_too() {
+    let known = read("docs/guide/links.txt");
+    let known: BTreeSet<&str> = known.lines().filter_map(definition).map(|(label, _)| label).collect();
+    let mut problems = Vec::new();
+    let mut count = 0;
+    for guide in guides() {
+        let text = without_code(&guide.text);
+        for (label, target) in text.lines().filter_map(definition) {
+            count += 1;
+            if !target.contains("://") && !known.contains(label) {
+                problems.push(format!("{}: define [{label}] in docs/guide/links.txt, too", guide.name));
+            }
+        }
+        let defined: BTreeSet<&str> = text.lines().filter_map(definition).map(|(label, _)| label).collect();
+        for label in text.split("][").skip(1).filter_map(|rest| rest.split(']').next()) {
+            if !defined.contains(label) {
+                problems.push(format!("{}: define [{label}] at its end", guide.name));
+            }
+        }
+        for target in inline_links(&text).filter(|target| !target.contains("://") && !target.starts_with('#')) {
+            problems.push(format!("{}: write [text][label] instead of ({target}), and define the label", guide.name));
+        }
+    }
+    report(problems);
+    assert!(count > 0, "the guides define no links any more: change this rule");
+}
+
+#[test]
+fn every_link_of_the_documents_leads_to_a_file_and_a_heading() {
+    let mut documents = read_all("docs", &["md"]);
+    documents.extend(["README.md", "CHANGELOG.md"].map(document));
+    let mut problems = Vec::new();
+    let mut count = 0;
+    for document in &documents {
+        for link in links(&document.text) {
+            let Some(target) = resolve(&document.name, &link) else { continue };
+            count += 1;
+            if !root().join(&target).exists() {
+                problems.push(format!("{}: there is no {target} for the link {link}", document.name));
+                continue;
+            }
+            let Some((_, anchor)) = link.split_once('#') else { continue };
+            if !target.ends_with(".md") || !without_code(&read(&target)).lines().any(|line| is_heading(line, anchor)) {
+                problems.push(format!("{}: {target} has no heading for the link {link}", document.name));
+            }
+        }
+    }
+    report(problems);
+    assert!(count > 0, "the documents have no links any more: change this rule");
+}
+
+/// Where the links of a document lead: those in its text, and those that are defined at its end.
+fn links(text: &str) -> Vec<String> {
+    let text = without_code(text);
+    let defined = text.lines().filter_map(definition).map(|(_, target)| target);
+    inline_links(&text).chain(defined).map(str::to_owned).collect()
+}
+
+/// The targets of `[text](target)`.
+fn inline_links(text: &str) -> impl Iterator<Item = &str> {
+    text.split("](").skip(1).filter_map(|rest| rest.split(')').next())
+}
+
+/// The label and the target of `[label]: target`.
+fn definition(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix('[')?.split_once("]: ")
+}
+
+/// A document without its blocks of code.
+fn without_code(text: &str) -> String {
+    let mut within = false;
+    let mut kept = String::new();
+    for line in text.lines() {
+        let fence = line.trim_start().starts_with("```");
+        within ^= fence;
+        if !within && !fence {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept
+}
+
+/// The file that a link in `document` leads to, as from the top of the repository; nothing if it leads elsewhere.
+fn resolve(document: &str, link: &str) -> Option<String> {
+    if link.contains("://") {
+        return None;
+    }
+    let path = link.split('#').next().unwrap_or_default();
+    if path.is_empty() {
+        return Some(document.to_owned());
+    }
+    let mut folders: Vec<&str> = document.split('/').collect();
+    folders.pop();
+    for part in path.split('/') {
+        match part {
+            ".." => drop(folders.pop()),
+            part => folders.push(part),
+        }
+    }
+    Some(folders.join("/"))
+}
+
+/// Whether a line is the heading with this anchor: in lower case, with hyphens, and without punctuation.
+fn is_heading(line: &str, anchor: &str) -> bool {
+    let Some(heading) = line.strip_prefix('#') else { return false };
+    let heading = heading.trim_start_matches('#').trim().to_lowercase();
+    let heading: String = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).collect();
+    heading.replace(' ', "-") == anchor
+}

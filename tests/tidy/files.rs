@@ -1,0 +1,97 @@
+//! What a file may be, and where it may lie.
+
+use std::fs;
+
+use crate::report;
+use crate::sources::{Source, TESTS, has_word, read, read_all, root, sources};
+
+/// A longer file cannot be read in one sitting. Its tests count, too.
+const MAX_LINES: usize = 500;
+
+#[test]
+fn a_file_can_be_read_in_one_sitting() {
+    let files: Vec<Source> = ["src", "tests", "benches"].iter().flat_map(|folder| read_all(folder, &["rs"])).collect();
+    let length = |file: &Source| file.text.lines().count();
+    let mut problems = Vec::new();
+    for file in files.iter().filter(|file| length(file) > MAX_LINES) {
+        problems.push(format!("{}: {} lines, more than {MAX_LINES}: look for the seam", file.name, length(file)));
+    }
+    report(problems);
+}
+
+#[test]
+fn unit_tests_stand_at_the_end_of_their_file() {
+    let misplaced = |file: &Source| {
+        let (_, tests) = file.text.split_once(TESTS)?;
+        (tests.trim_end().lines().skip(1).position(|line| line == "}") != Some(tests.trim_end().lines().count() - 2))
+            .then(|| {
+                format!("{}: move `mod tests` to the end, since tests/tidy/ skips the rest of the file", file.name)
+            })
+    };
+    report(sources().iter().filter_map(misplaced).collect());
+}
+
+#[test]
+fn the_top_of_the_repository_holds_what_belongs_there() {
+    let allowed = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "src",
+        "tests",
+        "benches",
+        "docs",
+        "README.md",
+        "CHANGELOG.md",
+        "LICENSE-MIT",
+        "LICENSE-APACHE",
+        "rustfmt.toml",
+        ".gitignore",
+        ".ci",
+    ];
+    // Git's own folder, and what .gitignore names.
+    let ignored = [".git", "target"];
+    let mut problems = Vec::new();
+    for entry in fs::read_dir(root()).expect("the repository can be read") {
+        let name = entry.expect("the repository can be read").file_name().into_string().expect("names are UTF-8");
+        if !allowed.contains(&name.as_str()) && !ignored.contains(&name.as_str()) {
+            problems.push(format!("{name}: move it into a folder, or allow it in tests/tidy/files.rs with a reason"));
+        }
+    }
+    report(problems);
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    // In pieces, so that this file does not find itself.
+    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("to", "do!"), concat!("unimpl", "emented!")];
+    let mut problems = Vec::new();
+    for folder in ["src", "tests", "benches", "docs"] {
+        for file in read_all(folder, &["rs", "md", "py", "lua"]) {
+            for (number, line) in file.text.lines().enumerate() {
+                for mark in marks.iter().filter(|mark| has_word(line, mark)) {
+                    problems.push(format!("{}:{}: {mark}: do it, or say what is missing", file.name, number + 1));
+                }
+            }
+        }
+    }
+    report(problems);
+}
+
+#[test]
+fn every_limit_says_why() {
+    let limits = read("src/limits.rs");
+    let mut problems = Vec::new();
+    let mut before = "";
+    let mut count = 0;
+    for line in limits.lines() {
+        if line.starts_with("pub const ") || line.starts_with("pub(crate) const ") {
+            count += 1;
+            if !before.starts_with("/// ") {
+                problems.push(format!("src/limits.rs: {line}: say its unit, why, and what other servers use"));
+            }
+        }
+        before = line;
+    }
+    report(problems);
+    assert!(count > 0, "src/limits.rs has no constants any more: change this rule");
+}

@@ -1,0 +1,178 @@
+//! Which part of the code may know which.
+
+use std::collections::BTreeSet;
+
+use crate::modules::Modules;
+use crate::report;
+use crate::sources::{Source, crate_paths, document, has_word, library, reexports, sources, without_comments};
+
+/// Folders and files of `src/`, from the bottom to the top. A module may name those before it in this list, and itself.
+/// (The command is a crate of its own: it can name only what is public.)
+const LAYERS: [&str; 15] = [
+    "limits",
+    "config",
+    "http",
+    "buffer",
+    "wire",
+    "exchange",
+    "sse",
+    "h1",
+    "sessions",
+    "testing",
+    "router",
+    "middleware",
+    "files",
+    "server",
+    "guide",
+];
+
+/// What may look up, and why: `(file, module that it names, reason)`.
+const LOOKING_UP: [(&str, &str, &str); 0] = [];
+
+#[test]
+fn a_module_knows_only_those_below_it() {
+    let reexports = reexports();
+    let mut problems = Vec::new();
+    for file in library() {
+        let module = file.module();
+        let level =
+            level(module).unwrap_or_else(|| panic!("{}: put `{module}` into LAYERS in tests/tidy/walls.rs", file.name));
+        for (line, text) in file.code() {
+            for named in crate_paths(text) {
+                let home = reexports.iter().find(|(name, _)| *name == named).map_or(named, |(_, home)| home.as_str());
+                let Some(below) = self::level(home) else {
+                    problems.push(format!("{}:{line}: `crate::{named}` has no place in LAYERS", file.name));
+                    continue;
+                };
+                let allowed = LOOKING_UP.iter().any(|(name, up, _)| *name == file.name && *up == home);
+                if below > level && !allowed {
+                    problems.push(format!(
+                        "{}:{line}: `{module}` names `{home}`, which stands above it: move what both need down, or let \
+                         the upper one call the lower one through a trait",
+                        file.name
+                    ));
+                }
+            }
+            if text.contains("super::super::") || (file.is_root_of_module() && has_word(text, "super::")) {
+                problems.push(format!("{}:{line}: write `crate::` so that the wall is seen", file.name));
+            }
+        }
+    }
+    report(problems);
+}
+
+/// The circles between files of one folder that are allowed, and why: the files as a failure lists them.
+const CIRCLES: [(&[&str], &str); 3] = [
+    (
+        &[
+            "exchange/body_writer.rs",
+            "exchange/flow/channel.rs",
+            "exchange/flow/mailbox.rs",
+            "exchange/flow/responder.rs",
+            "exchange/flow/stream.rs",
+            "exchange/reply.rs",
+            "exchange/response.rs",
+        ],
+        "a circle of types: a reply holds the mailbox, whose letters are functions of a response, which borrows the reply",
+    ),
+    (&["testing/mod.rs", "testing/request.rs"], "the client makes a request, and the request is sent by that client"),
+    (&["demo/mod.rs", "demo/streams.rs"], "the handlers of the example take its state, as those of a user would"),
+];
+
+#[test]
+fn the_files_of_a_folder_know_each_other_in_one_direction() {
+    let is_command = |file: &Source| file.name.starts_with("src/bin/");
+    let is_test = |file: &Source| file.name.contains("/simulation/");
+    let (command, library): (Vec<_>, Vec<_>) = sources().into_iter().partition(is_command);
+    let mut circles = Vec::new();
+    for (folder, files) in [("src/", library), ("src/bin/monoloop/", command)] {
+        let files = files.iter().filter(|file| !is_test(file));
+        let files = files.map(|file| (file.name.strip_prefix(folder).unwrap_or(&file.name), without_comments(file)));
+        circles.extend(Modules::read(files).circles());
+    }
+    let is_allowed = |files: &BTreeSet<String>| CIRCLES.iter().any(|(known, _)| files.iter().eq(known.iter()));
+    let mut problems = Vec::new();
+    for circle in circles.iter().filter(|circle| !is_allowed(&circle.files)) {
+        let links: String = circle.links.iter().map(|(from, to)| format!("\n    {from} names {to}")).collect();
+        problems.push(format!(
+            "{:?} are a circle: move what both need down, or add this list to CIRCLES with a reason:{links}",
+            circle.files.iter().collect::<Vec<_>>()
+        ));
+    }
+    let is_circle = |known: &[&str]| circles.iter().any(|circle| circle.files.iter().eq(known.iter()));
+    for (known, _) in CIRCLES.iter().filter(|(known, _)| !is_circle(known)) {
+        problems.push(format!("{known:?} are no circle any more: take them out of CIRCLES"));
+    }
+    report(problems);
+}
+
+/// The crate's root may repeat what users need most.
+#[test]
+fn a_public_name_has_one_home() {
+    let files = library().into_iter().chain([document("src/lib.rs")]);
+    let files: Vec<_> = files.map(|file| (file.name.replacen("src/", "", 1), without_comments(&file))).collect();
+    let modules = Modules::read(files.iter().map(|(name, code)| (&name[..], code.clone())));
+    let problem = |(name, homes)| format!("`{name}` is public in {homes:?}: keep it where a user would look");
+    report(modules.public_twice().into_iter().map(problem).collect());
+}
+
+#[test]
+fn only_the_server_knows_sockets_signals_and_mio() {
+    let words =
+        ["mio", "signal_hook", "TcpStream", "TcpListener", "UdpSocket", "UnixStream", "UnixListener", "UnixDatagram"];
+    only_in(&words, &["src/server/"], "pass bytes, or an `Endpoint`, through src/server/ instead");
+}
+
+#[test]
+fn only_the_server_and_the_files_ask_the_kernel() {
+    only_in(&["rustix"], &["src/server/", "src/files/"], "there is nothing of it that others need");
+}
+
+#[test]
+fn only_one_file_reads_the_clock() {
+    let words = ["Instant::now", "SystemTime::now", ".elapsed(", "clock_gettime"];
+    only_in(&words, &["src/server/clock.rs"], "take a `Moment` as an argument instead");
+}
+
+#[test]
+fn only_the_head_parser_knows_httparse() {
+    const HOME: &str = "src/wire/request/head.rs";
+    only_in(&["httparse"], &[HOME], "let this file parse, and check there what httparse lets through");
+}
+
+#[test]
+fn httparse_stays_as_strict_as_it_is() {
+    // Every flag of its configuration only loosens, and its chunk sizes are lenient: ours stand in src/wire/body/decoder.rs.
+    let words = ["ParserConfig", "parse_chunk_size"];
+    let mut problems = Vec::new();
+    for file in sources() {
+        for (line, text) in file.code() {
+            for word in words.iter().filter(|word| has_word(text, word)) {
+                problems.push(format!("{}:{line}: `{word}` is lenient: leave httparse at its defaults", file.name));
+            }
+        }
+    }
+    report(problems);
+}
+
+#[track_caller]
+fn only_in(words: &[&str], homes: &[&str], advice: &str) {
+    let mut problems = Vec::new();
+    for file in sources().iter().filter(|file| !homes.iter().any(|home| file.name.starts_with(home))) {
+        for (line, text) in file.code() {
+            for word in words.iter().filter(|word| has_word(text, word)) {
+                problems.push(format!("{}:{line}: `{word}` belongs only in {}: {advice}", file.name, homes.join(", ")));
+            }
+        }
+    }
+    report(problems);
+    // A rule about something that no longer exists would hold for ever and mean nothing.
+    for home in homes {
+        let lives = |file: &Source| file.name.starts_with(home) && words.iter().any(|word| file.text.contains(word));
+        assert!(sources().iter().any(lives), "nothing in {home} uses {words:?} any more: change this rule");
+    }
+}
+
+fn level(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| *layer == module)
+}
