@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cargo run --example upgrade
-//! printf 'GET /echo HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhello\nbye\n' | nc localhost 3000
+//! printf 'GET /echo HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nhello\nbye\n' |
+//!     nc localhost 3000
 //! ```
 
 use std::io;

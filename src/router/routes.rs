@@ -35,7 +35,8 @@ use crate::http::{Method, MethodSet, Result, is_token};
 ///
 /// let mut app = Router::new(vec!["Alice".to_owned()]);
 /// app.mount("/users", users());
-/// assert_eq!(app.routes().map(|route| route.to_string()).collect::<Vec<_>>(), ["GET    /users", "GET    /users/:index"]);
+/// let routes: Vec<String> = app.routes().map(|route| route.to_string()).collect();
+/// assert_eq!(routes, ["GET    /users", "GET    /users/:index"]);
 /// ```
 #[doc(alias = "routing")]
 pub struct Routes<S> {

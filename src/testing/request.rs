@@ -9,7 +9,9 @@ use crate::http::{Method, is_field_value, is_token};
 /// ```
 /// # use monoloop::{Router, TestClient};
 /// # let mut app = Router::new(());
-/// # app.post("/echo", |_, req, res| res.header("X-Kind", req.header("content-type").unwrap_or("none")).send(req.body()));
+/// # app.post("/echo", |_, req, res| {
+/// #     res.header("X-Kind", req.header("content-type").unwrap_or("none")).send(req.body())
+/// # });
 /// # let mut client = TestClient::new(app);
 /// let reply = client.post("/echo").header("Content-Type", "text/plain").body("hello").send();
 /// assert_eq!((reply.text(), reply.header("x-kind")), ("hello", Some("text/plain")));

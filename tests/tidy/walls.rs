@@ -73,7 +73,8 @@ const CIRCLES: [(&[&str], &str); 3] = [
             "exchange/reply.rs",
             "exchange/response.rs",
         ],
-        "a circle of types: a reply holds the mailbox, whose letters are functions of a response, which borrows the reply",
+        "a circle of types: a reply holds the mailbox, whose letters are functions of a response, \
+         which borrows the reply",
     ),
     (&["testing/mod.rs", "testing/request.rs"], "the client makes a request, and the request is sent by that client"),
     (&["demo/mod.rs", "demo/streams.rs"], "the handlers of the example take its state, as those of a user would"),
@@ -142,7 +143,7 @@ fn only_the_head_parser_knows_httparse() {
 
 #[test]
 fn httparse_stays_as_strict_as_it_is() {
-    // Every flag of its configuration only loosens, and its chunk sizes are lenient: ours stand in src/wire/body/decoder.rs.
+    // Every flag of its configuration only loosens. Its chunk sizes are lenient: ours are in src/wire/body/decoder.rs.
     let words = ["ParserConfig", "parse_chunk_size"];
     let mut problems = Vec::new();
     for file in sources() {

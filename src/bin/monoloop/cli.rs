@@ -194,9 +194,10 @@ mod tests {
 
     #[test]
     fn every_option_sets_what_it_names() {
-        let args = "--unix=/a --unix=/b --backlog=1 --workers=4 --idle-timeout=2 --keep-alive-timeout=3s --head-timeout=4s \
-            --linger-timeout=0 --reply-timeout=9s --drain-timeout=200ms --drain-delay=5m --max-head=1k --max-target=2k --max-content=0 \
-            --content-timeout=7s --send-timeout=8s --min-content-rate=1k --min-send-rate=0 --max-response-buffer=3k --max-connections=6 --server-name=";
+        let args = "--unix=/a --unix=/b --backlog=1 --workers=4 --idle-timeout=2 --keep-alive-timeout=3s \
+            --head-timeout=4s --linger-timeout=0 --reply-timeout=9s --drain-timeout=200ms --drain-delay=5m \
+            --max-head=1k --max-target=2k --max-content=0 --content-timeout=7s --send-timeout=8s \
+            --min-content-rate=1k --min-send-rate=0 --max-response-buffer=3k --max-connections=6 --server-name=";
         let Settings { unix, workers, config, .. } = settings(&args.split_whitespace().collect::<Vec<_>>(), &[]);
         let seconds = Duration::from_secs;
         assert_eq!((unix, workers), (vec!["/a".to_owned(), "/b".to_owned()], Some(4)));
@@ -228,9 +229,9 @@ mod tests {
         assert_eq!((files.listing, files.single_page, files.hidden, files.precompressed), (false, false, false, true));
         assert!(files.cors.is_none() && files.headers.is_empty() && settings.access_log.is_none());
 
-        let args = "/srv --index=a.html --index b.html --listing --spa=on --hidden --symlinks never --precompressed=off \
-            --cache-control=*.css=max-age=60,public --cache-control no-cache --header X-A:b --mime md=text/plain \
-            --cors=https://a.example,https://b.example --cached-files 0 --access-log json";
+        let args = "/srv --index=a.html --index b.html --listing --spa=on --hidden --symlinks never \
+            --precompressed=off --cache-control=*.css=max-age=60,public --cache-control no-cache --header X-A:b \
+            --mime md=text/plain --cors=https://a.example,https://b.example --cached-files 0 --access-log json";
         let (directory, settings) = serve(&args.split_whitespace().collect::<Vec<_>>(), &[]);
         assert_eq!((directory, settings.access_log), ("/srv".into(), Some(LogFormat::Json)));
         let files = settings.files;

@@ -376,7 +376,12 @@ fn piece() -> impl Strategy<Value = Piece> {
 }
 
 proptest! {
-    #![proptest_config(Cases { failure_persistence: None, cases: 60, rng_seed: RngSeed::Fixed(0x6d6f_6e6f), ..Cases::default() })]
+    #![proptest_config(Cases {
+        failure_persistence: None,
+        cases: 60,
+        rng_seed: RngSeed::Fixed(0x6d6f_6e6f),
+        ..Cases::default()
+    })]
 
     /// Replies are queued and sent in turn. Some of them are rolled back, and others replace them.
     #[test]

@@ -360,9 +360,9 @@ fn hidden_files_are_served_if_that_is_on() {
 #[rustfmt::skip]
 const PIECES: &[&str] = &[
     "/", "/", "/", "/", "//", ".", "..", "%2e", "%2E%2e", "...", "%252e", "%2f", "%5c", "\\", "%00", "%c0%ae", "%0d%0a",
-    "dir", "sub", "file.txt", "index.html", "secret.txt", "root", "rooted", "assets", "out", "outdir", "absolute", "etc",
-    "passwd", "private", ".hidden", ".git", ".well-known", "http:", "evil.com", "@", ":", ";", "~", "%20", " ", "*", "?",
-    "#", "%", "%ff", "\u{e9}", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "a b", "100%25", "C:",
+    "dir", "sub", "file.txt", "index.html", "secret.txt", "root", "rooted", "assets", "out", "outdir", "absolute",
+    "etc", "passwd", "private", ".hidden", ".git", ".well-known", "http:", "evil.com", "@", ":", ";", "~", "%20", " ",
+    "*", "?", "#", "%", "%ff", "\u{e9}", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "a b", "100%25", "C:",
 ];
 
 proptest! {

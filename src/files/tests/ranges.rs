@@ -416,7 +416,8 @@ proptest! {
         let (mut site, whole) = (Site::of(Files::new(folder.path(""))), numbered(SMALL));
         for set in sets {
             let text = |number: Option<usize>| number.map_or(String::new(), |number| number.to_string());
-            let specs: Vec<String> = set.iter().map(|(first, last)| format!("{}-{}", text(*first), text(*last))).collect();
+            let spec = |(first, last): &_| format!("{}-{}", text(*first), text(*last));
+            let specs: Vec<String> = set.iter().map(spec).collect();
             let field = format!("Range: bytes={}", specs.join(","));
             let reply = site.ask("GET /small.bin", &[&field]);
             let meant: Option<Vec<_>> = set.iter().map(|asked| meant(*asked, SMALL)).collect();

@@ -251,8 +251,8 @@ impl Exchange {
         self.application_failed(buffers, cx, error, close.or(unread))
     }
 
-    /// The application has failed after the head of the request. `close` is the reason why the connection cannot go on, if
-    /// there is one.
+    /// The application has failed after the head of the request. `close` is the reason why the connection cannot go on,
+    /// if there is one.
     fn application_failed(
         &mut self,
         buffers: &mut Buffers,

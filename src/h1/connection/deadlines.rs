@@ -31,9 +31,9 @@ impl Connection {
     /// When [`expire`](Self::expire) must be called, if no byte comes or goes until then. `activity` is when the last
     /// one did.
     ///
-    /// While bytes are owed that the kernel does not take, only the client's reading is timed (if there is a rate to keep
-    /// to). The client may not have seen yet what it waits for, and the kernel takes bytes in steps, so silence means
-    /// little then.
+    /// While bytes are owed that the kernel does not take, only the client's reading is timed (if there is a rate to
+    /// keep to). The client may not have seen yet what it waits for, and the kernel takes bytes in steps, so silence
+    /// means little then.
     #[inline]
     pub(crate) fn deadline(&self, config: &Config, idle_timeout: Millis, activity: Moment) -> Moment {
         let idle = activity + idle_timeout;

@@ -85,7 +85,7 @@ impl Connection {
             Phase::Ending { .. } | Phase::HalfClosed { .. } if self.buffers.input_ended => Some(End::Close),
             Phase::Ending { ending, .. } if ending.linger => Some(End::HalfClose),
             Phase::Ending { .. } => Some(End::CloseIfQuiet),
-            // Also when no more is thrown away: what is still unread would make the close a reset. The deadline ends it.
+            // Also when no more is thrown away: unread bytes would make the close a reset. The deadline ends it.
             Phase::HalfClosed { .. } => None,
         }
     }

@@ -1,8 +1,8 @@
 //! One exchange: a request whose content is still to come, or whose reply is not whole.
 //!
-//! Its content and its reply are two machines that overlap: a reply can be whole before its content has ended (a 404 to a
-//! POST), or both can flow at the same time. The exchange is over when the content is done and the reply is whole; then
-//! [`outcome`] says how the connection goes on.
+//! Its content and its reply are two machines that overlap: a reply can be whole before its content has ended (a 404 to
+//! a POST), or both can flow at the same time. The exchange is over when the content is done and the reply is whole;
+//! then [`outcome`] says how the connection goes on.
 
 use std::fmt;
 

@@ -10,8 +10,8 @@ use crate::wire::body::{BodyDecoder, Piece};
 
 /// A request whose content is collected.
 ///
-/// Its head is kept aside, so that the receive buffer goes on as a plain queue. The same parser parses it again when the
-/// content is whole. Only messages that arrive in pieces pay for that.
+/// Its head is kept aside, so that the receive buffer goes on as a plain queue. The same parser parses it again when
+/// the content is whole. Only messages that arrive in pieces pay for that.
 #[derive(Debug)]
 pub(crate) struct Collecting {
     pub(super) head: Vec<u8>,

@@ -17,7 +17,7 @@
 //! [`Exchange`] holds two machines of its own, [`ContentState`](super::states::ContentState) and
 //! [`ReplyState`](super::states::ReplyState).
 //!
-//! What a phase holds lies in its variant. The queue of output belongs to none: it may hold replies of earlier exchanges.
+//! What a phase holds is in its variant. The queue of output belongs to none: it may hold earlier replies.
 
 use std::fmt;
 
@@ -40,7 +40,7 @@ pub(super) enum Phase {
     Ending { ending: Ending, left: u32 },
     /// All is sent and our side of the socket is closed. The client has time to take the reply and to close its side.
     HalfClosed { reason: CloseReason, left: u32 },
-    /// The socket can go. An exchange that is cut short stays until the release, because its last bytes may still leave.
+    /// The socket can go. An exchange that is cut short stays until the release: its last bytes may still leave.
     Closed { reason: CloseReason, unfinished: Option<Box<Exchange>> },
 }
 

@@ -166,8 +166,8 @@ impl ReplyState {
         }
     }
 
-    /// The same reply, as the last one because of `reason`. Another reason that it has already counts more, unless it is
-    /// the handler's wish.
+    /// The same reply, as the last one because of `reason`. Another reason that it has already counts more, unless it
+    /// is the handler's wish.
     pub(super) fn made_last(mut self, reason: CloseReason) -> Self {
         let stronger = |known: Option<CloseReason>| match known {
             None | Some(CloseReason::HandlerClosed) => reason,
@@ -305,8 +305,8 @@ impl Ending {
 
     /// The end after a whole reply. `is_long` says that the kernel may still hold much of the reply.
     ///
-    /// A client that did not choose this reply to be the last may have sent more. A reset in answer to that must not take
-    /// the end of the reply from the client.
+    /// A client that did not choose this reply to be the last may have sent more. A reset in answer to that must not
+    /// take the end of the reply from the client.
     pub(super) const fn after_reply(reason: CloseReason, is_long: bool) -> Self {
         let chosen = matches!(reason, CloseReason::NotPersistent | CloseReason::HandlerClosed);
         Self { reason, linger: !chosen || is_long }

@@ -196,8 +196,8 @@ fn content_of_any_method_is_read() {
             Closes,
         ),
     ];
-    // The form announces one byte too few, and the byte left over begins a broken message. Here its length is corrected,
-    // and the connection stays open.
+    // The form announces one byte too few, and the byte left over begins a broken message. Here its length is
+    // corrected, and the connection stays open.
     let (mut table, wrong) = (table.to_vec(), table.iter().position(|row| row.0 == "a form").expect("it is there"));
     let fixed = String::from_utf8_lossy(table[wrong].1).replace("Length: 12", "Length: 13");
     table[wrong] = ("a form", fixed.as_bytes(), &["200 A &B"], Open);

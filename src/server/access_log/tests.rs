@@ -124,7 +124,8 @@ fn an_unknown_value_is_a_dash_or_null() {
         entry.json(),
         concat!(
             r#"{"time":"2000-10-10T13:55:36.078Z","connection":7,"remote":"unix","method":null,"target":null,"#,
-            r#""version":null,"referer":null,"user_agent":null,"status":400,"bytes":0,"complete":true,"duration_us":1234}"#,
+            r#""version":null,"referer":null,"user_agent":null,"status":400,"bytes":0,"complete":true,"#,
+            r#""duration_us":1234}"#,
             "\n"
         )
     );

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!     clients ──▶ kernel (far_side) ─┐
-//!        ▲                           ├─▶ ready list ──▶ world: tick ──▶ Sessions ──▶ Transport ──▶ kernel, and meanwhile
+//!        ▲                           ├─▶ ready list ──▶ world: tick ──▶ Sessions ──▶ Transport ──▶ kernel; meanwhile
 //!        └────── replies ◀───────────┘                     │                                      the clients act,
 //!                                                          └──▶ checks after each tick,          and errands are run:
 //!                                                               verdict at the end                letters to the loop
