@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::files::MAX_COLUMNS;
 use crate::report;
 use crate::sources::{Source, document, has_word, read, read_all, root, sources};
 
@@ -95,6 +96,32 @@ fn the_readme_shows_the_commands() {
     }
 }
 
+/// The documents for readers of the repository.
+fn documents() -> Vec<Source> {
+    let mut documents = read_all("docs", &["md"]);
+    documents.extend(["README.md", "CHANGELOG.md"].map(document));
+    documents
+}
+
+/// Tables and definitions of links cannot be wrapped, and code may be copied as it is.
+#[test]
+fn a_line_of_prose_fits_beside_a_second_window() {
+    let mut problems = Vec::new();
+    for document in documents() {
+        for (number, line) in (1..).zip(without_code(&document.text).lines()) {
+            let columns = line.chars().count();
+            let can_be_wrapped = line.trim_start().chars().take(MAX_COLUMNS).any(|c| c == ' ');
+            let is_prose = !line.trim_start().starts_with('|') && definition(line).is_none();
+            if columns > MAX_COLUMNS && can_be_wrapped && is_prose {
+                let name = &document.name;
+                problems
+                    .push(format!("{name}:{number}: {columns} columns, more than {MAX_COLUMNS}: wrap the paragraph"));
+            }
+        }
+    }
+    report(problems);
+}
+
 /// The documents that are pages of the crate's documentation, too: those in `docs/guide/`, and two from `docs/`.
 fn guides() -> Vec<Source> {
     let mut guides = read_all("docs/guide", &["md"]);
@@ -152,11 +179,9 @@ fn the_links_of_a_guide_lead_somewhere_in_the_documentation_too() {
 
 #[test]
 fn every_link_of_the_documents_leads_to_a_file_and_a_heading() {
-    let mut documents = read_all("docs", &["md"]);
-    documents.extend(["README.md", "CHANGELOG.md"].map(document));
     let mut problems = Vec::new();
     let mut count = 0;
-    for document in &documents {
+    for document in documents() {
         for link in links(&document.text) {
             let Some(target) = resolve(&document.name, &link) else { continue };
             count += 1;
@@ -191,7 +216,7 @@ fn definition(line: &str) -> Option<(&str, &str)> {
     line.strip_prefix('[')?.split_once("]: ")
 }
 
-/// A document without its blocks of code.
+/// A document with empty lines in place of its blocks of code.
 fn without_code(text: &str) -> String {
     let mut within = false;
     let mut kept = String::new();
@@ -200,8 +225,8 @@ fn without_code(text: &str) -> String {
         within ^= fence;
         if !within && !fence {
             kept.push_str(line);
-            kept.push('\n');
         }
+        kept.push('\n');
     }
     kept
 }

@@ -19,6 +19,27 @@ fn a_file_can_be_read_in_one_sitting() {
     report(problems);
 }
 
+/// A wider line does not fit beside a second window. rustfmt wraps code, but no comments, strings and macros.
+pub(crate) const MAX_COLUMNS: usize = 120;
+
+#[test]
+fn a_line_of_code_fits_beside_a_second_window() {
+    let mut problems = Vec::new();
+    for file in ["src", "tests", "benches", "docs"].iter().flat_map(|folder| read_all(folder, &["rs"])) {
+        for (number, line) in (1..).zip(file.text.lines()) {
+            let columns = line.chars().count();
+            if columns > MAX_COLUMNS {
+                problems.push(format!(
+                    "{}:{number}: {columns} columns, more than {MAX_COLUMNS}: wrap the comment, or break the string \
+                     with a backslash at the end of the line",
+                    file.name
+                ));
+            }
+        }
+    }
+    report(problems);
+}
+
 #[test]
 fn unit_tests_stand_at_the_end_of_their_file() {
     let misplaced = |file: &Source| {
