@@ -1,4 +1,4 @@
-//! What the documents say: it exists, and each link leads somewhere.
+//! These rules check the documents: what they name exists, and each link leads somewhere.
 
 use std::collections::BTreeSet;
 
@@ -25,14 +25,14 @@ fn the_way_of_the_bytes_names_what_exists() {
         };
         count += 1;
         if !exists {
-            problems.push(format!("`{path}` in the way of the bytes is not in the code: correct the picture"));
+            problems.push(format!("the way of the bytes names `{path}`, which the code lacks: correct the picture"));
         }
     }
     report(problems);
     assert!(count > 0, "the picture names no module any more: change this rule");
 }
 
-/// The picture: from the socket to the socket.
+/// Finds the picture that leads from the socket to the socket.
 #[track_caller]
 fn way_of_the_bytes(name: &str, text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
@@ -61,7 +61,7 @@ fn the_guide_has_every_option_of_the_command() {
             false => format!("`--{name} {}`", value("value")),
         };
         let env = format!("`{}`", value("env"));
-        // A default in parentheses is a sentence; the guide may put it in its own words.
+        // A default in parentheses is a sentence, and the guide may put it in its own words.
         let default = Some(value("default")).filter(|default| !default.starts_with('('));
         count += 1;
         let row = guide.lines().find(|line| line.contains(&flag));
@@ -78,13 +78,16 @@ fn the_guide_has_every_option_of_the_command() {
     assert!(count > 0, "the table of options has changed its shape: change this rule");
 }
 
-/// A longer README cannot be read in one sitting.
+/// Nobody reads a longer README in one sitting.
 const MAX_README_LINES: usize = 250;
 
 #[test]
 fn the_readme_can_be_read_in_one_sitting() {
     let lines = read("README.md").lines().count();
-    assert!(lines <= MAX_README_LINES, "README.md has {lines} lines: move a chapter into a guide");
+    assert!(
+        lines <= MAX_README_LINES,
+        "README.md has {lines} lines, more than {MAX_README_LINES}: move a chapter into a guide"
+    );
 }
 
 #[test]
@@ -92,18 +95,18 @@ fn the_readme_shows_the_commands() {
     let readme = read("README.md");
     for command in ["cargo run --release -- demo", "cargo run --release -- serve", "cargo test"] {
         let shown = readme.lines().any(|line| line.split('#').next().unwrap_or_default().trim() == command);
-        assert!(shown, "README.md must show `{command}` on a line of its own: it is all that a newcomer needs");
+        assert!(shown, "README.md lacks a line with just `{command}`: show it, because newcomers need it");
     }
 }
 
-/// The documents for readers of the repository.
+/// Reads the documents in `docs/`, the README and the changelog.
 fn documents() -> Vec<Source> {
     let mut documents = read_all("docs", &["md"]);
     documents.extend(["README.md", "CHANGELOG.md"].map(document));
     documents
 }
 
-/// Tables and definitions of links cannot be wrapped, and code may be copied as it is.
+/// Markdown cannot wrap a table or the definition of a link, and a reader may copy code as it is.
 #[test]
 fn a_line_of_prose_fits_beside_a_second_window() {
     let mut problems = Vec::new();
@@ -114,15 +117,16 @@ fn a_line_of_prose_fits_beside_a_second_window() {
             let is_prose = !line.trim_start().starts_with('|') && definition(line).is_none();
             if columns > MAX_COLUMNS && can_be_wrapped && is_prose {
                 let name = &document.name;
-                problems
-                    .push(format!("{name}:{number}: {columns} columns, more than {MAX_COLUMNS}: wrap the paragraph"));
+                problems.push(format!(
+                    "{name}:{number}: the line has {columns} columns, more than {MAX_COLUMNS}: wrap the paragraph"
+                ));
             }
         }
     }
     report(problems);
 }
 
-/// The documents that are pages of the crate's documentation, too: those in `docs/guide/`, and two from `docs/`.
+/// Reads the documents that are also pages of the crate's documentation: those in `docs/guide/`, and two from `docs/`.
 fn guides() -> Vec<Source> {
     let mut guides = read_all("docs/guide", &["md"]);
     guides.extend(["docs/STREAMING.md", "docs/FILES.md"].map(document));
@@ -136,12 +140,12 @@ fn every_guide_is_a_page_of_the_documentation_and_in_the_lists() {
     let mut problems = Vec::new();
     for guide in guides() {
         if !pages.contains(&format!("\"../{}\"", guide.name)) {
-            problems.push(format!("{}: add it to src/guide.rs", guide.name));
+            problems.push(format!("{}: add this guide to src/guide.rs", guide.name));
         }
         for (list, links) in &lists {
             let is_link = |link: &String| resolve(list, link).is_some_and(|target| target == guide.name);
             if guide.name != "docs/guide/README.md" && !links.iter().any(is_link) {
-                problems.push(format!("{}: add it to the list in {list}", guide.name));
+                problems.push(format!("{}: add this guide to the list in {list}", guide.name));
             }
         }
     }
@@ -186,12 +190,16 @@ fn every_link_of_the_documents_leads_to_a_file_and_a_heading() {
             let Some(target) = resolve(&document.name, &link) else { continue };
             count += 1;
             if !root().join(&target).exists() {
-                problems.push(format!("{}: there is no {target} for the link {link}", document.name));
+                problems.push(format!(
+                    "{}: the link {link} leads to {target}, which does not exist: correct it",
+                    document.name
+                ));
                 continue;
             }
             let Some((_, anchor)) = link.split_once('#') else { continue };
             if !target.ends_with(".md") || !without_code(&read(&target)).lines().any(|line| is_heading(line, anchor)) {
-                problems.push(format!("{}: {target} has no heading for the link {link}", document.name));
+                problems
+                    .push(format!("{}: the link {link} leads to no heading of {target}: correct it", document.name));
             }
         }
     }
@@ -199,24 +207,24 @@ fn every_link_of_the_documents_leads_to_a_file_and_a_heading() {
     assert!(count > 0, "the documents have no links any more: change this rule");
 }
 
-/// Where the links of a document lead: those in its text, and those that are defined at its end.
+/// Lists where the links of a document lead: those in its text, and the definitions at its end.
 fn links(text: &str) -> Vec<String> {
     let text = without_code(text);
     let defined = text.lines().filter_map(definition).map(|(_, target)| target);
     inline_links(&text).chain(defined).map(str::to_owned).collect()
 }
 
-/// The targets of `[text](target)`.
+/// Lists the targets of `[text](target)`.
 fn inline_links(text: &str) -> impl Iterator<Item = &str> {
     text.split("](").skip(1).filter_map(|rest| rest.split(')').next())
 }
 
-/// The label and the target of `[label]: target`.
+/// Splits `[label]: target` into the label and the target.
 fn definition(line: &str) -> Option<(&str, &str)> {
     line.strip_prefix('[')?.split_once("]: ")
 }
 
-/// A document with empty lines in place of its blocks of code.
+/// Puts empty lines in place of the blocks of code.
 fn without_code(text: &str) -> String {
     let mut within = false;
     let mut kept = String::new();
@@ -231,7 +239,8 @@ fn without_code(text: &str) -> String {
     kept
 }
 
-/// The file that a link in `document` leads to, as from the top of the repository; nothing if it leads elsewhere.
+/// Finds the file to which a link in `document` leads, as a path from the top of the repository. A link to another site
+/// leads to no file.
 fn resolve(document: &str, link: &str) -> Option<String> {
     if link.contains("://") {
         return None;
@@ -251,7 +260,8 @@ fn resolve(document: &str, link: &str) -> Option<String> {
     Some(folders.join("/"))
 }
 
-/// Whether a line is the heading with this anchor: in lower case, with hyphens, and without punctuation.
+/// Tells whether a line is the heading with this anchor. An anchor is in lower case, with hyphens, and without
+/// punctuation.
 fn is_heading(line: &str, anchor: &str) -> bool {
     let Some(heading) = line.strip_prefix('#') else { return false };
     let heading = heading.trim_start_matches('#').trim().to_lowercase();

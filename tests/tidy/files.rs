@@ -1,11 +1,11 @@
-//! What a file may be, and where it may lie.
+//! These rules say how long a file may be, how wide its lines, what it may hold, and where it belongs.
 
 use std::fs;
 
 use crate::report;
 use crate::sources::{Source, TESTS, has_word, read, read_all, root, sources};
 
-/// A longer file cannot be read in one sitting. Its tests count, too.
+/// Nobody reads a longer file in one sitting. Its tests count, too.
 const MAX_LINES: usize = 500;
 
 #[test]
@@ -14,12 +14,16 @@ fn a_file_can_be_read_in_one_sitting() {
     let length = |file: &Source| file.text.lines().count();
     let mut problems = Vec::new();
     for file in files.iter().filter(|file| length(file) > MAX_LINES) {
-        problems.push(format!("{}: {} lines, more than {MAX_LINES}: look for the seam", file.name, length(file)));
+        problems.push(format!(
+            "{}: the file has {} lines, more than {MAX_LINES}: split it where its subject changes",
+            file.name,
+            length(file)
+        ));
     }
     report(problems);
 }
 
-/// A wider line does not fit beside a second window. rustfmt wraps code, but no comments, strings and macros.
+/// A wider line does not fit beside a second window. rustfmt wraps code, but no comments, strings or macros.
 pub(crate) const MAX_COLUMNS: usize = 120;
 
 #[test]
@@ -30,8 +34,8 @@ fn a_line_of_code_fits_beside_a_second_window() {
             let columns = line.chars().count();
             if columns > MAX_COLUMNS {
                 problems.push(format!(
-                    "{}:{number}: {columns} columns, more than {MAX_COLUMNS}: wrap the comment, or break the string \
-                     with a backslash at the end of the line",
+                    "{}:{number}: the line has {columns} columns, more than {MAX_COLUMNS}: wrap the comment, or break \
+                     the string with a backslash at the end of the line",
                     file.name
                 ));
             }
@@ -41,13 +45,11 @@ fn a_line_of_code_fits_beside_a_second_window() {
 }
 
 #[test]
-fn unit_tests_stand_at_the_end_of_their_file() {
+fn unit_tests_are_at_the_end_of_their_file() {
     let misplaced = |file: &Source| {
         let (_, tests) = file.text.split_once(TESTS)?;
         (tests.trim_end().lines().skip(1).position(|line| line == "}") != Some(tests.trim_end().lines().count() - 2))
-            .then(|| {
-                format!("{}: move `mod tests` to the end, since tests/tidy/ skips the rest of the file", file.name)
-            })
+            .then(|| format!("{}: move `mod tests` to the end, because these rules read nothing after it", file.name))
     };
     report(sources().iter().filter_map(misplaced).collect());
 }
@@ -69,7 +71,7 @@ fn the_top_of_the_repository_holds_what_belongs_there() {
         ".gitignore",
         ".ci",
     ];
-    // Git's own folder, and what .gitignore names.
+    // Git makes one of them, and .gitignore names the other.
     let ignored = [".git", "target"];
     let mut problems = Vec::new();
     for entry in fs::read_dir(root()).expect("the repository can be read") {
@@ -83,14 +85,18 @@ fn the_top_of_the_repository_holds_what_belongs_there() {
 
 #[test]
 fn nothing_is_left_for_later() {
-    // In pieces, so that this file does not find itself.
+    // The marks are in pieces, so that the rule does not find itself.
     let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("to", "do!"), concat!("unimpl", "emented!")];
     let mut problems = Vec::new();
     for folder in ["src", "tests", "benches", "docs"] {
         for file in read_all(folder, &["rs", "md", "py", "lua"]) {
             for (number, line) in file.text.lines().enumerate() {
                 for mark in marks.iter().filter(|mark| has_word(line, mark)) {
-                    problems.push(format!("{}:{}: {mark}: do it, or say what is missing", file.name, number + 1));
+                    problems.push(format!(
+                        "{}:{}: `{mark}` leaves work for later: do it, or say what is missing",
+                        file.name,
+                        number + 1
+                    ));
                 }
             }
         }
@@ -108,7 +114,9 @@ fn every_limit_says_why() {
         if line.starts_with("pub const ") || line.starts_with("pub(crate) const ") {
             count += 1;
             if !before.starts_with("/// ") {
-                problems.push(format!("src/limits.rs: {line}: say its unit, why, and what other servers use"));
+                problems.push(format!(
+                    "src/limits.rs: {line}: say its unit, its reason, and what other servers use, in a comment above it"
+                ));
             }
         }
         before = line;

@@ -1,4 +1,5 @@
-//! The rules of HTTP in `docs/HTTP.md`, each with the tests that prove it.
+//! These rules check `docs/HTTP.md`: each rule of HTTP there names tests that exist, and no table of the tests is
+//! missing.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +7,7 @@ use std::fs;
 use crate::report;
 use crate::sources::{has_word, read, root, word};
 
-/// Head of every table in `docs/HTTP.md`.
+/// Each table in `docs/HTTP.md` has this head.
 const RULES: &str = "| RFC section | what the rule says and what monoloop does | test |";
 
 #[test]
@@ -23,8 +24,7 @@ fn every_rule_of_http_names_tests_that_exist() {
         }
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
         let [section, rule, tests] = cells[..] else {
-            problems
-                .push(format!("docs/HTTP.md:{number}: a row has three cells (write no vertical bar in them): {row}"));
+            problems.push(format!("docs/HTTP.md:{number}: write three cells, and no vertical bar in them: {row}"));
             continue;
         };
         if !section.contains('§') || rule.is_empty() {
@@ -37,8 +37,10 @@ fn every_rule_of_http_names_tests_that_exist() {
         for path in named {
             count += 1;
             if !test_exists(path) {
-                problems
-                    .push(format!("docs/HTTP.md:{number}: there is no test `{path}`: correct the row, or write it"));
+                problems.push(format!(
+                    "docs/HTTP.md:{number}: the row names `{path}`, which does not exist: correct the row, or write \
+                     the test"
+                ));
             }
         }
     }
@@ -46,7 +48,7 @@ fn every_rule_of_http_names_tests_that_exist() {
     assert!(count > 0, "docs/HTTP.md has no rows below {RULES:?} any more: change this rule");
 }
 
-/// The files in `src/h1/tests/` that run tables.
+/// These files in `src/h1/tests/` run tables.
 const TABLES: [&str; 12] = [
     "heads",
     "fields",
@@ -90,25 +92,25 @@ fn every_table_of_the_protocol_is_in_the_rules_of_http() {
     report(problems);
 }
 
-/// The rows of all tables below [`RULES`], with their line numbers.
+/// Finds the rows of all tables below [`RULES`], with their line numbers.
 fn rules(http: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut within = false;
     http.lines().enumerate().filter_map(move |(at, line)| {
         let begins = line == RULES;
         let row = within && line.starts_with('|') && !line.starts_with("|---");
         within = begins || (within && line.starts_with('|'));
-        // Any other table has a changed head, and its lines are reported as bad rows.
+        // Any other table has a wrong head, so its lines count as bad rows.
         let strange = line.starts_with('|') && !begins && !within;
         (row || strange).then_some((at + 1, line))
     })
 }
 
-/// The texts between backticks.
+/// Finds the texts between backticks.
 fn code_spans(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
-/// Whether there is a test function by this path, as the top of `docs/HTTP.md` explains it.
+/// Tells whether there is a test function by this path. The top of `docs/HTTP.md` explains such paths.
 fn test_exists(path: &str) -> bool {
     let Some((file, name)) = path.rsplit_once("::") else { return false };
     let homes = match file.strip_suffix("::tests") {
@@ -124,7 +126,7 @@ fn test_exists(path: &str) -> bool {
     homes.iter().filter_map(|home| fs::read_to_string(root().join(home)).ok()).any(|text| has_test(&text, name))
 }
 
-/// Whether `text` has the function `name`, with `#[test]` among its attributes.
+/// Tells whether `text` has the function `name`, with `#[test]` among its attributes.
 fn has_test(text: &str, name: &str) -> bool {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let at = lines.iter().position(|line| line.starts_with(&format!("fn {name}()")));

@@ -1,8 +1,8 @@
-//! Checks the walls of the code, that is, which part may know which, and what the documents promise. Each failure says
-//! what to do.
+//! These rules check the walls of the code, the files, and what the documents promise. A wall says which part of the
+//! code may know which. Each failure says what to do.
 //!
-//! It reads the sources as text, so it is quick and sometimes naive. If it is in the way of something good, change the
-//! rule here, with a reason, in the same commit.
+//! The rules read the sources as text, so they are quick and sometimes naive. If a rule is in the way of something
+//! good, change it here, with a reason, in the same commit.
 
 mod documents;
 mod files;

@@ -1,50 +1,50 @@
-//! Finds which file of a crate names which, by reading `use` declarations and paths as text.
+//! [`Modules`] finds which file of a crate names which. It reads `use` declarations and paths as text.
 //!
-//! A name that a file re-exports leads on to the file that defines it. So a `mod.rs` that only re-exports is never in
-//! between: nothing depends on it. What this cannot see is a call of a method that another file has added to a type.
+//! A name that a file re-exports leads on to the file that defines it. So nothing depends on a `mod.rs` that only
+//! re-exports. The look-up cannot see that a file calls a method which another file has added to a type.
 //!
-//! The same look-up finds names that are public under two paths.
+//! The same look-up finds names that are public in two modules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The path of a module from the root of its crate; empty for the root.
+/// Holds the path of a module from the root of its crate. The path of the root is empty.
 type Module = Vec<String>;
 
-/// The files of a crate.
+/// Holds the files of a crate.
 pub(crate) struct Modules {
     files: BTreeMap<Module, File>,
 }
 
-/// What a file says about other modules.
+/// Holds what a file says about other modules.
 struct File {
     name: String,
     uses: Vec<Use>,
-    /// Paths outside of `use` declarations.
+    /// These paths are outside of `use` declarations.
     paths: Vec<Vec<String>>,
-    /// The modules that it declares with `pub mod`.
+    /// The file declares these modules with `pub mod`.
     public_modules: Vec<String>,
     /// The file has more than declarations of modules and re-exports.
     has_code: bool,
 }
 
-/// A name that a `use` declaration brings into a file.
+/// Holds a name that a `use` declaration brings into a file.
 struct Use {
     path: Vec<String>,
     name: String,
     is_public: bool,
-    /// It is a re-export, and the rest of the file does not use the name.
+    /// The declaration is a re-export, and the rest of the file does not use the name.
     only_reexports: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Visibility {
     Private,
-    /// `pub(crate)` and the like.
+    /// The declaration has `pub(crate)` or the like.
     Crate,
     Public,
 }
 
-/// Files that know each other in a circle, and who names whom among them.
+/// Holds files that know each other in a circle, and which of them names which.
 #[derive(Debug)]
 pub(crate) struct Circle {
     pub(crate) files: BTreeSet<String>,
@@ -52,13 +52,14 @@ pub(crate) struct Circle {
 }
 
 impl Modules {
-    /// Reads a crate: the name of each file as from the folder of the crate's root (`server/mod.rs`), with its code.
+    /// Reads a crate from the name and the code of each file. A name begins at the folder of the crate's root, as in
+    /// `server/mod.rs`.
     pub(crate) fn read<'a>(files: impl IntoIterator<Item = (&'a str, String)>) -> Self {
         let files = files.into_iter().map(|(name, code)| (module(name), File::read(name, &code)));
         Self { files: files.collect() }
     }
 
-    /// The circles between files that lie in the same folder of the crate, or in folders below it.
+    /// Finds the circles between files that are in the same folder of the crate, or in folders below it.
     pub(crate) fn circles(&self) -> Vec<Circle> {
         let links: BTreeMap<&Module, BTreeSet<&Module>> =
             self.files.iter().map(|(module, file)| (module, self.links(module, file))).collect();
@@ -82,7 +83,7 @@ impl Modules {
         circles
     }
 
-    /// The names that more than one public module of the crate has, and these modules.
+    /// Finds the names that more than one public module of the crate has, and these modules.
     pub(crate) fn public_twice(&self) -> Vec<(String, BTreeSet<String>)> {
         let public = &self.files[&Module::new()].public_modules;
         let mut owners: BTreeMap<(&Module, &String), BTreeSet<String>> = BTreeMap::new();
@@ -100,7 +101,7 @@ impl Modules {
         twice.map(|((_, name), owners)| (name.clone(), owners)).collect()
     }
 
-    /// The files of the same folder that a file names.
+    /// Finds the files of the same folder that a file names.
     fn links(&self, module: &Module, file: &File) -> BTreeSet<&Module> {
         if !file.has_code {
             return BTreeSet::new();
@@ -112,7 +113,8 @@ impl Modules {
         homes.filter(is_near).collect()
     }
 
-    /// The module that defines what `path` names in the module `from`; nothing if that belongs to another crate.
+    /// Finds the module that defines what `path` names in the module `from`. It finds none if another crate
+    /// defines that.
     fn home(&self, from: &Module, path: &[String], depth: usize) -> Option<&Module> {
         assert!(depth < 32, "re-exports lead in a circle: {path:?} in {from:?}");
         let (first, rest) = path.split_first()?;
@@ -177,7 +179,7 @@ impl File {
                 "#" => at = find(&tokens, at, "]"),
                 "pub" => {
                     seen = Visibility::Public;
-                    // A visibility may be a path, and is no use of it.
+                    // A visibility may hold a path, but does not use it.
                     if tokens.get(at + 1).is_some_and(|token| token == "(") {
                         at = find(&tokens, at, ")");
                         seen = Visibility::Crate;
@@ -208,7 +210,7 @@ impl File {
         file
     }
 
-    /// A path that begins with a name from a `use` declaration, with the whole path of that name in its place.
+    /// Puts the whole path of a name from a `use` declaration in place of that name at the start of `path`.
     fn imported(&self, path: &[String]) -> Option<Vec<String>> {
         let (first, rest) = path.split_first()?;
         let used = self.uses.iter().find(|used| used.name == *first && used.path != path)?;
@@ -241,7 +243,7 @@ fn leaves(tree: &[String], before: &[String], seen: Visibility, found: &mut Vec<
     found.push(Use { path, name, is_public, only_reexports });
 }
 
-/// What the commas outside of further braces separate.
+/// Splits a list at the commas outside of further braces.
 fn branches(list: &[String]) -> Vec<&[String]> {
     let mut depth = 0;
     let branches = list.split(|token| {
@@ -255,7 +257,7 @@ fn branches(list: &[String]) -> Vec<&[String]> {
     branches.filter(|branch| !branch.is_empty()).collect()
 }
 
-/// All modules to which links lead from `from`, in any number of steps.
+/// Finds all modules to which links lead from `from`, in any number of steps.
 fn reachable<'a>(from: &'a Module, links: &BTreeMap<&'a Module, BTreeSet<&'a Module>>) -> BTreeSet<&'a Module> {
     let mut reached = BTreeSet::new();
     let mut open = vec![from];
@@ -265,13 +267,13 @@ fn reachable<'a>(from: &'a Module, links: &BTreeMap<&'a Module, BTreeSet<&'a Mod
     reached
 }
 
-/// The path of the module in a file.
+/// Turns the name of a file into the path of its module.
 fn module(name: &str) -> Module {
     let path = name.trim_end_matches(".rs").trim_end_matches("mod").trim_end_matches('/');
     path.split('/').filter(|part| !matches!(*part, "" | "lib" | "main")).map(str::to_owned).collect()
 }
 
-/// Words, `::`, and single characters of anything else; text in quotes is left out.
+/// Splits code into words, `::`, and single characters of anything else. It leaves out text in quotes.
 fn tokens(code: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     let mut rest = code;
@@ -294,7 +296,7 @@ fn tokens(code: &str) -> Vec<String> {
     tokens
 }
 
-/// The place of the next `token` that belongs to no inner brackets of its kind.
+/// Finds the place of the next `token` that belongs to no inner brackets of its kind.
 fn find(tokens: &[String], from: usize, token: &str) -> usize {
     let opening = match token {
         "]" => "[",

@@ -1,26 +1,26 @@
-//! Reads the sources and the documents as text.
+//! These functions read the sources and the documents as text.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// How the unit tests of a file begin.
+/// The unit tests of a file begin like this.
 pub(crate) const TESTS: &str = "\n#[cfg(test)]\nmod tests {\n";
 
-/// A file as text, named as from the top of the repository.
+/// Holds the text of a file. Its name is the path from the top of the repository.
 pub(crate) struct Source {
     pub(crate) name: String,
     pub(crate) text: String,
 }
 
 impl Source {
-    /// The folder or file right below `src/`.
+    /// Finds the folder or file right below `src/`.
     pub(crate) fn module(&self) -> &str {
         let rest = self.name.strip_prefix("src/").unwrap_or(&self.name);
         rest.split(['/', '.']).next().unwrap_or_default()
     }
 
-    /// Whether `super::` in this file means the crate.
+    /// Tells whether `super::` in this file means the crate.
     pub(crate) fn is_root_of_module(&self) -> bool {
         let depth = self.name.matches('/').count();
         depth == 1 || (depth == 2 && self.name.ends_with("/mod.rs"))
@@ -30,7 +30,7 @@ impl Source {
         self.text.split(TESTS).next().unwrap_or_default()
     }
 
-    /// Numbered lines without comments and unit tests.
+    /// Numbers the lines, without comments and unit tests.
     pub(crate) fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         self.without_tests().lines().map(without_comment).enumerate().map(|(at, line)| (at + 1, line))
     }
@@ -40,7 +40,7 @@ pub(crate) fn without_comments(file: &Source) -> String {
     file.code().map(|(_, line)| format!("{line}\n")).collect()
 }
 
-/// The line up to `//`, unless that stands within a string.
+/// Cuts the line at `//`, unless that is within a string.
 fn without_comment(line: &str) -> &str {
     for (at, _) in line.match_indices("//") {
         if line[..at].matches('"').count().is_multiple_of(2) {
@@ -50,21 +50,21 @@ fn without_comment(line: &str) -> &str {
     line
 }
 
-/// Everything in `src/` except tests.
+/// Reads everything in `src/` except tests.
 pub(crate) fn sources() -> Vec<Source> {
     let mut files = read_all("src", &["rs"]);
     files.retain(|file| !file.name.contains("/tests/") && !file.name.ends_with("/tests.rs"));
     files
 }
 
-/// The library without its landing page.
+/// Reads the library without its landing page, `src/lib.rs`.
 pub(crate) fn library() -> Vec<Source> {
     let mut files = sources();
     files.retain(|file| !file.name.starts_with("src/bin/") && file.name != "src/lib.rs");
     files
 }
 
-/// What `src/lib.rs` re-exports, and from where.
+/// Lists what `src/lib.rs` re-exports, and from where.
 pub(crate) fn reexports() -> Vec<(String, String)> {
     let mut found = Vec::new();
     for statement in read("src/lib.rs").split(';').filter_map(|text| text.trim().strip_prefix("pub use ")) {
@@ -75,7 +75,7 @@ pub(crate) fn reexports() -> Vec<(String, String)> {
     found
 }
 
-/// The first name after each `crate::`, also within braces.
+/// Finds the first name after each `crate::`, also within braces.
 pub(crate) fn crate_paths(line: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for (at, start) in line.match_indices("crate::") {
@@ -95,7 +95,7 @@ pub(crate) fn word(text: &str) -> &str {
     text.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
 }
 
-/// Whether `text` has `word` without a letter before or after it.
+/// Tells whether `text` has `word` without a letter before or after it.
 pub(crate) fn has_word(text: &str, word: &str) -> bool {
     let is_letter = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(word).any(|(at, _)| {
@@ -118,8 +118,8 @@ pub(crate) fn document(name: &str) -> Source {
     Source { name: name.to_owned(), text: read(name) }
 }
 
-/// The files below a folder that have one of these extensions, in the order of their names. The output of cargo and
-/// cargo-fuzz is left out.
+/// Reads the files below a folder that have one of these extensions, in the order of their names. It leaves out what
+/// cargo and cargo-fuzz make.
 pub(crate) fn read_all(folder: &str, extensions: &[&str]) -> Vec<Source> {
     let mut paths = BTreeSet::new();
     let mut folders = vec![root().join(folder)];

@@ -1,4 +1,4 @@
-//! Which part of the code may know which.
+//! These rules say which part of the code may know which.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,8 @@ use crate::modules::Modules;
 use crate::report;
 use crate::sources::{Source, crate_paths, document, has_word, library, reexports, sources, without_comments};
 
-/// Folders and files of `src/`, from the bottom to the top. A module may name those before it in this list, and itself.
-/// (The command is a crate of its own: it can name only what is public.)
+/// These are the folders and files of `src/`, from the bottom to the top. A module may name itself, and those before it
+/// in this list. The command is a crate of its own, so it can name only what is public.
 const LAYERS: [&str; 15] = [
     "limits",
     "config",
@@ -26,7 +26,7 @@ const LAYERS: [&str; 15] = [
     "guide",
 ];
 
-/// What may look up, and why: `(file, module that it names, reason)`.
+/// These files may name a module above them: `(file, module that it names, reason)`.
 const LOOKING_UP: [(&str, &str, &str); 0] = [];
 
 #[test]
@@ -41,27 +41,29 @@ fn a_module_knows_only_those_below_it() {
             for named in crate_paths(text) {
                 let home = reexports.iter().find(|(name, _)| *name == named).map_or(named, |(_, home)| home.as_str());
                 let Some(below) = self::level(home) else {
-                    problems.push(format!("{}:{line}: `crate::{named}` has no place in LAYERS", file.name));
+                    problems
+                        .push(format!("{}:{line}: LAYERS has no place for `crate::{named}`: put it there", file.name));
                     continue;
                 };
                 let allowed = LOOKING_UP.iter().any(|(name, up, _)| *name == file.name && *up == home);
                 if below > level && !allowed {
                     problems.push(format!(
-                        "{}:{line}: `{module}` names `{home}`, which stands above it: move what both need down, or let \
-                         the upper one call the lower one through a trait",
+                        "{}:{line}: `{module}` names `{home}`, which is above it: move what both need down, or let the \
+                         upper one call the lower one through a trait",
                         file.name
                     ));
                 }
             }
             if text.contains("super::super::") || (file.is_root_of_module() && has_word(text, "super::")) {
-                problems.push(format!("{}:{line}: write `crate::` so that the wall is seen", file.name));
+                problems.push(format!("{}:{line}: write `crate::`, so that a reader sees the wall", file.name));
             }
         }
     }
     report(problems);
 }
 
-/// The circles between files of one folder that are allowed, and why: the files as a failure lists them.
+/// These files of one folder may know each other in a circle, each time for a reason. A failure lists the files in the
+/// form that belongs here.
 const CIRCLES: [(&[&str], &str); 3] = [
     (
         &[
@@ -73,10 +75,9 @@ const CIRCLES: [(&[&str], &str); 3] = [
             "exchange/reply.rs",
             "exchange/response.rs",
         ],
-        "a circle of types: a reply holds the mailbox, whose letters are functions of a response, \
-         which borrows the reply",
+        "a reply holds the mailbox, its letters are functions of a response, and the response borrows the reply",
     ),
-    (&["testing/mod.rs", "testing/request.rs"], "the client makes a request, and the request is sent by that client"),
+    (&["testing/mod.rs", "testing/request.rs"], "the client makes a request, and the request has that client send it"),
     (&["demo/mod.rs", "demo/streams.rs"], "the handlers of the example take its state, as those of a user would"),
 ];
 
@@ -96,13 +97,14 @@ fn the_files_of_a_folder_know_each_other_in_one_direction() {
     for circle in circles.iter().filter(|circle| !is_allowed(&circle.files)) {
         let links: String = circle.links.iter().map(|(from, to)| format!("\n    {from} names {to}")).collect();
         problems.push(format!(
-            "{:?} are a circle: move what both need down, or add this list to CIRCLES with a reason:{links}",
+            "{:?} know each other in a circle: move what they share down, or add this list to CIRCLES with a \
+             reason:{links}",
             circle.files.iter().collect::<Vec<_>>()
         ));
     }
     let is_circle = |known: &[&str]| circles.iter().any(|circle| circle.files.iter().eq(known.iter()));
     for (known, _) in CIRCLES.iter().filter(|(known, _)| !is_circle(known)) {
-        problems.push(format!("{known:?} are no circle any more: take them out of CIRCLES"));
+        problems.push(format!("{known:?} form no circle any more: take them out of CIRCLES"));
     }
     report(problems);
 }
@@ -113,7 +115,7 @@ fn a_public_name_has_one_home() {
     let files = library().into_iter().chain([document("src/lib.rs")]);
     let files: Vec<_> = files.map(|file| (file.name.replacen("src/", "", 1), without_comments(&file))).collect();
     let modules = Modules::read(files.iter().map(|(name, code)| (&name[..], code.clone())));
-    let problem = |(name, homes)| format!("`{name}` is public in {homes:?}: keep it where a user would look");
+    let problem = |(name, homes)| format!("`{name}` is public in {homes:?}: keep it only where a user looks for it");
     report(modules.public_twice().into_iter().map(problem).collect());
 }
 
@@ -126,7 +128,7 @@ fn only_the_server_knows_sockets_signals_and_mio() {
 
 #[test]
 fn only_the_server_and_the_files_ask_the_kernel() {
-    only_in(&["rustix"], &["src/server/", "src/files/"], "there is nothing of it that others need");
+    only_in(&["rustix"], &["src/server/", "src/files/"], "let these folders ask, because no other part needs to");
 }
 
 #[test]
@@ -143,7 +145,8 @@ fn only_the_head_parser_knows_httparse() {
 
 #[test]
 fn httparse_stays_as_strict_as_it_is() {
-    // Every flag of its configuration only loosens. Its chunk sizes are lenient: ours are in src/wire/body/decoder.rs.
+    // Each flag of its configuration makes httparse more lenient. It also reads chunk sizes leniently, so
+    // src/wire/body/decoder.rs reads them itself.
     let words = ["ParserConfig", "parse_chunk_size"];
     let mut problems = Vec::new();
     for file in sources() {
@@ -167,7 +170,7 @@ fn only_in(words: &[&str], homes: &[&str], advice: &str) {
         }
     }
     report(problems);
-    // A rule about something that no longer exists would hold for ever and mean nothing.
+    // A rule about what no longer exists holds for ever and means nothing.
     for home in homes {
         let lives = |file: &Source| file.name.starts_with(home) && words.iter().any(|word| file.text.contains(word));
         assert!(sources().iter().any(lives), "nothing in {home} uses {words:?} any more: change this rule");
