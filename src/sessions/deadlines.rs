@@ -65,8 +65,8 @@ impl Wheel {
         Self { heads: vec![NONE; WHEEL_SLOTS].into(), occupied: [0; WHEEL_SLOTS / 64], turn: 0, next: NONE }
     }
 
-    /// Makes sure that the session comes up at `deadline`, or up to a slot later. It may come up earlier; then it is armed
-    /// again.
+    /// Makes sure that the session comes up at `deadline`, or up to a slot later. It may come up earlier; then it is
+    /// armed again.
     #[inline]
     pub(super) fn arm(&mut self, sessions: &mut Slab<impl Timed>, key: usize, deadline: Moment) {
         if !sessions[key].timer().is_in_time(deadline) {

@@ -17,8 +17,8 @@ use crate::wire::reply::CONTINUE;
 use crate::wire::{Expectation, Framing, Message, ProtocolError};
 
 impl Connection {
-    /// Decides what becomes of a request: the application admits its content, or the request is refused here. Returns the
-    /// number of bytes that are consumed.
+    /// Decides what becomes of a request: the application admits its content, or the request is refused here. Returns
+    /// the number of bytes that are consumed.
     #[inline(never)]
     pub(super) fn decide(
         &mut self,

@@ -65,7 +65,8 @@ impl Buffers {
         &mut room[..len]
     }
 
-    /// The queue of what is owed, without the bytes that have been sent. No [`Mark`](crate::buffer::Mark) of it may be held.
+    /// The queue of what is owed, without the bytes that have been sent. No [`Mark`](crate::buffer::Mark) of it may be
+    /// held.
     #[inline(always)]
     pub(super) fn queue(&mut self, pools: &mut Pools) -> &mut OutputQueue {
         let output = self.output.get_or_insert_with(|| pools.output.lend());

@@ -117,8 +117,8 @@ pub(super) fn answer_invalid(
     take_reply(buffers, cx, called, None, false);
 }
 
-/// Converts the loop's [`Reply`](crate::exchange::Reply) into a [`ReplyState`], and reports the reply or the error to the
-/// observer.
+/// Converts the loop's [`Reply`](crate::exchange::Reply) into a [`ReplyState`], and reports the reply or the error to
+/// the observer.
 #[inline(never)]
 fn take_reply(
     buffers: &mut Buffers,

@@ -35,8 +35,8 @@ impl ContentState {
     }
 }
 
-/// The length of content that the server may throw away to keep the connection. `None` for chunked and for long content,
-/// and for a client that expects a 100: nobody knows whether it sends its content after another reply.
+/// The length of content that the server may throw away to keep the connection. `None` for chunked and for long
+/// content, and for a client that expects a 100: nobody knows whether it sends its content after another reply.
 pub(super) const fn discardable(message: &Message<'_>) -> Option<u64> {
     match (message.framing, message.expectation) {
         (Framing::Length(length), Expectation::None) if length <= MAX_DISCARD => Some(length),

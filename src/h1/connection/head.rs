@@ -102,7 +102,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Handles input without a complete head. After the client's FIN, this closes the connection or sends an error reply.
+    /// Handles input without a complete head. After the client's FIN, this closes the connection or sends an error
+    /// reply.
     #[inline(never)]
     fn no_head(&mut self, cx: &mut Context<'_>, scratch: &mut Scratch) -> Step {
         if !self.buffers.input_ended {

@@ -45,8 +45,8 @@ impl Exchange {
         }
     }
 
-    /// Produces the deferred reply by `answer`, or an error reply in its place. `close` is a further reason why the connection ends
-    /// with it.
+    /// Produces the deferred reply by `answer`, or an error reply in its place. `close` is a further reason why the
+    /// connection ends with it.
     pub(super) fn answer_deferred(
         &mut self,
         buffers: &mut Buffers,
@@ -58,8 +58,8 @@ impl Exchange {
         self.answer_awaited(buffers, cx, close, by_responder, |_, response| answer.and_then(|answer| answer(response)));
     }
 
-    /// Runs `call` to produce the awaited reply. Unless it is `by_responder`, the responder learns that its answer is not
-    /// awaited any more.
+    /// Runs `call` to produce the awaited reply. Unless it is `by_responder`, the responder learns that its answer is
+    /// not awaited any more.
     pub(super) fn answer_awaited(
         &mut self,
         buffers: &mut Buffers,

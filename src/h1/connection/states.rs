@@ -259,8 +259,8 @@ impl Streaming {
         Some(activity.max(self.since) + silence)
     }
 
-    /// Returns true and sets `silent` if the heartbeat is due, because nothing was sent since `activity`. A heartbeat that
-    /// brings nothing does not extend the idle timeout.
+    /// Returns true and sets `silent` if the heartbeat is due, because nothing was sent since `activity`. A heartbeat
+    /// that brings nothing does not extend the idle timeout.
     pub(super) fn beat(&mut self, now: Moment, idle_timeout: Millis, activity: Moment) -> bool {
         let is_idle = activity + idle_timeout <= now;
         let was_asked = self.since > activity;

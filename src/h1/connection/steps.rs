@@ -93,7 +93,8 @@ impl Connection {
 }
 
 impl Exchange {
-    /// Takes a step of the content, or else one of the reply. An error is the reason why the connection must be aborted.
+    /// Takes a step of the content, or else one of the reply. An error is the reason why the connection must be
+    /// aborted.
     pub(super) fn step(
         &mut self,
         buffers: &mut Buffers,

@@ -64,7 +64,8 @@ pub(crate) fn parse<'a>(
     }
     let mut read = FieldsRead::default();
     match read_quickly(bytes, &mut scratch.shapes, &mut read) {
-        // `check` is inlined here a second time, so that the compiler knows the values that the quick reading always gives.
+        // `check` is inlined here a second time, so that the compiler knows the values that the quick reading always
+        // gives.
         Some(parts) => check(parts, &read, bytes, scratch, config),
         None => parse_general(bytes, scratch, config),
     }
