@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs application code. A panic becomes a sentence about it.
 ///
-/// A panic may leave what the code had borrowed half changed. The documentation tells users so.
+/// After a panic, state that the code had borrowed may be half changed. The documentation tells users so.
 #[inline(always)]
 pub(crate) fn guard<T>(call: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(call)).map_err(describe)

@@ -22,7 +22,8 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// A reply whose last byte was given to the kernel. In [`Observer::reply_cut`], the part that was.
+/// A reply whose last byte the kernel has taken. For [`Observer::reply_cut`], it describes the part that the kernel
+/// took.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct FinishedReply {

@@ -40,8 +40,8 @@ impl Response<'_> {
         draft.seal()?;
         let own = self.own_validators();
         let validators = own.as_ref().map_or(selected.validators(), |own| own.over(selected.validators()));
-        // Conditions are for a request that would succeed without them (§13.2.1), and parts are of a 200. Another
-        // method has done its work by now, and did not do it to this representation.
+        // Conditions are only for a request that would succeed without them (§13.2.1), and ranges only for a 200. A
+        // method other than GET and HEAD has acted already, so its conditions cannot be evaluated here.
         let draft = &self.reply.draft;
         let method = draft
             .request

@@ -54,7 +54,8 @@ pub(super) struct EventLoop {
     next_second: Moment,
     /// The last tick had events, so it may have taken long.
     was_busy: bool,
-    /// If the next clock reading is later than this, by more than a wheel slot, a handler has blocked the loop.
+    /// A wheel slot after the time at which the poll was to return. If the clock is read later than this, a handler has
+    /// blocked the loop.
     awake_by: Moment,
 
     on_connection: Option<Hook>,

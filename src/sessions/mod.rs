@@ -110,7 +110,7 @@ impl<T> Sessions<T> {
         self.now
     }
 
-    /// Adds `late` to the deadlines of the sessions that had a turn in the last tick. The tick took so long that the
+    /// Adds `late` to the deadlines of the sessions that read or wrote in the last tick. The tick took so long that the
     /// loop could not read what their clients sent, and these deadlines count from its beginning.
     #[cold]
     pub(crate) fn forgive(&mut self, late: Duration) {

@@ -144,8 +144,8 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// Looks whether an event has said that the client is gone. While the connection waits for the application, nothing
-    /// is read or written, so only an event can say so.
+    /// Looks whether an event has said that the client is gone. While the connection waits for the application alone,
+    /// nothing is read or written, so only an event can say so.
     #[inline]
     fn check_client(&mut self, cx: &mut Context<'_>) {
         if self.readiness.to_the_end && self.connection.waits_for_application() {

@@ -206,8 +206,8 @@ impl Connection {
         }
     }
 
-    /// Whether the connection waits for the application, so that the socket is neither read nor written and only an
-    /// event tells that the client is gone.
+    /// Whether the connection waits for the application. Unless content is still taken, the socket is then neither read
+    /// nor written, and only an event tells that the client is gone.
     pub(crate) const fn waits_for_application(&self) -> bool {
         match &self.phase {
             Phase::Exchange(exchange) => exchange.reply.waits_for_application() || exchange.content.is_paused(),

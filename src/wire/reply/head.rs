@@ -23,7 +23,7 @@ pub(crate) enum Persistence {
     Close,
     /// It goes on, and the client asked to be told so.
     KeepAlive,
-    /// It goes on, as HTTP/1.1 expects without a word.
+    /// It goes on. HTTP/1.1 expects that, so the head does not say it.
     Default,
 }
 
