@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::path::Pattern;
+use super::path::{Pattern, RequestPath};
 use crate::exchange::{Request, Response, Sent};
 use crate::http::Result;
 
@@ -37,8 +37,9 @@ pub(super) fn run_middleware<'r, S>(
     request: &Request<'_>,
     mut response: Response<'r>,
 ) -> Next<'r> {
+    let path = RequestPath::new(request.raw_path());
     for Scoped { scope, middleware } in middleware {
-        if scope.covers(request.raw_path()) {
+        if scope.covers(&path) {
             response = middleware(state, request, response)?;
             response.keep();
         }

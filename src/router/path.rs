@@ -1,6 +1,8 @@
 //! The paths of routes, and the comparison of a request's segments with them.
 
 use crate::exchange::MAX_PARAMS;
+use std::cell::OnceCell;
+
 use crate::http::{Remaining, decode_segment, decodes_to, is_directory, may_resolve};
 
 /// A parsed path of a route: `/users/:id/files/*rest`.
@@ -84,22 +86,19 @@ impl Pattern {
     /// A path with dot segments or empty segments is also covered if its resolved form is, because `Files` serves the
     /// resolved form.
     #[inline]
-    pub(super) fn covers(&self, path: &[u8]) -> bool {
+    pub(super) fn covers(&self, path: &RequestPath<'_>) -> bool {
         self.segments.is_empty()
-            || self.covers_as_written(path)
-            || (may_resolve(&path[1.min(path.len())..]) && self.covers_resolved(path))
+            || self.covers_as_written(path.raw)
+            || path.resolved().is_some_and(|parts| self.covers_resolved(parts))
     }
 
     #[cold]
-    fn covers_resolved(&self, path: &[u8]) -> bool {
+    fn covers_resolved(&self, parts: &[&[u8]]) -> bool {
         let heads = match self.segments.split_last() {
             Some((Segment::Rest, heads)) => heads,
             _ => &self.segments[..],
         };
-        // The segments are compared from the end. The path of a directory ends in an empty segment.
-        let parts = is_directory(path).then_some(&b""[..]).into_iter().chain(Remaining::of(path));
-        let Some(below) = parts.clone().count().checked_sub(heads.len()) else { return false };
-        heads.iter().rev().zip(parts.skip(below)).all(|(segment, part)| segment.fits(part))
+        heads.len() <= parts.len() && heads.iter().zip(parts).all(|(segment, part)| segment.fits(part))
     }
 
     fn covers_as_written(&self, path: &[u8]) -> bool {
@@ -108,6 +107,39 @@ impl Pattern {
             (Segment::Rest, _) => true,
             (segment, part) => part.is_some_and(|part| segment.fits(part)),
         })
+    }
+}
+
+/// The path of a request, which many patterns are held against. It is resolved at most once, when a pattern asks.
+pub(super) struct RequestPath<'p> {
+    raw: &'p [u8],
+    /// The raw segments of the resolved path; `None` if resolving does not change the path.
+    resolved: OnceCell<Option<Vec<&'p [u8]>>>,
+}
+
+impl<'p> RequestPath<'p> {
+    #[inline]
+    pub(super) const fn new(raw: &'p [u8]) -> Self {
+        Self { raw, resolved: OnceCell::new() }
+    }
+
+    #[inline]
+    fn resolved(&self) -> Option<&[&'p [u8]]> {
+        self.resolved.get_or_init(|| self.resolve()).as_deref()
+    }
+
+    #[inline(never)]
+    fn resolve(&self) -> Option<Vec<&'p [u8]>> {
+        #[cfg(test)]
+        tests::RESOLVED.set(tests::RESOLVED.get() + 1);
+        if !may_resolve(self.raw.get(1..).unwrap_or_default()) {
+            return None;
+        }
+        // `Remaining` begins with the last segment. The path of a directory ends in an empty segment.
+        let last = is_directory(self.raw).then_some(&b""[..]);
+        let mut parts: Vec<&[u8]> = last.into_iter().chain(Remaining::of(self.raw)).collect();
+        parts.reverse();
+        Some(parts)
     }
 }
 
@@ -124,7 +156,25 @@ impl Segment {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        /// How many times a path was resolved.
+        pub(super) static RESOLVED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    #[test]
+    fn a_path_is_resolved_once_however_many_patterns_it_is_held_against() {
+        let patterns: Vec<Pattern> = (0..500).map(|number| Pattern::parse(&format!("/mount{number}"))).collect();
+        for (path, covered) in [("/x/../mount7/y", 1), ("/mount7/y", 1), (&*format!("/{}", "./".repeat(8_000)), 0)] {
+            RESOLVED.set(0);
+            let path = RequestPath::new(path.as_bytes());
+            assert_eq!(patterns.iter().filter(|pattern| pattern.covers(&path)).count(), covered);
+            assert_eq!(RESOLVED.get(), 1);
+        }
+    }
 
     #[test]
     fn a_mount_prefix_and_an_inner_path_are_joined() {
@@ -138,7 +188,9 @@ mod tests {
 
     #[test]
     fn a_prefix_covers_itself_and_all_paths_below_it() {
-        let covers = |prefix, path: &str| Pattern::root().join(&Pattern::parse(prefix)).covers(path.as_bytes());
+        let covers = |prefix, path: &str| {
+            Pattern::root().join(&Pattern::parse(prefix)).covers(&RequestPath::new(path.as_bytes()))
+        };
         assert!(
             covers("/api", "/api") && covers("/api", "/api/") && covers("/api", "/api/x") && covers("/api", "/%61pi/x")
         );
@@ -151,7 +203,9 @@ mod tests {
         assert!(covers("/a/:b", "/x/../a/%2e/1/y") && !covers("/a/:b", "/x/../a/./") && !covers("/a/b/c", "//a/b"));
         assert!(covers("/api/", "/x/../api/") && covers("/api/", "/api/x/..") && !covers("/api/", "/x/../api"));
         assert!(covers("/api", "/x/../../api") && !covers("/api", "/x/api/..") && covers("/", "/x/.."));
-        assert!(Pattern::root().covers(b"/") && Pattern::root().covers(b"/x/y") && Pattern::root().covers(b"*"));
+        for path in [&b"/"[..], b"/x/y", b"*"] {
+            assert!(Pattern::root().covers(&RequestPath::new(path)));
+        }
     }
 
     #[test]
