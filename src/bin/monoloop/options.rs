@@ -125,7 +125,7 @@ pub(crate) const GROUPS: [Group; 6] = [
             help: "Sends NAME.br, NAME.zst or NAME.gz for NAME to clients that accept that coding",
             set: |to, text| { to.files.precompressed = values::switch(text)?; Ok(()) } },
         Opt { name: "cache-control", value: "RULE", env: "MONOLOOP_CACHE_CONTROL", default: "(none)", kind: Lines,
-            help: "Sets Cache-Control: VALUE, or PATTERN=VALUE ('*.css=max-age=3600'); the first match counts",
+            help: "Sets VALUE, or PATTERN=VALUE as in '*.css=max-age=3600'; the first match counts",
             set: |to, text| { to.files.cache_control.push(values::cache_rule(text)?); Ok(()) } },
         Opt { name: "header", value: "LINE", env: "MONOLOOP_HEADER", default: "(none)", kind: Lines,
             help: "Field line to add to every reply ('X-Frame-Options: DENY'); may be repeated",
@@ -142,7 +142,7 @@ pub(crate) const GROUPS: [Group; 6] = [
     ] },
     Group { title: "Event loops", only: None, options: &[
         Opt { name: "workers", value: "COUNT", env: "MONOLOOP_WORKERS", default: "1", kind: One,
-            help: "Event loops, each with a thread and an application state of its own; auto: one per core",
+            help: "Event loops, each with its own thread and its own state; auto: one per core",
             set: |to, text| { to.workers = values::workers(text)?; Ok(()) } },
     ] },
     Group { title: "Timeouts (500ms, 30s, 2m, 1h; a plain number is seconds)", only: None, options: &[
