@@ -1,6 +1,7 @@
 //! The paths of routes, and the comparison of a request's segments with them.
 
 use crate::exchange::MAX_PARAMS;
+use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use crate::http::{Remaining, decode_segment, decodes_to, is_directory, may_resolve};
@@ -93,12 +94,12 @@ impl Pattern {
     }
 
     #[cold]
-    fn covers_resolved(&self, parts: &[&[u8]]) -> bool {
+    fn covers_resolved(&self, path: &Resolved<'_>) -> bool {
         let heads = match self.segments.split_last() {
             Some((Segment::Rest, heads)) => heads,
             _ => &self.segments[..],
         };
-        heads.len() <= parts.len() && heads.iter().zip(parts).all(|(segment, part)| segment.fits(part))
+        heads.len() <= path.count && heads.iter().zip(&*path.first(heads.len())).all(|(head, part)| head.fits(part))
     }
 
     fn covers_as_written(&self, path: &[u8]) -> bool {
@@ -113,9 +114,19 @@ impl Pattern {
 /// The path of a request, which many patterns are held against. It is resolved at most once, when a pattern asks.
 pub(super) struct RequestPath<'p> {
     raw: &'p [u8],
-    /// The raw segments of the resolved path; `None` if resolving does not change the path.
-    resolved: OnceCell<Option<Vec<&'p [u8]>>>,
+    /// `None` if resolving does not change the path.
+    resolved: OnceCell<Option<Resolved<'p>>>,
 }
+
+/// A resolved path: the first of its raw segments, of which nearly every pattern needs no more.
+struct Resolved<'p> {
+    raw: &'p [u8],
+    first: [&'p [u8]; KEPT],
+    /// How many segments there are.
+    count: usize,
+}
+
+const KEPT: usize = 8;
 
 impl<'p> RequestPath<'p> {
     #[inline]
@@ -124,23 +135,44 @@ impl<'p> RequestPath<'p> {
     }
 
     #[inline]
-    fn resolved(&self) -> Option<&[&'p [u8]]> {
-        self.resolved.get_or_init(|| self.resolve()).as_deref()
+    fn resolved(&self) -> Option<&Resolved<'p>> {
+        self.resolved.get_or_init(|| Resolved::of(self.raw)).as_ref()
     }
+}
 
+impl<'p> Resolved<'p> {
     #[inline(never)]
-    fn resolve(&self) -> Option<Vec<&'p [u8]>> {
+    fn of(raw: &'p [u8]) -> Option<Self> {
         #[cfg(test)]
         tests::RESOLVED.set(tests::RESOLVED.get() + 1);
-        if !may_resolve(self.raw.get(1..).unwrap_or_default()) {
+        if !may_resolve(raw.get(1..).unwrap_or_default()) {
             return None;
         }
-        // `Remaining` begins with the last segment. The path of a directory ends in an empty segment.
-        let last = is_directory(self.raw).then_some(&b""[..]);
-        let mut parts: Vec<&[u8]> = last.into_iter().chain(Remaining::of(self.raw)).collect();
-        parts.reverse();
-        Some(parts)
+        let count = segments_from_the_end(raw).count();
+        let mut first = [&b""[..]; KEPT];
+        let from = count.saturating_sub(KEPT);
+        first[..count.min(KEPT)]
+            .iter_mut()
+            .rev()
+            .zip(segments_from_the_end(raw).skip(from))
+            .for_each(|(at, part)| *at = part);
+        Some(Self { raw, first, count })
     }
+
+    /// The first `len` segments.
+    fn first(&self, len: usize) -> Cow<'_, [&'p [u8]]> {
+        if let Some(first) = self.first.get(..len) {
+            return first.into();
+        }
+        let mut parts: Vec<&[u8]> = segments_from_the_end(self.raw).skip(self.count - len).collect();
+        parts.reverse();
+        parts.into()
+    }
+}
+
+/// The raw segments of the resolved path, the last one first. The path of a directory ends in an empty segment.
+fn segments_from_the_end(raw: &[u8]) -> impl Iterator<Item = &[u8]> {
+    is_directory(raw).then_some(&b""[..]).into_iter().chain(Remaining::of(raw))
 }
 
 impl Segment {
@@ -202,6 +234,8 @@ mod tests {
         assert!(covers("/api", "/api/../x") && !covers("/api", "/x/./api") && !covers("/api", "/%2e%2e/x"));
         assert!(covers("/a/:b", "/x/../a/%2e/1/y") && !covers("/a/:b", "/x/../a/./") && !covers("/a/b/c", "//a/b"));
         assert!(covers("/api/", "/x/../api/") && covers("/api/", "/api/x/..") && !covers("/api/", "/x/../api"));
+        let deep = "/1/2/3/4/5/6/7/8/9";
+        assert!(covers(deep, &format!("/x/..{deep}/y")) && !covers(deep, "/x/../1/2/3/4/5/6/7/8/y"));
         assert!(covers("/api", "/x/../../api") && !covers("/api", "/x/api/..") && covers("/", "/x/.."));
         for path in [&b"/"[..], b"/x/y", b"*"] {
             assert!(Pattern::root().covers(&RequestPath::new(path)));
