@@ -1,10 +1,10 @@
 //! Listening sockets. They are made with plain system calls, since the server sets the backlog and the options itself.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,9 +32,23 @@ pub(super) enum Listener {
     Unix(Arc<SocketFile>, UnixListener),
 }
 
-/// The file of a unix socket. Dropping this removes the file.
+/// The file of a unix socket. Dropping this removes the file, unless another server has put its own in that place.
+///
+/// A path does not say whose file is there, so the device and the inode are compared. The socket that is bound to the
+/// file holds its inode, so the kernel gives this number to no other file before the socket is closed.
 #[derive(Debug)]
-pub(super) struct SocketFile(PathBuf);
+pub(super) struct SocketFile {
+    path: PathBuf,
+    /// `None` if the file was removed as soon as it was made.
+    bound: Option<FileId>,
+}
+
+/// What tells a file from all others of a running system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+}
 
 impl Listener {
     /// Listens on the first of the addresses that can be bound.
@@ -52,8 +66,9 @@ impl Listener {
         let failed = |source| Error::Bind { address: path.display().to_string(), source };
         remove_stale(path).map_err(failed)?;
         let listener = UnixListener::bind(path).map_err(failed)?;
+        let file = SocketFile { path: path.to_owned(), bound: FileId::at(path) };
         net::listen(&listener, backlog).map_err(|errno| failed(errno.into()))?;
-        Ok(Self::Unix(Arc::new(SocketFile(path.to_owned())), listener))
+        Ok(Self::Unix(Arc::new(file), listener))
     }
 
     /// Takes a TCP socket that already listens: from a supervisor, or with options that the caller has set.
@@ -125,8 +140,21 @@ impl Accept for Listener {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // If the file is already gone, there is nothing to do.
-        let _ = fs::remove_file(&self.0);
+        if self.bound.is_some() && FileId::at(&self.path) == self.bound {
+            // If the file is already gone, there is nothing to do.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl FileId {
+    fn of(metadata: &Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+
+    /// The file at this path, if there is one. A symbolic link is a file of its own.
+    fn at(path: &Path) -> Option<Self> {
+        fs::symlink_metadata(path).ok().map(|metadata| Self::of(&metadata))
     }
 }
 
@@ -222,13 +250,78 @@ fn tcp_socket(family: AddressFamily) -> io::Result<OwnedFd> {
 
 /// Removes a socket file that a dead server left: one that refuses connections.
 fn remove_stale(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
+    let found = match fs::symlink_metadata(path) {
         Err(_) => return Ok(()),
-        Ok(metadata) if metadata.file_type().is_socket() => {}
+        Ok(metadata) if metadata.file_type().is_socket() => metadata,
         Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it exists and is not a socket")),
-    }
+    };
     match std::os::unix::net::UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => remove_if_same(path, &found),
         _ => Err(io::ErrorKind::AddrInUse.into()),
+    }
+}
+
+/// Removes the file at `path` if it is still the one that was `found` there. If not, another server has started at the
+/// same moment.
+///
+/// No socket holds the inode of a dead server's file, so a new file may have the same number. Its time tells them apart.
+fn remove_if_same(path: &Path, found: &Metadata) -> io::Result<()> {
+    let identity = |metadata: &Metadata| (FileId::of(metadata), metadata.ctime(), metadata.ctime_nsec());
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(metadata) if identity(&metadata) == identity(found) => fs::remove_file(path),
+        _ => Err(io::ErrorKind::AddrInUse.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    /// A path in the temporary directory. Its file is removed at the end.
+    struct Place(PathBuf);
+
+    impl Place {
+        fn new(name: &str) -> Self {
+            Self(std::env::temp_dir().join(format!("monoloop-listener-{name}-{}.sock", std::process::id())))
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    /// Two servers found the same dead file. One has replaced it before the other removes it.
+    #[test]
+    fn a_stale_file_that_was_replaced_meanwhile_is_left() {
+        let place = Place::new("replaced");
+        drop(UnixListener::bind(&place.0).expect("a fresh path can be bound"));
+        let found = fs::symlink_metadata(&place.0).expect("it is there");
+        fs::remove_file(&place.0).expect("it is ours");
+        // The time of a file may advance in steps of some milliseconds.
+        let _other = loop {
+            let other = UnixListener::bind(&place.0).expect("the path is free");
+            let made = fs::symlink_metadata(&place.0).expect("it is there");
+            if (made.ctime(), made.ctime_nsec()) != (found.ctime(), found.ctime_nsec()) {
+                break other;
+            }
+            fs::remove_file(&place.0).expect("it is ours");
+        };
+        let error = remove_if_same(&place.0, &found).expect_err("it belongs to another server");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(place.0.exists());
+    }
+
+    #[test]
+    fn a_stale_file_that_is_gone_meanwhile_is_no_error() {
+        let place = Place::new("gone");
+        drop(UnixListener::bind(&place.0).expect("a fresh path can be bound"));
+        let found = fs::symlink_metadata(&place.0).expect("it is there");
+        fs::remove_file(&place.0).expect("it is ours");
+        remove_if_same(&place.0, &found).expect("there is nothing to remove");
     }
 }

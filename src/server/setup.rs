@@ -63,8 +63,8 @@ impl Server {
         Ok(Self::new(Listener::tcp(address, BACKLOG)?))
     }
 
-    /// Listens on a unix socket. The server removes the socket file at its end, and replaces a file that a dead server
-    /// left.
+    /// Listens on a unix socket. The server removes the socket file at its end, unless the path has another file by
+    /// then. It replaces a file that a dead server left.
     ///
     /// # Errors
     /// [`Error::Bind`](super::Error::Bind) when the path is in use or the socket file cannot be created.

@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use monoloop::server::CloseReason;
-use monoloop::{Endpoint, Server};
+use monoloop::{Endpoint, Server, Workers};
 
 use crate::support::{Client, Event, LIMIT, SocketPath, TestServer, assert_same, get, pattern};
 use crate::{basics, post, start};
@@ -69,6 +69,47 @@ fn a_socket_file_that_nobody_listens_on_is_replaced_and_a_used_one_is_not() {
     let error = Server::bind_unix(path.path()).expect_err("someone listens there");
     assert!(error.to_string().ends_with("is already in use"), "{error}");
     assert_eq!(Client::unix(path.path()).ask("/hello/you").text(), "hello you");
+}
+
+/// A new server has put its own socket in the place of ours, as `mv new.sock server.sock` does.
+#[test]
+fn the_socket_file_of_another_server_is_left_at_the_end() {
+    let path = SocketPath::new();
+    let bound = path.path().to_owned();
+    let server = TestServer::start_on(move || Server::bind_unix(bound), |app, _| basics(app));
+    assert_eq!(Client::unix(path.path()).ask("/hello/old").text(), "hello old");
+
+    let other = SocketPath::new();
+    let bound = other.path().to_owned();
+    let new = TestServer::start_on(move || Server::bind_unix(bound), |app, _| basics(app));
+    std::fs::rename(other.path(), path.path()).expect("both are in the temporary directory");
+    drop(server);
+    assert!(path.path().exists(), "the old server left the file");
+    assert_eq!(Client::unix(path.path()).ask("/hello/new").text(), "hello new");
+    drop(new);
+    assert!(path.path().exists(), "the new server left the file too: its own is at another path");
+}
+
+/// The file was removed, and another server has bound the path since then.
+#[test]
+fn a_socket_file_that_was_made_anew_is_left_at_the_end() {
+    let path = SocketPath::new();
+    for workers in [false, true] {
+        let old = path.path().to_owned();
+        let stop: Box<dyn FnOnce()> = if workers {
+            let workers = Workers::bind_unix(old, 2).expect("the path is free");
+            Box::new(move || drop(workers))
+        } else {
+            let server = Server::bind_unix(old).expect("the path is free");
+            Box::new(move || drop(server))
+        };
+        std::fs::remove_file(path.path()).expect("it is there");
+        let new = Server::bind_unix(path.path()).expect("the path is free again");
+        stop();
+        assert!(path.path().exists(), "with workers: {workers}");
+        drop(new);
+        assert!(!path.path().exists(), "its own server removes it; with workers: {workers}");
+    }
 }
 
 #[test]
