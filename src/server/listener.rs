@@ -51,14 +51,22 @@ struct FileId {
 }
 
 impl Listener {
-    /// Listens on the first of the addresses that can be bound.
-    pub(super) fn tcp(addresses: impl ToSocketAddrs, backlog: i32) -> Result<Self> {
-        first_that_binds(addresses, |address| Ok(Self::Tcp(listen(bind_tcp(address)?, backlog)?)))
+    /// Listens on the first of the addresses that can be bound. `others` already listen for the same server.
+    pub(super) fn tcp(addresses: impl ToSocketAddrs, backlog: i32, others: &[Self]) -> Result<Self> {
+        first_that_binds(addresses, |address| {
+            let address = Address::beside(address, others);
+            Ok(Self::Tcp(listen(address.bind()?, backlog)?))
+        })
     }
 
-    /// As [`tcp`](Self::tcp), once for each of `count` workers.
-    pub(super) fn tcp_for_each(addresses: impl ToSocketAddrs, backlog: i32, count: usize) -> Result<Vec<Self>> {
-        first_that_binds(addresses, |address| listen_tcp_for_each(address, backlog, count))
+    /// As [`tcp`](Self::tcp), once for each of `count` workers. `others` already listen for one of them.
+    pub(super) fn tcp_for_each(
+        addresses: impl ToSocketAddrs,
+        backlog: i32,
+        count: usize,
+        others: &[Self],
+    ) -> Result<Vec<Self>> {
+        first_that_binds(addresses, |address| listen_tcp_for_each(Address::beside(address, others), backlog, count))
     }
 
     /// Listens on a unix socket. Replaces a socket file on which no server listens any more.
@@ -185,17 +193,17 @@ fn relisten(listener: impl AsFd, config: &Config) -> io::Result<()> {
 /// actual port in the same step. (The check cannot tell apart two servers that start at the same moment: neither of
 /// them listens yet.)
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn listen_tcp_for_each(address: SocketAddr, backlog: i32, count: usize) -> io::Result<Vec<Listener>> {
-    let alone = bind_tcp(address)?;
+fn listen_tcp_for_each(address: Address, backlog: i32, count: usize) -> io::Result<Vec<Listener>> {
+    let alone = address.bind()?;
     if count == 1 {
         return Ok(vec![Listener::Tcp(listen(alone, backlog)?)]);
     }
-    let address = net::getsockname(&alone)?.try_into()?;
+    let address = Address { socket: net::getsockname(&alone)?.try_into()?, ..address };
     let mut sockets = Vec::with_capacity(count);
     for _ in 0..count {
-        let socket = unbound_tcp(&address)?;
+        let socket = address.unbound()?;
         sockopt::set_socket_reuseport(&socket, true)?;
-        net::bind(&socket, &address)?;
+        net::bind(&socket, &address.socket)?;
         sockets.push(socket);
     }
     // This socket has reserved the port until now. It has never listened, so no connection can be lost with it.
@@ -206,27 +214,47 @@ fn listen_tcp_for_each(address: SocketAddr, backlog: i32, count: usize) -> io::R
 /// Makes one socket for all workers. On other systems `SO_REUSEPORT` lets sockets share a port, but the kernel does not
 /// distribute the connections.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn listen_tcp_for_each(address: SocketAddr, backlog: i32, count: usize) -> io::Result<Vec<Listener>> {
-    Listener::Tcp(listen(bind_tcp(address)?, backlog)?).share(count)
+fn listen_tcp_for_each(address: Address, backlog: i32, count: usize) -> io::Result<Vec<Listener>> {
+    Listener::Tcp(listen(address.bind()?, backlog)?).share(count)
 }
 
-/// Makes a socket that does not share its address and does not listen yet.
-fn bind_tcp(address: SocketAddr) -> io::Result<OwnedFd> {
-    let socket = unbound_tcp(&address)?;
-    net::bind(&socket, &address)?;
-    Ok(socket)
+/// A TCP address, and whether an IPv6 socket on it leaves IPv4 to others.
+#[derive(Clone, Copy, Debug)]
+struct Address {
+    socket: SocketAddr,
+    only_ipv6: bool,
 }
 
-fn unbound_tcp(address: &SocketAddr) -> io::Result<OwnedFd> {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = tcp_socket(family)?;
-    // A restarted server must not wait until the old connections have left TIME_WAIT (socket(7), `SO_REUSEADDR`).
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    if address.is_ipv6() {
-        // `[::]` serves IPv4 too, whatever the system's default is.
-        sockopt::set_ipv6_v6only(&socket, false)?;
+impl Address {
+    /// `[::]` serves IPv4 too, whatever the system's default is. But if one of the `others` listens on an IPv4 address of
+    /// this port, `[::]` would take that address as well, and the kernel denies it. Then it serves IPv6 only (RFC 3493
+    /// §5.3).
+    fn beside(socket: SocketAddr, others: &[Listener]) -> Self {
+        let is_ipv4_of_this_port = |other: &Listener| match other.local() {
+            Endpoint::Tcp(other) => other.ip().to_canonical().is_ipv4() && other.port() == socket.port(),
+            Endpoint::Unix => false,
+        };
+        let is_any_ipv6 = socket.is_ipv6() && socket.ip().is_unspecified();
+        Self { socket, only_ipv6: is_any_ipv6 && others.iter().any(is_ipv4_of_this_port) }
     }
-    Ok(socket)
+
+    /// Makes a socket that does not share its address and does not listen yet.
+    fn bind(&self) -> io::Result<OwnedFd> {
+        let socket = self.unbound()?;
+        net::bind(&socket, &self.socket)?;
+        Ok(socket)
+    }
+
+    fn unbound(&self) -> io::Result<OwnedFd> {
+        let family = if self.socket.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let socket = tcp_socket(family)?;
+        // A restarted server must not wait until the old connections have left TIME_WAIT (socket(7), `SO_REUSEADDR`).
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        if self.socket.is_ipv6() {
+            sockopt::set_ipv6_v6only(&socket, self.only_ipv6)?;
+        }
+        Ok(socket)
+    }
 }
 
 fn listen(socket: OwnedFd, backlog: i32) -> io::Result<TcpListener> {

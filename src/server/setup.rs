@@ -60,7 +60,7 @@ impl Server {
     /// allowed.
     #[doc(alias = "listen")]
     pub fn bind(address: impl ToSocketAddrs) -> Result<Self> {
-        Ok(Self::new(Listener::tcp(address, BACKLOG)?))
+        Ok(Self::new(Listener::tcp(address, BACKLOG, &[])?))
     }
 
     /// Listens on a unix socket. The server removes the socket file at its end, unless the path has another file by
@@ -83,10 +83,14 @@ impl Server {
 
     /// Listens on one more TCP address.
     ///
+    /// `[::]` serves IPv4 too, unless the server already listens on an IPv4 address of the same port: then it serves
+    /// IPv6 only. So bind `0.0.0.0` first and `[::]` after it.
+    ///
     /// # Errors
     /// As [`bind`](Self::bind).
     pub fn also_bind(mut self, address: impl ToSocketAddrs) -> Result<Self> {
-        self.parts.listeners.push(Listener::tcp(address, BACKLOG)?);
+        let listener = Listener::tcp(address, BACKLOG, &self.parts.listeners)?;
+        self.parts.listeners.push(listener);
         Ok(self)
     }
 

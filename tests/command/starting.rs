@@ -64,6 +64,37 @@ fn every_address_has_a_line_and_is_served() {
     assert!(!std::fs::exists(path).unwrap(), "the socket file is removed");
 }
 
+/// Each of the two has the same port. Without workers and with them, in either order.
+#[test]
+fn all_addresses_of_ipv4_and_of_ipv6_are_served_together() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        return eprintln!("skipped: this machine has no IPv6");
+    }
+    for (hosts, workers) in [(["0.0.0.0", "::"], "1"), (["::", "0.0.0.0"], "1"), (["0.0.0.0", "::"], "2")] {
+        // The port was free a moment ago. If it is not any more, another one is tried.
+        let mut attempts = (0..20).map(|_| TcpListener::bind("[::]:0").unwrap().local_addr().unwrap().port());
+        let started = attempts.find_map(|port| {
+            let port_option = format!("--port={port}");
+            let args = ["demo", &port_option, "--host", hosts[0], "--host", hosts[1], "--workers", workers];
+            let process = Process::start(command(&args));
+            let mut listening = Vec::new();
+            while listening.len() < 2 {
+                match process.output.recv_timeout(LIMIT) {
+                    Ok(line) => listening.extend(line.strip_prefix("listening on ").map(str::to_owned)),
+                    Err(_) => return None,
+                }
+            }
+            Some((process, port, listening))
+        });
+        let (_process, port, listening) = started.expect("a port is free for both");
+        assert_eq!(listening, [format!("http://0.0.0.0:{port}"), format!("http://[::]:{port}")]);
+        for address in [format!("127.0.0.1:{port}"), format!("[::1]:{port}")] {
+            let mut client = Client::connect(address.parse().unwrap());
+            assert_eq!(client.ask("GET /plaintext", "", "").status, 200, "{address}, {hosts:?}, {workers} workers");
+        }
+    }
+}
+
 #[test]
 fn the_environment_is_read_and_options_win() {
     let mut command = command(&["demo", "--server-name="]);

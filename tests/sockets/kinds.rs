@@ -130,6 +130,42 @@ fn ipv6_serves_ipv4_too_and_shows_it_as_such() {
     }
 }
 
+/// `[::]` leaves IPv4 to the listener that has the port there, and only then.
+#[test]
+fn ipv6_leaves_ipv4_to_a_listener_that_has_the_same_port() {
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        return eprintln!("skipped: this machine has no IPv6");
+    }
+    let (tell, told) = channel();
+    let bind = move || {
+        let first = Server::bind("127.0.0.1:0")?;
+        let Endpoint::Tcp(address) = first.local_addr() else { unreachable!("it is TCP") };
+        let server = first.also_bind((Ipv6Addr::UNSPECIFIED, address.port()))?.also_bind("[::]:0")?;
+        tell.send(server.local_addrs().collect::<Vec<_>>()).expect("the test waits for it");
+        Ok(server)
+    };
+    let _server = TestServer::start_on(bind, |app, _| basics(app));
+    let ports: Vec<u16> = told.recv_timeout(LIMIT).expect("it is bound").iter().map(port_of).collect();
+    assert_eq!(ports[0], ports[1]);
+    for address in [
+        SocketAddr::from((Ipv4Addr::LOCALHOST, ports[0])),
+        SocketAddr::from((Ipv6Addr::LOCALHOST, ports[1])),
+        SocketAddr::from((Ipv6Addr::LOCALHOST, ports[2])),
+        SocketAddr::from((Ipv4Addr::LOCALHOST, ports[2])),
+    ] {
+        assert_eq!(Client::tcp(address).ask("/local").text(), address.to_string());
+    }
+    // Another address of IPv4 has nobody who listens at the first port.
+    std::net::TcpStream::connect((Ipv4Addr::new(127, 0, 0, 2), ports[0])).expect_err("only IPv6 was left");
+}
+
+fn port_of(endpoint: &Endpoint) -> u16 {
+    match endpoint {
+        Endpoint::Tcp(address) => address.port(),
+        Endpoint::Unix => unreachable!("it is TCP"),
+    }
+}
+
 #[test]
 fn a_passed_listener_is_served() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");

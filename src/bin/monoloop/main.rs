@@ -14,7 +14,7 @@ mod values;
 
 use std::env;
 use std::io::{self, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -202,15 +202,18 @@ fn run_and_announce<R>(
     if goes_on { run(running) } else { Ok(()) }
 }
 
-/// Binds all hosts: the first makes the server, the others are added.
+/// Binds all hosts: the first makes the server, the others are added. `::` comes last, since it leaves IPv4 to the
+/// addresses that were bound before it.
 fn listen<T>(
     settings: &Settings,
     bind: impl Fn(&[SocketAddr]) -> server::Result<T>,
     also_bind: impl Fn(T, &[SocketAddr]) -> server::Result<T>,
 ) -> server::Result<T> {
-    let (first, others) = settings.hosts.split_first().expect("there is a default host");
-    let first = bind(&resolve(first, settings.port)?)?;
-    others.iter().try_fold(first, |server, host| also_bind(server, &resolve(host, settings.port)?))
+    let hosts: server::Result<Vec<_>> = settings.hosts.iter().map(|host| resolve(host, settings.port)).collect();
+    let mut hosts = hosts?;
+    hosts.sort_by_key(|addresses| addresses.iter().any(|address| address.ip() == Ipv6Addr::UNSPECIFIED));
+    let (first, others) = hosts.split_first().expect("there is a default host");
+    others.iter().try_fold(bind(first)?, |server, addresses| also_bind(server, addresses))
 }
 
 /// Looks up the addresses of a host. This is done here, so that an error can name the host.

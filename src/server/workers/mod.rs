@@ -149,13 +149,15 @@ impl Workers {
         Ok(Self::new(count)?.add(Listener::passed(listener)?.share(count)?))
     }
 
-    /// Makes all workers listen on one more TCP address.
+    /// Makes all workers listen on one more TCP address. Beside an IPv4 address of the same port, `[::]` serves IPv6
+    /// only, as with [`Server::also_bind`].
     ///
     /// # Errors
     /// As [`bind`](Self::bind).
     pub fn also_bind(self, address: impl ToSocketAddrs) -> Result<Self> {
         let count = self.listeners.len();
-        Ok(self.add(Listener::tcp_for_each(address, BACKLOG, count)?))
+        let for_each = Listener::tcp_for_each(address, BACKLOG, count, &self.listeners[0])?;
+        Ok(self.add(for_each))
     }
 
     /// Makes all workers listen on one more unix socket.
