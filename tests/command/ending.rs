@@ -23,6 +23,25 @@ fn a_signal_ends_it_gracefully() {
     }
 }
 
+/// By default each of them ends a process.
+#[test]
+fn signals_that_mean_something_to_other_servers_are_ignored() {
+    for workers in ["--workers=1", "--workers=2"] {
+        let mut demo = Demo::start(&[workers]);
+        let mut client = demo.connect();
+        for signal in [Signal::HUP, Signal::USR1, Signal::USR2, Signal::HUP] {
+            assert_eq!(client.ask("GET /plaintext", "", "").status, 200);
+            demo.process.signal(signal);
+            assert_eq!(client.ask("GET /plaintext", "", "").status, 200, "after {signal:?}, {workers}");
+            assert_eq!(demo.connect().ask("GET /plaintext", "", "").status, 200, "after {signal:?}, {workers}");
+        }
+        drop(client);
+        demo.process.signal(Signal::TERM);
+        let output = "SIGTERM received. Shutting down gracefully...\nAll connections closed. Goodbye.\n".to_owned();
+        assert_eq!(demo.process.end(), End { code: Some(0), output, errors: String::new() });
+    }
+}
+
 #[test]
 fn a_request_in_flight_is_finished_before_the_end() {
     let mut demo = Demo::start(&[]);

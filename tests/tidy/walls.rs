@@ -120,10 +120,15 @@ fn a_public_name_has_one_home() {
 }
 
 #[test]
-fn only_the_server_knows_sockets_signals_and_mio() {
-    let words =
-        ["mio", "signal_hook", "TcpStream", "TcpListener", "UdpSocket", "UnixStream", "UnixListener", "UnixDatagram"];
+fn only_the_server_knows_sockets_and_mio() {
+    let words = ["mio", "TcpStream", "TcpListener", "UdpSocket", "UnixStream", "UnixListener", "UnixDatagram"];
     only_in(&words, &["src/server/"], "pass bytes, or an `Endpoint`, through src/server/ instead");
+}
+
+/// The command decides for its whole process which signals it ignores. A library must not.
+#[test]
+fn only_the_server_and_the_command_know_signals() {
+    only_in(&["signal_hook"], &["src/server/", "src/bin/monoloop/main.rs"], "let the server tell of the drain instead");
 }
 
 #[test]

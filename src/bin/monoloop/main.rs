@@ -17,6 +17,7 @@ use std::io::{self, Write};
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use cli::Command;
@@ -24,6 +25,7 @@ use monoloop::limits::MAX_WORKERS;
 use monoloop::server::{self, AccessLog, DrainCause, Running, RunningWorkers};
 use monoloop::{Endpoint, Router, Server, Workers};
 use options::Settings;
+use signal_hook::consts::{SIGHUP, SIGUSR1, SIGUSR2};
 use speech::{Speaker, complain, say, strong};
 
 /// The exit code after a usage error. After a failure at run time it is 1.
@@ -109,6 +111,7 @@ fn run<S: 'static>(settings: &Settings, app: Application<S>) -> ExitCode {
 }
 
 fn serve_app<S: 'static>(settings: &Settings, app: Application<S>, speaker: &mut Speaker) -> server::Result<()> {
+    ignore_other_signals()?;
     let access_log = settings.access_log.map(|format| AccessLog::new(format, io::stdout())).transpose()?;
     let Application { make, connect, about, has_state } = app;
     let start = move |server: Server| -> server::Result<Running<S>> {
@@ -128,6 +131,16 @@ fn serve_app<S: 'static>(settings: &Settings, app: Application<S>, speaker: &mut
             serve_with_workers(settings, count, &about, start, speaker)
         }
     }
+}
+
+/// Ignores the signals that end a process by default and mean something to other servers: reload, open the logs again,
+/// upgrade. Scripts send them by habit, and a terminal sends SIGHUP when it closes.
+fn ignore_other_signals() -> io::Result<()> {
+    for signal in [SIGHUP, SIGUSR1, SIGUSR2] {
+        // A signal only sets this flag, which nobody reads. Ignoring it in the kernel would need unsafe code.
+        signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+    }
+    Ok(())
 }
 
 /// Runs one event loop, in this thread.
