@@ -68,9 +68,7 @@ fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply:
         let written = match attempt {
             0 => {
                 reply.draft.rare.status = error.status();
-                // `Vary` is a list: the entries of the middleware and those of the error both count (RFC 9110 §12.5.5).
-                let is_list = |name: &str| name.eq_ignore_ascii_case("vary");
-                error.headers().for_each(|(name, value)| reply.draft.set_field(name, value, !is_list(name)));
+                error.headers().for_each(|(name, value)| reply.draft.set_field(name, value, true));
                 guard(|| service.render(error, Response::new(reply, output)))
             }
             _ => {

@@ -228,7 +228,7 @@ impl Draft {
         self.rare.fault.get_or_insert_with(|| Error::internal(mistake));
     }
 
-    /// Adds a field line. With `replace`, the lines of this name are removed before.
+    /// Adds a field line. With `replace`, the lines of this name are removed before. But a `Vary` only adds names.
     pub(super) fn set_field(&mut self, name: &str, value: &str, replace: bool) {
         if !is_token(name.as_bytes()) {
             return self.blame(format!("{name:?} is not a field name"));
@@ -248,6 +248,7 @@ impl Draft {
             }
             // A reply has at most one of each of these.
             4 if is_name(name, b"date") => self.fields.remove(name),
+            4 if is_name(name, b"vary") => return self.fields.add_vary(value),
             6 if is_name(name, b"server") => self.fields.remove(name),
             12 if is_name(name, b"content-type") => self.fields.remove(name),
             17 if is_name(name, b"transfer-encoding") => {

@@ -116,9 +116,11 @@ impl Representation {
     /// Adds the lines to those of a reply, without those that the handler has set itself.
     pub(super) fn give_lines(&self, fields: &mut FieldLines, only_kept: bool) {
         for Line { name, value, kept } in &self.lines {
-            let is_list = *name == "Vary";
-            if (*kept || !only_kept) && (is_list || fields.get(name).is_none()) {
-                fields.push(name, value);
+            match *name {
+                _ if only_kept && !*kept => {}
+                "Vary" => fields.add_vary(value),
+                name if fields.get(name).is_none() => fields.push(name, value),
+                _ => {}
             }
         }
     }

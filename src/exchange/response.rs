@@ -86,7 +86,8 @@ impl<'a> Response<'a> {
     /// Sets a field line, in place of earlier ones of this name.
     ///
     /// A `Content-Length` must be the true length. `Connection: close` closes the connection after the reply.
-    /// `Transfer-Encoding` is refused. `Date` and `Server` replace the lines of the server.
+    /// `Transfer-Encoding` is refused. `Date` and `Server` replace the lines of the server. `Vary` replaces nothing: it
+    /// adds the names that are not listed yet, since the middleware may have set some (RFC 9110 §12.5.5).
     #[doc(alias = "set_header")]
     pub fn header(self, name: &str, value: impl AsRef<str>) -> Self {
         self.reply.draft.set_field(name, value.as_ref(), true);

@@ -281,3 +281,30 @@ fn a_preflight_is_answered_as_configured() {
     assert_eq!(field(&reply, "Access-Control-Max-Age"), ["600"]);
     assert_eq!(field(&reply, "Vary"), ["Origin", "Access-Control-Request-Headers"]);
 }
+
+/// The middleware and the handler do not know of each other's names.
+#[test]
+fn a_vary_of_the_handler_is_merged_with_that_of_the_middleware() {
+    let mut app = Router::new(());
+    app.with(Cors::list(["https://app.example"]).middleware());
+    app.get("/set", |_, _, res| res.header("Vary", "Accept-Language").text("hello"));
+    app.get("/added", |_, _, res| res.append_header("vary", "accept-language, ORIGIN").text("hello"));
+    app.get("/twice", |_, _, res| res.header("Vary", "Cookie").header("Vary", "cookie, Origin").text("hello"));
+    app.get("/fails", |_, _, _| Err(Error::not_found("no").with_header("Vary", "Accept, origin")));
+    app.get("/fails-late", |_, _, res| {
+        drop(res.header("Vary", "Cookie").start()?);
+        Err(Error::not_found("no").with_header("Vary", "Accept"))
+    });
+    app.get("/removed", |_, _, res| res.remove_header("Vary").text("hello"));
+    for (path, expected) in [
+        ("/set", &["Origin", "Accept-Language"][..]),
+        ("/added", &["Origin", "accept-language"]),
+        ("/twice", &["Origin", "Cookie"]),
+        ("/fails", &["Origin", "Accept"]),
+        ("/fails-late", &["Origin", "Accept"]),
+        ("/removed", &[]),
+    ] {
+        let reply = ask(&mut app, &format!("GET {path}"), &[ORIGIN]);
+        assert_eq!(field(&reply, "Vary"), expected, "{path}");
+    }
+}

@@ -381,6 +381,18 @@ fn a_middleware_can_answer_with_a_file_and_its_fields_are_kept() {
 }
 
 #[test]
+fn a_vary_that_the_middleware_has_set_is_not_repeated_for_a_file() {
+    let folder = folder();
+    folder.write("small.txt.gz", "gz");
+    let mut app = app("/", Files::new(folder.path("")));
+    app.with(|(), _, res| ControlFlow::Continue(res.header("Vary", "origin, accept-encoding")));
+    for fields in [&[][..], &["Range: bytes=0-1"], &["If-None-Match: *"], &["Range: bytes=100-"]] {
+        let reply = ask(&mut app, "GET /small.txt", fields);
+        assert_eq!(field(&reply, "Vary"), ["origin, accept-encoding"], "{} with {fields:?}", reply.status());
+    }
+}
+
+#[test]
 fn replies_of_files_keep_their_order_on_a_connection() {
     let folder = folder();
     let mut client = TestClient::new(app("/", Files::new(folder.path(""))));

@@ -146,6 +146,22 @@ impl FieldLines {
         self.lines.push(Line { name_len: name.len() as u32, end: self.text.len() as u32 });
     }
 
+    /// Adds the names of a `Vary` that no `Vary` line has yet, in any case (RFC 9110 §12.5.5). Each part of the
+    /// application knows what it has looked at, and none knows of the others, so no part takes a name of another away.
+    pub(crate) fn add_vary(&mut self, value: &str) {
+        let is_listed = |name: &str| {
+            let lines = self.iter().filter(|(line, _)| line.eq_ignore_ascii_case("vary"));
+            lines.flat_map(|(_, value)| list(value)).any(|listed| listed.eq_ignore_ascii_case(name))
+        };
+        let mut new: Vec<&str> = Vec::new();
+        for name in list(value) {
+            if !is_listed(name) && !new.iter().any(|listed| listed.eq_ignore_ascii_case(name)) {
+                new.push(name);
+            }
+        }
+        self.push_list("Vary", new.into_iter());
+    }
+
     /// Adds a line in place of the lines of this name, which must not be one of those in [`Has`].
     #[inline(always)]
     pub(crate) fn set_prepared(&mut self, field: &PreparedField) {
@@ -173,6 +189,34 @@ impl FieldLines {
         old.iter().filter(|(line, _)| !is_meant(line)).for_each(|(name, value)| self.push(name, value));
         if first < kept.lines && self.before_removal.is_none() {
             self.before_removal = Some(Box::new((old.text, old.lines)));
+        }
+    }
+}
+
+/// The members of a list (RFC 9110 §5.6.1).
+fn list(value: &str) -> impl Iterator<Item = &str> {
+    value.split(',').map(|member| member.trim_matches([' ', '\t'])).filter(|member| !member.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vary_adds_the_names_that_are_not_listed_yet() {
+        for (values, expected) in [
+            (&["Origin"][..], &["Origin"][..]),
+            (&["Origin", "Accept"], &["Origin", "Accept"]),
+            (&["Origin", "Accept, ORIGIN"], &["Origin", "Accept"]),
+            (&["Origin, origin ,,\tAccept", "accept", "Cookie,Accept"], &["Origin, Accept", "Cookie"]),
+            (&["", " , "], &[]),
+            (&["*", "Origin", "*"], &["*", "Origin"]),
+        ] {
+            let mut fields = FieldLines::default();
+            fields.push("X-Other", "Origin, Accept, Cookie");
+            values.iter().for_each(|value| fields.add_vary(value));
+            let lines: Vec<&str> = fields.iter().filter(|(name, _)| *name == "Vary").map(|(_, value)| value).collect();
+            assert_eq!(lines, expected, "{values:?}");
         }
     }
 }
