@@ -61,7 +61,8 @@ const HEARTBEAT: &[u8] = b":\n\n";
 /// Finishes a response with a stream of events. Any thread can [send](EventSender) them from now on.
 ///
 /// The reply is `text/event-stream` and must not be stored, unless the handler has set `Content-Type` or
-/// `Cache-Control` itself. After a silence of 15 seconds a comment is sent. The stream ends when the server begins to
+/// `Cache-Control` itself. After a silence of 15 seconds a comment is sent, or earlier if the idle timeout demands it
+/// ([`set_heartbeat`](EventSender::set_heartbeat)). The stream ends when the server begins to
 /// drain, so that the browser connects to another server.
 ///
 /// The reply to HEAD ends after its head, and its sender is [closed](EventSender::is_closed) at once.
@@ -217,8 +218,8 @@ impl EventSender {
     }
 
     /// Sets the silence after which a comment is sent, in place of 15 seconds; it is accurate to a quarter of
-    /// a second. If it is longer than the connection's [idle timeout](crate::Config::idle_timeout), that timeout ends a
-    /// silent stream.
+    /// a second. If it is not shorter than the connection's [idle timeout](crate::Config::idle_timeout), a comment is
+    /// sent after half of that timeout. With [`Duration::MAX`] none is sent, and the timeout ends a silent stream.
     pub fn set_heartbeat(&self, silence: Duration) {
         self.as_ref().set_heartbeat(silence, Content::Static(HEARTBEAT));
     }

@@ -9,6 +9,8 @@ use crate::exchange::{
     BodySender, BodySink, CloseReason, Duplex, Endpoint, Intake, Response, Sent, Trailers, from_iter,
 };
 use crate::http::Method;
+use crate::limits::WHEEL_SLOT;
+use crate::sse::{self, EventSender};
 use crate::{Config, Router, TestClient};
 
 fn client() -> TestClient<Router<u32>> {
@@ -203,13 +205,62 @@ impl<S> Duplex<S> for Holder {
 
 #[test]
 fn a_heartbeat_just_below_the_idle_timeout_comes_in_time() {
-    for millis in [29_000, 29_800, 29_990, 30_000] {
+    for millis in [29_000, 29_800, 29_990] {
         let mut client = silent(Duration::from_millis(millis));
         client.get("/").send();
         client.advance(Duration::from_secs(100));
         assert_eq!(client.ended(), None, "{millis} ms");
         assert_eq!(client.read(), b"4\r\nbeat\r\n".repeat(3), "{millis} ms");
     }
+}
+
+/// The idle timeout is that of the server, or one that the handler has set for its connection.
+#[test]
+fn a_heartbeat_that_is_later_than_the_idle_timeout_comes_at_half_of_it() {
+    for (idle, beat) in [(30_000, 30_000), (30_000, 3_600_000), (4_000, 15_000), (300, 15_000)] {
+        let idle = Duration::from_millis(idle);
+        let mut app = Router::new(Vec::new());
+        app.get("/", move |kept: &mut Vec<BodySender>, _, res| {
+            let (sent, sender) = res.idle_timeout(idle).channel()?;
+            sender.set_heartbeat(Duration::from_millis(beat), "beat");
+            kept.push(sender);
+            Ok(sent)
+        });
+        let mut client = TestClient::new(app);
+        client.get("/").send();
+        let whole = Duration::from_secs(100);
+        client.advance(whole);
+        assert_eq!(client.ended(), None, "{beat} ms beside {idle:?}");
+        let count = (client.read().len() / b"4\r\nbeat\r\n".len()) as u128;
+        // The wheel of the deadlines is late by up to a slot, each time.
+        let (least, most) =
+            (whole.as_millis() / (idle / 2 + WHEEL_SLOT).as_millis(), 2 * whole.as_millis() / idle.as_millis());
+        assert!((least..=most).contains(&count), "{beat} ms beside {idle:?}: {count} beats");
+    }
+}
+
+#[test]
+fn a_stream_of_events_outlives_an_idle_timeout_that_is_shorter_than_its_heartbeat() {
+    let mut app = Router::new(Vec::new());
+    app.get("/", |kept: &mut Vec<EventSender>, _, res| {
+        let (sent, sender) = sse::start(res)?;
+        kept.push(sender);
+        Ok(sent)
+    });
+    let config = Config { idle_timeout: Duration::from_secs(5), ..Config::default() };
+    let mut client = TestClient::with_config(app, config);
+    client.get("/").send();
+    client.advance(Duration::from_secs(60));
+    assert_eq!(client.ended(), None);
+    assert!(client.read().starts_with(b"3\r\n:\n\n\r\n"));
+}
+
+#[test]
+fn a_heartbeat_of_forever_is_none() {
+    let mut client = silent(Duration::MAX);
+    client.get("/").send();
+    client.advance(Duration::from_secs(31));
+    assert_eq!((client.read(), client.ended()), (Vec::new(), Some(CloseReason::IdleTimeout)));
 }
 
 #[test]

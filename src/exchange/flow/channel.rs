@@ -191,6 +191,9 @@ impl BodySender {
     /// Sends `content` whenever no byte was sent for `silence`, within about a quarter of a second. So the idle timeout
     /// or a proxy does not take a quiet connection for a dead one. It is not sent while the content of the request
     /// still arrives.
+    ///
+    /// If `silence` is not shorter than the connection's [idle timeout](crate::Config::idle_timeout), `content` is sent
+    /// after half of that timeout. [`Duration::MAX`] means that there is no heartbeat.
     pub fn set_heartbeat(&self, silence: Duration, content: impl Into<Content<'static>>) {
         let mut state = self.channel.state();
         let old = state.heartbeat.replace((silence, content.into()));

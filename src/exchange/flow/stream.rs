@@ -50,6 +50,9 @@ pub trait BodySource {
     }
 
     /// After this much silence a pending source is asked anyway, so that it can [send something](Chunk::is_heartbeat).
+    ///
+    /// If this is not shorter than the connection's [idle timeout](crate::Config::idle_timeout), the source is asked
+    /// after half of that timeout. `None` and [`Duration::MAX`] mean that it is not asked.
     fn heartbeat(&self) -> Option<Duration> {
         None
     }
@@ -240,10 +243,11 @@ impl Stream {
 
     /// How long the stream may be silent before its source is asked anyway.
     pub(crate) fn heartbeat(&self) -> Option<Duration> {
-        guard(|| self.source.heartbeat()).unwrap_or_else(|panic| {
+        let heartbeat = guard(|| self.source.heartbeat()).unwrap_or_else(|panic| {
             log::error!("a source {panic}");
             None
-        })
+        });
+        heartbeat.filter(|silence| *silence < Duration::MAX)
     }
 
     /// Whether the end of the connection is the end of the content. Then an abort must not look like the end.

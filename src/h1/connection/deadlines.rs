@@ -42,21 +42,21 @@ impl Connection {
         let at_rest = matches!(self.phase, Phase::Head(_)) && input.is_none() && output.is_none();
         match config.keep_alive_timeout {
             None if at_rest => idle,
-            _ => self.deadline_at_work(config, idle, activity),
+            _ => self.deadline_at_work(config, idle_timeout, activity),
         }
     }
 
     #[inline(never)]
-    fn deadline_at_work(&self, config: &Config, idle: Moment, activity: Moment) -> Moment {
-        match self.limit(config, activity) {
-            Idle => idle,
-            BesideIdle(due, _) => idle.min(due),
+    fn deadline_at_work(&self, config: &Config, idle_timeout: Millis, activity: Moment) -> Moment {
+        match self.limit(config, idle_timeout, activity) {
+            Idle => activity + idle_timeout,
+            BesideIdle(due, _) => due.min(activity + idle_timeout),
             Alone(due, _) => due,
         }
     }
 
     /// The deadline of the current phase, and the timeout that it represents.
-    fn limit(&self, config: &Config, activity: Moment) -> Limit {
+    fn limit(&self, config: &Config, idle_timeout: Millis, activity: Moment) -> Limit {
         if !self.sends_nothing_more()
             && config.min_send_rate > 0
             && let Some(output) = self.output()
@@ -69,7 +69,7 @@ impl Connection {
             Phase::Head(_) if self.is_between_requests() => {
                 config.keep_alive_timeout.map_or(Idle, |timeout| BesideIdle(activity + timeout, Timeout::Idle))
             }
-            Phase::Exchange(exchange) => self.limit_of(exchange, config, activity),
+            Phase::Exchange(exchange) => self.limit_of(exchange, config, idle_timeout, activity),
             Phase::HalfClosed { reason: CloseReason::Drained, .. } => Alone(since + DRAIN_LINGER, Timeout::Linger),
             Phase::HalfClosed { .. } => Alone(since + config.linger_timeout, Timeout::Linger),
             Phase::Closed { .. } => Alone(activity, Timeout::Idle),
@@ -78,7 +78,7 @@ impl Connection {
     }
 
     /// [`limit`](Self::limit) within an exchange. A stream that is silent is idle like any other connection.
-    fn limit_of(&self, exchange: &Exchange, config: &Config, activity: Moment) -> Limit {
+    fn limit_of(&self, exchange: &Exchange, config: &Config, idle_timeout: Millis, activity: Moment) -> Limit {
         let due = exchange.content.due().filter(|_| !self.buffers.held);
         match (&exchange.content, due, &exchange.reply) {
             (ContentState::Taken(flow), _, _) if flow.is_paused() => {
@@ -87,7 +87,7 @@ impl Connection {
             (_, Some(due), _) => BesideIdle(due, Timeout::Content),
             (_, None, ReplyState::Awaited(awaiting)) => Alone(awaiting.since + config.reply_timeout, Timeout::Reply),
             (_, None, ReplyState::Streaming(_)) => {
-                let due = self.silent_stream().and_then(|streaming| streaming.heartbeat(activity));
+                let due = self.silent_stream().and_then(|streaming| streaming.heartbeat(idle_timeout, activity));
                 due.map_or(Idle, |due| BesideIdle(due, Timeout::Idle))
             }
             _ => Idle,
@@ -96,7 +96,7 @@ impl Connection {
 
     /// Expires the connection, because its deadline has passed. `activity` is as in [`deadline`](Self::deadline).
     pub(crate) fn expire(&mut self, cx: &mut Context<'_>, activity: Moment) {
-        let timeout = match self.limit(cx.config, activity) {
+        let timeout = match self.limit(cx.config, *cx.idle_timeout, activity) {
             Alone(_, timeout) => timeout,
             BesideIdle(due, timeout) if due <= cx.now => timeout,
             BesideIdle(..) | Idle => Timeout::Idle,

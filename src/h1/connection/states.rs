@@ -1,6 +1,7 @@
 //! The states of an exchange: of its content, and of its reply. Each has its table of steps.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::incoming::{Collecting, Flow};
 use crate::buffer::{Pace, ReplyRecord};
@@ -254,9 +255,13 @@ impl Streaming {
     }
 
     /// When the source is to be asked if nothing is sent until then, if it is pending and wants that.
-    pub(super) fn heartbeat(&self, activity: Moment) -> Option<Moment> {
+    ///
+    /// A heartbeat comes before the idle timeout, also if the source asks for a later one: at half of that timeout. So a
+    /// source that has to wait for another thread has the other half for it.
+    pub(super) fn heartbeat(&self, idle_timeout: Millis, activity: Moment) -> Option<Moment> {
         let silence = if self.stream.is_pending() { self.stream.heartbeat()? } else { return None };
-        Some(activity.max(self.since) + silence)
+        let most = Duration::from(idle_timeout);
+        Some(activity.max(self.since) + if silence < most { silence } else { most / 2 })
     }
 
     /// Returns true and sets `silent` if the heartbeat is due, because nothing was sent since `activity`. A heartbeat
@@ -264,7 +269,7 @@ impl Streaming {
     pub(super) fn beat(&mut self, now: Moment, idle_timeout: Millis, activity: Moment) -> bool {
         let is_idle = activity + idle_timeout <= now;
         let was_asked = self.since > activity;
-        if (is_idle && was_asked) || self.heartbeat(activity).is_none_or(|due| due > now) {
+        if (is_idle && was_asked) || self.heartbeat(idle_timeout, activity).is_none_or(|due| due > now) {
             return false;
         }
         (self.silent, self.since) = (true, now);
