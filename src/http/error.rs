@@ -3,6 +3,8 @@ use std::error::Error as StdError;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
+use super::printable::{Printable, is_unprintable};
+
 /// What handlers return: a finished reply, or an error that becomes a reply.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -19,6 +21,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// let any: Error = "x".parse::<u32>().unwrap_err().into();
 /// assert_eq!((any.status(), any.message()), (500, "Internal server error"));
 /// ```
+///
+/// `Display` shows status and message, and `Debug` shows the causes, too. Both are for logs. Text of a client may be in
+/// them, so they escape characters that could end the line or change its order.
 ///
 /// `Error` does not implement `std::error::Error` itself, because that would prevent the conversion. It is one pointer
 /// wide.
@@ -151,7 +156,7 @@ impl PreparedError {
 
 /// Whether a JSON string holds this character without an escape.
 fn is_plain(c: char) -> bool {
-    !matches!(c, '"' | '\\') && !c.is_control()
+    !matches!(c, '"' | '\\') && !is_unprintable(c)
 }
 
 /// Whether a JSON string holds `text` without any escape.
@@ -159,7 +164,7 @@ pub(crate) fn is_plain_json(text: &str) -> bool {
     text.chars().all(is_plain)
 }
 
-/// Appends `text` as a JSON string (RFC 8259 §7). All control characters are escaped, also those that JSON allows: a
+/// Appends `text` as a JSON string (RFC 8259 §7). All unprintable characters are escaped, also those that JSON allows: a
 /// terminal would obey them.
 pub(crate) fn push_json_string(json: &mut String, text: &str) {
     json.push('"');
@@ -188,7 +193,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.0.status, self.0.message)
+        write!(f, "{} {}", self.0.status, Printable(&self.0.message))
     }
 }
 
@@ -197,7 +202,7 @@ impl fmt::Debug for Error {
         write!(f, "{self}")?;
         let mut source = self.0.source.as_deref().map(|source| source as &dyn StdError);
         while let Some(cause) = source {
-            write!(f, ": {cause}")?;
+            write!(f, ": {}", Printable(cause))?;
             source = cause.source();
         }
         Ok(())
@@ -265,7 +270,7 @@ mod tests {
             assert!(is_plain_json(text), "{text}");
             assert_eq!(Error::not_found(text.to_owned()).to_json(), format!("{{\"error\":\"{text}\"}}"));
         }
-        for text in ["a\"", "\\", "\n", "\u{0}", "\u{7f}", "\u{85}"] {
+        for text in ["a\"", "\\", "\n", "\u{0}", "\u{7f}", "\u{85}", "\u{2028}", "\u{202e}"] {
             assert!(!is_plain_json(text), "{text:?}");
         }
     }
@@ -274,6 +279,16 @@ mod tests {
     fn json_escapes_quotes_backslashes_and_control_characters() {
         let error = Error::bad_request("a\"b\\c\nd\r\te\u{1}f\u{e9}");
         assert_eq!(error.to_json(), "{\"error\":\"a\\\"b\\\\c\\nd\\r\\te\\u0001f\u{e9}\"}");
+    }
+
+    /// The causes are code of the application, and their text may be that of a client.
+    #[test]
+    fn the_text_of_an_error_cannot_forge_a_line_of_a_log() {
+        let error = Error::bad_request("no \u{202e}moc.elpmaxe\nERROR").with_source("\x1b[2J\u{2028}cause\u{85}");
+        assert_eq!(error.to_string(), r"400 no \u202emoc.elpmaxe\x0aERROR");
+        assert_eq!(format!("{error:?}"), r"400 no \u202emoc.elpmaxe\x0aERROR: \x1b[2J\u2028cause\x85");
+        assert_eq!(error.message(), "no \u{202e}moc.elpmaxe\nERROR");
+        assert_eq!(error.to_json(), r#"{"error":"no \u202emoc.elpmaxe\nERROR"}"#);
     }
 
     #[test]

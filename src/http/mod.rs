@@ -11,6 +11,7 @@ mod fields;
 mod method;
 mod moment;
 mod path;
+mod printable;
 #[cfg(feature = "files")]
 pub(crate) mod range;
 mod status;
@@ -35,6 +36,7 @@ pub(crate) use path::{
 };
 #[cfg(feature = "files")]
 pub(crate) use path::{ResolvedPath, decode_resolved};
+pub(crate) use printable::{Printable, is_unprintable, write_escape};
 pub use status::reason_phrase;
 pub(crate) use status::status_line;
 pub(crate) use token::{classes, is_field_value, is_name, is_token, is_token_byte};

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::clock::{Clock, SystemClock};
 use crate::exchange::{CloseReason, ConnectionId, Endpoint, FinishedReply, Observer, Request};
-use crate::http::{Version, http_date, iso_date, push_json_string};
+use crate::http::{Version, http_date, is_unprintable, iso_date, push_json_string, write_escape};
 use crate::limits::{ACCESS_LOG_BYTES, ACCESS_LOG_LINES, ACCESS_LOG_PATIENCE};
 
 /// The format of the lines of an [`AccessLog`].
@@ -34,7 +34,8 @@ pub enum LogFormat {
 /// [`Workers`](super::Workers). When the last clone is dropped, the queued lines are written, if that takes at most a
 /// second.
 ///
-/// Text from clients is escaped so that it can end neither a line nor a quoted string.
+/// Text from clients is escaped so that it can end neither a line nor a quoted string, and cannot change the order in
+/// which a line is shown.
 ///
 /// ```
 /// use monoloop::server::{AccessLog, LogFormat};
@@ -351,13 +352,13 @@ impl Entry<'_> {
     }
 }
 
-/// Escapes as nginx and Apache do: a character that could end the quoted string or the line, or move the cursor of a
-/// terminal, is written in hex.
+/// Escapes as nginx and Apache do: a character that could end the quoted string or the line, move the cursor of a
+/// terminal, or change the order of the line, is written in hex.
 fn push_escaped(line: &mut String, text: &str) {
     for c in text.chars() {
         match c {
-            '"' | '\\' | '\0'..='\x1f' | '\x7f'..='\u{9f}' => {
-                let _ = write!(line, "\\x{:02x}", u32::from(c));
+            c if matches!(c, '"' | '\\') || is_unprintable(c) => {
+                let _ = write_escape(line, c);
             }
             c => line.push(c),
         }

@@ -6,7 +6,7 @@ use super::context::{Budget, Context, Step};
 use super::exchange::Exchange;
 use super::states::{Awaiting, Ending, ReplyState, Streaming};
 use crate::exchange::{Answer, Circumstances, CloseReason, Letter, Response, Sent, Service, Ticket, dispose};
-use crate::http::{Error, Result};
+use crate::http::{Error, Printable, Result};
 use crate::limits::{HIGH_WATER, MIN_READ, SHARE_FROM};
 
 // ---- awaited replies ------------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ impl Exchange {
             Ok(true) => self.stream_is_whole(buffers, cx),
             Ok(false) => {}
             Err(error) => {
-                log::debug!("conn {}: the source failed: {error}", cx.id);
+                log::debug!("conn {}: the source failed: {}", cx.id, Printable(&error));
                 let error = Error::internal("the source of a reply failed").with_source(error);
                 cx.watch.tell(|observer| observer.request_failed(cx.id, &error));
                 return Err(CloseReason::StreamFailed);

@@ -5,6 +5,7 @@ use super::context::{Break, Budget, Context, Step};
 use super::incoming::Room;
 use super::states::Ending;
 use crate::exchange::{Address, CloseReason, LiveKey, Output, ProtocolEvent, Service, guard};
+use crate::http::Printable;
 use crate::limits::POOL_MAX_BUFFER;
 
 /// A protocol that has taken over, as the connection knows it.
@@ -60,7 +61,7 @@ impl Upgraded {
             *cx.idle_timeout = timeout.into();
         }
         let understood = result.unwrap_or_else(|panic| Err(std::io::Error::other(panic))).map_err(|error| {
-            log::debug!("conn {}: the protocol failed: {error}", cx.id);
+            log::debug!("conn {}: the protocol failed: {}", cx.id, Printable(&error));
             Break::Abort(CloseReason::ProtocolFailed)
         })?;
         if let ProtocolEvent::Data(bytes) = event {

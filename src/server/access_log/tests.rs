@@ -150,7 +150,7 @@ fn a_time_before_1970_is_written_as_the_beginning_of_1970() {
 
 #[test]
 fn no_text_from_a_client_ends_a_line_or_a_quoted_string() {
-    let every: String = (0..0x180).filter_map(char::from_u32).collect();
+    let every: String = (0..0x2100).filter_map(char::from_u32).collect();
     let hostile = Asked {
         target: every.as_str().into(),
         referer: Some("\" 200 1\nforged - - \\".into()),
@@ -161,13 +161,16 @@ fn no_text_from_a_client_ends_a_line_or_a_quoted_string() {
     let entry = entry(Some(&hostile), Some(&reply));
     for line in [entry.common(), entry.combined(), entry.json()] {
         let within = line.strip_suffix('\n').expect("an end");
-        assert!(!within.chars().any(|c| c < ' '), "a control character: {within:?}");
+        assert!(!within.chars().any(char::is_control), "a control character: {within:?}");
+        let acts =
+            |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        assert!(!within.contains(acts), "a separator, or a change of direction: {within:?}");
     }
     let combined = entry.combined();
-    assert!(!combined[..combined.len() - 1].chars().any(char::is_control), "{combined:?}");
     assert_eq!(combined.matches('"').count(), 6, "{combined:?}");
     assert!(combined.contains(r#""\x22 200 1\x0aforged - - \x5c""#), "{combined:?}");
     assert!(combined.contains(r"\x00\x01") && combined.contains(r"~\x7f\x80") && combined.contains("\\x9f\u{a0}"));
+    assert!(combined.contains("\u{2027}\\u2028\\u2029\\u202a") && combined.contains("\\u2069\u{206a}"));
 }
 
 #[cfg(feature = "json")]
