@@ -53,6 +53,32 @@ fn the_start_prints_what_is_served_and_how() {
     server.end();
 }
 
+/// Also a reply to a message that was not understood, which no middleware sees.
+#[test]
+fn the_fields_of_header_and_cors_are_on_every_reply() {
+    let folder = Folder::new();
+    let options =
+        ["--cors", "--header=X-Frame-Options: DENY", "--max-target=100", "--max-head=1k", "--head-timeout=1s"];
+    let server = Serve::start(&folder, &options);
+    let long = "x".repeat(1000);
+    for (request, status) in [
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 404),
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400),
+        ("GET / HTTP/1.1\r\nHos".to_owned(), 408),
+        (format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"), 414),
+        (format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"), 431),
+        ("DANCE / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 501),
+        ("GET / HTTP/3.0\r\nHost: a\r\n\r\n".to_owned(), 505),
+    ] {
+        let mut client = server.connect();
+        client.send(&request);
+        let reply = client.reply();
+        assert_eq!(reply.status, status, "{request}");
+        assert_eq!(reply.header("x-frame-options"), Some("DENY"), "{status}");
+        assert_eq!(reply.header("access-control-allow-origin"), Some("*"), "{status}");
+    }
+}
+
 #[test]
 fn the_directory_is_the_current_one_if_none_is_named() {
     let folder = Folder::new();

@@ -27,7 +27,7 @@ struct NewUser {
 
 fn main() -> monoloop::server::Result<()> {
     let mut app = Router::new(Users::default());
-    app.with(Cors::any().middleware());
+    Cors::any().apply(&mut app);
     app.get("/users", |users, _, res| res.json(&users.by_id.values().collect::<Vec<_>>()));
     app.get("/users/:id", |users, req, res| {
         let id: u64 = req.param("id")?; // 400 when it does not parse

@@ -61,12 +61,13 @@ pub trait Service {
     /// [`render`](Self::render) makes a reply of an error. What was written before is rolled back.
     fn call(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent>;
 
-    /// Answers a well-formed request that the server itself refuses (413, 417). It can add field lines to such a reply.
-    /// It returns `error` to refuse the request with it.
+    /// Answers what the server itself refuses: a well-formed request (413, 417), or a message of which no request was
+    /// made (400, 408, 414, 431, 501, 505). It can add field lines to such a reply. It returns `error` to refuse the
+    /// request with it.
     ///
     /// # Errors
     /// As [`call`](Self::call).
-    fn refuse(&mut self, request: Request<'_>, error: Error, response: Response<'_>) -> Result<Sent> {
+    fn refuse(&mut self, request: Option<Request<'_>>, error: Error, response: Response<'_>) -> Result<Sent> {
         let _ = (request, response);
         Err(error)
     }
@@ -180,7 +181,7 @@ impl<A: Service + ?Sized> Service for &mut A {
         (**self).call(request, response)
     }
 
-    fn refuse(&mut self, request: Request<'_>, error: Error, response: Response<'_>) -> Result<Sent> {
+    fn refuse(&mut self, request: Option<Request<'_>>, error: Error, response: Response<'_>) -> Result<Sent> {
         (**self).refuse(request, error, response)
     }
 

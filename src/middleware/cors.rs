@@ -3,19 +3,20 @@ use std::time::Duration;
 
 use crate::exchange::{PreparedField, Request, Response};
 use crate::http::Method;
-use crate::router::Next;
+use crate::router::{Next, Router};
 
 /// Cross-origin resource sharing as in the Fetch standard: it tells browsers which other origins may use this server.
 ///
 /// Preflights are answered with a 204. All other replies, including errors, get the header fields that the browser
-/// needs.
+/// needs. [`middleware`](Self::middleware) sees all requests, and [`apply`](Self::apply) also sees to the replies to
+/// messages that were not understood.
 ///
 /// ```
 /// use monoloop::{Router, middleware::Cors};
 /// use std::time::Duration;
 ///
 /// let mut app = Router::new(());
-/// app.with(Cors::list(["https://app.example"]).credentials().max_age(Duration::from_secs(600)).middleware());
+/// Cors::list(["https://app.example"]).credentials().max_age(Duration::from_secs(600)).apply(&mut app);
 /// ```
 #[doc(alias("origin", "preflight", "cross-origin"))]
 #[derive(Clone, Debug)]
@@ -104,6 +105,21 @@ impl Cors {
         self
     }
 
+    /// Adds this to all replies of an application: as [middleware](Self::middleware), and to the replies to messages that
+    /// were not understood (400, 408, 414, 431, 501, 505).
+    ///
+    /// No origin is known of such a message. If every origin may read all replies, the reply says so, and a script can
+    /// read why its request has failed. With a list of origins or with credentials, the reply only says in `Vary` that it
+    /// depends on the origin.
+    pub fn apply<S>(self, app: &mut Router<S>) {
+        let (fixed, cors) = (self.fixed(), self.clone());
+        app.with(self.middleware());
+        app.when_not_understood(move |_, response| match &fixed {
+            Some(field) => cors.show(response.prepared(field)),
+            None => response.append_header("Vary", "Origin"),
+        });
+    }
+
     /// The middleware, for [`with`](crate::router::Routes::with).
     pub fn middleware<S>(self) -> impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r> + 'static {
         let fixed = self.fixed();
@@ -115,10 +131,15 @@ impl Cors {
             if is_preflight(request) {
                 return ControlFlow::Break(self.allow(request, response).status(204).empty());
             }
-            match self.exposed.as_str() {
-                "" => ControlFlow::Continue(response),
-                names => ControlFlow::Continue(response.header("Access-Control-Expose-Headers", names)),
-            }
+            ControlFlow::Continue(self.show(response))
+        }
+    }
+
+    /// Names the field lines that a script may read.
+    fn show<'r>(&self, response: Response<'r>) -> Response<'r> {
+        match self.exposed.as_str() {
+            "" => response,
+            names => response.header("Access-Control-Expose-Headers", names),
         }
     }
 

@@ -1,4 +1,5 @@
-//! Middleware: functions that see each request before its handler, and may answer in its place.
+//! Middleware: functions that see each request before its handler, and may answer in its place. And functions that
+//! see the replies that no request belongs to.
 
 use std::ops::ControlFlow;
 
@@ -45,4 +46,17 @@ pub(super) fn run_middleware<'r, S>(
         }
     }
     ControlFlow::Continue(response)
+}
+
+/// Sets field lines on a reply that no request belongs to.
+pub(super) type Unrequested<S> = Box<dyn for<'r> Fn(&mut S, Response<'r>) -> Response<'r>>;
+
+/// Passes the response to a message that was not understood through the functions that set its field lines. The error
+/// reply keeps them.
+#[cold]
+pub(super) fn set_unrequested<S>(all: &[Unrequested<S>], state: &mut S, mut response: Response<'_>) {
+    for set in all {
+        response = set(state, response);
+        response.keep();
+    }
 }

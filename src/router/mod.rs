@@ -26,6 +26,7 @@ use crate::exchange::{Response, Sent};
 use crate::http::{Error, Result};
 use live::Live;
 pub use middleware::Next;
+use middleware::Unrequested;
 pub use routes::{Mount, Registered, Route, Routes};
 use tasks::Inbox;
 pub(crate) use tasks::Tasks;
@@ -49,6 +50,7 @@ pub struct Router<S> {
     state: S,
     routes: Routes<S>,
     renderer: Option<Renderer>,
+    unrequested: Vec<Unrequested<S>>,
     live: Live<S>,
     inbox: Inbox<S>,
 }
@@ -56,7 +58,14 @@ pub struct Router<S> {
 impl<S> Router<S> {
     /// An application without routes.
     pub fn new(state: S) -> Self {
-        Self { state, routes: Routes::new(), renderer: None, live: Live::new(), inbox: Inbox::new() }
+        Self {
+            state,
+            routes: Routes::new(),
+            renderer: None,
+            unrequested: Vec::new(),
+            live: Live::new(),
+            inbox: Inbox::new(),
+        }
     }
 
     /// The state.
@@ -83,6 +92,28 @@ impl<S> Router<S> {
     #[doc(alias("error_handler", "not_found"))]
     pub fn on_error(&mut self, renderer: impl Fn(&Error, Response<'_>) -> Result<Sent> + 'static) {
         self.renderer = Some(Box::new(renderer));
+    }
+
+    /// Adds a function that sets field lines on the replies to messages that were not understood: 400, 408, 414, 431, 501
+    /// and 505 (RFC 9110 §15.5, §15.6). No request was made of such a message, so no middleware sees it. Functions are
+    /// called in the order in which they were added.
+    ///
+    /// ```
+    /// use monoloop::{Router, TestClient};
+    /// use std::ops::ControlFlow;
+    ///
+    /// let mut app = Router::new(());
+    /// app.with(|_, _, res| ControlFlow::Continue(res.header("X-Frame-Options", "DENY")));
+    /// app.when_not_understood(|_, res| res.header("X-Frame-Options", "DENY"));
+    ///
+    /// let mut client = TestClient::new(app);
+    /// client.write("GET / HTTP/1.1\r\n\r\n"); // it has no Host
+    /// let reply = String::from_utf8(client.read()).unwrap();
+    /// assert!(reply.starts_with("HTTP/1.1 400 Bad Request\r\n") && reply.contains("X-Frame-Options: DENY\r\n"));
+    /// ```
+    #[doc(alias("middleware", "bad_request"))]
+    pub fn when_not_understood(&mut self, set: impl for<'r> Fn(&mut S, Response<'r>) -> Response<'r> + 'static) {
+        self.unrequested.push(Box::new(set));
     }
 }
 

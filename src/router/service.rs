@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use super::Router;
 use super::endpoint::{Callback, Endpoint};
 use super::live::Recipient;
-use super::middleware::run_middleware;
+use super::middleware::{run_middleware, set_unrequested};
 use super::unhandled::NoEndpoint;
 use crate::exchange::{
     Abort, Admission, CloseReason, Intake, LiveKey, Output, ProtocolEvent, Request, Response, Sent, Service, Spans,
@@ -87,8 +87,16 @@ impl<S> Service for Router<S> {
         self.route(request, response, answer, |answered| answered)
     }
 
-    fn refuse(&mut self, request: Request<'_>, error: Error, response: Response<'_>) -> Result<Sent> {
-        self.route(request, response, |_, _| Ok(()), |answered| answered.map(drop)).and(Err(error))
+    fn refuse(&mut self, request: Option<Request<'_>>, error: Error, response: Response<'_>) -> Result<Sent> {
+        match request {
+            Some(request) => {
+                self.route(request, response, |_, _| Ok(()), |answered| answered.map(drop)).and(Err(error))
+            }
+            None => {
+                set_unrequested(&self.unrequested, &mut self.state, response);
+                Err(error)
+            }
+        }
     }
 
     fn render(&mut self, error: &Error, response: Response<'_>) -> Result<Sent> {

@@ -1,6 +1,7 @@
 //! The router as a client sees it: requests go in and replies come out through the protocol core.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use super::{Router, Routes};
 use crate::TestClient;
@@ -273,7 +274,7 @@ fn replies_with_credentials_name_the_origin() {
 #[test]
 fn a_preflight_is_answered_as_configured() {
     let cors = Cors::list(["https://app.example"]).methods([Method::Get, Method::Put]);
-    let mut app = with_cors(cors.any_headers().max_age(std::time::Duration::from_secs(600)));
+    let mut app = with_cors(cors.any_headers().max_age(Duration::from_secs(600)));
     let asks = [ORIGIN, ASKS, "Access-Control-Request-Headers: x-one,x-two"];
     let reply = ask(&mut app, "OPTIONS /", &asks);
     assert_eq!(field(&reply, "Access-Control-Allow-Methods"), ["GET, PUT"]);
@@ -306,5 +307,72 @@ fn a_vary_of_the_handler_is_merged_with_that_of_the_middleware() {
     ] {
         let reply = ask(&mut app, &format!("GET {path}"), &[ORIGIN]);
         assert_eq!(field(&reply, "Vary"), expected, "{path}");
+    }
+}
+
+/// What a client sends, how long it waits then, and the status code of the reply: messages of which no request is made.
+const NOT_UNDERSTOOD: [(&str, u64, u16); 8] = [
+    ("GET / HTTP/1.1\r\n\r\n", 0, 400),
+    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", 0, 400),
+    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx", 11, 408),
+    ("GET / HTTP/1.1\r\nHost", 11, 408),
+    ("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n", 0, 414),
+    ("GET / HTTP/1.1\r\nHost: a\r\nX: {long}{long}\r\n\r\n", 0, 431),
+    ("DANCE / HTTP/1.1\r\nHost: a\r\n\r\n", 0, 501),
+    ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", 0, 505),
+];
+
+/// The replies of an application to these messages: their status codes and their heads.
+fn replies_to_what_is_not_understood(app: &mut Router<u32>) -> Vec<(u16, String)> {
+    app.post("/", |_, _, res| res.empty());
+    let reply = |(bytes, seconds, status): (&str, u64, u16)| {
+        let mut client = TestClient::new(&mut *app);
+        client.write(bytes.replace("{long}", &"x".repeat(9000)));
+        client.advance(Duration::from_secs(seconds));
+        let reply = String::from_utf8(client.read()).expect("it is text");
+        assert!(reply.starts_with(&format!("HTTP/1.1 {status} ")), "{bytes}: {reply}");
+        (status, reply)
+    };
+    NOT_UNDERSTOOD.map(reply).to_vec()
+}
+
+#[test]
+fn a_reply_that_no_request_belongs_to_has_the_fields_that_the_application_sets_for_it() {
+    let mut app = Router::new(0);
+    app.with(|_, _, _| panic!("there is no request"));
+    app.when_not_understood(|count, res| {
+        *count += 1;
+        res.header("X-Count", count.to_string())
+    });
+    app.when_not_understood(|_, res| res.append_header("X-Second", "kept").status(200));
+    for (count, (status, reply)) in (1..).zip(replies_to_what_is_not_understood(&mut app)) {
+        assert!(reply.contains(&format!("\r\nX-Count: {count}\r\nX-Second: kept\r\n")), "{status}: {reply}");
+        assert!(reply.contains("\r\nConnection: close\r\n") && reply.contains("\r\n\r\n{\"error\":\""), "{reply}");
+    }
+    // A mistake in it does not take the reply from the client.
+    app.when_not_understood(|_, res| res.header("no name", "x"));
+    app.when_not_understood(|_, _| panic!("on purpose"));
+    let mut client = TestClient::new(&mut app);
+    client.write("GET / HTTP/1.1\r\n\r\n");
+    assert!(client.read().starts_with(b"HTTP/1.1 500 Internal Server Error\r\n"));
+}
+
+/// A script on another page could not read why its request has failed.
+#[test]
+fn cors_says_of_a_message_that_was_not_understood_what_it_can_say_without_an_origin() {
+    let any = "\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: X-Total\r\n";
+    for (cors, expected) in [
+        (Cors::any(), any),
+        (Cors::any().credentials(), "\r\nVary: Origin\r\n"),
+        (Cors::list(["https://app.example"]), "\r\nVary: Origin\r\n"),
+    ] {
+        let mut app = Router::new(0);
+        cors.expose(["X-Total"]).apply(&mut app);
+        for (status, reply) in replies_to_what_is_not_understood(&mut app) {
+            assert!(reply.contains(expected), "{status}: {reply}");
+            assert_eq!(reply.contains("Access-Control-"), expected == any, "{status}: {reply}");
+        }
+        // Requests are answered as by the middleware alone.
+        assert_eq!(ask(&mut app, "OPTIONS /", &[ORIGIN, ASKS]).status(), 204);
     }
 }

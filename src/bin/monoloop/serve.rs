@@ -34,13 +34,15 @@ impl Site {
         let FileSettings { cors, headers, .. } = &self.settings;
         let mut app = Router::new(());
         for (name, value) in headers.clone() {
+            let (its_name, its_value) = (name.clone(), value.clone());
+            app.when_not_understood(move |_, res| res.append_header(&its_name, &its_value));
             app.with(move |_, _, res| ControlFlow::Continue(res.append_header(&name, &value)));
         }
         if let Some(origins) = cors {
             let cors = if origins.is_empty() { Cors::any() } else { Cors::list(origins.clone()) };
             let exposed = ["Accept-Ranges", "Content-Encoding", "Content-Range", "ETag"];
             let asked = ["If-None-Match", "If-Range", "Range"];
-            app.with(cors.methods([Method::Get, Method::Head]).headers(asked).expose(exposed).middleware());
+            cors.methods([Method::Get, Method::Head]).headers(asked).expose(exposed).apply(&mut app);
         }
         app.mount("/", self.files());
         app

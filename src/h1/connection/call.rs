@@ -80,7 +80,7 @@ pub(super) fn answer_or_refuse(
 ) -> ReplyState {
     let call = |service: &mut dyn Service, response: Response<'_>| match refusal {
         None => service.call(request, response),
-        Some(error) => service.refuse(request, error, response),
+        Some(error) => service.refuse(Some(request), error, response),
     };
     answer(buffers, cx, message, request, close, Stage::Call, call).reply
 }
@@ -113,7 +113,8 @@ pub(super) fn answer_invalid(
     let output = buffers.queue(cx.pools);
     // Even then a reply to HEAD has no content (RFC 9110 §9.3.2).
     cx.reply.begin(RequestFacts::unknown(method), output.mark());
-    let called = call_guarded(cx.service, cx.reply, output, None, |_, _| Err(error.into()));
+    let refuse = |service: &mut dyn Service, response: Response<'_>| service.refuse(None, error.into(), response);
+    let called = call_guarded(cx.service, cx.reply, output, None, refuse);
     take_reply(buffers, cx, called, None, false);
 }
 

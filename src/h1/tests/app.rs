@@ -73,8 +73,8 @@ impl Service for Echo {
         response.send(request.body().to_vec())
     }
 
-    fn refuse(&mut self, request: Request<'_>, error: Error, _: Response<'_>) -> Result<Sent> {
-        self.0.push(Seen::new(&request));
+    fn refuse(&mut self, request: Option<Request<'_>>, error: Error, _: Response<'_>) -> Result<Sent> {
+        self.0.extend(request.as_ref().map(Seen::new));
         Err(error)
     }
 }

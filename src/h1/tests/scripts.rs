@@ -320,7 +320,7 @@ impl Service for Actor {
         }
     }
 
-    fn refuse(&mut self, _: Request<'_>, error: Error, _: Response<'_>) -> Result<Sent> {
+    fn refuse(&mut self, _: Option<Request<'_>>, error: Error, _: Response<'_>) -> Result<Sent> {
         Err(error)
     }
 }

@@ -198,8 +198,10 @@ impl Service for Application {
         }
     }
 
-    fn refuse(&mut self, request: Request<'_>, error: Error, response: Response<'_>) -> Result<Sent> {
-        let _ = self.begin(&Asked::new(&request), response);
+    fn refuse(&mut self, request: Option<Request<'_>>, error: Error, response: Response<'_>) -> Result<Sent> {
+        if let Some(request) = request {
+            let _ = self.begin(&Asked::new(&request), response);
+        }
         Err(error)
     }
 
