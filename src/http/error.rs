@@ -164,8 +164,8 @@ pub(crate) fn is_plain_json(text: &str) -> bool {
     text.chars().all(is_plain)
 }
 
-/// Appends `text` as a JSON string (RFC 8259 §7). All unprintable characters are escaped, also those that JSON allows: a
-/// terminal would obey them.
+/// Appends `text` as a JSON string (RFC 8259 §7). All unprintable characters are escaped, also those that JSON allows:
+/// a terminal would obey them.
 pub(crate) fn push_json_string(json: &mut String, text: &str) {
     json.push('"');
     for c in text.chars() {

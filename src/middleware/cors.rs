@@ -105,12 +105,12 @@ impl Cors {
         self
     }
 
-    /// Adds this to all replies of an application: as [middleware](Self::middleware), and to the replies to messages that
-    /// were not understood (400, 408, 414, 431, 501, 505).
+    /// Adds this to all replies of an application: as [middleware](Self::middleware), and to the replies to messages
+    /// that were not understood (400, 408, 414, 431, 501, 505).
     ///
     /// No origin is known of such a message. If every origin may read all replies, the reply says so, and a script can
-    /// read why its request has failed. With a list of origins or with credentials, the reply only says in `Vary` that it
-    /// depends on the origin.
+    /// read why its request has failed. With a list of origins or with credentials, the reply only says in `Vary` that
+    /// it depends on the origin.
     pub fn apply<S>(self, app: &mut Router<S>) {
         let (fixed, cors) = (self.fixed(), self.clone());
         app.with(self.middleware());

@@ -94,9 +94,9 @@ impl<S> Router<S> {
         self.renderer = Some(Box::new(renderer));
     }
 
-    /// Adds a function that sets field lines on the replies to messages that were not understood: 400, 408, 414, 431, 501
-    /// and 505 (RFC 9110 §15.5, §15.6). No request was made of such a message, so no middleware sees it. Functions are
-    /// called in the order in which they were added.
+    /// Adds a function that sets field lines on the replies to messages that were not understood: 400, 408, 414, 431,
+    /// 501 and 505 (RFC 9110 §15.5, §15.6). No request was made of such a message, so no middleware sees it. Functions
+    /// are called in the order in which they were added.
     ///
     /// ```
     /// use monoloop::{Router, TestClient};

@@ -307,8 +307,8 @@ impl<S> Routes<S> {
     /// Adds a middleware. It sees every request below this table, including those that no route answers. Middleware is
     /// called in the order in which it was added, and can read the parameters of the route.
     ///
-    /// Error replies, too, keep the header fields that a middleware sets. A message that was not understood is no request,
-    /// so no middleware sees it: see [`Router::when_not_understood`](crate::Router::when_not_understood).
+    /// Error replies, too, keep the header fields that a middleware sets. A message that was not understood is no
+    /// request, so no middleware sees it: see [`Router::when_not_understood`](crate::Router::when_not_understood).
     ///
     /// ```
     /// use monoloop::Router;

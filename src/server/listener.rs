@@ -226,9 +226,9 @@ struct Address {
 }
 
 impl Address {
-    /// `[::]` serves IPv4 too, whatever the system's default is. But if one of the `others` listens on an IPv4 address of
-    /// this port, `[::]` would take that address as well, and the kernel denies it. Then it serves IPv6 only (RFC 3493
-    /// §5.3).
+    /// `[::]` serves IPv4 too, whatever the system's default is. But if one of the `others` listens on an IPv4 address
+    /// of this port, `[::]` would take that address as well, and the kernel denies it. Then it serves IPv6 only (RFC
+    /// 3493 §5.3).
     fn beside(socket: SocketAddr, others: &[Listener]) -> Self {
         let is_ipv4_of_this_port = |other: &Listener| match other.local() {
             Endpoint::Tcp(other) => other.ip().to_canonical().is_ipv4() && other.port() == socket.port(),
@@ -292,7 +292,8 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 /// Removes the file at `path` if it is still the one that was `found` there. If not, another server has started at the
 /// same moment.
 ///
-/// No socket holds the inode of a dead server's file, so a new file may have the same number. Its time tells them apart.
+/// No socket holds the inode of a dead server's file, so a new file may have the same number. Its time tells them
+/// apart.
 fn remove_if_same(path: &Path, found: &Metadata) -> io::Result<()> {
     let identity = |metadata: &Metadata| (FileId::of(metadata), metadata.ctime(), metadata.ctime_nsec());
     match fs::symlink_metadata(path) {

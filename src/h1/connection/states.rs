@@ -256,8 +256,8 @@ impl Streaming {
 
     /// When the source is to be asked if nothing is sent until then, if it is pending and wants that.
     ///
-    /// A heartbeat comes before the idle timeout, also if the source asks for a later one: at half of that timeout. So a
-    /// source that has to wait for another thread has the other half for it.
+    /// A heartbeat comes before the idle timeout, also if the source asks for a later one: at half of that timeout. So
+    /// a source that has to wait for another thread has the other half for it.
     pub(super) fn heartbeat(&self, idle_timeout: Millis, activity: Moment) -> Option<Moment> {
         let silence = if self.stream.is_pending() { self.stream.heartbeat()? } else { return None };
         let most = Duration::from(idle_timeout);
