@@ -94,11 +94,12 @@ impl Drain {
         self.cause.is_some()
     }
 
-    /// The step that is due at this time.
-    pub(super) fn due(&self, now: Moment) -> Option<Step> {
+    /// The step that is due now. Connections are cut only when all that came before the time of the cut has been looked
+    /// at; the other step looks at them itself.
+    pub(super) fn due(&self, now: Moment, looked_until: Moment) -> Option<Step> {
         match self.stage {
             Stage::Delayed { until } if now >= until => Some(Step::Drain),
-            Stage::Draining { until } if now >= until => Some(Step::Cut),
+            Stage::Draining { until } if looked_until >= until => Some(Step::Cut),
             _ => None,
         }
     }
@@ -129,12 +130,18 @@ mod tests {
     fn each_stage_has_its_deadline_and_its_step() {
         let at = |nanos| Moment::from_nanos(nanos);
         let mut drain = Drain::new();
-        assert_eq!((drain.deadline(), drain.due(Moment::MAX), drain.cause()), (None, None, None));
+        assert_eq!((drain.deadline(), drain.due(Moment::MAX, Moment::MAX), drain.cause()), (None, None, None));
         assert!(drain.delay(DrainCause::Handle, at(10)));
         assert!(!drain.delay(DrainCause::Signal("SIGTERM"), at(5)), "it was asked before");
         assert_eq!((drain.deadline(), drain.cause()), (Some(at(10)), Some(DrainCause::Handle)));
-        assert_eq!((drain.due(at(9)), drain.due(at(10)), drain.is_draining()), (None, Some(Step::Drain), false));
+        assert_eq!(
+            (drain.due(at(9), at(9)), drain.due(at(10), at(5)), drain.is_draining()),
+            (None, Some(Step::Drain), false)
+        );
         drain.begin(at(30));
-        assert_eq!((drain.due(at(29)), drain.due(at(30)), drain.is_draining()), (None, Some(Step::Cut), true));
+        assert_eq!(
+            (drain.due(at(50), at(29)), drain.due(at(50), at(30)), drain.is_draining()),
+            (None, Some(Step::Cut), true)
+        );
     }
 }

@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::exchange::{CloseReason, DrainCause, Endpoint, Observer, Service, Tick, guard};
 use crate::http::Moment;
 use crate::limits::{ACCEPT_BUDGET, EVENTS, WHEEL_SLOT};
-use crate::sessions::Sessions;
+use crate::sessions::{Polled, Sessions};
 
 /// mio's tokens: sessions use their slab keys, which count up from 0. All other tokens count down from the largest.
 const WAKER: Token = Token(usize::MAX);
@@ -120,9 +120,10 @@ impl EventLoop {
     /// Runs one tick: sleeps at most once, and then does all the work that is due.
     #[inline(always)]
     pub(super) fn tick(&mut self, service: &mut dyn Service, max_wait: Option<Duration>) -> io::Result<()> {
-        self.wait(max_wait)?;
+        let interrupted = self.wait(max_wait)?;
+        let before = self.sessions.now();
         self.read_clock();
-        let events = self.take_events();
+        let events = self.take_events(before, interrupted);
         self.was_busy = events > 0;
         self.accept(service);
         self.sessions.pump_runnable(service);
@@ -160,8 +161,8 @@ impl EventLoop {
 
     // ---- waiting ----------------------------------------------------------------------------------------------------
 
-    /// Polls. If a signal interrupts the poll, there are no events.
-    fn wait(&mut self, max_wait: Option<Duration>) -> io::Result<()> {
+    /// Polls. Returns whether a signal has interrupted the poll; then there are no events.
+    fn wait(&mut self, max_wait: Option<Duration>) -> io::Result<bool> {
         let now = self.sessions.now();
         let soon = now + WHEEL_SLOT;
         let timeout = match (self.next_moment(), max_wait) {
@@ -182,9 +183,9 @@ impl EventLoop {
         match polled {
             Err(error) if error.kind() == ErrorKind::Interrupted => {
                 self.events.clear();
-                Ok(())
+                Ok(true)
             }
-            result => result,
+            result => result.map(|()| false),
         }
     }
 
@@ -216,7 +217,7 @@ impl EventLoop {
         let now = self.clock.now();
         if now > self.awake_by {
             let late = now.since(self.awake_by);
-            log::debug!("the last tick took {late:?} too long: a handler blocked the event loop");
+            log::debug!("the loop is {late:?} late: a handler blocked it, or the process was stopped");
             self.sessions.forgive(late);
         }
         self.sessions.set_now(now);
@@ -229,8 +230,8 @@ impl EventLoop {
         }
     }
 
-    /// Records the readiness that the kernel reported. Returns the number of events.
-    fn take_events(&mut self) -> usize {
+    /// Records the readiness that the kernel reported in a poll that began after `before`. Returns the number of events.
+    fn take_events(&mut self, before: Moment, interrupted: bool) -> usize {
         self.sessions.interrupted = false;
         let (mut count, mut told) = (0, 0);
         for event in &self.events {
@@ -240,6 +241,12 @@ impl EventLoop {
         if told < count {
             self.take_own_events();
         }
+        let polled = match count {
+            0 if interrupted => Polled::Interrupted,
+            EVENTS.. => Polled::Part(told),
+            _ => Polled::All,
+        };
+        self.sessions.note_poll(polled, before);
         count
     }
 
@@ -415,7 +422,7 @@ impl EventLoop {
 
     #[cold]
     fn take_step(&mut self, service: &mut dyn Service) {
-        match self.drain.due(self.sessions.now()) {
+        match self.drain.due(self.sessions.now(), self.sessions.looked_until()) {
             Some(Step::Drain) => self.begin_drain(service),
             Some(Step::Cut) => self.cut(false),
             // `begin_drain` ran out of descriptors; since then enough became free to empty the queues.

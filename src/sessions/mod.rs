@@ -8,9 +8,10 @@
 //!                 └──── expire ◀── wheel ┘
 //! ```
 //!
-//! Reading order: this file, `session` (the pump), `readiness`, `deadlines` (the wheel).
+//! Reading order: this file, `session` (the pump), `readiness`, `deadlines` (the wheel), `look`.
 
 mod deadlines;
+mod look;
 mod readiness;
 mod session;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use std::time::{Duration, SystemTime};
 
 use slab::Slab;
 
+pub(crate) use look::Polled;
 pub(crate) use readiness::Readiness;
 pub(crate) use session::Session;
 pub(crate) use transport::{Transport, send_by_reading};
@@ -37,6 +39,7 @@ use crate::http::{Millis, Moment};
 use crate::limits::{EXPIRE_BUDGET, FILE_TICK, FILE_TURN, FILE_TURN_AMONG_OTHERS, POSTED_BUDGET};
 use crate::wire::Scratch;
 use deadlines::Wheel;
+use look::Look;
 use session::{After, Turn};
 
 /// All sessions of a loop, and what they share.
@@ -61,6 +64,7 @@ pub(crate) struct Sessions<T> {
     next_id: u64,
     /// The time of this tick.
     now: Moment,
+    look: Look,
     /// Whether the server drains: see [`Context::draining`].
     pub(crate) draining: bool,
     /// Whether a signal came in this tick, which may have cut a read short.
@@ -96,6 +100,7 @@ impl<T> Sessions<T> {
             letters: Vec::new(),
             next_id: 1,
             now,
+            look: Look::new(now),
             draining: false,
             interrupted: false,
             file_bytes: FILE_TURN,
@@ -123,6 +128,19 @@ impl<T> Sessions<T> {
     #[inline]
     pub(crate) const fn set_now(&mut self, now: Moment) {
         self.now = now;
+    }
+
+    /// Notes what a poll has told that began after the time `before`.
+    #[inline]
+    pub(crate) fn note_poll(&mut self, polled: Polled, before: Moment) {
+        self.look.note(polled, before, self.slab.len());
+    }
+
+    /// All that came before this time has been looked at. A deadline after it is not judged yet: the client may have
+    /// kept it.
+    #[inline]
+    pub(crate) const fn looked_until(&self) -> Moment {
+        self.look.until()
     }
 
     /// Sets the `Date` field of the replies from now on.
@@ -332,15 +350,18 @@ impl<T: Transport> Sessions<T> {
     }
 
     /// Expires overdue sessions, at most [`EXPIRE_BUDGET`] in a tick. The rest are due in the next tick.
+    ///
+    /// **Invariant**: a session expires only if all that its client sent before the deadline has been looked at.
     pub(crate) fn expire_deadlines(&mut self, service: &mut dyn Service) {
+        let looked_until = self.looked_until();
         for _ in 0..EXPIRE_BUDGET {
-            let Some(key) = self.wheel.pop(&mut self.slab, self.now) else { return };
+            let Some(key) = self.wheel.pop(&mut self.slab, looked_until) else { return };
             let session = &self.slab[key];
             if session.closed {
                 continue;
             }
             let deadline = session.deadline(&self.config);
-            if deadline > self.now {
+            if deadline > looked_until {
                 self.wheel.arm(&mut self.slab, key, deadline);
             } else {
                 self.turn(key, service, Session::expire);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::exchange::{Output, Protocol};
 use crate::http::Moment;
 use crate::limits::{EXPIRE_BUDGET, HIGH_WATER, MAX_READ, TURN_BYTES, TURN_REQUESTS};
+use crate::sessions::Polled;
 use crate::testing::{Connected, VirtualLoop};
 use crate::{Config, Router};
 
@@ -111,6 +112,7 @@ fn many_deadlines_that_pass_together_expire_over_several_ticks() {
     let all = virtual_loop.sessions().len();
     let sessions = virtual_loop.sessions_mut();
     sessions.set_now(Moment::ZERO + Duration::from_secs(60));
+    sessions.note_poll(Polled::All, sessions.now());
     for left in [all - EXPIRE_BUDGET, all - 2 * EXPIRE_BUDGET, 0] {
         assert!(sessions.next_deadline().is_some_and(|due| due <= sessions.now()), "the loop does not sleep");
         sessions.expire_deadlines(&mut app);

@@ -7,7 +7,7 @@ use crate::exchange::{Endpoint, Mailbox, Observer, Service, Watch};
 use crate::http::Moment;
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 use crate::sessions::Session;
-use crate::sessions::{Readiness, Sessions};
+use crate::sessions::{Polled, Readiness, Sessions};
 
 /// The beginning of virtual time, in Unix time: the example of RFC 9110 §5.6.7, Sun, 06 Nov 1994 08:49:37 GMT.
 const BEGIN: Duration = Duration::from_secs(784_111_777);
@@ -155,6 +155,8 @@ impl VirtualLoop {
 
     fn set_now(&mut self, now: Moment) {
         self.sessions.set_now(now);
+        // Each action of a client is told at once, so no poll could tell more.
+        self.sessions.note_poll(Polled::All, now);
         self.sessions.set_date(self.began + now.since(START));
         self.sessions.trim();
     }

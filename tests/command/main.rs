@@ -6,6 +6,7 @@ mod clients;
 mod ending;
 mod routes;
 mod starting;
+mod stopped;
 mod workers;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -213,6 +214,15 @@ impl Client {
         self.stream.read_exact(&mut content).expect("the whole content in time");
         reply.content = String::from_utf8(content).expect("content is UTF-8");
         reply
+    }
+
+    /// Checks that nothing comes for this time.
+    #[track_caller]
+    fn expect_silence(&mut self, time: Duration) {
+        self.stream.get_ref().set_read_timeout(Some(time)).unwrap();
+        let read = self.stream.read(&mut [0; 64]);
+        assert_eq!(read.expect_err("nothing comes").kind(), std::io::ErrorKind::WouldBlock);
+        self.stream.get_ref().set_read_timeout(Some(LIMIT)).unwrap();
     }
 
     /// Waits until the server closes the connection; false if it sends something instead.

@@ -4,6 +4,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(target_os = "linux")]
+mod deadlines;
 mod drains;
 mod explosions;
 mod replies;

@@ -51,6 +51,29 @@ pub(super) fn after_tick(world: &World) {
     assert!(large <= POOL_BUSY_BYTES, "a pool keeps {large} bytes in large buffers");
 }
 
+/// The connections whose clients have sent something that the server wants to read. It came before the last complete
+/// poll, so the server must have looked at it before it judges any deadline.
+pub(super) fn unheard(world: &World) -> Vec<usize> {
+    let outside = &*world.outside.borrow();
+    let is_unheard = |session: &Session<SimulatedSocket>| {
+        let socket = &outside.kernel.sockets[session.transport.number];
+        let came = socket.unread_since.is_some_and(|since| since <= world.sessions.looked_until());
+        let is_open = !session.closed && session.connection.close_reason().is_none();
+        came && is_open && session.connection.wants_read() && session.connection.output().is_none()
+    };
+    world.sessions.slab.iter().filter(|(_, session)| is_unheard(session)).map(|(key, _)| key).collect()
+}
+
+/// None of these sessions has expired.
+pub(super) fn still_listens(world: &World, unheard: &[usize]) {
+    for &key in unheard {
+        let session = &world.sessions.slab[key];
+        let (number, reason) = (session.transport.number, session.connection.close_reason());
+        let expired = reason.is_some_and(|reason| format!("{reason:?}").ends_with("Timeout"));
+        assert!(!expired, "connection {number} expired with input that nobody has looked at: {reason:?}");
+    }
+}
+
 /// A session that sleeps will get an event for everything that it waits for: it is still to come, or in the ready list.
 fn sleeper(world: &World, outside: &Outside, session: &Session<SimulatedSocket>) {
     let (connection, number) = (&session.connection, session.transport.number);
@@ -112,7 +135,7 @@ fn application_waits(world: &World, outside: &Outside, session: &Session<Simulat
             assert!(!push.sender.is_full(), "connection {number} sleeps, but its sender is full");
         }
     }
-    let (now, timeout) = (world.sessions.now(), world.profile.config.reply_timeout);
+    let (now, timeout) = (world.sessions.looked_until(), world.profile.config.reply_timeout);
     for late in affairs.responders.iter().filter(|responder| responder.whose.0 == number && !responder.used) {
         // The reply timeout runs from the moment at which the client has taken all earlier output. While content
         // arrives, another timeout runs.
@@ -165,7 +188,8 @@ fn last_is_over(world: &World, number: usize) -> bool {
 
 /// A session comes up in the wheel in time: at most a slot late.
 fn deadline(sessions: &Sessions<SimulatedSocket>, socket: &Socket, session: &Session<SimulatedSocket>, beats: bool) {
-    let (number, now) = (session.transport.number, sessions.now());
+    // A deadline is judged when all that came before it has been looked at.
+    let (number, now) = (session.transport.number, sessions.looked_until());
     let deadline = session.deadline(&sessions.config);
     // The application's time begins when the client has taken all earlier output.
     let moved = socket.facts.moved;
@@ -177,7 +201,7 @@ fn deadline(sessions: &Sessions<SimulatedSocket>, socket: &Socket, session: &Ses
         "connection {number}: the deadline {deadline:?} is past at {now:?}"
     );
     let due = session.timer.due().unwrap_or_else(|| panic!("connection {number} is not in the wheel"));
-    let latest = deadline.max(now) + WHEEL_SLOT;
+    let latest = deadline.max(sessions.now()) + WHEEL_SLOT;
     assert!(due <= latest, "connection {number} comes up at {due:?}, not at {deadline:?}");
     let next = sessions.next_deadline();
     assert!(next.is_some_and(|next| next <= due), "the wheel says {next:?}, but connection {number} is due at {due:?}");

@@ -19,6 +19,7 @@ impl Kernel {
         let count = bytes.len().min(socket.client_room());
         if count > 0 {
             socket.received.extend(&bytes[..count]);
+            socket.unread_since.get_or_insert(self.now);
             socket.pieces.push_back(count);
             socket.facts.sent += count;
             self.trace.note(|| format!("client {number}: sends {}", shown(&bytes[..count])));

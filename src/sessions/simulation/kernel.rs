@@ -87,6 +87,8 @@ pub(super) struct Socket {
     pub(super) flavour: Flavour,
     pub(super) sizes: Sizes,
     pub(super) received: VecDeque<u8>,
+    /// When the first of these bytes came, or the last call that left some of them.
+    pub(super) unread_since: Option<Moment>,
     /// Lengths of the pieces in `received`.
     pub(super) pieces: VecDeque<usize>,
     /// The number of bytes in `received` before the urgent mark.
@@ -199,6 +201,7 @@ impl Kernel {
             flavour,
             sizes,
             received: VecDeque::new(),
+            unread_since: None,
             pieces: VecDeque::new(),
             urgent: None,
             fin: false,
@@ -314,6 +317,7 @@ impl Kernel {
             }
         }
         socket.facts.taken += count;
+        socket.unread_since = (!socket.received.is_empty()).then_some(self.now);
         socket.has_moved(self.now);
         Ok(count)
     }

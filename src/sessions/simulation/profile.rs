@@ -21,6 +21,8 @@ pub(super) struct Profile {
     pub(super) interruptions: usize,
     /// In how many of a hundred ticks a signal comes.
     pub(super) signals: usize,
+    /// In how many of a hundred ticks the process is stopped for a while.
+    pub(super) stops: usize,
     pub(super) bustle: usize,
     /// In how many of a hundred cases the server is late by a part of a second.
     pub(super) late: usize,
@@ -83,6 +85,7 @@ impl Profile {
             batch: random.pick(&[1, 2, 3, 8, 1024]),
             interruptions: random.pick(&[0, 0, 1, 10, 30]),
             signals: random.pick(&[0, 0, 0, 5, 30]),
+            stops: random.pick(&[0, 0, 0, 0, 1, 5]),
             bustle: random.pick(&[0, 10, 30, 60]),
             late: random.pick(&[0, 0, 1, 5]),
             longest: seconds(random.pick(&[1, 300, 3_000, 20_000])),

@@ -19,7 +19,7 @@ use super::trace::{Telling, Trace};
 use super::{checks, verdict};
 use crate::exchange::{CloseReason, Endpoint, Mailbox, Observer};
 use crate::http::Moment;
-use crate::sessions::Sessions;
+use crate::sessions::{Polled, Readiness, Sessions};
 
 /// Not zero, because zero means "never" in some places.
 const START: Moment = Moment::from_nanos(1_000_000_000);
@@ -179,7 +179,8 @@ impl World {
         let outside = self.outside.borrow();
         let waits = outside.clients.iter().any(|client| client.connected && !self.accepted[client.number]);
         let rung = self.has_letters || !self.asleep || self.woken.load(Ordering::Relaxed);
-        self.sessions.runnable() > 0 || outside.kernel.has_events() || waits || rung
+        let is_due = self.sessions.next_deadline().is_some_and(|due| due <= self.now);
+        self.sessions.runnable() > 0 || outside.kernel.has_events() || waits || rung || is_due
     }
 
     /// Moves time to the next moment at which anything can happen.
@@ -196,6 +197,11 @@ impl World {
         self.set_now(self.now.max(next) + lateness);
         if server.is_some_and(|server| server <= self.now) {
             self.tick();
+            // The first poll began before the deadline, and the second one after it: now it is judged.
+            let next = self.sessions.next_deadline();
+            if next.is_some_and(|next| next <= self.now) {
+                self.tick();
+            }
             let next = self.sessions.next_deadline();
             self.asleep = !self.sessions.mailbox().announce_sleep();
             assert!(self.has_work() || next.is_none_or(|next| next > self.now), "the loop spins for a deadline");
@@ -233,13 +239,11 @@ impl World {
         self.sessions.mailbox().announce_work();
         self.woken.store(false, Ordering::Relaxed);
         let signal = self.random.percent(self.profile.signals);
-        let events = {
-            let kernel = &mut self.outside.borrow_mut().kernel;
-            kernel.signal = signal;
-            let (now, runnable) = (self.now.since(START), self.sessions.runnable());
-            kernel.trace.note(|| format!("---- tick {} at {now:?}, {runnable} runnable, signal: {signal}", self.ticks));
-            kernel.epoll_wait(self.profile.batch)
-        };
+        let before = self.sessions.now();
+        let (polled, events) = self.poll(signal);
+        if self.random.percent(self.profile.stops) {
+            self.stop();
+        }
         self.sessions.set_now(self.now);
         self.sessions.set_date(UNIX_EPOCH + self.now.since(START));
         self.sessions.trim();
@@ -247,12 +251,15 @@ impl World {
         for (key, readiness) in events {
             assert!(self.sessions.tell(key, readiness), "an event for a key that no session has");
         }
+        self.sessions.note_poll(polled, before);
         self.accept();
         self.sessions.pump_runnable(&mut self.application);
         if self.has_letters || self.sessions.mailbox().is_rung() {
             self.deliver();
         }
+        let unheard = checks::unheard(self);
         self.sessions.expire_deadlines(&mut self.application);
+        checks::still_listens(self, &unheard);
         self.drain();
         self.sessions.reap(&mut self.application);
         self.outside.borrow_mut().kernel.signal = false;
@@ -265,6 +272,40 @@ impl World {
         }
         self.outside.borrow_mut().tell();
         checks::after_tick(self);
+    }
+
+    /// Polls, unless a signal interrupts the poll.
+    fn poll(&mut self, signal: bool) -> (Polled, Vec<(usize, Readiness)>) {
+        let interrupted = signal && self.random.percent(50);
+        let kernel = &mut self.outside.borrow_mut().kernel;
+        kernel.signal = signal;
+        let (now, runnable) = (self.now.since(START), self.sessions.runnable());
+        kernel.trace.note(|| format!("---- tick {} at {now:?}, {runnable} runnable, signal: {signal}", self.ticks));
+        if interrupted {
+            kernel.trace.note(|| "poll: interrupted".to_owned());
+            return (Polled::Interrupted, Vec::new());
+        }
+        let events = kernel.epoll_wait(self.profile.batch);
+        let polled = if events.len() < self.profile.batch { Polled::All } else { Polled::Part(events.len()) };
+        (polled, events)
+    }
+
+    /// The process is stopped for a while, between a poll and the reading of the clock. Only the clients go on.
+    fn stop(&mut self) {
+        self.note(|| "server: is stopped".to_owned());
+        for _ in 0..self.random.size(30) {
+            let passed = Duration::from_micros(self.random.size(2_500_000) as u64);
+            self.set_now(self.now + passed);
+            for _ in 0..self.random.size(10) {
+                let mut outside = self.outside.borrow_mut();
+                let due = outside.due();
+                if !due.is_empty() {
+                    let which = due[self.random.below(due.len())];
+                    outside.step(which);
+                }
+            }
+        }
+        self.note(|| "server: goes on".to_owned());
     }
 
     fn deliver(&mut self) {
