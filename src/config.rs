@@ -61,6 +61,11 @@ pub struct Config {
     pub linger_timeout: Duration,
     /// How long a drain may take before the server cuts the remaining connections. Default 10 s.
     pub drain_timeout: Duration,
+    /// How long a connection that has nothing to answer stays open in a drain, so that its client can ask once more. A
+    /// proxy often has a request on its way, on a connection that it keeps or has just opened, when the server is told
+    /// to stop. After the reply, or after this time, the connection is closed. This time is a part of `drain_timeout`.
+    /// Default 500 ms.
+    pub drain_grace: Duration,
     /// How long the server goes on as before after a drain was requested, so that a load balancer can remove it first.
     /// This time comes before `drain_timeout`. Default zero.
     pub drain_delay: Duration,
@@ -98,6 +103,7 @@ impl Default for Config {
             reply_timeout: limits::REPLY_TIMEOUT,
             linger_timeout: limits::LINGER_TIMEOUT,
             drain_timeout: limits::DRAIN_TIMEOUT,
+            drain_grace: limits::DRAIN_GRACE,
             drain_delay: Duration::ZERO,
             max_connections: None,
             backlog: limits::BACKLOG,

@@ -240,6 +240,11 @@ pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an idle connection that the drain has half-closed may take to close its side.
 pub(crate) const DRAIN_LINGER: Duration = Duration::from_secs(1);
 
+/// How long a connection without a request stays open in a drain. What a proxy sends while the server is told to stop
+/// arrives within milliseconds; a proxy that is busy takes longer to notice. nginx and Node answer the first request of
+/// a connection that is already open, but close kept connections at once.
+pub const DRAIN_GRACE: Duration = Duration::from_millis(500);
+
 /// Time from the start of a drain until the remaining connections are cut. Shutdown examples for Node use 10 s as well;
 /// Kubernetes sends SIGKILL after 30 s.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);

@@ -79,6 +79,25 @@ fn the_fields_of_header_and_cors_are_on_every_reply() {
     }
 }
 
+/// The path of the health check comes before a file of the same name.
+#[test]
+fn the_health_check_is_not_a_file() {
+    let folder = Folder::new();
+    std::fs::write(folder.path("up"), "a file").expect("it can be written");
+    let server = Serve::start(&folder, &["--health=/up", "--header=X-A:b"]);
+    assert!(server.banner.contains("  health check: /up\n"), "{}", server.banner);
+    let mut client = Client::tcp(server.address);
+    let reply = client.ask("/up");
+    assert_eq!((reply.status, reply.text()), (200, "ok\n"));
+    assert_eq!((reply.header("cache-control"), reply.header("x-a")), (Some("no-store"), Some("b")));
+    drop(client);
+    server.end();
+
+    let server = Serve::start(&folder, &[]);
+    assert_eq!(Client::tcp(server.address).ask("/up").text(), "a file");
+    server.end();
+}
+
 #[test]
 fn the_directory_is_the_current_one_if_none_is_named() {
     let folder = Folder::new();

@@ -8,6 +8,7 @@ mod body_writer;
 mod call;
 pub(crate) mod close_reason;
 mod draft;
+mod draining;
 mod endpoint;
 mod flow;
 mod guard;
@@ -33,6 +34,7 @@ pub use body_writer::BodyWriter;
 pub(crate) use call::{Called, admit, call_guarded};
 pub(crate) use close_reason::CloseReason;
 pub(crate) use draft::{Draft, RequestFacts, Stage};
+pub(crate) use draining::Draining;
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::Endpoints;
 pub use flow::{

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Endpoint, Endpoints, Pairs, Params, Trailers};
+use super::{Draining, Endpoint, Endpoints, Pairs, Params, Trailers};
 use crate::http::{Error, Fields, Method, Result, Version, target_text};
 use crate::wire::Head;
 
@@ -40,12 +40,13 @@ pub(crate) struct Received<'a> {
     pub(crate) trailers: Trailers<'a>,
     pub(crate) endpoints: &'a dyn Endpoints,
     pub(crate) offers_upgrade: bool,
+    pub(crate) draining: Draining,
 }
 
 impl<'a> Received<'a> {
     /// A request without trailers.
-    pub(crate) fn new(head: &'a Head<'a>, content: &'a [u8], endpoints: &'a dyn Endpoints) -> Self {
-        Self { head, content, trailers: Trailers::default(), endpoints, offers_upgrade: false }
+    pub(crate) fn new(head: &'a Head<'a>, content: &'a [u8], endpoints: &'a dyn Endpoints, draining: Draining) -> Self {
+        Self { head, content, trailers: Trailers::default(), endpoints, offers_upgrade: false, draining }
     }
 }
 
@@ -205,6 +206,22 @@ impl<'a> Request<'a> {
     /// The server's end of the connection.
     pub fn local(&self) -> Endpoint {
         self.received.endpoints.local()
+    }
+
+    /// Whether something has asked the server to stop. It is true from that moment on, so also during
+    /// [`Config::drain_delay`](crate::Config::drain_delay), when the server still serves as before. A health check
+    /// should answer 503 then, so that a load balancer sends its requests elsewhere.
+    ///
+    /// ```
+    /// # let mut app = monoloop::Router::new(());
+    /// app.get("/healthz", |_, req, res| {
+    ///     let status = if req.is_draining() { 503 } else { 200 };
+    ///     res.status(status).header("Cache-Control", "no-store").text("")
+    /// });
+    /// ```
+    #[doc(alias("health", "readiness", "shutdown"))]
+    pub const fn is_draining(&self) -> bool {
+        self.received.draining.was_asked()
     }
 
     /// Whether the connection is encrypted. It never is: a TLS terminator belongs in front of this server.

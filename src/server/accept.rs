@@ -158,6 +158,15 @@ impl<L: Accept> Acceptor<L> {
         }
     }
 
+    /// Closes the listening sockets if they are open and no connection waits. Returns whether it did.
+    pub(super) fn close_if_exhausted(&mut self) -> bool {
+        let closes = self.is_exhausted() && !self.is_closed();
+        if closes {
+            self.close();
+        }
+        closes
+    }
+
     /// Closes the listening sockets.
     pub(super) fn close(&mut self) {
         self.listeners.clear();

@@ -2,12 +2,16 @@
 //! does it.
 //!
 //! ```text
-//!     serving ── signal or Handle ──▶ delayed ── drain_delay ──▶ draining ── last connection gone ──▶ done
-//!                                        └────── second signal ──────┴── drain_timeout, second signal ──▶ cut
+//!     serving ── signal or Handle ──▶ delayed ── drain_delay ──▶ grace ── drain_grace ──▶ closing
+//!                                        │                         │                        │
+//!                                        │                         ├── no connection left ──┴──▶ done
+//!                                        └────── second signal ────┴── drain_timeout, second signal ──▶ cut
 //! ```
 
+use std::time::Duration;
+
 use super::error::Error;
-use crate::exchange::DrainCause;
+use crate::exchange::{DrainCause, Draining};
 use crate::http::Moment;
 
 /// How far a server is on its way to the end.
@@ -27,8 +31,10 @@ enum Stage {
     /// The server was asked to stop. It serves as before until this time.
     Delayed { until: Moment },
     /// The server accepts no new connection. A reply is the last of its connection, unless more requests have arrived
-    /// after its own. At this time the server cuts the connections that are left.
-    Draining { until: Moment },
+    /// after its own. A connection between two requests stays until `ends`.
+    Grace { ends: Moment, until: Moment },
+    /// Connections between two requests are closed. At this time the server cuts the connections that are left.
+    Closing { until: Moment },
 }
 
 /// A step that is due.
@@ -36,6 +42,8 @@ enum Stage {
 pub(super) enum Step {
     /// Stop accepting, and let each connection end.
     Drain,
+    /// Close the connections that have not asked once more in their grace.
+    CloseIdle,
     /// Cut the connections that are left: they have taken too long.
     Cut,
 }
@@ -83,9 +91,35 @@ impl Drain {
         std::mem::replace(&mut self.signalled, true)
     }
 
-    /// The server drains from now on, until this time.
-    pub(super) const fn begin(&mut self, until: Moment) {
-        self.stage = Stage::Draining { until };
+    /// The server drains from now on, at most for `timeout`. The first part of that is the grace.
+    pub(super) fn begin(&mut self, now: Moment, grace: Duration, timeout: Duration) {
+        let until = now + timeout;
+        self.stage = match grace.min(timeout) {
+            Duration::ZERO => Stage::Closing { until },
+            grace => Stage::Grace { ends: now + grace, until },
+        };
+    }
+
+    /// The grace is over.
+    pub(super) const fn end_grace(&mut self) {
+        if let Stage::Grace { until, .. } = self.stage {
+            self.stage = Stage::Closing { until };
+        }
+    }
+
+    /// All connections are being cut.
+    pub(super) const fn cut(&mut self) {
+        self.stage = Stage::Closing { until: Moment::MAX };
+    }
+
+    /// What the connections have to know.
+    pub(super) const fn for_connections(&self) -> Draining {
+        match self.stage {
+            Stage::Serving => Draining::No,
+            Stage::Delayed { .. } => Draining::Asked,
+            Stage::Grace { .. } => Draining::Grace,
+            Stage::Closing { .. } => Draining::Closing,
+        }
     }
 
     /// Whether the server was asked to stop.
@@ -95,11 +129,12 @@ impl Drain {
     }
 
     /// The step that is due now. Connections are cut only when all that came before the time of the cut has been looked
-    /// at; the other step looks at them itself.
+    /// at; the other steps look at them themselves.
     pub(super) fn due(&self, now: Moment, looked_until: Moment) -> Option<Step> {
         match self.stage {
             Stage::Delayed { until } if now >= until => Some(Step::Drain),
-            Stage::Draining { until } if looked_until >= until => Some(Step::Cut),
+            Stage::Grace { ends, .. } if now >= ends => Some(Step::CloseIdle),
+            Stage::Closing { until } if looked_until >= until => Some(Step::Cut),
             _ => None,
         }
     }
@@ -108,12 +143,12 @@ impl Drain {
     pub(super) const fn deadline(&self) -> Option<Moment> {
         match self.stage {
             Stage::Serving => None,
-            Stage::Delayed { until } | Stage::Draining { until } => Some(until),
+            Stage::Delayed { until } | Stage::Grace { ends: until, .. } | Stage::Closing { until } => Some(until),
         }
     }
 
     pub(super) const fn is_draining(&self) -> bool {
-        matches!(self.stage, Stage::Draining { .. })
+        matches!(self.stage, Stage::Grace { .. } | Stage::Closing { .. })
     }
 
     /// What has asked the server to stop.
@@ -138,10 +173,28 @@ mod tests {
             (drain.due(at(9), at(9)), drain.due(at(10), at(5)), drain.is_draining()),
             (None, Some(Step::Drain), false)
         );
-        drain.begin(at(30));
-        assert_eq!(
-            (drain.due(at(50), at(29)), drain.due(at(50), at(30)), drain.is_draining()),
-            (None, Some(Step::Cut), true)
-        );
+        let nanos = Duration::from_nanos;
+        drain.begin(at(10), nanos(5), nanos(20));
+        assert_eq!((drain.deadline(), drain.for_connections()), (Some(at(15)), Draining::Grace));
+        assert_eq!((drain.due(at(14), at(14)), drain.due(at(15), at(9))), (None, Some(Step::CloseIdle)));
+        drain.end_grace();
+        assert_eq!((drain.deadline(), drain.for_connections()), (Some(at(30)), Draining::Closing));
+        let looked = |until| drain.due(at(50), at(until));
+        assert_eq!((looked(29), looked(30), drain.is_draining()), (None, Some(Step::Cut), true));
+    }
+
+    #[test]
+    fn the_grace_is_a_part_of_the_time_for_the_drain() {
+        let (at, nanos) = (Moment::from_nanos, Duration::from_nanos);
+        for (grace, timeout, deadline, draining) in [
+            (0, 20, 30, Draining::Closing),
+            (5, 0, 10, Draining::Closing),
+            (50, 20, 30, Draining::Grace),
+            (5, 20, 15, Draining::Grace),
+        ] {
+            let mut drain = Drain::new();
+            drain.begin(at(10), nanos(grace), nanos(timeout));
+            assert_eq!((drain.deadline(), drain.for_connections()), (Some(at(deadline)), draining));
+        }
     }
 }

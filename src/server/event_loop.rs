@@ -408,6 +408,7 @@ impl EventLoop {
         if self.drain.delay(cause, self.sessions.now() + self.sessions.config.drain_delay) {
             log::info!("draining: {cause:?}");
             self.sessions.watch.tell(|observer| observer.draining(cause));
+            self.sessions.draining = self.drain.for_connections();
             self.control.set_draining();
         }
     }
@@ -424,9 +425,14 @@ impl EventLoop {
     fn take_step(&mut self, service: &mut dyn Service) {
         match self.drain.due(self.sessions.now(), self.sessions.looked_until()) {
             Some(Step::Drain) => self.begin_drain(service),
+            Some(Step::CloseIdle) => {
+                log::debug!("the grace of the drain is over");
+                self.drain.end_grace();
+                self.look_at_all(service);
+            }
             Some(Step::Cut) => self.cut(false),
             // `begin_drain` ran out of descriptors; since then enough became free to empty the queues.
-            None if self.drain.is_draining() && self.acceptor.is_exhausted() => self.acceptor.close(),
+            None if self.drain.is_draining() && self.acceptor.close_if_exhausted() => self.look_at_all(service),
             None => {}
         }
     }
@@ -434,7 +440,8 @@ impl EventLoop {
     /// Accepts what the kernel has queued, even beyond `max_connections`, and closes the listeners. Then it reads every
     /// connection once more: a request that is already in its socket is served.
     fn begin_drain(&mut self, service: &mut dyn Service) {
-        self.set_draining(self.sessions.now() + self.sessions.config.drain_timeout);
+        let (grace, timeout) = (self.sessions.config.drain_grace, self.sessions.config.drain_timeout);
+        self.drain.begin(self.sessions.now(), grace, timeout);
         self.acceptor.mark_all_ready();
         // At most as many as the queues hold (Linux queues one more than the backlog): clients that connect meanwhile
         // must not prolong the drain.
@@ -450,18 +457,19 @@ impl EventLoop {
         if self.acceptor.paused_until().is_none() {
             self.acceptor.close();
         }
+        self.look_at_all(service);
+    }
+
+    /// Reads every connection once more, and tells each how far the drain is.
+    fn look_at_all(&mut self, service: &mut dyn Service) {
+        self.sessions.draining = self.drain.for_connections();
         self.sessions.look_at_all();
         self.sessions.pump_runnable(service);
     }
 
-    fn set_draining(&mut self, until: Moment) {
-        self.drain.begin(until);
-        self.sessions.draining = true;
-    }
-
     /// Closes the listeners and cuts all connections that are left.
     fn cut(&mut self, signalled: bool) {
-        self.set_draining(self.sessions.now() + Duration::MAX);
+        self.drain.cut();
         self.acceptor.close();
         let connections = self.sessions.cut();
         if connections > 0 {

@@ -32,7 +32,7 @@ pub(crate) use transport::{Transport, send_by_reading};
 
 use crate::config::Config;
 use crate::exchange::{
-    CloseReason, ConnectionId, Endpoint, Letter, Mailbox, Observer, Reply, Service, Ticket, Watch, dispose,
+    CloseReason, ConnectionId, Draining, Endpoint, Letter, Mailbox, Observer, Reply, Service, Ticket, Watch, dispose,
 };
 use crate::h1::{Context, Pools};
 use crate::http::{Millis, Moment};
@@ -65,8 +65,7 @@ pub(crate) struct Sessions<T> {
     /// The time of this tick.
     now: Moment,
     look: Look,
-    /// Whether the server drains: see [`Context::draining`].
-    pub(crate) draining: bool,
+    pub(crate) draining: Draining,
     /// Whether a signal came in this tick, which may have cut a read short.
     pub(crate) interrupted: bool,
     /// File bytes that each session may send in its turn of this tick.
@@ -101,7 +100,7 @@ impl<T> Sessions<T> {
             next_id: 1,
             now,
             look: Look::new(now),
-            draining: false,
+            draining: Draining::No,
             interrupted: false,
             file_bytes: FILE_TURN,
             config,
@@ -243,18 +242,22 @@ impl<T> Sessions<T> {
     // ---- the end ----------------------------------------------------------------------------------------------------
 
     /// Closes all sessions that are left, and returns how many of them still owed something to their clients. A session
-    /// that only waits for its client to notice the end is not counted.
+    /// that only waits for its client to notice the end is not counted, nor one that was idle in the grace of a drain.
     pub(crate) fn cut(&mut self) -> usize {
         let keys: Vec<usize> = self.slab.iter().map(|(key, _)| key).collect();
         let mut count = 0;
+        let had_grace = self.draining.has_begun();
         for key in keys {
             let session = &mut self.slab[key];
-            if !session.closed && !session.connection.sends_nothing_more() {
+            let connection = &session.connection;
+            let loses_nothing = connection.sends_nothing_more() || had_grace && connection.is_idle();
+            if !session.closed && !loses_nothing {
                 session.connection.cut(session.id);
                 count += 1;
             }
             self.close(key);
         }
+        self.draining = Draining::Closing;
         count
     }
 

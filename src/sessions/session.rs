@@ -135,7 +135,7 @@ impl<T: Transport> Session<T> {
                 Stall::Output if !self.connection.is_held() => false,
                 Stall::Input if self.may_read() && budget.bytes == 0 => return After::Runnable,
                 Stall::Input if self.may_read() => true,
-                Stall::Input if cx.draining && self.connection.close_reason().is_none() => {
+                Stall::Input if cx.draining.closes_idle() && self.connection.close_reason().is_none() => {
                     self.connection.drain(cx);
                     return self.end(cx);
                 }

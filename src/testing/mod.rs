@@ -291,7 +291,8 @@ impl<A: Service> TestClient<A> {
         self
     }
 
-    /// Begins the drain of the server: each connection ends after its next reply, and idle connections are closed.
+    /// Begins the drain of the server: each connection ends after its next reply. Idle connections are closed at once,
+    /// without a [`drain_grace`](Config::drain_grace).
     pub fn drain(&mut self) -> &mut Self {
         self.virtual_loop.drain(&mut self.app);
         self

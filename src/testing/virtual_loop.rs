@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::pipe::{Link, Pipe, Wire};
 use crate::config::Config;
-use crate::exchange::{Endpoint, Mailbox, Observer, Service, Watch};
+use crate::exchange::{Draining, Endpoint, Mailbox, Observer, Service, Watch};
 use crate::http::Moment;
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 use crate::sessions::Session;
@@ -168,7 +168,7 @@ impl VirtualLoop {
     }
 
     pub(crate) const fn is_draining(&self) -> bool {
-        self.sessions.draining
+        self.sessions.draining.has_begun()
     }
 
     /// Sets the observer.
@@ -177,9 +177,9 @@ impl VirtualLoop {
         self.sessions.introduce();
     }
 
-    /// Begins the drain.
+    /// Begins the drain, without a grace.
     pub(crate) fn drain(&mut self, service: &mut dyn Service) {
-        self.sessions.draining = true;
+        self.sessions.draining = Draining::Closing;
         self.sessions.look_at_all();
         self.turn(service);
     }

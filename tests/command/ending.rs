@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 use std::sync::mpsc::{self};
 use std::thread;
+use std::time::Instant;
 
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 
@@ -16,7 +17,7 @@ fn a_signal_ends_it_gracefully() {
         let mut idle = demo.connect();
         assert_eq!(idle.ask("GET /", "", "").status, 200);
         demo.process.signal(signal);
-        assert!(idle.is_closed(), "an idle connection is closed at once");
+        assert!(idle.is_closed(), "an idle connection is closed after the grace");
         drop(idle);
         let output = format!("{name} received. Shutting down gracefully...\nAll connections closed. Goodbye.\n");
         assert_eq!(demo.process.end(), End { code: Some(0), output, errors: String::new() });
@@ -105,7 +106,7 @@ fn two_signals_at_once_were_a_forced_shutdown() {
 /// The client has got its EOF and does not close, so its connection lives until the drain is over. It lost nothing.
 #[test]
 fn an_idle_client_that_lingers_was_a_forced_shutdown() {
-    let mut demo = Demo::start(&["--drain-timeout", "500ms"]);
+    let mut demo = Demo::start(&["--drain-timeout", "500ms", "--drain-grace", "0"]);
     let mut idle = demo.connect();
     assert_eq!(idle.ask("GET /", "", "").status, 200);
     demo.process.signal(Signal::TERM);
@@ -131,4 +132,62 @@ fn the_command_works_if_nobody_reads_its_output() {
     assert!(address.recv_timeout(LIMIT).expect("it starts in time").is_some());
     process.signal(Signal::TERM);
     assert_eq!(process.end(), End { code: Some(0), output: String::new(), errors: String::new() });
+}
+
+/// The second signal cuts connections that may still ask. They are owed nothing, so this is a good end.
+#[test]
+fn a_client_may_ask_once_more_after_the_signal_and_a_second_signal_ends_that() {
+    let mut demo = Demo::start(&["--drain-grace=1h", "--drain-timeout=1h"]);
+    let (mut fresh, mut used, mut idle) = (demo.connect(), demo.connect(), demo.connect());
+    for client in [&mut used, &mut idle] {
+        assert_eq!(client.ask("GET /", "", "").status, 200);
+    }
+    demo.process.signal(Signal::TERM);
+    assert_eq!(demo.process.line(), "SIGTERM received. Shutting down gracefully...");
+    for client in [&mut fresh, &mut used] {
+        let reply = client.ask("GET /plaintext", "", "");
+        assert_eq!((reply.status, reply.content.as_str()), (200, "Hello, World!"));
+        assert_eq!(reply.field("connection"), Some("close"));
+        assert!(client.is_closed());
+    }
+    demo.process.signal(Signal::TERM);
+    assert!(idle.is_closed());
+    let output = "All connections closed. Goodbye.\n".to_owned();
+    assert_eq!(demo.process.end(), End { code: Some(0), output, errors: String::new() });
+}
+
+#[test]
+fn the_health_check_fails_from_the_signal_on() {
+    for workers in ["1", "2"] {
+        let args = ["--health=/healthz", "--drain-delay=1h", "--workers", workers];
+        let mut demo = Demo::start(&args);
+        assert!(demo.banner.contains(&"  GET    /healthz".to_owned()), "{:?}", demo.banner);
+        let mut kept = demo.connect();
+        let reply = kept.ask("GET /healthz", "", "");
+        assert_eq!((reply.status, reply.content.as_str()), (200, "ok\n"));
+        assert_eq!(reply.field("cache-control"), Some("no-store"));
+        demo.process.signal(Signal::TERM);
+        assert_eq!(demo.process.line(), "SIGTERM received. Shutting down gracefully...");
+        let mut fresh = demo.connect();
+        // A worker may hear of the order a moment later.
+        let end = Instant::now() + LIMIT;
+        while kept.ask("GET /healthz", "", "").status == 200 || fresh.ask("GET /healthz", "", "").status == 200 {
+            assert!(Instant::now() < end, "the health check does not fail");
+        }
+        for client in [&mut kept, &mut fresh] {
+            let reply = client.ask("GET /healthz", "", "");
+            assert_eq!((reply.status, reply.content.as_str()), (503, "draining\n"));
+            assert_eq!((reply.field("cache-control"), reply.field("connection")), (Some("no-store"), None));
+            assert_eq!(client.ask("GET /plaintext", "", "").status, 200, "it serves as before");
+        }
+        drop((kept, fresh));
+        demo.process.signal(Signal::TERM);
+        demo.process.end();
+    }
+}
+
+#[test]
+fn the_health_check_needs_a_path_of_its_own() {
+    let end = Process::start(command(&["demo", "--port=0", "--health=/users"])).end();
+    end.is_usage_error("/users cannot be the health check: it is a route of the demo");
 }

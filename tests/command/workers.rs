@@ -67,7 +67,7 @@ fn a_signal_drains_all_workers() {
         busy.iter_mut().for_each(Client::begin_content_that_lacks_a_byte);
         demo.process.signal(signal);
         assert_eq!(demo.process.line(), format!("{name} received. Shutting down gracefully..."));
-        assert!(idle.iter_mut().all(Client::is_closed), "an idle connection is closed at once");
+        assert!(idle.iter_mut().all(Client::is_closed), "an idle connection is closed after the grace");
         for client in &mut busy {
             client.send("!");
             let reply = client.reply(true);

@@ -5,6 +5,7 @@ mod support;
 
 mod clients;
 mod embedded;
+mod grace;
 mod queues;
 
 use std::time::Duration;

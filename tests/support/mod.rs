@@ -154,10 +154,11 @@ impl Drop for TestServer {
     }
 }
 
-/// The default settings, without signals.
+/// The default settings, without signals, and without the grace of a drain: only the tests of the grace wait for it.
 pub(crate) fn test_config() -> Config {
     let mut config = Config::default();
     config.signals = false;
+    config.drain_grace = Duration::ZERO;
     config
 }
 

@@ -1,5 +1,6 @@
 //! How workers drain and end.
 
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -37,6 +38,31 @@ fn a_drain_finishes_what_is_in_flight_with_every_worker() {
         client.expect_eof();
     }
     drop((asking, idle));
+    workers.join().expect("they drain");
+}
+
+/// No worker waits for the rest of its grace when its last connection has ended.
+#[test]
+fn a_client_of_any_worker_may_ask_once_more_in_the_grace() {
+    let mut config = test_config();
+    config.drain_grace = Duration::from_secs(3600);
+    config.drain_timeout = Duration::from_secs(3600);
+    let workers = TestWorkers::start_with(2, config, |worker, server| server.start(app(worker)));
+    let mut clients = vec![workers.connect_to(0), workers.connect_to(1)];
+    // Those that have not asked yet are distributed by chance.
+    clients.extend((0..14).map(|_| workers.connect()));
+    workers.handle.shutdown();
+    let limit = Instant::now() + LIMIT;
+    while TcpStream::connect(workers.address).is_ok() {
+        assert!(Instant::now() < limit, "they still listen");
+        thread::yield_now();
+    }
+    for client in &mut clients {
+        let reply = client.ask("/worker");
+        assert_eq!((reply.status, reply.closes()), (200, true));
+        client.expect_eof();
+    }
+    drop(clients);
     workers.join().expect("they drain");
 }
 

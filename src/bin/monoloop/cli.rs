@@ -195,16 +195,19 @@ mod tests {
     #[test]
     fn every_option_sets_what_it_names() {
         let args = "--unix=/a --unix=/b --backlog=1 --workers=4 --idle-timeout=2 --keep-alive-timeout=3s \
-            --head-timeout=4s --linger-timeout=0 --reply-timeout=9s --drain-timeout=200ms --drain-delay=5m \
-            --max-head=1k --max-target=2k --max-content=0 --content-timeout=7s --send-timeout=8s \
-            --min-content-rate=1k --min-send-rate=0 --max-response-buffer=3k --max-connections=6 --server-name=";
-        let Settings { unix, workers, config, .. } = settings(&args.split_whitespace().collect::<Vec<_>>(), &[]);
+            --head-timeout=4s --linger-timeout=0 --reply-timeout=9s --drain-timeout=200ms --drain-grace=3ms \
+            --drain-delay=5m --health=/up --max-head=1k --max-target=2k --max-content=0 --content-timeout=7s \
+            --send-timeout=8s --min-content-rate=1k --min-send-rate=0 --max-response-buffer=3k --max-connections=6 \
+            --server-name=";
+        let Settings { unix, workers, config, health, .. } =
+            settings(&args.split_whitespace().collect::<Vec<_>>(), &[]);
         let seconds = Duration::from_secs;
         assert_eq!((unix, workers), (vec!["/a".to_owned(), "/b".to_owned()], Some(4)));
         assert_eq!((config.backlog, config.max_connections, config.server_name), (1, Some(6), None));
         assert_eq!((config.idle_timeout, config.keep_alive_timeout), (seconds(2), Some(seconds(3))));
         assert_eq!((config.head_timeout, config.linger_timeout), (seconds(4), Duration::ZERO));
         assert_eq!((config.drain_timeout, config.drain_delay), (Duration::from_millis(200), seconds(300)));
+        assert_eq!((config.drain_grace, health.as_deref()), (Duration::from_millis(3), Some("/up")));
         assert_eq!((config.max_head, config.max_target, config.max_content), (1024, 2048, 0));
         assert_eq!(config.max_response_buffer, 3072);
         assert_eq!((config.content_timeout, config.send_timeout), (seconds(7), seconds(8)));
@@ -307,6 +310,8 @@ mod tests {
                 "serve --cors=example",
                 "invalid value \"example\" for --cors: expected on, off, or origins such as https://a.example",
             ),
+            ("demo --health=up", "invalid value \"up\" for --health: expected a path such as /healthz"),
+            ("serve --health=/:up", "invalid value \"/:up\" for --health: expected a path such as /healthz"),
             ("demo now", "unexpected argument \"now\""),
             ("demo --prot=1", "unknown option --prot"),
             ("demo -p 1", "unknown option -p"),

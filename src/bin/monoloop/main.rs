@@ -7,12 +7,14 @@
 
 mod cli;
 mod demo;
+mod health;
 mod options;
 mod serve;
 mod speech;
 mod values;
 
 use std::env;
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
@@ -43,13 +45,23 @@ fn main() -> ExitCode {
         }
         Ok(Command::Demo(settings)) => {
             start_logger(&settings);
-            let routes = demo::app().routes().map(|route| format!("  {route}")).collect();
+            let health = settings.health.clone();
+            if let Some(path) = health.as_deref().filter(|path| demo::app().routes().any(|known| known.path() == *path))
+            {
+                return misused(format_args!("{path} cannot be the health check: it is a route of the demo"));
+            }
+            let make = move || {
+                let mut app = demo::app();
+                health::add(&mut app, health.as_deref());
+                app
+            };
+            let routes = make().routes().map(|route| format!("  {route}")).collect();
             let about = [vec!["Available routes:".to_owned()], routes].concat();
-            run(&settings, Application { make: Arc::new(demo::app), connect: demo::connect, about, has_state: true })
+            run(&settings, Application { make: Arc::new(make), connect: demo::connect, about, has_state: true })
         }
         Ok(Command::Serve(directory, settings)) => {
             start_logger(&settings);
-            match serve::Site::new(directory, &settings.files) {
+            match serve::Site::new(directory, &settings) {
                 Ok(site) => {
                     let about = site.describe();
                     let make = Arc::new(move || site.app());
@@ -61,11 +73,13 @@ fn main() -> ExitCode {
                 }
             }
         }
-        Err(problem) => {
-            complain(format_args!("monoloop: {problem}\nTry 'monoloop --help'."));
-            ExitCode::from(USAGE)
-        }
+        Err(problem) => misused(problem),
     }
+}
+
+fn misused(problem: impl Display) -> ExitCode {
+    complain(format_args!("monoloop: {problem}\nTry 'monoloop --help'."));
+    ExitCode::from(USAGE)
 }
 
 /// Logs to standard error. Each worker numbers its connections from 1, so with several workers a line names its thread.

@@ -16,6 +16,8 @@ pub(crate) struct Settings {
     pub(crate) unix: Vec<String>,
     /// `None` means one per core.
     pub(crate) workers: Option<usize>,
+    /// The path of the health check.
+    pub(crate) health: Option<String>,
     pub(crate) log: String,
     pub(crate) access_log: Option<LogFormat>,
     pub(crate) config: Config,
@@ -171,6 +173,9 @@ pub(crate) const GROUPS: [Group; 6] = [
         Opt { name: "drain-timeout", value: "TIME", env: "MONOLOOP_DRAIN_TIMEOUT", default: "10s", kind: One,
             help: "How long requests may take after SIGTERM before the server cuts them",
             set: |to, text| { to.config.drain_timeout = values::duration(text)?; Ok(()) } },
+        Opt { name: "drain-grace", value: "TIME", env: "MONOLOOP_DRAIN_GRACE", default: "500ms", kind: One,
+            help: "How long idle connections may ask once more after SIGTERM",
+            set: |to, text| { to.config.drain_grace = values::duration(text)?; Ok(()) } },
         Opt { name: "drain-delay", value: "TIME", env: "MONOLOOP_DRAIN_DELAY", default: "0s", kind: One,
             help: "How long the server still serves as before after SIGTERM",
             set: |to, text| { to.config.drain_delay = values::duration(text)?; Ok(()) } },
@@ -200,10 +205,13 @@ pub(crate) const GROUPS: [Group; 6] = [
             help: "Most connections of each worker at a time; more connections wait in the backlog",
             set: |to, text| { to.config.max_connections = Some(values::count(text)?); Ok(()) } },
     ] },
-    Group { title: "Server name and logs", only: None, options: &[
+    Group { title: "Server name, health check and logs", only: None, options: &[
         Opt { name: "server-name", value: "TEXT", env: "MONOLOOP_SERVER_NAME", default: "monoloop", kind: OneOrEmpty,
             help: "Value of the Server field in replies; empty: no such field",
             set: |to, text| { to.config.server_name = values::server_name(text)?.map(str::to_owned); Ok(()) } },
+        Opt { name: "health", value: "PATH", env: "MONOLOOP_HEALTH", default: "(none)", kind: One,
+            help: "Path that answers 200, and 503 as soon as the server is asked to stop",
+            set: |to, text| { to.health = Some(values::route(text)?.to_owned()); Ok(()) } },
         Opt { name: "log", value: "FILTER", env: "RUST_LOG", default: "warn", kind: One,
             help: "Log level (off, error, warn, info, debug, trace) or filter (monoloop=debug,warn)",
             set: |to, text| { to.log = values::log_filter(text)?.to_owned(); Ok(()) } },

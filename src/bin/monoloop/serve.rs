@@ -10,22 +10,25 @@ use monoloop::limits::CACHE_BYTES;
 use monoloop::middleware::Cors;
 use monoloop::{Method, Router};
 
-use crate::options::FileSettings;
+use crate::health;
+use crate::options::{FileSettings, Settings};
 
 /// A directory, and how the server serves it. Each event loop makes its own application from it.
 #[derive(Debug)]
 pub(crate) struct Site {
     directory: PathBuf,
     settings: FileSettings,
+    /// The path of the health check.
+    health: Option<String>,
 }
 
 impl Site {
     /// # Errors
     /// One sentence, when the directory cannot be read.
-    pub(crate) fn new(directory: OsString, settings: &FileSettings) -> Result<Self, String> {
+    pub(crate) fn new(directory: OsString, settings: &Settings) -> Result<Self, String> {
         let directory = PathBuf::from(directory);
         match fs::read_dir(&directory) {
-            Ok(_) => Ok(Self { directory, settings: settings.clone() }),
+            Ok(_) => Ok(Self { directory, settings: settings.files.clone(), health: settings.health.clone() }),
             Err(error) => Err(format!("Cannot serve {}: {error}", directory.display())),
         }
     }
@@ -44,6 +47,7 @@ impl Site {
             let asked = ["If-None-Match", "If-Range", "Range"];
             cors.methods([Method::Get, Method::Head]).headers(asked).expose(exposed).apply(&mut app);
         }
+        health::add(&mut app, self.health.as_deref());
         app.mount("/", self.files());
         app
     }
@@ -85,6 +89,7 @@ impl Site {
         lines.extend(
             settings.cache_control.iter().map(|(pattern, value)| format!("  cache-control of {pattern}: {value}")),
         );
+        lines.extend(self.health.iter().map(|path| format!("  health check: {path}")));
         lines.extend(settings.headers.iter().map(|(name, value)| format!("  header: {name}: {value}")));
         lines.extend(settings.media_types.iter().map(|(extension, kind)| format!("  type of .{extension}: {kind}")));
         lines

@@ -117,6 +117,15 @@ pub(crate) fn path(text: &str) -> Result<&str> {
 }
 
 /// The value of the `Server` field; an empty text means that there is no such field.
+pub(crate) fn route(text: &str) -> Result<&str> {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"?#%:*".contains(&byte);
+    let segments = text.strip_prefix('/').map(|rest| rest.split('/'));
+    match segments.map(|mut all| all.all(|one| one.bytes().all(is_plain) && one != "." && one != "..")) {
+        Some(true) => Ok(text),
+        _ => Err("expected a path such as /healthz"),
+    }
+}
+
 pub(crate) fn server_name(text: &str) -> Result<Option<&str>> {
     match text.contains(char::is_control) {
         true => Err("expected text without control characters"),

@@ -28,7 +28,7 @@ impl Connection {
         endpoints: &dyn Endpoints,
     ) -> usize {
         let offers_upgrade = message.offers_upgrade() && message.framing == Framing::None;
-        let received = Received { offers_upgrade, ..Received::new(&message.head, &[], endpoints) };
+        let received = Received { offers_upgrade, ..Received::new(&message.head, &[], endpoints, cx.draining) };
         let request = Request::new(&received);
         if message.expectation == Expectation::Unknown {
             return self.refuse(cx, message, request, ProtocolError::ExpectationFailed);
@@ -100,7 +100,7 @@ impl Connection {
         if let Framing::Length(length) = message.framing
             && let Some(content) = usize::try_from(length).ok().and_then(|length| rest.get(..length))
         {
-            let received = Received::new(&message.head, content, endpoints);
+            let received = Received::new(&message.head, content, endpoints, cx.draining);
             let request = Request::new(&received);
             let reply = call::answer_or_refuse(&mut self.buffers, cx, message, request, None, None);
             self.go_on(cx, ContentState::Done, reply);

@@ -46,7 +46,7 @@ pub(super) fn answer(
     cx.watch.tell(|observer| observer.request(cx.id, &request));
     let close = match close {
         None if !message.persistent() => Some(CloseReason::NotPersistent),
-        None if cx.draining => (!message.followed).then_some(CloseReason::Drained),
+        None if cx.draining.has_begun() => (!message.followed).then_some(CloseReason::Drained),
         close => close,
     };
     let facts = RequestFacts {
@@ -183,7 +183,7 @@ fn begin_stream(cx: &mut Context<'_>, stream: Stream, close: Option<CloseReason>
         status: cx.reply.status(),
         since: cx.now,
         close,
-        drained: cx.draining,
+        drained: cx.draining.has_begun(),
         silent: false,
     }))
 }

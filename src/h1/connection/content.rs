@@ -100,7 +100,7 @@ impl Exchange {
                 buffers.output = cx.pools.output.lend_large();
             }
             let trailers = Trailers::new(&collecting.trailers);
-            let received = Received { trailers, ..Received::new(&message.head, content, endpoints) };
+            let received = Received { trailers, ..Received::new(&message.head, content, endpoints, cx.draining) };
             let close = refusal.is_some().then_some(CloseReason::BadRequest);
             call::answer_or_refuse(buffers, cx, &message, Request::new(&received), close, refusal.map(Error::from))
         };

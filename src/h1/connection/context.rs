@@ -7,7 +7,7 @@ use super::incoming::Collecting;
 use super::states::Ending;
 use crate::buffer::{OutputQueue, Pace, Pool, Receive};
 use crate::config::Config;
-use crate::exchange::{CloseReason, ConnectionId, Reply, Service, Watch};
+use crate::exchange::{CloseReason, ConnectionId, Draining, Reply, Service, Watch};
 use crate::http::{Millis, Moment};
 use crate::limits::POOL_BYTES;
 
@@ -22,8 +22,7 @@ pub(crate) struct Context<'a> {
     pub(crate) watch: &'a mut Watch,
     /// The connection's own idle timeout; a handler may set it.
     pub(crate) idle_timeout: &'a mut Millis,
-    /// The server drains: a reply is the last one of its connection unless another request follows its own.
-    pub(crate) draining: bool,
+    pub(crate) draining: Draining,
 }
 
 impl Context<'_> {

@@ -41,9 +41,14 @@ impl Connection {
 
     /// Ends a connection between two requests, since the server drains and the socket has nothing more.
     pub(crate) fn drain(&mut self, cx: &mut Context<'_>) {
-        if matches!(self.phase, Phase::Head(_)) && !self.buffers.held && !self.is_within_head() {
+        if self.is_between_heads() {
             self.finish(cx, Ending::lingering(CloseReason::Drained));
         }
+    }
+
+    /// Whether the connection waits for the first byte of a request, and takes it.
+    fn is_between_heads(&self) -> bool {
+        matches!(self.phase, Phase::Head(_)) && !self.buffers.held && !self.is_within_head()
     }
 
     /// Throws away what the client sends after the last reply.
@@ -101,6 +106,11 @@ impl Connection {
     /// Whether the client has got everything that it will get, so that it loses nothing if the socket goes now.
     pub(crate) const fn sends_nothing_more(&self) -> bool {
         matches!(self.phase, Phase::HalfClosed { .. } | Phase::Closed { .. })
+    }
+
+    /// Whether no request has begun that is not answered, and every reply has left.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is_between_heads() && self.output().is_none()
     }
 
     /// Why the connection ended, or is about to.

@@ -65,7 +65,7 @@ impl Connection {
     /// Has a request without content answered. Returns the number of bytes that are consumed.
     #[inline(always)]
     fn answer_at_once(&mut self, cx: &mut Context<'_>, message: &Message<'_>, endpoints: &dyn Endpoints) -> usize {
-        let received = Received::new(&message.head, &[], endpoints);
+        let received = Received::new(&message.head, &[], endpoints, cx.draining);
         let request = Request::new(&received);
         let call = |service: &mut dyn Service, response: Response<'_>| service.call(request, response);
         let answered = call::answer(&mut self.buffers, cx, message, request, None, Stage::Call, call);

@@ -73,7 +73,7 @@ impl Exchange {
         }
         let ReplyState::Awaited(awaiting) = self.set_reply(cx.id, ReplyState::Unbegun) else { return };
         let Awaiting { mut draft, waited, close: asked, takes_trailers, .. } = *awaiting;
-        let drained = (cx.draining && buffers.has_no_input()).then_some(CloseReason::Drained);
+        let drained = (cx.draining.has_begun() && buffers.has_no_input()).then_some(CloseReason::Drained);
         let close = close.or(asked).or(drained);
         if close.is_some() {
             draft.not_persistent();
@@ -100,15 +100,16 @@ impl Exchange {
     ) -> Result<Step, CloseReason> {
         let ReplyState::Streaming(streaming) = &mut self.reply else { return Ok(Step::Stalled) };
         let Streaming { address, stream, drained, silent, .. } = &mut **streaming;
-        let newly_drained = cx.draining && !*drained;
+        let draining = cx.draining.has_begun();
+        let newly_drained = draining && !*drained;
         if stream.is_pending() && !newly_drained && !*silent {
             return Ok(Step::Stalled);
         }
         if budget.bytes == 0 {
             return Ok(Step::OutOfBudget);
         }
-        *drained = cx.draining;
-        let asked = Circumstances { draining: cx.draining, silent: std::mem::take(silent) };
+        *drained = draining;
+        let asked = Circumstances { draining, silent: std::mem::take(silent) };
         let before = stream.written();
         let output = buffers.queue(cx.pools);
         let produced = stream.produce(output, address, asked);

@@ -45,7 +45,9 @@ impl Upgraded {
         if has_something && budget.bytes == 0 {
             return Ok(Step::OutOfBudget);
         }
-        let Some(event) = self.next_event(bytes, *input_ended, cx.draining) else { return Ok(Step::Stalled) };
+        let Some(event) = self.next_event(bytes, *input_ended, cx.draining.has_begun()) else {
+            return Ok(Step::Stalled);
+        };
         let queue = output.get_or_insert_with(|| cx.pools.output.lend());
         queue.compact();
         let before = queue.len();

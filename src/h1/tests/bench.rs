@@ -6,7 +6,7 @@ use super::app::{self, App, Seen, Witness};
 use super::reader::{self, Reply};
 use crate::Router;
 use crate::config::Config;
-use crate::exchange::{CloseReason, Observer};
+use crate::exchange::{CloseReason, Draining, Observer};
 use crate::http::{Method, Moment};
 use crate::limits::{CONTENT_BUFFER, HIGH_WATER, POOL_BYTES, RECEIVE_BUFFER};
 use crate::sessions::Session;
@@ -70,7 +70,7 @@ impl<A: Witness> Bench<A> {
         let sessions = self.virtual_loop.sessions_mut();
         sessions.cut();
         sessions.reap(&mut self.router);
-        sessions.draining = false;
+        sessions.draining = Draining::No;
         assert!(sessions.is_empty());
         self.check_pools();
         self.connection = self.virtual_loop.connect();
@@ -183,7 +183,7 @@ impl<A: Witness> Bench<A> {
 
     /// The server begins to drain, but has not looked at any connection yet.
     pub(super) const fn set_draining(&mut self) {
-        self.virtual_loop.sessions_mut().draining = true;
+        self.virtual_loop.sessions_mut().draining = Draining::Closing;
     }
 
     pub(super) const fn now(&self) -> Moment {

@@ -171,10 +171,10 @@ fn requests(world: &World, outside: &Outside, session: &Session<SimulatedSocket>
         "connection {number} sleeps, but {} whole requests are not answered",
         whole - answered
     );
-    // In a drain no connection stays open between two requests.
+    // After the grace of a drain no connection stays open between two requests.
     let last = answered.checked_sub(1).map_or(0, |last| client.script.messages[last].end);
     let between = taken == last && connection.output().is_none() && !waits && last_is_over(world, number);
-    assert!(!(world.sessions.draining && between), "connection {number} idles in a drain");
+    assert!(!(world.sessions.draining.closes_idle() && between), "connection {number} idles in a drain");
     let silent =
         !socket.reset && !socket.has_bytes_for_client() && connection.output().is_none() && taken == socket.facts.sent;
     assert!(waits || !(client.waits_for_continue() && silent), "connection {number}: the client waits for a 100");

@@ -116,6 +116,11 @@ impl Client {
         self.ending.is_some() && (self.fin_sent || self.ending != Some(Ending::Clean))
     }
 
+    /// Whether it sends urgent data, at which the last read of a drain may stop.
+    pub(super) const fn sends_urgent(&self) -> bool {
+        self.manner.urgent > 0
+    }
+
     pub(super) fn become_polite(&mut self, now: Moment) {
         self.polite = true;
         if !self.connected {

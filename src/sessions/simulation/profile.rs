@@ -74,6 +74,7 @@ impl Profile {
             config.linger_timeout = seconds(random.pick(&[300, 1_000, 2_000]));
             config.reply_timeout = seconds(random.pick(&[300, 1_000, 5_000, 60_000]));
             config.drain_timeout = seconds(random.pick(&[0, 5, 200, 1_000, 10_000]));
+            config.drain_grace = seconds(random.pick(&[0, 0, 3, 100, 500, 3_000]));
             config.keep_alive_timeout = random.percent(30).then(|| seconds(random.pick(&[300, 1_000, 4_000])));
         }
         config.max_head = random.pick(&[400, 1_000, 5_000, 16_384]);

@@ -104,8 +104,8 @@ impl Case<'_> {
     /// A call into the kernel returns `WouldBlock` at most once for each event.
     fn calls(&self) {
         let (number, facts) = (self.client.number, self.facts);
-        // The drain reads without an event.
-        let looks = facts.events + 1;
+        // The drain reads without an event: when it begins, and when it closes idle connections.
+        let looks = facts.events + 2;
         assert!(facts.blocked_reads <= looks, "connection {number}: too many blocked reads: {facts:?}");
         // The server also writes to a fresh socket, and to one whose deadline has passed, without an event.
         let life = self.closed.since(self.client.connects_at);
@@ -272,6 +272,20 @@ impl Case<'_> {
         );
     }
 
+    /// An idle connection was open until the grace of the drain had passed.
+    fn had_its_grace(&self) {
+        let (client, facts, reason) = (self.client, self.facts, self.reason);
+        let (Some(since), Some((_, when_ended))) = (self.world.draining_since, facts.ended) else { return };
+        let idle = reason == CloseReason::Drained && client.last.is_none() && client.ending == Some(Ending::Clean);
+        let answered = self.world.application.answered[client.number].checked_sub(1);
+        let plain = answered.is_none_or(|last| {
+            let message = &client.script.messages[last];
+            message.ends.is_none() && !message.traits.unannounced
+        });
+        let had_it = when_ended >= since + self.world.grace();
+        assert!(!(idle && plain) || had_it, "connection {}: closed within the grace", client.number);
+    }
+
     /// Every whole request that was read before our side ended was answered, and the client got whole replies.
     fn nothing_is_missing(&self) {
         let (client, facts, reason) = (self.client, self.facts, self.reason);
@@ -304,7 +318,11 @@ impl Case<'_> {
         assert_eq!(client.answered, answered, "connection {number}: replies were lost: {reason:?}, {facts:?}");
         let (ended_at, _) = facts.ended.expect("it has ended");
         // Bytes that come after the server has decided to drain, without a reply, are discarded.
-        let ended_at = if reason == CloseReason::Drained { self.world.undecided[number] } else { ended_at };
+        // But a client that has asked once more in the grace is answered.
+        let in_time = if client.sends_urgent() { 0 } else { self.world.sent_in_time[number] };
+        let decided_at = self.world.undecided[number].max(in_time);
+        let ended_at = if reason == CloseReason::Drained { decided_at } else { ended_at };
+        self.had_its_grace();
         let messages = &client.script.messages;
         let ends = messages.iter().position(|message| message.ends.is_some()).map_or(messages.len(), |last| last + 1);
         let whole = messages[..ends].iter().filter(|message| message.end <= ended_at && message.is_request).count();

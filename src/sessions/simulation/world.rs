@@ -17,7 +17,7 @@ use super::profile::Profile;
 use super::random::Random;
 use super::trace::{Telling, Trace};
 use super::{checks, verdict};
-use crate::exchange::{CloseReason, Endpoint, Mailbox, Observer};
+use crate::exchange::{CloseReason, Draining, Endpoint, Mailbox, Observer};
 use crate::http::Moment;
 use crate::sessions::{Polled, Readiness, Sessions};
 
@@ -50,6 +50,8 @@ pub(super) struct World {
     pub(super) cut_at: Option<Moment>,
     /// Bytes that the server had read from each connection before the tick in which it decided to end it.
     pub(super) undecided: Vec<usize>,
+    /// Bytes that each client had sent when the server began to close idle connections.
+    pub(super) sent_in_time: Vec<usize>,
     ticks: usize,
     /// How often a session was still runnable at the end of a tick.
     pub(super) requeued: usize,
@@ -101,6 +103,7 @@ impl World {
             draining_since: None,
             cut_at: None,
             undecided: vec![0; profile.clients],
+            sent_in_time: vec![0; profile.clients],
             ticks: 0,
             requeued: 0,
             profile,
@@ -227,7 +230,8 @@ impl World {
 
     fn drain_deadline(&self) -> Option<Moment> {
         // After a cut, no session is left.
-        let until = self.draining_since? + self.profile.config.drain_timeout;
+        let in_grace = self.sessions.draining == Draining::Grace;
+        let until = self.draining_since? + if in_grace { self.grace() } else { self.profile.config.drain_timeout };
         (!self.sessions.is_empty()).then_some(until)
     }
 
@@ -342,7 +346,10 @@ impl World {
         match self.draining_since {
             None if self.profile.drains_after.is_some_and(|ticks| self.ticks >= ticks) => self.begin_drain(),
             None if self.profile.drains_when_busy && self.sessions.runnable() > 0 => self.begin_drain(),
-            Some(since) if self.now >= since + self.profile.config.drain_timeout => self.cut(),
+            Some(since) if self.sessions.draining == Draining::Grace && self.now >= since + self.grace() => {
+                self.close_idle();
+            }
+            Some(since) if self.sessions.looked_until() >= since + self.profile.config.drain_timeout => self.cut(),
             Some(_) if self.profile.impatient && self.sessions.runnable() > 0 => self.cut(),
             _ => {}
         }
@@ -357,12 +364,33 @@ impl World {
     fn begin_drain(&mut self) {
         self.note(|| "server: begins to drain".to_owned());
         self.draining_since = Some(self.now);
-        self.sessions.draining = true;
+        self.sessions.draining = Draining::Grace;
         self.accept();
         for (number, _) in self.connections_to_come() {
             // The listener is closed.
             self.outside.borrow_mut().clients[number].ending = Some(Ending::Ours);
         }
+        match self.grace() {
+            Duration::ZERO => self.close_idle(),
+            _ => self.look_at_all(),
+        }
+    }
+
+    /// How long a client may ask once more in a drain.
+    pub(super) fn grace(&self) -> Duration {
+        self.profile.config.drain_grace.min(self.profile.config.drain_timeout)
+    }
+
+    fn close_idle(&mut self) {
+        self.note(|| "server: closes idle connections".to_owned());
+        self.sessions.draining = Draining::Closing;
+        for (number, socket) in self.outside.borrow().kernel.sockets.iter().enumerate() {
+            self.sent_in_time[number] = socket.facts.sent;
+        }
+        self.look_at_all();
+    }
+
+    fn look_at_all(&mut self) {
         self.sessions.look_at_all();
         self.sessions.pump_runnable(&mut self.application);
     }
