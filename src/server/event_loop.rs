@@ -230,7 +230,8 @@ impl EventLoop {
         }
     }
 
-    /// Records the readiness that the kernel reported in a poll that began after `before`. Returns the number of events.
+    /// Records the readiness that the kernel reported in a poll that began after `before`. Returns the number of
+    /// events.
     fn take_events(&mut self, before: Moment, interrupted: bool) -> usize {
         self.sessions.interrupted = false;
         let (mut count, mut told) = (0, 0);

@@ -48,8 +48,8 @@ impl Look {
         }
     }
 
-    /// The kernel reports the sockets in turn. So after one event for each session, every socket that was ready when the
-    /// first of these polls began has been reported.
+    /// The kernel reports the sockets in turn. So after one event for each session, every socket that was ready when
+    /// the first of these polls began has been reported.
     #[cold]
     fn note_part(&mut self, polled: Polled, before: Moment, sessions: usize) {
         let Polled::Part(events) = polled else { return };

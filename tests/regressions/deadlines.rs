@@ -12,8 +12,8 @@ use monoloop::{Router, Server};
 use crate::basics;
 use crate::support::{Client, LIMIT, Reply, test_config};
 
-/// A clock that can act as if the process were stopped after the poll of a tick. When the loop reads the time, 40 s have
-/// passed, and a client has sent a request meanwhile.
+/// A clock that can act as if the process were stopped after the poll of a tick. When the loop reads the time, 40 s
+/// have passed, and a client has sent a request meanwhile.
 #[derive(Clone)]
 struct Stopping(Rc<RefCell<(Duration, Option<Client>)>>);
 
