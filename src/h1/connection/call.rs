@@ -152,11 +152,11 @@ fn take_reply(
         }
         Some(Rest::Deferred(waited)) => await_reply(cx, Some(waited), close, takes_trailers),
         Some(Rest::Later) => await_reply(cx, None, close, takes_trailers),
-        // `call_guarded` has put a file into the output already. For a 101, the caller ignores this state.
-        _ => {
-            let is_long = buffers.owed() >= SHARE_FROM;
-            ReplyState::Whole(cx.reply.closes().then(|| Ending::after_reply(reason, is_long)))
-        }
+        // For a 101, the caller ignores this state.
+        None | Some(Rest::Switched) => whole(buffers, cx, reason),
+        // `call_guarded` has put the file into the output already.
+        #[cfg(feature = "files")]
+        Some(Rest::File(_)) => whole(buffers, cx, reason),
     };
     Answered { reply, said }
 }
@@ -173,6 +173,12 @@ fn tell_observer(buffers: &mut Buffers, cx: &mut Context<'_>, error: &Option<Err
     if let Some(error) = error {
         cx.watch.tell(|observer| observer.request_failed(cx.id, error));
     }
+}
+
+/// The state of a reply that is in the output as a whole. `reason` is why the connection ends with it, if it does.
+fn whole(buffers: &Buffers, cx: &Context<'_>, reason: CloseReason) -> ReplyState {
+    let is_long = buffers.owed() >= SHARE_FROM;
+    ReplyState::Whole(cx.reply.closes().then(|| Ending::after_reply(reason, is_long)))
 }
 
 fn begin_stream(cx: &mut Context<'_>, stream: Stream, close: Option<CloseReason>) -> ReplyState {
