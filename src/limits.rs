@@ -120,17 +120,17 @@ pub(crate) const MAX_LISTED: usize = 2_000;
 /// Most symbolic links on the way to a file; the value is that of Linux (path_resolution(7)).
 pub(crate) const MAX_LINKS: usize = 40;
 
-// ---- the access log ---------------------------------------------------------------------------------------------
+// ---- logs -------------------------------------------------------------------------------------------------------
 
 /// Most lines that wait to be written; further lines are dropped.
-pub(crate) const ACCESS_LOG_LINES: usize = 8 * 1024;
+pub(crate) const LOG_LINES: usize = 8 * 1024;
 
 /// Most bytes of lines that wait to be written; further lines are dropped. A line has some 200 bytes, but a client can
 /// make it longer than a request head.
-pub(crate) const ACCESS_LOG_BYTES: usize = 2 * MIB;
+pub(crate) const LOG_BYTES: usize = 2 * MIB;
 
-/// How long a server waits at its end until the remaining lines are written.
-pub(crate) const ACCESS_LOG_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a server waits at its end until the remaining lines of a log are written.
+pub(crate) const LOG_PATIENCE: Duration = Duration::from_secs(1);
 
 // ---- buffers ----------------------------------------------------------------------------------------------------
 

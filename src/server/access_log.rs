@@ -1,18 +1,14 @@
-//! The access log: a line for each reply. A thread of its own writes the lines.
+//! The access log: a line for each reply. A [`LogWriter`] writes the lines.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::{self, Write as _};
-use std::io::{BufWriter, Write};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
+use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::clock::{Clock, SystemClock};
+use super::log_writer::{LogWriter, Trouble};
 use crate::exchange::{CloseReason, ConnectionId, Endpoint, FinishedReply, Observer, Request};
 use crate::http::{Version, http_date, is_unprintable, iso_date, push_json_string, write_escape};
-use crate::limits::{ACCESS_LOG_BYTES, ACCESS_LOG_LINES, ACCESS_LOG_PATIENCE};
 
 /// The format of the lines of an [`AccessLog`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +46,7 @@ pub enum LogFormat {
 #[doc(alias("logger", "logging"))]
 pub struct AccessLog {
     format: LogFormat,
-    writer: Arc<Writer>,
+    writer: LogWriter,
     clock: SystemClock,
     connections: HashMap<ConnectionId, Connection>,
 }
@@ -70,38 +66,21 @@ struct Asked {
     user_agent: Option<Box<str>>,
 }
 
-/// The thread that writes, as the loops see it.
-struct Writer {
-    /// Dropped at the end: then the thread ends, because its queue has no sender any more.
-    lines: Option<SyncSender<String>>,
-    counts: Arc<Counts>,
-    done: Mutex<mpsc::Receiver<()>>,
-}
-
-/// The counters that the loops and the thread share.
-#[derive(Default)]
-struct Counts {
-    /// Bytes of the lines that are not written yet.
-    queued: AtomicUsize,
-    /// Lines that were dropped and that no message has reported yet.
-    dropped: AtomicU64,
-}
-
 impl AccessLog {
     /// Makes a log that writes to `out`.
     ///
     /// # Errors
     /// When the system denies a thread.
     pub fn new(format: LogFormat, out: impl Write + Send + 'static) -> std::io::Result<Self> {
-        let (lines, queue) = sync_channel(ACCESS_LOG_LINES);
-        let (tell_done, done) = sync_channel(1);
-        let counts = Arc::new(Counts::default());
-        let counted = Arc::clone(&counts);
-        thread::Builder::new().name("access log".to_owned()).spawn(move || {
-            write_lines(&queue, &counted, out);
-            let _ = tell_done.send(());
+        let writer = LogWriter::start("access log", out, |trouble| {
+            match trouble {
+                Trouble::Lost(lines) => {
+                    log::warn!("the access log lost {lines} lines: they could not be written, or not in time");
+                }
+                Trouble::Failed(error) => log::error!("the access log cannot be written: {error}"),
+            }
+            None
         })?;
-        let writer = Arc::new(Writer { lines: Some(lines), counts, done: Mutex::new(done) });
         Ok(Self { format, writer, clock: SystemClock::new(), connections: HashMap::new() })
     }
 
@@ -165,61 +144,9 @@ impl Clone for AccessLog {
     fn clone(&self) -> Self {
         Self {
             format: self.format,
-            writer: Arc::clone(&self.writer),
+            writer: self.writer.clone(),
             clock: SystemClock::new(),
             connections: HashMap::new(),
-        }
-    }
-}
-
-impl Writer {
-    fn push(&self, line: String) {
-        let bytes = line.len();
-        let fits = self.counts.queued.fetch_add(bytes, Ordering::Relaxed) + bytes <= ACCESS_LOG_BYTES;
-        let is_queued = fits && self.lines.as_ref().is_some_and(|lines| lines.try_send(line).is_ok());
-        if !is_queued {
-            self.counts.queued.fetch_sub(bytes, Ordering::Relaxed);
-            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.lines = None;
-        // The program that reads the log may have stopped, and the server must not hang because of it.
-        let done = self.done.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let _ = done.recv_timeout(ACCESS_LOG_PATIENCE);
-    }
-}
-
-/// Writes the lines that come, until the queue has no sender any more.
-fn write_lines(queue: &Receiver<String>, counts: &Counts, out: impl Write) {
-    let mut out = BufWriter::new(out);
-    let mut failed = false;
-    while let Ok(first) = queue.recv() {
-        // All lines that have come by now are written before one flush.
-        let mut result = Ok(());
-        for line in std::iter::once(first).chain(queue.try_iter().take(ACCESS_LOG_LINES)) {
-            let written = out.write_all(line.as_bytes());
-            counts.queued.fetch_sub(line.len(), Ordering::Relaxed);
-            counts.dropped.fetch_add(u64::from(written.is_err()), Ordering::Relaxed);
-            result = result.and(written);
-        }
-        // Bytes that cannot be flushed are tried again with the next lines.
-        match result.and(out.flush()) {
-            Ok(()) => {
-                failed = false;
-                let dropped = counts.dropped.swap(0, Ordering::Relaxed);
-                if dropped > 0 {
-                    log::warn!("the access log lost {dropped} lines: they could not be written, or not in time");
-                }
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut failed, true) {
-                    log::error!("the access log cannot be written: {error}");
-                }
-            }
         }
     }
 }

@@ -14,6 +14,7 @@ mod event_loop;
 mod handle;
 mod hook;
 mod listener;
+mod log_writer;
 mod running;
 mod setup;
 #[cfg(feature = "signals")]
@@ -31,6 +32,7 @@ pub use clock::{Clock, SystemClock};
 pub use error::{Error, Result};
 pub use handle::Handle;
 pub use hook::Decision;
+pub use log_writer::LogWriter;
 pub use running::Running;
 pub use setup::{Server, serve};
 pub use workers::{RunningWorkers, Workers, WorkersHandle};

@@ -4,6 +4,7 @@
 
 mod clients;
 mod ending;
+mod logging;
 mod routes;
 mod starting;
 mod stopped;

@@ -130,6 +130,6 @@ fn a_line_of_the_log_names_its_worker() {
     demo.process.signal(Signal::TERM);
     let errors = demo.process.end().errors;
     for thread in ["worker-0", "worker-1", "main"] {
-        assert!(errors.contains(&format!("[INFO  {thread} monoloop::server::")), "{thread} in {errors}");
+        assert!(errors.contains(&format!("Z INFO  {thread} monoloop::server::")), "{thread} in {errors}");
     }
 }

@@ -8,6 +8,7 @@
 mod cli;
 mod demo;
 mod health;
+mod logging;
 mod options;
 mod serve;
 mod speech;
@@ -15,7 +16,7 @@ mod values;
 
 use std::env;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io;
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Command::Demo(settings)) => {
-            start_logger(&settings);
+            let _log = logging::start(&settings);
             let health = settings.health.clone();
             if let Some(path) = health.as_deref().filter(|path| demo::app().routes().any(|known| known.path() == *path))
             {
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
             run(&settings, Application { make: Arc::new(make), connect: demo::connect, about, has_state: true })
         }
         Ok(Command::Serve(directory, settings)) => {
-            start_logger(&settings);
+            let _log = logging::start(&settings);
             match serve::Site::new(directory, &settings) {
                 Ok(site) => {
                     let about = site.describe();
@@ -80,20 +81,6 @@ fn main() -> ExitCode {
 fn misused(problem: impl Display) -> ExitCode {
     complain(format_args!("monoloop: {problem}\nTry 'monoloop --help'."));
     ExitCode::from(USAGE)
-}
-
-/// Logs to standard error. Each worker numbers its connections from 1, so with several workers a line names its thread.
-fn start_logger(settings: &Settings) {
-    let mut logger = env_logger::Builder::new();
-    logger.parse_filters(&settings.log);
-    if settings.workers != Some(1) {
-        logger.format(|line, record| {
-            let thread = thread::current();
-            let (level, thread, target) = (record.level(), thread.name().unwrap_or("?"), record.target());
-            writeln!(line, "[{level:<5} {thread} {target}] {}", record.args())
-        });
-    }
-    logger.init();
 }
 
 /// The application. Each event loop makes its own.
@@ -118,7 +105,7 @@ fn run<S: 'static>(settings: &Settings, app: Application<S>) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            complain(explain(&error));
+            logging::complain(explain(&error));
             ExitCode::FAILURE
         }
     }

@@ -3,9 +3,8 @@
 use std::env;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
-use std::time::Duration;
+
+use monoloop::server::LogWriter;
 
 /// Writes a line to standard output. An error is ignored: the server goes on serving even if the reader is gone.
 pub(crate) fn say(line: impl Display) {
@@ -19,36 +18,19 @@ pub(crate) fn complain(line: impl Display) {
 }
 
 /// Prints lines while the event loop runs. If the reader of standard output has stopped, the pipe may be full, since an
-/// access log fills it. So a thread prints the lines: the loop does not wait for it, and the end waits at most
-/// [`PATIENCE`].
+/// access log fills it. So a thread prints the lines: the loop does not wait for it, and the end waits for at most a
+/// second.
 #[derive(Default)]
-pub(crate) struct Speaker(Option<(Sender<String>, Receiver<()>)>);
-
-/// How long the end waits until all lines are printed.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) struct Speaker(Option<LogWriter>);
 
 impl Speaker {
-    /// Passes a line to the thread that prints it.
+    /// Passes a line to the thread that prints it. If the system denies the thread, nothing is printed.
     pub(crate) fn say(&mut self, line: impl Display) {
-        let (lines, _) = self.0.get_or_insert_with(|| {
-            let (lines, queue) = channel::<String>();
-            let (tell_done, done) = channel();
-            // If the system denies the thread, nothing is printed, because the queue is dropped.
-            let _ = thread::Builder::new().spawn(move || {
-                queue.iter().for_each(say);
-                let _ = tell_done.send(());
-            });
-            (lines, done)
-        });
-        let _ = lines.send(line.to_string());
-    }
-}
-
-impl Drop for Speaker {
-    fn drop(&mut self) {
-        if let Some((lines, done)) = self.0.take() {
-            drop(lines);
-            let _ = done.recv_timeout(PATIENCE);
+        if self.0.is_none() {
+            self.0 = LogWriter::new(io::stdout(), |_| String::new()).ok();
+        }
+        if let Some(printer) = &self.0 {
+            printer.push(format!("{line}\n"));
         }
     }
 }

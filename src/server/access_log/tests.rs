@@ -1,6 +1,5 @@
-use std::io::{self, ErrorKind};
-use std::sync::mpsc::Sender;
-use std::time::Instant;
+use std::io;
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::http::Method;
@@ -38,37 +37,6 @@ impl Write for Paper {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// A writer that reports each write and then waits until the gate is open.
-struct Gated {
-    paper: Paper,
-    stands: Sender<()>,
-    opens: Receiver<()>,
-}
-
-impl Write for Gated {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let _ = self.stands.send(());
-        // Once the sender is dropped, the gate stays open.
-        let _ = self.opens.recv();
-        self.paper.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A log whose writer waits at a closed gate to write its first line. Dropping the sender opens the gate.
-fn blocked() -> (AccessLog, Paper, Sender<()>) {
-    let (stands, has_come) = mpsc::channel();
-    let (gate, opens) = mpsc::channel();
-    let paper = Paper::default();
-    let log = AccessLog::new(LogFormat::Common, Gated { paper: paper.clone(), stands, opens }).unwrap();
-    log.writer.push("first\n".to_owned());
-    has_come.recv_timeout(Duration::from_secs(10)).expect("the writer gets the line");
-    (log, paper, gate)
 }
 
 fn peer(host: u8) -> Endpoint {
@@ -229,8 +197,8 @@ fn a_malformed_request_has_a_line_after_the_others() {
 
 #[test]
 fn a_request_whose_client_does_not_wait_for_the_reply_has_a_line_with_499() {
-    let (mut log, paper) = (None, Paper::default());
-    let log = log.insert(AccessLog::new(LogFormat::Common, paper.clone()).unwrap());
+    let paper = Paper::default();
+    let mut log = AccessLog::new(LogFormat::Common, paper.clone()).unwrap();
     let id = ConnectionId(3);
     log.connection_opened(id, &peer(9));
     let connection = log.connections.get_mut(&id).unwrap();
@@ -240,10 +208,7 @@ fn a_request_whose_client_does_not_wait_for_the_reply_has_a_line_with_499() {
     log.connection_closed(id, CloseReason::SocketError);
     log.reply_finished(id, &finished(200, 4));
     assert!(log.connections.is_empty(), "the log keeps nothing about a closed connection");
-    let Writer { lines, .. } = Arc::get_mut(&mut log.writer).expect("there is one log");
-    drop(lines.take());
-    let done = log.writer.done.lock().unwrap();
-    done.recv_timeout(Duration::from_secs(10)).expect("the writer ends");
+    drop(log);
     let gone = ["/2", "/3"].map(|target| format!("192.0.2.9 \"GET {target} HTTP/1.1\" 499 -"));
     assert_eq!(paper.lines(), [&["192.0.2.9 \"GET /1 HTTP/1.1\" 200 4".to_owned()][..], &gone].concat());
 }
@@ -281,37 +246,6 @@ fn a_clone_numbers_its_connections_itself_and_writes_to_the_same_place() {
     assert_eq!(paper.lines(), lines);
 }
 
-// ---- the writer -------------------------------------------------------------------------------------------------
-
-#[test]
-fn lines_that_come_faster_than_they_are_written_are_dropped_and_counted() {
-    let (log, paper, gate) = blocked();
-    let counts = Arc::clone(&log.writer.counts);
-    for number in 0..ACCESS_LOG_LINES + 5 {
-        log.writer.push(format!("{number}\n"));
-    }
-    assert_eq!(counts.dropped.load(Ordering::Relaxed), 5);
-    drop(gate);
-    drop(log);
-    let expected: String = (0..ACCESS_LOG_LINES).map(|number| format!("{number}\n")).collect();
-    assert!(paper.text() == format!("first\n{expected}"), "every queued line is written");
-    assert_eq!(counts.dropped.load(Ordering::Relaxed), 0, "the loss was reported");
-}
-
-#[test]
-fn long_lines_are_dropped_before_they_take_much_memory() {
-    let (log, paper, gate) = blocked();
-    let counts = Arc::clone(&log.writer.counts);
-    let long = "x".repeat(ACCESS_LOG_BYTES / 10);
-    (0..20).for_each(|_| log.writer.push(long.clone()));
-    // The line that the writer has taken is not queued any more.
-    assert_eq!(counts.dropped.load(Ordering::Relaxed), 10);
-    drop(gate);
-    drop(log);
-    assert_eq!(paper.text().len(), "first\n".len() + 10 * long.len());
-    assert_eq!(counts.queued.load(Ordering::Relaxed), 0);
-}
-
 #[test]
 fn a_cut_reply_and_the_unanswered_requests_after_it_have_lines() {
     let paper = Paper::default();
@@ -330,91 +264,4 @@ fn a_cut_reply_and_the_unanswered_requests_after_it_have_lines() {
     let behind = |status| format!("192.0.2.1 \"GET /behind HTTP/1.1\" {status} -");
     let expected = ["499", "000", "000"].map(|status| [cut.to_owned(), behind(status)]);
     assert_eq!(paper.lines(), expected.concat());
-}
-
-#[test]
-fn dropping_the_last_clone_waits_until_the_queued_lines_are_written() {
-    let (log, paper, gate) = blocked();
-    log.writer.push("last\n".to_owned());
-    let (clone, (begun, begins)) = (log.clone(), mpsc::channel::<()>());
-    let opener = thread::spawn(move || {
-        let _ = begins.recv();
-        drop(gate);
-    });
-    drop(log);
-    assert_eq!(paper.text(), "", "a clone is left");
-    drop(begun);
-    drop(clone);
-    assert_eq!(paper.text(), "first\nlast\n");
-    opener.join().unwrap();
-}
-
-#[test]
-fn dropping_the_last_clone_does_not_wait_for_ever() {
-    let (log, paper, gate) = blocked();
-    let before = Instant::now();
-    drop(log);
-    let waited = before.elapsed();
-    assert!(waited >= ACCESS_LOG_PATIENCE, "{waited:?}");
-    assert!(waited < 20 * ACCESS_LOG_PATIENCE, "{waited:?}");
-    assert_eq!(paper.text(), "");
-    drop(gate);
-}
-
-/// A disk that is full for the given number of writes.
-struct Full(usize, Paper);
-
-impl Write for Full {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0 == 0 {
-            return self.1.write(bytes);
-        }
-        self.0 -= 1;
-        Err(ErrorKind::StorageFull.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[test]
-fn after_a_full_disk_later_lines_are_written_whole() {
-    for failures in [1, 3, usize::MAX] {
-        let paper = Paper::default();
-        let log = AccessLog::new(LogFormat::Common, Full(failures, paper.clone())).unwrap();
-        for number in 0..1000 {
-            log.writer.push(format!("line {number}\n"));
-        }
-        drop(log);
-        let text = paper.text();
-        assert_eq!(text.is_empty(), failures == usize::MAX, "{failures} failures");
-        assert!(text.is_empty() || text.ends_with("line 999\n"), "{failures} failures");
-        assert!(text.lines().all(|line| line.starts_with("line ") && line[5..].parse::<u32>().is_ok()), "{text}");
-    }
-}
-
-/// A writer that panics.
-struct Broken;
-
-impl Write for Broken {
-    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        std::panic::resume_unwind(Box::new("as asked"))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[test]
-fn a_writer_that_panics_loses_lines_and_does_no_other_harm() {
-    let log = AccessLog::new(LogFormat::Common, Broken).unwrap();
-    let before = Instant::now();
-    log.writer.push("first\n".to_owned());
-    log.writer.done.lock().unwrap().recv().expect_err("the thread is gone");
-    log.writer.push("second\n".to_owned());
-    assert_eq!(log.writer.counts.dropped.load(Ordering::Relaxed), 1);
-    drop(log);
-    assert!(before.elapsed() < Duration::from_secs(10), "the drop does not wait for a thread that is gone");
 }

@@ -1,7 +1,7 @@
 //! The life of a worker, in its own thread.
 
 use std::error::Error as StdError;
-use std::io::{self, Write};
+use std::io;
 use std::process;
 use std::ptr;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use crate::exchange::{dispose, guard};
 use crate::server::control::{Control, Group};
 use crate::server::error::Result;
+use crate::server::log_writer::LogWriter;
 use crate::server::running::Running;
 
 /// The application's error when the set-up of a worker fails.
@@ -79,6 +80,10 @@ pub(super) fn take_down(index: usize, panic: &str) -> ! {
         "monoloop: worker {index} {panic}\n\
          monoloop: the process ends, because the other workers would serve only a part of the connections\n"
     );
-    let _ = io::stderr().write_all(message.as_bytes());
+    // Nor does it wait long for a pipe that nobody reads.
+    if let Ok(errors) = LogWriter::new(io::stderr(), |_| String::new()) {
+        errors.push(message);
+        errors.finish();
+    }
     process::abort()
 }
