@@ -164,7 +164,7 @@ struct OwnValidators {
 impl OwnValidators {
     fn over<'a>(&'a self, file: Validators<'a>) -> Validators<'a> {
         let (tag, weak) = self.tag.as_ref().map_or((file.tag, file.weak), |(tag, weak)| (tag, *weak));
-        Validators { tag, weak, modified: self.modified.unwrap_or(file.modified) }
+        Validators { tag, weak, modified: self.modified.or(file.modified) }
     }
 }
 

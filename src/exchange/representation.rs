@@ -16,7 +16,7 @@ pub(crate) struct Representation {
     /// The opaque tag, with its quotes.
     tag: String,
     weak: bool,
-    modified: u64,
+    modified: Option<u64>,
     /// In the order in which they are sent.
     pub(super) lines: Vec<Line>,
     pub(super) length: u64,
@@ -57,7 +57,11 @@ impl Representation {
         let lines = Vec::with_capacity(8);
         let new = Self { tag: tag.to_owned(), weak, modified, lines, length, stored, rendered: String::new() };
         let new = new.with_kept("ETag", shown);
-        new.with("Last-Modified", http_date(modified)).with("Accept-Ranges", "bytes".to_owned())
+        let new = match modified {
+            Some(modified) => new.with("Last-Modified", http_date(modified)),
+            None => new,
+        };
+        new.with("Accept-Ranges", "bytes".to_owned())
     }
 
     /// Adds a field line. It must be a valid one.

@@ -51,7 +51,7 @@ impl OpenFile {
         let (size, weak) = (metadata.size, metadata.is_young(second));
         // "An origin server MUST NOT generate a Last-Modified date that is later than the time of message origination"
         // (RFC 9110 §8.8.2.1).
-        let modified = metadata.modified().min(second);
+        let modified = metadata.last_modified().map(|modified| modified.min(second));
         let (tag, file) = (metadata.tag(), File::from(descriptor));
         let validators = Validators { tag: &tag, weak, modified };
         let bytes = match in_memory && size <= CACHED_FILE_BYTES {
@@ -106,6 +106,12 @@ impl Metadata {
     /// When the file was last modified, in seconds of Unix time: many tools copy times no more precisely than that.
     pub(super) fn modified(&self) -> u64 {
         u64::try_from(self.modified.0).unwrap_or(0)
+    }
+
+    /// The time of the last modification, if it says when that was. Reproducible builds, and the stores of Nix and
+    /// Guix, set it to 0 or 1 for every file. Then a new file would look as old as the one before it.
+    fn last_modified(&self) -> Option<u64> {
+        Some(self.modified()).filter(|modified| *modified > 1)
     }
 
     /// Whether the last change is so recent that the validators are weak.

@@ -85,7 +85,7 @@ impl Variant {
     #[cfg(all(test, feature = "json"))]
     pub(super) fn of_bytes(bytes: usize) -> Self {
         use crate::http::conditional::Validators;
-        let validators = Validators { tag: "", weak: false, modified: 0 };
+        let validators = Validators { tag: "", weak: false, modified: None };
         let representation = Representation::in_memory(vec![0; bytes].into(), &validators);
         let root = std::fs::File::open("/").expect("there is a root");
         Self { representation, metadata: Metadata::of(&root).expect("it is there"), weak: false }

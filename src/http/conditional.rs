@@ -10,8 +10,8 @@ pub(crate) struct Validators<'a> {
     pub(crate) tag: &'a str,
     /// The representation may change again without a new tag or a new date.
     pub(crate) weak: bool,
-    /// When the representation was last modified, in seconds of Unix time.
-    pub(crate) modified: u64,
+    /// When the representation was last modified, in seconds of Unix time, if that is known.
+    pub(crate) modified: Option<u64>,
 }
 
 /// The result of evaluating the conditions of a request.
@@ -110,12 +110,7 @@ impl<'a> Conditions<'a> {
             if !names(&self.if_match, |tag, weak| !weak && !current.weak && tag == current.tag.as_bytes()) {
                 return Verdict::Failed;
             }
-        } else if self
-            .if_unmodified_since
-            .single()
-            .and_then(parse_http_date)
-            .is_some_and(|date| current.modified > date)
-        {
+        } else if date_in(&self.if_unmodified_since).zip(current.modified).is_some_and(|(date, at)| at > date) {
             return Verdict::Failed;
         }
         if !self.if_none_match.is_none() {
@@ -125,8 +120,7 @@ impl<'a> Conditions<'a> {
                 false => Verdict::Perform,
             };
         }
-        let unmodified =
-            self.if_modified_since.single().and_then(parse_http_date).is_some_and(|date| current.modified <= date);
+        let unmodified = date_in(&self.if_modified_since).zip(current.modified).is_some_and(|(date, at)| at <= date);
         if safe && unmodified { Verdict::NotModified } else { Verdict::Perform }
     }
 
@@ -140,10 +134,15 @@ impl<'a> Conditions<'a> {
         let same = if value.starts_with('"') {
             value == current.tag
         } else {
-            parse_http_date(value).is_some_and(|date| date == current.modified)
+            parse_http_date(value).is_some_and(|date| current.modified == Some(date))
         };
         same && !current.weak
     }
+}
+
+/// The date in a field. Conditions on it are ignored if the representation has no date (RFC 9110 §13.1.3, §13.1.4).
+fn date_in(lines: &Lines<'_>) -> Option<u64> {
+    lines.single().and_then(parse_http_date)
 }
 
 /// Whether a list of tags is `*`, or has a tag that `is_same` accepts. That function gets the tag without `W/`, and
@@ -188,7 +187,7 @@ mod tests {
     const SECOND: u64 = 784_111_777;
 
     fn current(weak: bool) -> Validators<'static> {
-        Validators { tag: "\"a\"", weak, modified: SECOND }
+        Validators { tag: "\"a\"", weak, modified: Some(SECOND) }
     }
 
     #[track_caller]

@@ -315,6 +315,51 @@ fn a_file_may_be_older_than_1970() {
     file.set_modified(std::time::UNIX_EPOCH - std::time::Duration::from_secs(86_400)).unwrap();
     let mut site = Site::of(Files::new(folder.path("")).listing(true));
     let reply = site.ask::<&str>("GET /small.txt", &[]);
-    assert_eq!(reply.field("Last-Modified"), Some("Thu, 01 Jan 1970 00:00:00 GMT"));
+    assert_eq!((reply.status, reply.field("Last-Modified")), (200, None));
     assert_eq!(site.ask("GET /", &["Accept: application/json"]).status, 200);
+}
+
+/// Reproducible builds set all times to 0 or 1, so a new file would look as old as the one before it.
+#[test]
+fn a_modification_time_that_says_nothing_is_no_validator() {
+    const FIRST: &str = "Thu, 01 Jan 1970 00:00:01 GMT";
+    for second in [0, 1] {
+        let folder = folder();
+        for files in [Files::new(folder.path("")), Files::new(folder.path("")).cache(0, 0)] {
+            let mut site = Site::of(files);
+            for name in ["small.txt", "large.bin"] {
+                folder.set_modified(name, second);
+                let path = format!("/{name}");
+                let reply = site.set_date(now() + 60).ask::<&str>(&format!("GET {path}"), &[]);
+                assert_eq!((reply.status, reply.field("Last-Modified")), (200, None), "{name}, {second}");
+                for (field, status) in [
+                    (&format!("If-Modified-Since: {FIRST}"), 200),
+                    (&format!("If-Modified-Since: {FUTURE}"), 200),
+                    (&"If-Unmodified-Since: Thu, 01 Jan 1970 00:00:00 GMT".to_owned(), 200),
+                    (&"If-None-Match: {tag}".to_owned(), 304),
+                    (&"If-Match: {tag}".to_owned(), 200),
+                ] {
+                    check(&mut site, &path, "without a date", &[field], status);
+                }
+                let ranged = |date: &str| ["Range: bytes=0-1".to_owned(), format!("If-Range: {date}")];
+                assert_eq!(site.ask(&format!("GET {path}"), &ranged(FIRST)).status, 200);
+                assert_eq!(site.ask(&format!("GET {path}"), &ranged(&reply.tag())).status, 206);
+
+                // Another file of the same size and time is another one.
+                let content = vec![b'x'; reply.content.len()];
+                folder.write("new", &content);
+                folder.set_modified("new", second);
+                std::fs::rename(folder.path("new"), folder.path(name)).unwrap();
+                let fields = [format!("If-None-Match: {}", reply.tag()), format!("If-Modified-Since: {FUTURE}")];
+                let new = site.set_date(now() + 61).ask(&format!("GET {path}"), &fields);
+                assert_eq!((new.status, &new.content), (200, &content), "{name}, {second}");
+            }
+        }
+    }
+    // The second after that is a time like any other.
+    let folder = folder();
+    folder.set_modified("small.txt", 2);
+    let mut site = Site::of(Files::new(folder.path("")));
+    let reply = site.ask::<&str>("GET /small.txt", &[]);
+    assert_eq!(reply.field("Last-Modified"), Some("Thu, 01 Jan 1970 00:00:02 GMT"));
 }

@@ -143,7 +143,7 @@ fn stored(length: usize) -> Representation {
 }
 
 fn represent(file: Arc<File>, length: usize) -> Representation {
-    let validators = Validators { tag: "\"as it was\"", weak: false, modified: 0 };
+    let validators = Validators { tag: "\"as it was\"", weak: false, modified: Some(0) };
     Representation::of_file(file, length as u64, &validators).render()
 }
 
