@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs::{self, File, Permissions};
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, FileType, Mode, RenameFlags, makedev, mknodat, renameat, renameat_with};
+use rustix::fs::{CWD, FileType, Mode, RenameFlags, inotify, makedev, mknodat, renameat, renameat_with};
 use support::serve::{Folder, Serve, can_do_without, without, works};
 use support::{Client, LIMIT};
 
@@ -228,6 +229,12 @@ fn what_is_no_regular_file_is_a_404_and_blocks_no_client() {
     }
     mknodat(CWD, folder.path("fifo"), FileType::Fifo, Mode::from_raw_mode(0o666), 0).expect("a FIFO can be made");
     mknodat(CWD, folder.path("index.fifo"), FileType::Fifo, Mode::from_raw_mode(0o666), 0).expect("so can another");
+    // An opening for reading would release a writer that waits at a FIFO. The kernel tells of each.
+    let flags = inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC;
+    let mut opened = File::from(inotify::init(flags).expect("files can be watched"));
+    for name in ["fifo", "index.fifo"] {
+        inotify::add_watch(&opened, folder.path(name), inotify::WatchFlags::OPEN).expect("it can be watched");
+    }
     let _listener = UnixListener::bind(folder.path("socket")).expect("a socket can be made");
     let mut targets =
         vec!["/self", "/self/x", "/ping", "/ping/x", "/fifo", "/fifo/", "/to-fifo", "/socket", "/socket/"];
@@ -261,6 +268,8 @@ fn what_is_no_regular_file_is_a_404_and_blocks_no_client() {
         }
         drop(client);
         server.end();
+        let found = opened.read(&mut [0; 64]).map_err(|error| error.kind());
+        assert_eq!(found, Err(ErrorKind::WouldBlock), "no FIFO was opened, {options:?}");
     }
 }
 

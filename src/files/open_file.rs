@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use rustix::fs::{FileType, Stat, fstat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat};
 use rustix::io::Errno;
 
 use crate::exchange::Representation;
@@ -18,7 +18,18 @@ use crate::limits::CACHED_FILE_BYTES;
 /// weak (RFC 9110 §8.8.1). The value is two seconds, and one more because the time is known to the second only.
 const YOUNG: u64 = 3;
 
-/// A file that was just opened, of any kind, and its state at that time.
+/// Flags for opening a file to read it: if it has become a FIFO, it must not block the loop, and a terminal must not
+/// become our controlling terminal.
+const FILE: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
+
+/// Flags for finding out what a path names. Where the system has `O_PATH`, the thing itself is not opened: no writer of
+/// a FIFO is released, and no device does anything.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const NAMED: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const NAMED: OFlags = FILE;
+
+/// A file that was just opened, and its state at that time.
 #[derive(Debug)]
 pub(super) struct OpenFile {
     pub(super) descriptor: OwnedFd,
@@ -26,7 +37,35 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
-    pub(super) fn new(descriptor: OwnedFd) -> Result<Self, Errno> {
+    /// Opens a regular file or a directory for reading; `open` opens its path with the flags that it gets. What is of
+    /// another kind is not opened, so that nobody notices: a writer of a FIFO goes on waiting, and a device does
+    /// nothing.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn by(open: impl Fn(OFlags) -> Result<OwnedFd, Errno>) -> Result<Self, Errno> {
+        let named = Self::new(open(NAMED)?)?;
+        if !named.is_regular() && !named.is_directory() {
+            return Err(Errno::NXIO);
+        }
+        // This opens the very thing that was looked at, whatever has taken its place meanwhile.
+        let this = format!("/proc/self/fd/{}", named.descriptor.as_raw_fd());
+        match openat(CWD, this, FILE | OFlags::LARGEFILE, Mode::empty()) {
+            Ok(descriptor) => Ok(Self { descriptor, metadata: named.metadata }),
+            // There is no `/proc` here, or it may not be used; or only one descriptor is free; or the file may not be
+            // read. A file that has become a FIFO in this moment is opened after all, but its path is still resolved
+            // by the rules.
+            Err(_) => {
+                drop(named);
+                Self::new(open(FILE)?)
+            }
+        }
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(super) fn by(open: impl Fn(OFlags) -> Result<OwnedFd, Errno>) -> Result<Self, Errno> {
+        Self::new(open(NAMED)?)
+    }
+
+    fn new(descriptor: OwnedFd) -> Result<Self, Errno> {
         let metadata = Metadata::of(&descriptor)?;
         Ok(Self { descriptor, metadata })
     }

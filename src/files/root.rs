@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat, readlinkat};
 use rustix::io::Errno;
 
 use super::open_file::OpenFile;
@@ -38,9 +38,6 @@ pub(super) struct Root {
     walks: Cell<bool>,
 }
 
-/// Flags for opening a file: a FIFO must not block the loop, and a terminal must not become our controlling terminal.
-const FILE: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
-
 /// Flags for opening a directory on the way. Where the system has `O_PATH`, this needs no permission to read it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const STEP: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -67,22 +64,23 @@ impl Root {
         self.walks.set(true);
     }
 
-    /// Opens what `path` names for reading; `path` has no dot segments. `second` is the current Unix time.
+    /// Opens what `path` names for reading, if it is a regular file or a directory; `path` has no dot segments.
+    /// `second` is the current Unix time.
     pub(super) fn open(&self, path: &str, second: u64) -> Result<OpenFile, Errno> {
-        OpenFile::new(self.open_descriptor(path, second)?)
-    }
-
-    fn open_descriptor(&self, path: &str, second: u64) -> Result<OwnedFd, Errno> {
         let root = self.directory(second)?;
         let path = path.trim_end_matches('/');
         let path = if path.is_empty() { "." } else { path };
+        OpenFile::by(|flags| self.open_descriptor(root.as_fd(), path, flags))
+    }
+
+    fn open_descriptor(&self, root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
         match self.symlinks {
-            Symlinks::Follow => openat(&*root, path, FILE, Mode::empty()),
-            beneath if self.walks.get() => walk(root.as_fd(), path, beneath),
-            beneath => match open_beneath(root.as_fd(), path, beneath) {
+            Symlinks::Follow => openat(root, path, flags, Mode::empty()),
+            beneath if self.walks.get() => walk(root, path, beneath, flags),
+            beneath => match open_beneath(root, path, beneath, flags) {
                 // Old sandboxes answer EPERM to system calls that they do not know.
                 Err(Errno::NOSYS | Errno::PERM) => {
-                    let walked = walk(root.as_fd(), path, beneath);
+                    let walked = walk(root, path, beneath, flags);
                     self.walks.set(!matches!(walked, Err(Errno::PERM)));
                     walked
                 }
@@ -112,17 +110,17 @@ impl Root {
 /// Opens by openat2(2). The kernel refuses each step that leads out of the root, even if directories and links on the
 /// path change meanwhile.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn open_beneath(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks) -> Result<OwnedFd, Errno> {
+fn open_beneath(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks, flags: OFlags) -> Result<OwnedFd, Errno> {
     use rustix::fs::{ResolveFlags, openat2};
     let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     if symlinks == Symlinks::Never {
         resolve |= ResolveFlags::NO_SYMLINKS;
     }
     // Without `O_LARGEFILE`, a 32-bit kernel opens no file above 2 GiB (EOVERFLOW). The C library adds the flag to
-    // openat(2), but nothing adds it to openat2(2).
-    let file = FILE | OFlags::LARGEFILE;
+    // openat(2), but nothing adds it to openat2(2), which does not take it together with `O_PATH`.
+    let how = if flags.contains(OFlags::PATH) { flags } else { flags | OFlags::LARGEFILE };
     for _ in 0..8 {
-        match openat2(root, path, file, Mode::empty(), resolve) {
+        match openat2(root, path, how, Mode::empty(), resolve) {
             // Something was renamed while the kernel resolved a `..`, so it cannot tell whether the path is inside
             // (openat2(2), EAGAIN).
             Err(Errno::AGAIN | Errno::INTR) => {}
@@ -130,17 +128,17 @@ fn open_beneath(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks) -> Result<
         }
     }
     // The kernel still cannot tell. A walk from directory to directory is certain.
-    walk(root, path, symlinks)
+    walk(root, path, symlinks, flags)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn open_beneath(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks) -> Result<OwnedFd, Errno> {
-    walk(root, path, symlinks)
+fn open_beneath(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks, flags: OFlags) -> Result<OwnedFd, Errno> {
+    walk(root, path, symlinks, flags)
 }
 
 /// Opens step by step. Each directory is opened relative to the one before, without following a link, so no rename
 /// leads outside. A link is read, and its target is walked like the rest of the path.
-fn walk(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks) -> Result<OwnedFd, Errno> {
+fn walk(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks, flags: OFlags) -> Result<OwnedFd, Errno> {
     let mut steps: VecDeque<Vec<u8>> = path.split('/').map(|step| step.as_bytes().to_vec()).collect();
     let mut entered: Vec<OwnedFd> = Vec::new();
     let mut links = 0;
@@ -155,8 +153,9 @@ fn walk(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks) -> Result<OwnedFd,
         }
         let here = entered.last().map_or(root, |directory| directory.as_fd());
         let is_last = steps.iter().all(|step| matches!(step.as_slice(), b"" | b"."));
-        let flags = if is_last { FILE } else { STEP };
-        match openat(here, step.as_slice(), flags | OFlags::NOFOLLOW, Mode::empty()) {
+        let how = if is_last { flags } else { STEP };
+        let opened = openat(here, step.as_slice(), how | OFlags::NOFOLLOW, Mode::empty());
+        match if is_last { opened.and_then(no_link) } else { opened } {
             Ok(opened) if is_last => return Ok(opened),
             Ok(directory) => entered.push(directory),
             // The errors of the various systems for a link that must not be followed.
@@ -177,7 +176,15 @@ fn walk(root: BorrowedFd<'_>, path: &str, symlinks: Symlinks) -> Result<OwnedFd,
         }
     }
     // The path ended in `..`, or named the root itself.
-    openat(entered.last().map_or(root, |directory| directory.as_fd()), ".", FILE, Mode::empty())
+    openat(entered.last().map_or(root, |directory| directory.as_fd()), ".", flags, Mode::empty())
+}
+
+/// Gives the error of opening a link that must not be followed. With `O_PATH` the link itself is opened.
+fn no_link(opened: OwnedFd) -> Result<OwnedFd, Errno> {
+    match FileType::from_raw_mode(fstat(&opened)?.st_mode) {
+        FileType::Symlink => Err(Errno::LOOP),
+        _ => Ok(opened),
+    }
 }
 
 #[cfg(test)]
@@ -270,17 +277,44 @@ mod tests {
         }
     }
 
+    /// Opening a FIFO for reading would release a writer that waits for a reader. The kernel tells of each opening.
     #[test]
-    fn a_fifo_is_opened_without_blocking() {
+    #[cfg(target_os = "linux")]
+    fn a_fifo_is_recognised_without_being_opened() {
+        use rustix::fs::inotify;
         let folder = Folder::new("fifo");
         folder.fifo("fifo");
-        for walks in [false, true] {
-            let root = Root::new(folder.path(""));
-            if walks {
-                root.walk_here();
+        folder.write("file", "file");
+        symlink("fifo", folder.path("to-fifo")).unwrap();
+        let flags = inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC;
+        let watch = |name| {
+            let watch = inotify::init(flags).unwrap();
+            inotify::add_watch(&watch, folder.path(name), inotify::WatchFlags::OPEN).unwrap();
+            File::from(watch)
+        };
+        let was_opened = |mut watch: &File| match watch.read(&mut [0; 64]) {
+            Ok(_) => true,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => false,
+            Err(error) => panic!("{error}"),
+        };
+        for symlinks in [Symlinks::Inside, Symlinks::Never, Symlinks::Follow] {
+            for walks in [false, true] {
+                let mut root = Root::new(folder.path(""));
+                root.set_symlinks(symlinks);
+                if walks {
+                    root.walk_here();
+                }
+                let (fifo, file) = (watch("fifo"), watch("file"));
+                assert_eq!(root.open("fifo", 1).map(drop), Err(Errno::NXIO), "{symlinks:?}, walked here: {walks}");
+                let linked = if symlinks == Symlinks::Never { Errno::LOOP } else { Errno::NXIO };
+                assert_eq!(root.open("to-fifo", 1).map(drop), Err(linked), "{symlinks:?}, walked here: {walks}");
+                assert_eq!(read(&root, "file"), Ok("file".to_owned()));
+                assert!(!was_opened(&fifo) && was_opened(&file), "{symlinks:?}, walked here: {walks}");
             }
-            assert!(root.open("fifo", 1).is_ok(), "opened without a writer");
         }
+        let fifo = watch("fifo");
+        let opened = OpenFile::by(|flags| openat(CWD, folder.path("fifo"), flags, Mode::empty()));
+        assert!(opened.is_err() && !was_opened(&fifo), "as Response::file does");
     }
 
     #[test]

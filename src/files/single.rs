@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, openat};
 
 use super::find::Missing;
 use super::open_file::OpenFile;
@@ -34,8 +34,7 @@ impl Response<'_> {
     #[cfg_attr(docsrs, doc(cfg(feature = "files")))]
     pub fn file(self, path: impl AsRef<Path>) -> Result<Sent> {
         let path = path.as_ref();
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let file = openat(CWD, path, flags, Mode::empty()).and_then(OpenFile::new).map_err(Missing::from)?;
+        let file = OpenFile::by(|flags| openat(CWD, path, flags, Mode::empty())).map_err(Missing::from)?;
         if !file.is_regular() {
             return Err(Missing::NotFound.into());
         }
