@@ -110,6 +110,13 @@ pub const CACHED_FILES: usize = 512;
 /// of [`SHARE_FROM`], above which more than one slice is written.
 pub(crate) const CACHED_FILE_BYTES: u64 = SHARE_FROM as u64;
 
+/// How long a file stays open, or in memory, that nobody asks for. The files are looked through each
+/// [`FILE_ROUND`], so it is closed at most that much later.
+pub(crate) const FILE_IDLE: Duration = Duration::from_secs(30);
+
+/// How often the kept files are looked through, while there are any.
+pub(crate) const FILE_ROUND: Duration = Duration::from_secs(10);
+
 /// Most bytes of all files in memory together.
 pub const CACHE_BYTES: usize = 4 * MIB;
 

@@ -74,6 +74,12 @@ impl Reply {
         self.rendered.unix_second()
     }
 
+    /// Makes the loop run the timers of the application in this tick.
+    #[cfg(feature = "files")]
+    pub(crate) fn ask_timers(&self) {
+        self.mailbox.ring();
+    }
+
     /// Takes the new time; called about once a second.
     pub(crate) fn set_date(&mut self, wall_clock: SystemTime) {
         self.rendered.set_date(wall_clock);

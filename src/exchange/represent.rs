@@ -143,6 +143,11 @@ impl Response<'_> {
         self.reply.unix_second()
     }
 
+    /// Makes the loop run the timers of the application in this tick, because one was set.
+    pub(crate) fn ask_timers(&self) {
+        self.reply.ask_timers();
+    }
+
     /// Leaves a representation to be finished when the handler has returned, as the request asks for it.
     ///
     /// # Errors

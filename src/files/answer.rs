@@ -21,6 +21,8 @@ impl<S: 'static> Mount<S> for Files {
         let files = Rc::new(self);
         let closing = Rc::clone(&files);
         routes.when_descriptors_run_out(move || closing.free_descriptors());
+        let kept = Rc::clone(&files);
+        routes.add_upkeep(move |now| kept.upkeep(now));
         if !prefix.is_empty() {
             // The path names the directory, but without its slash: redirect to the path with the slash.
             routes.get(prefix, |_, req, res| {
@@ -38,10 +40,9 @@ impl<S: 'static> Mount<S> for Files {
 impl Files {
     /// Answers a request; `raw` is the part of its path below the directory.
     fn answer(&self, req: &Request<'_>, raw: &[u8], res: Response<'_>) -> Result<Sent> {
-        let second = res.unix_second();
         let conditions = Conditions::of(req.headers());
         let path = self.resolve(req, raw);
-        let found = path.and_then(|path| self.look_up(&path, &conditions, second).map(|found| (path, found)));
+        let found = path.and_then(|path| self.look_up(&path, &conditions, &res).map(|found| (path, found)));
         match found {
             Ok((_, Found::File(resource))) => res.represent(&conditions, &resource.select(&conditions).representation),
             Ok((path, Found::Directory)) => redirect(req, raw, &path, res),
@@ -84,7 +85,6 @@ impl Files {
         conditions: &Conditions<'_>,
         mut res: Response<'_>,
     ) -> Result<Sent> {
-        let second = res.unix_second();
         let mut error = Error::from(Missing::NotFound);
         if self.single_page {
             let ResolvedPath { segments, is_directory, .. } = ResolvedPath::of(raw);
@@ -94,13 +94,13 @@ impl Files {
                 error = error.with_header("Vary", "Accept");
             }
             if (!is_file || names_html(req.headers()))
-                && let Ok(Found::File(resource)) = self.look_up("", conditions, second)
+                && let Ok(Found::File(resource)) = self.look_up("", conditions, &res)
             {
                 return res.represent(conditions, &resource.select(conditions).representation);
             }
         }
         if let Some(page) = &self.not_found
-            && let Ok(Found::File(resource)) = self.look_up(page, conditions, second)
+            && let Ok(Found::File(resource)) = self.look_up(page, conditions, &res)
         {
             // The `Cache-Control` of the page itself must not apply to the missing path.
             let res = res.status(404).header_if_none("Cache-Control", "no-cache");

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::resource::Resource;
+use crate::limits::{FILE_IDLE, FILE_ROUND};
 
 /// Resources by path, bounded in number and in bytes.
 ///
@@ -16,6 +17,8 @@ pub(super) struct Cache {
     entries: Vec<Entry>,
     /// The index of the entry at which the last round stopped.
     hand: usize,
+    /// The number of the current round of [`end_round`](Self::end_round).
+    round: u64,
     bytes: usize,
     max_entries: usize,
     max_bytes: usize,
@@ -29,11 +32,13 @@ struct Entry {
     /// The second in which the resource was last found to match the disk.
     checked: u64,
     used: bool,
+    /// The round in which it was last asked for.
+    round: u64,
 }
 
 impl Cache {
     pub(super) fn new(max_entries: usize, max_bytes: usize) -> Self {
-        Self { places: HashMap::new(), entries: Vec::new(), hand: 0, bytes: 0, max_entries, max_bytes }
+        Self { places: HashMap::new(), entries: Vec::new(), hand: 0, round: 0, bytes: 0, max_entries, max_bytes }
     }
 
     /// Whether the cache keeps entries at all.
@@ -64,7 +69,8 @@ impl Cache {
         self.places.insert(Rc::clone(&path), self.entries.len());
         self.bytes += bytes;
         // A new entry is unmarked: a path that is requested only once is removed first.
-        self.entries.push(Entry { path, resource: Rc::clone(resource), bytes, checked: second, used });
+        let (resource, round) = (Rc::clone(resource), self.round);
+        self.entries.push(Entry { path, resource, bytes, checked: second, used, round });
     }
 
     /// Removes the entry of a path, if there is one.
@@ -83,6 +89,20 @@ impl Cache {
             }
         }
         self.entries.len() < before
+    }
+
+    /// Ends a round of [`FILE_ROUND`], and removes the entries that nobody has asked for in [`FILE_IDLE`]. Returns
+    /// whether others are left. An entry that is asked for is put again in each second, so the number of the round in
+    /// which it was put tells when that was.
+    pub(super) fn end_round(&mut self) -> bool {
+        self.round += 1;
+        let kept = FILE_IDLE.as_secs() / FILE_ROUND.as_secs();
+        for at in (0..self.entries.len()).rev() {
+            if self.entries[at].round + kept < self.round {
+                self.remove_at(at);
+            }
+        }
+        !self.entries.is_empty()
     }
 
     /// Removes the next entry that was not used in this round.

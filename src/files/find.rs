@@ -9,7 +9,7 @@ use super::listing::Listing;
 use super::open_file::OpenFile;
 use super::resource::{Resource, Variant};
 use super::rules::Rules;
-use crate::exchange::Representation;
+use crate::exchange::{Representation, Response};
 use crate::http::Error;
 use crate::http::coding::Coding;
 use crate::http::conditional::Conditions;
@@ -70,7 +70,13 @@ impl From<Missing> for Error {
 
 impl Files {
     /// Finds what a path names: as the cache saw it in this second, or else as it is on the disk now.
-    pub(super) fn look_up(&self, path: &str, conditions: &Conditions<'_>, second: u64) -> Result<Found, Missing> {
+    pub(super) fn look_up(
+        &self,
+        path: &str,
+        conditions: &Conditions<'_>,
+        res: &Response<'_>,
+    ) -> Result<Found, Missing> {
+        let second = res.unix_second();
         let mut cache = self.cache.borrow_mut();
         let known = cache.get(path, second);
         if let Some((resource, true)) = &known
@@ -79,6 +85,10 @@ impl Files {
             return Ok(Found::File(Rc::clone(resource)));
         }
         let known = known.map(|(resource, _)| resource);
+        // From here on, something may be kept open.
+        if !self.in_upkeep.replace(true) {
+            res.ask_timers();
+        }
         let mode = if cache.is_on() { Mode::Cached } else { Mode::Uncached };
         let found = self.find(path, known.as_deref(), second, mode);
         if let Err(Missing::Exhausted(_)) = found {

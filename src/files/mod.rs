@@ -33,11 +33,12 @@ mod single;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::limits::{CACHE_BYTES, CACHED_FILES};
+use crate::http::Moment;
+use crate::limits::{CACHE_BYTES, CACHED_FILES, FILE_ROUND};
 use cache::Cache;
 use root::Root;
 pub use root::Symlinks;
@@ -75,6 +76,10 @@ pub struct Files {
     not_found: Option<String>,
     rules: Rules,
     cache: RefCell<Cache>,
+    /// Something may be open, so [`upkeep`](Self::upkeep) is called from time to time.
+    in_upkeep: Cell<bool>,
+    /// When the kept files are looked through next.
+    next_round: Cell<Option<Moment>>,
 }
 
 impl Files {
@@ -91,6 +96,8 @@ impl Files {
             not_found: Some("404.html".to_owned()),
             rules: Rules::default(),
             cache: RefCell::new(Cache::new(CACHED_FILES, CACHE_BYTES)),
+            in_upkeep: Cell::new(false),
+            next_round: Cell::new(None),
         }
     }
 
@@ -180,6 +187,22 @@ impl Files {
     /// The directory.
     pub fn directory(&self) -> &Path {
         self.root.path()
+    }
+
+    /// Closes what nobody has asked for in a while; returns when it has to be called again. While nothing is kept, it
+    /// is not.
+    fn upkeep(&self, now: Moment) -> Option<Moment> {
+        if !self.in_upkeep.get() {
+            return None;
+        }
+        let mut next = self.next_round.get().unwrap_or(now + FILE_ROUND);
+        if next <= now {
+            self.root.close();
+            self.in_upkeep.set(self.cache.try_borrow_mut().is_ok_and(|mut cache| cache.end_round()));
+            next = now + FILE_ROUND;
+        }
+        self.next_round.set(self.in_upkeep.get().then_some(next));
+        self.next_round.get()
     }
 
     /// Closes the descriptors that no reply uses; returns whether there were any.

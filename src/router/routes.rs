@@ -8,7 +8,7 @@ use super::tasks::{NewTimer, Timer, Timers};
 use super::trie::Trie;
 use super::unhandled::NoEndpoint;
 use crate::exchange::{BodySink, Duplex, Params, Protocol, Request, Response, Sent, Spans};
-use crate::http::{Method, MethodSet, Result, is_token};
+use crate::http::{Method, MethodSet, Moment, Result, is_token};
 
 /// A table of routes and middleware. A [`Router`](super::Router) uses it, or it is mounted in another table.
 ///
@@ -52,10 +52,15 @@ pub struct Routes<S> {
     pub(super) timers: Timers<S>,
     /// The functions that close descriptors when none is free.
     pub(super) keepers: Vec<Keeper>,
+    /// What parts do from time to time.
+    pub(super) upkeep: Vec<Upkeep>,
 }
 
 /// Closes open descriptors that are not needed now; returns whether there were any.
 pub(super) type Keeper = Box<dyn Fn() -> bool>;
+
+/// Does what is due at a moment; returns when it has to be called again. It is also called earlier.
+pub(super) type Upkeep = Box<dyn Fn(Moment) -> Option<Moment>>;
 
 /// A registered route. `Display` pads the method, so that a list of routes is aligned.
 ///
@@ -158,6 +163,7 @@ impl<S> Routes<S> {
             no_endpoint: NoEndpoint::new(allowed),
             timers: Timers::new(),
             keepers: Vec::new(),
+            upkeep: Vec::new(),
         }
     }
 
@@ -302,6 +308,13 @@ impl<S> Routes<S> {
     /// are not needed now, and return whether there were any. It must not block.
     pub fn when_descriptors_run_out(&mut self, close: impl Fn() -> bool + 'static) {
         self.keepers.push(Box::new(close));
+    }
+
+    /// Calls `upkeep` whenever timers are run: at the time that it returned, and after
+    /// [`Response::ask_timers`](crate::Response).
+    #[cfg(feature = "files")]
+    pub(crate) fn add_upkeep(&mut self, upkeep: impl Fn(Moment) -> Option<Moment> + 'static) {
+        self.upkeep.push(Box::new(upkeep));
     }
 
     /// Adds a middleware. It sees every request below this table, including those that no route answers. Middleware is
@@ -471,6 +484,7 @@ impl<S> Mount<S> for Routes<S> {
         }
         routes.timers.append(&mut self.timers);
         routes.keepers.append(&mut self.keepers);
+        routes.upkeep.append(&mut self.upkeep);
         for Scoped { scope, middleware } in self.middleware {
             routes.middleware.push(Scoped { scope: prefix.join(&scope), middleware });
         }

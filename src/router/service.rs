@@ -164,7 +164,10 @@ impl<S> Service for Router<S> {
     }
 
     fn run_timers(&mut self, now: Moment) -> Option<Moment> {
-        self.routes.timers.run(&mut self.state, now)
+        let next = self.routes.timers.run(&mut self.state, now);
+        // Each is called, whatever the others return.
+        let upkeep = self.routes.upkeep.iter().filter_map(|upkeep| upkeep(now)).min();
+        next.into_iter().chain(upkeep).min()
     }
 
     fn free_descriptors(&mut self) -> bool {

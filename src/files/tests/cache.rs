@@ -225,6 +225,56 @@ fn an_index_with_another_name_for_the_same_file_gets_fields_of_its_own() {
     assert_eq!((reply.field("Content-Type"), reply.field("Cache-Control")), (Some("text/plain; charset=utf-8"), None));
 }
 
+/// How many descriptors of this process lead into a folder.
+#[cfg(target_os = "linux")]
+fn open_in(folder: &Folder) -> usize {
+    let folder = fs::canonicalize(folder.path("")).unwrap();
+    let entries = fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    entries.filter(|target| target.starts_with(&folder)).count()
+}
+
+/// A deleted file that is open keeps its place on the disk, and its file system cannot be unmounted.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_that_nobody_asks_for_is_closed() {
+    use crate::exchange::Service;
+    use crate::http::Moment;
+    let folder = Folder::new("idle");
+    folder.write("gone", content(b'a', 100_000));
+    folder.write("used", content(b'b', 100_000));
+    folder.write("small", "small");
+    let mut site = Site::of(Files::new(folder.path("")));
+    assert_eq!(site.app.run_timers(Moment::ZERO), None, "no timer while nothing is open");
+    let mut second = now() + 60;
+    for _ in 0..2 {
+        for path in ["/gone", "/used", "/small"] {
+            assert_eq!(site.set_date(second).get(path).0, 200);
+        }
+        assert_eq!(open_in(&folder), 3, "two files, and the directory");
+        fs::remove_file(folder.path("gone")).unwrap();
+        for _ in 0..2 {
+            second += 14;
+            assert_eq!(site.wait(14).set_date(second).get("/used").0, 200);
+            assert_eq!(open_in(&folder), 3, "28 seconds later at most");
+        }
+        second += 13;
+        assert_eq!(site.wait(13).set_date(second).get("/used").0, 200);
+        assert_eq!(open_in(&folder), 2, "41 seconds later");
+        site.wait(41);
+        assert_eq!(open_in(&folder), 0, "all is closed");
+        assert_eq!(site.app.run_timers(Moment::ZERO), None, "no timer is left");
+        second += 41;
+        folder.write("gone", content(b'a', 100_000));
+    }
+    // Without a cache, only the directory is open.
+    let mut site = Site::of(Files::new(folder.path("")).cache(0, 0));
+    assert_eq!((site.get("/used").0, site.get("/nothing").0), (200, 404));
+    assert_eq!(open_in(&folder), 1);
+    site.wait(11);
+    assert_eq!(open_in(&folder), 0);
+    assert_eq!(site.app.run_timers(Moment::ZERO), None, "no timer is left");
+}
+
 // ---- the bounds of the cache itself -----------------------------------------------------------------------------
 
 fn resource(bytes: usize) -> Rc<Resource> {

@@ -44,6 +44,12 @@ impl Site {
         self
     }
 
+    /// Lets time pass, but not the date.
+    pub(super) fn wait(&mut self, seconds: u64) -> &mut Self {
+        self.virtual_loop.wait(&mut self.app, Duration::from_secs(seconds));
+        self
+    }
+
     /// Returns the reply to one request; `line` is method and target, `fields` are field lines.
     #[track_caller]
     pub(super) fn ask<F: AsRef<str>>(&mut self, line: &str, fields: &[F]) -> Reply {
