@@ -8,6 +8,7 @@
 //! ```
 
 use std::io::{self, ErrorKind};
+use std::time::Duration;
 
 use mio::Token;
 use rustix::io::Errno;
@@ -30,12 +31,22 @@ pub(super) struct Acceptor<L = Listener> {
     /// Trouble was logged, and no connection has been accepted since. It is logged only once, because a server may stay
     /// at its limit for long.
     logged: bool,
+    /// When trouble was logged last. At its limit, a server may accept a connection and fail again many times a second.
+    logged_at: Option<Moment>,
 }
+
+/// Trouble is logged no more often than that.
+const LOG_PAUSE: Duration = Duration::from_secs(1);
+
+/// So many refusals in a row count as dead connections. After that the listener itself counts as refused.
+const MAX_REFUSALS: u32 = 16;
 
 struct Waiting<L> {
     listener: L,
     token: Token,
     queue: Queue,
+    /// How many more refusals in a row count as dead connections.
+    refusals_left: u32,
 }
 
 /// What is known about the connections that wait at a listener.
@@ -60,11 +71,11 @@ pub(super) enum Accepted {
 
 impl<L: Accept> Acceptor<L> {
     pub(super) const fn new() -> Self {
-        Self { listeners: Vec::new(), turn: 0, any_ready: false, paused_until: None, logged: false }
+        Self { listeners: Vec::new(), turn: 0, any_ready: false, paused_until: None, logged: false, logged_at: None }
     }
 
     pub(super) fn add(&mut self, listener: L, token: Token) {
-        self.listeners.push(Waiting { listener, token, queue: Queue::Empty });
+        self.listeners.push(Waiting { listener, token, queue: Queue::Empty, refusals_left: MAX_REFUSALS });
     }
 
     /// Records an event for this token. Returns false if no listener has the token.
@@ -81,7 +92,11 @@ impl<L: Accept> Acceptor<L> {
     /// Marks all listeners as ready although no event came: for the last round before closing.
     pub(super) fn mark_all_ready(&mut self) {
         self.paused_until = None;
-        self.listeners.iter_mut().for_each(|waiting| waiting.queue = Queue::Ready);
+        for waiting in &mut self.listeners {
+            waiting.queue = Queue::Ready;
+            // A listener that is refused has nothing to wait for any more.
+            waiting.refusals_left = u32::MAX;
+        }
         self.any_ready = !self.listeners.is_empty();
     }
 
@@ -131,10 +146,11 @@ impl<L: Accept> Acceptor<L> {
             match waiting.listener.accept() {
                 Ok((socket, peer)) => {
                     self.logged = false;
+                    waiting.refusals_left = MAX_REFUSALS;
                     return Accepted::Connection(socket, peer);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => waiting.queue = Queue::Empty,
-                Err(error) if is_of_one_connection(&error) => {
+                Err(error) if is_of_one_connection(&error) && waiting.counts_as_dead(&error) => {
                     // A dead connection counts against the caller's budget too: a stream of them must not hold up the
                     // tick.
                     log::debug!("a connection failed before it was accepted: {error}");
@@ -151,11 +167,19 @@ impl<L: Accept> Acceptor<L> {
         Accepted::Nothing
     }
 
-    /// Logs once that accepting pauses.
-    pub(super) fn log_trouble(&mut self, error: &io::Error) {
-        if !std::mem::replace(&mut self.logged, true) {
+    /// Logs that accepting pauses: once until a connection is accepted, and at most once a second.
+    pub(super) fn log_trouble(&mut self, error: &io::Error, now: Moment) {
+        if self.is_news(now) {
             log::error!("cannot accept a connection: {error}; accepting pauses");
         }
+    }
+
+    fn is_news(&mut self, now: Moment) -> bool {
+        let news = !self.logged && self.logged_at.is_none_or(|at| now >= at + LOG_PAUSE);
+        if news {
+            (self.logged, self.logged_at) = (true, Some(now));
+        }
+        news
     }
 
     /// Closes the listening sockets if they are open and no connection waits. Returns whether it did.
@@ -172,6 +196,20 @@ impl<L: Accept> Acceptor<L> {
         self.listeners.clear();
         self.any_ready = false;
         self.paused_until = None;
+    }
+}
+
+impl<L> Waiting<L> {
+    /// Whether the next connection may be tried at once after this error. A firewall that refuses a connection, and a
+    /// sandbox that refuses each call for ever, give the same error. The connection is not taken out of the queue then,
+    /// so trying at once would never end.
+    fn counts_as_dead(&mut self, error: &io::Error) -> bool {
+        if ![Errno::PERM, Errno::OPNOTSUPP].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error())) {
+            return true;
+        }
+        let counts = self.refusals_left > 0;
+        self.refusals_left = self.refusals_left.saturating_sub(1);
+        counts
     }
 }
 
@@ -306,6 +344,51 @@ mod tests {
             assert_eq!(script.calls.get(), ticks * ACCEPT_BUDGET);
             assert!(acceptor.is_ready(), "accepting goes on in the next tick");
         }
+    }
+
+    /// A sandbox may refuse accept(2) for ever.
+    #[test]
+    fn a_listener_that_is_refused_for_ever_pauses() {
+        for errno in [Errno::PERM, Errno::OPNOTSUPP] {
+            let script = Script::endless(Err(errno));
+            let mut acceptor = acceptor([&script]);
+            assert_eq!(tick(&mut acceptor, NOW), [Trouble(errno)]);
+            assert_eq!(script.calls.get(), MAX_REFUSALS as usize + 1);
+            assert!(!acceptor.is_ready());
+            for pauses in 1..=10 {
+                assert_eq!(tick(&mut acceptor, NOW + ACCEPT_PAUSE * pauses), [Trouble(errno)]);
+                assert_eq!(script.calls.get(), (MAX_REFUSALS + 1 + pauses) as usize, "one call after each pause");
+            }
+            // Once it is permitted, all is as before.
+            script.put([Ok(1), Err(errno), Ok(2)]);
+            assert_eq!(tick(&mut acceptor, NOW + ACCEPT_PAUSE * 11)[..2], [Port(1), Port(2)]);
+            // In the last round before closing, there is no pause.
+            acceptor.mark_all_ready();
+            assert!(tick(&mut acceptor, NOW + ACCEPT_PAUSE * 12).is_empty());
+            assert_eq!(acceptor.paused_until(), None);
+        }
+    }
+
+    #[test]
+    fn trouble_is_logged_at_most_once_a_second() {
+        let script = Script::default();
+        let mut acceptor = acceptor([&script]);
+        let mut logged = Vec::new();
+        // For three seconds, a connection is accepted, and the next one finds no descriptor, 100 times a second.
+        for at in 0..300 {
+            let now = NOW + Duration::from_millis(10) * at;
+            script.put([Ok(1), Err(Errno::MFILE)]);
+            acceptor.resume();
+            acceptor.mark_ready(Token(0));
+            assert_eq!(tick(&mut acceptor, now), [Port(1), Trouble(Errno::MFILE)]);
+            if acceptor.is_news(now) {
+                logged.push(at);
+            }
+        }
+        assert_eq!(logged, [0, 100, 200]);
+        // As long as no connection is accepted, there is no further news.
+        assert!(acceptor.is_news(NOW + Duration::from_secs(60)));
+        assert!(!acceptor.is_news(NOW + Duration::from_secs(120)));
     }
 
     #[test]

@@ -357,7 +357,7 @@ impl EventLoop {
                 self.acceptor.resume();
             }
             Accepted::Trouble(error) => {
-                self.acceptor.log_trouble(&error);
+                self.acceptor.log_trouble(&error, self.sessions.now());
                 self.sessions.watch.tell(|observer| observer.server_error(&error));
             }
         }
