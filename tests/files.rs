@@ -8,9 +8,10 @@ use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::Instant;
 
 use support::serve::{Folder, Serve, can_do_without, without};
-use support::{Client, SocketPath, assert_same, get, pattern};
+use support::{Client, LIMIT, SocketPath, assert_same, get, pattern};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -113,6 +114,32 @@ fn the_flag_for_large_files_is_set() {
     let [found, opened] = calls[..] else { panic!("the file was found and opened: {trace}") };
     assert!(found.contains("openat2(") && found.contains("O_PATH"), "{found}");
     assert!(opened.contains("\"/proc/self/fd/") && opened.contains("O_LARGEFILE"), "{opened}");
+}
+
+// ---- a directory that is made anew ----------------------------------------------------------------------------------
+
+/// As `rm -rf dist && build` does, also if the server was started in that directory.
+#[test]
+fn a_directory_that_is_removed_and_made_anew_is_served() {
+    for (from, directory) in [("", "dist"), ("dist", "."), ("dist", ""), ("dist", "../dist"), ("dist/sub", "..")] {
+        let folder = Folder::new();
+        folder.write("dist/sub/file.txt", "old");
+        let go = format!("cd '{}' && exec \"$@\"", folder.path(from).display());
+        let words = ["sh", "-c", &go, "sh"].map(str::to_owned);
+        let directory = if directory.is_empty() { folder.path("dist") } else { directory.into() };
+        let server = Serve::start_in(&words, Path::new(env!("CARGO_BIN_EXE_monoloop")), &directory, &[]);
+        let mut client = server.connect();
+        assert_eq!(client.ask("/sub/file.txt").text(), "old");
+        fs::remove_dir_all(folder.path("dist")).expect("it is ours");
+        folder.write("dist/sub/file.txt", "new");
+        let end = Instant::now() + LIMIT;
+        // What is sent is at most a second old.
+        while client.ask("/sub/file.txt").text() != "new" {
+            assert!(Instant::now() < end, "{} in {from:?}: the old directory is served", directory.display());
+        }
+        drop(client);
+        server.end();
+    }
 }
 
 // ---- slow readers ---------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 
 use monoloop::files::{Files, Symlinks};
 use monoloop::limits::CACHE_BYTES;
@@ -27,6 +27,8 @@ impl Site {
     /// One sentence, when the directory cannot be read.
     pub(crate) fn new(directory: OsString, settings: &Settings) -> Result<Self, String> {
         let directory = PathBuf::from(directory);
+        // A relative path would lead from the working directory, which may be the one that is removed and made anew.
+        let directory = path::absolute(&directory).unwrap_or(directory);
         match fs::read_dir(&directory) {
             Ok(_) => Ok(Self { directory, settings: settings.files.clone(), health: settings.health.clone() }),
             Err(error) => Err(format!("Cannot serve {}: {error}", directory.display())),
