@@ -1,4 +1,4 @@
-//! A thread that writes lines, so that a loop does not wait for whoever reads them.
+//! A thread that writes the lines of a log. A loop does not wait when the reader of the log is slow.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -143,7 +143,7 @@ impl Drop for Owner {
     fn drop(&mut self) {
         self.0.lock().is_closed = true;
         self.0.has_line.notify_one();
-        // Whoever reads the lines may have stopped, and the server must not hang because of it.
+        // The reader of the log may have stopped. The server must not hang because of that.
         self.0.finish();
     }
 }

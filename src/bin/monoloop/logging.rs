@@ -1,4 +1,4 @@
-//! The log of the command, on standard error. A thread writes it, so the loop never waits for whoever reads it.
+//! The log of the command, on standard error. A thread writes it, so the loop never waits for the reader.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::env;

@@ -87,8 +87,11 @@ pub(crate) struct Budget {
 /// What came of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
+    /// The next step can be taken.
     Again,
+    /// No step can be taken without more input, or without the application.
     Stalled,
+    /// The turn is over.
     OutOfBudget,
 }
 
@@ -97,7 +100,7 @@ pub(super) enum Step {
 pub(super) enum Break {
     /// What is owed is the last that it sends.
     Finish(Ending),
-    /// The reply has begun and cannot go on: the socket must go.
+    /// A reply or a protocol has begun and cannot go on: the socket must go.
     Abort(CloseReason),
 }
 
