@@ -186,8 +186,24 @@ pub(crate) const POSTED_BUDGET: usize = 1024;
 /// Timers of the application that are called in one tick.
 pub(crate) const TIMER_BUDGET: usize = 64;
 
+/// Time that a connection gets in a turn. What it does when the time is over comes to an end, and then others get their
+/// turns. Some 500 plain requests fit in.
+pub(crate) const TURN_TIME: Duration = Duration::from_millis(1);
+
+/// Time after which no turn of a tick begins, so that the loop looks at its sockets again. It is long against the poll
+/// that follows, and short against what a user notices.
+pub(crate) const TICK_TIME: Duration = Duration::from_millis(10);
+
+/// Time that each kind of work gets in a tick, also when the others have taken all of [`TICK_TIME`]: accepting, turns,
+/// letters, tasks, timers, expiries, and removing the sessions that have ended.
+pub(crate) const PART_TIME: Duration = Duration::from_millis(1);
+
 /// Requests of one connection that are answered in one turn before other connections get their turns.
 pub(crate) const TURN_REQUESTS: usize = 64;
+
+/// Bytes in memory that are written to one connection in one turn. Files have bounds of their own, [`FILE_TURN`] and
+/// [`FILE_TURN_AMONG_OTHERS`], since the kernel may have to read a disk for them.
+pub(crate) const TURN_OUTPUT: usize = 2 * MIB;
 
 /// Bytes read from one connection in one turn.
 pub(crate) const TURN_BYTES: usize = 256 * KIB;

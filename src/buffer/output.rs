@@ -271,29 +271,32 @@ impl OutputQueue {
         self.splices.is_empty().then(|| &self.inline[self.sent..])
     }
 
-    /// The front of the queue. If it is memory, this fills `slices` with it.
-    pub(crate) fn front<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> Front<'a> {
+    /// The front of the queue. If it is memory, this fills `slices` with it, with at most `most` bytes.
+    pub(crate) fn front<'a>(&'a self, slices: &mut [IoSlice<'a>], most: usize) -> Front<'a> {
         let room = slices.len().min(MAX_SLICES);
-        let mut count = 0;
-        let mut add = |bytes: &'a [u8]| {
-            if !bytes.is_empty() && count < room {
-                slices[count] = IoSlice::new(bytes);
-                count += 1;
-            }
-            count
-        };
+        let (mut count, mut left) = (0, most);
         let mut from = self.sent;
         for splice in self.splices.iter().take(MAX_SLICES) {
-            let slices = add(&self.inline[from..splice.at]);
-            match &splice.rest {
-                Spliced::Memory { content, sent } => add(&content.as_bytes()[*sent..]),
-                Spliced::File(range) if slices == 0 => return Front::File(range),
-                Spliced::File(_) => return Front::Memory { slices, more: true },
-            };
+            let (before, rest) = (&self.inline[from..splice.at], &splice.rest);
             from = splice.at;
+            let pieces = match rest {
+                Spliced::Memory { content, sent } => [before, &content.as_bytes()[*sent..]],
+                Spliced::File(range) if count == 0 && before.is_empty() => return Front::File(range),
+                Spliced::File(_) => {
+                    let fits = add(before, &mut slices[..room], &mut count, &mut left);
+                    return Front::Memory { slices: count, more: fits };
+                }
+            };
+            for piece in pieces {
+                if !add(piece, &mut slices[..room], &mut count, &mut left) {
+                    return Front::Memory { slices: count, more: false };
+                }
+            }
         }
-        let slices = if self.splices.len() <= MAX_SLICES { add(&self.inline[from..]) } else { count };
-        Front::Memory { slices, more: false }
+        if self.splices.len() <= MAX_SLICES {
+            add(&self.inline[from..], &mut slices[..room], &mut count, &mut left);
+        }
+        Front::Memory { slices: count, more: false }
     }
 
     /// Removes the first `count` bytes, which the kernel has taken.
@@ -376,6 +379,18 @@ impl OutputQueue {
         self.records.front().filter(|record| record.end <= self.left)?;
         self.records.pop_front()
     }
+}
+
+/// Adds bytes to the first `count` slices, no more than are `left`. Returns whether all of them fit.
+fn add<'a>(bytes: &'a [u8], slices: &mut [IoSlice<'a>], count: &mut usize, left: &mut usize) -> bool {
+    let fitting = bytes.len().min(*left);
+    if fitting > 0 {
+        let Some(slice) = slices.get_mut(*count) else { return false };
+        *slice = IoSlice::new(&bytes[..fitting]);
+        *count += 1;
+        *left -= fitting;
+    }
+    fitting == bytes.len()
 }
 
 impl Pooled for OutputQueue {

@@ -6,6 +6,7 @@
 
 mod body_writer;
 mod call;
+pub(crate) mod clock;
 pub(crate) mod close_reason;
 mod draft;
 mod draining;
@@ -32,6 +33,7 @@ pub use crate::wire::Trailers;
 pub(crate) use crate::wire::reply::PreparedField;
 pub use body_writer::BodyWriter;
 pub(crate) use call::{Called, admit, call_guarded};
+pub(crate) use clock::Clock;
 pub(crate) use close_reason::CloseReason;
 pub(crate) use draft::{Draft, RequestFacts, Stage};
 pub(crate) use draining::Draining;

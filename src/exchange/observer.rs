@@ -73,8 +73,10 @@ pub struct Tick {
     pub events: usize,
     /// Connections that are open.
     pub connections: usize,
-    /// Connections that have used up their turn and go on in the next tick.
+    /// Connections that have used up their turn, or had none, and go on in the next tick.
     pub runnable: usize,
+    /// How long the tick took, without the sleep before it. A handler that takes long makes it long.
+    pub busy: Duration,
 }
 
 /// Watches a server: for access logs, metrics, or what Node's server events are used for. Each method does nothing by

@@ -150,15 +150,15 @@ pub trait Service {
 
     // ---- work that no request asks for ------------------------------------------------------------------------------
 
-    /// Runs some of the tasks that other threads have posted, and returns whether there are more. It is called after a
-    /// post.
+    /// Runs a task that another thread has posted, and returns whether there are more. It is called after a post, and
+    /// again while there are more and the tick has time for them.
     fn run_posted(&mut self, now: Moment) -> bool {
         let _ = now;
         false
     }
 
-    /// Runs some of the timers that are due, and returns the time of the next call. It is called at the start, at that
-    /// time, and after [`run_posted`](Self::run_posted).
+    /// Runs a timer that is due, if there is one, and returns the time of the next call. It is called at the start, at
+    /// that time, and after [`run_posted`](Self::run_posted).
     fn run_timers(&mut self, now: Moment) -> Option<Moment> {
         let _ = now;
         None

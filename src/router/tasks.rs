@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use crate::exchange::{dispose, guard};
 use crate::http::Moment;
-use crate::limits::{POSTED_BUDGET, TIMER_BUDGET};
 
 type Task<S> = Box<dyn FnOnce(&mut S) + Send>;
 type Repeated<S> = Box<dyn FnMut(&mut S) + Send>;
@@ -111,19 +110,17 @@ impl<S> Inbox<S> {
         Arc::clone(&self.0)
     }
 
-    /// Runs some of the posted tasks; returns whether there are more.
+    /// Runs a posted task; returns whether there are more.
     pub(super) fn run(&self, state: &mut S, timers: &mut Timers<S>, now: Moment) -> bool {
-        for _ in 0..POSTED_BUDGET {
-            // A separate statement: the lock must not be held while the task runs.
-            let next = self.0.queue().waiting.pop_front();
-            match next {
-                None => return false,
-                Some(Posted::After(delay, task, timer)) => timers.begin(NewTimer::once(delay, task, &timer), now),
-                Some(Posted::Every(period, task, timer)) => timers.begin(NewTimer::every(period, task, &timer), now),
-                Some(Posted::Task(task)) => {
-                    if let Err(panic) = guard(|| task(state)) {
-                        log::error!("a posted task {panic}");
-                    }
+        // A separate statement: the lock must not be held while the task runs.
+        let next = self.0.queue().waiting.pop_front();
+        match next {
+            None => return false,
+            Some(Posted::After(delay, task, timer)) => timers.begin(NewTimer::once(delay, task, &timer), now),
+            Some(Posted::Every(period, task, timer)) => timers.begin(NewTimer::every(period, task, &timer), now),
+            Some(Posted::Task(task)) => {
+                if let Err(panic) = guard(|| task(state)) {
+                    log::error!("a posted task {panic}");
                 }
             }
         }
@@ -208,21 +205,16 @@ impl<S> Timers<S> {
         self.next_number += 1;
     }
 
-    /// Calls some of the timers that are due; returns when the next one is due.
+    /// Calls a timer that is due, if there is one; returns when the next one is due.
     pub(super) fn run(&mut self, state: &mut S, now: Moment) -> Option<Moment> {
         for new in std::mem::take(&mut self.new) {
             self.begin(new, now);
         }
-        for _ in 0..TIMER_BUDGET {
-            if self.running.peek().is_none_or(|next| next.due > now) {
-                break;
-            }
-            let Some(Begun { due, job, timer, .. }) = self.running.pop() else { break };
-            if timer.is_cancelled() {
-                dispose(job);
-                continue;
-            }
+        if self.running.peek().is_some_and(|next| next.due <= now)
+            && let Some(Begun { due, job, timer, .. }) = self.running.pop()
+        {
             match job {
+                cancelled if timer.is_cancelled() => dispose(cancelled),
                 Job::Once(task) => call(|| task(state)),
                 Job::Every(period, mut task) => {
                     call(|| task(state));
@@ -293,6 +285,7 @@ mod tests {
         assert_eq!(timers.run(&mut notes, at(100)), Some(at(110)), "the delays begin at the first run");
         assert_eq!(timers.run(&mut notes, at(109)), Some(at(110)));
         assert!(notes.is_empty());
+        assert_eq!(timers.run(&mut notes, at(110)), Some(at(110)), "one call at a time");
         assert_eq!(timers.run(&mut notes, at(110)), Some(at(120)));
         assert_eq!(notes, ["a", "b"]);
         assert_eq!(timers.run(&mut notes, at(1_000)), None);
@@ -328,27 +321,6 @@ mod tests {
     }
 
     #[test]
-    fn one_run_calls_no_more_than_its_budget() {
-        let (mut timers, mut count) = (Timers::new(), 0_usize);
-        for _ in 0..TIMER_BUDGET + 1 {
-            timers.add(NewTimer::once(Duration::ZERO, Box::new(|count: &mut usize| *count += 1), &Timer::default()));
-        }
-        assert_eq!(timers.run(&mut count, at(5)), Some(at(5)));
-        assert_eq!(count, TIMER_BUDGET);
-        assert_eq!(timers.run(&mut count, at(5)), None);
-        let inbox = Inbox::new();
-        let tasks = inbox.tasks();
-        for _ in 0..POSTED_BUDGET + 1 {
-            tasks.post(Box::new(|count: &mut usize| *count += 1));
-        }
-        count = 0;
-        assert!(inbox.run(&mut count, &mut timers, at(5)));
-        assert_eq!(count, POSTED_BUDGET);
-        assert!(!inbox.run(&mut count, &mut timers, at(5)));
-        assert_eq!(count, POSTED_BUDGET + 1);
-    }
-
-    #[test]
     fn posted_tasks_run_in_order_and_a_panic_does_not_stop_them() {
         let (inbox, mut timers, mut notes) = (Inbox::new(), Timers::new(), Vec::new());
         let tasks = inbox.tasks();
@@ -356,7 +328,9 @@ mod tests {
         tasks.post(Box::new(|_: &mut Vec<&str>| std::panic::resume_unwind(Box::new("as asked"))));
         tasks.after(Duration::from_millis(1), Box::new(note("later")));
         tasks.post(Box::new(note("two")));
-        assert!(!inbox.run(&mut notes, &mut timers, at(7)));
+        for left in [3, 2, 1, 0] {
+            assert_eq!(inbox.run(&mut notes, &mut timers, at(7)), left > 0, "one task at a time");
+        }
         assert_eq!(notes, ["one", "two"]);
         assert_eq!(timers.run(&mut notes, at(7)), Some(at(8)));
         assert_eq!(timers.run(&mut notes, at(8)), None);

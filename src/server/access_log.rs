@@ -5,9 +5,9 @@ use std::fmt::{self, Write as _};
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::clock::{Clock, SystemClock};
+use super::clock::SystemClock;
 use super::log_writer::{LogWriter, Trouble};
-use crate::exchange::{CloseReason, ConnectionId, Endpoint, FinishedReply, Observer, Request};
+use crate::exchange::{Clock, CloseReason, ConnectionId, Endpoint, FinishedReply, Observer, Request};
 use crate::http::{Version, http_date, is_unprintable, iso_date, push_json_string, write_escape};
 
 /// The format of the lines of an [`AccessLog`].

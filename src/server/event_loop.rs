@@ -9,7 +9,6 @@ use std::time::Duration;
 use mio::{Events, Poll, Token, Waker};
 
 use super::accept::{Accepted, Acceptor};
-use super::clock::Clock;
 use super::control::{Control, Group, mailbox};
 use super::descriptors;
 use super::drain::{Drain, Forced, Step};
@@ -19,7 +18,7 @@ use super::listener::Listener;
 use super::signals::Signals;
 use super::socket::{Socket, readiness};
 use crate::config::Config;
-use crate::exchange::{CloseReason, DrainCause, Endpoint, Observer, Service, Tick, guard};
+use crate::exchange::{Clock, CloseReason, DrainCause, Endpoint, Observer, Service, Tick};
 use crate::http::Moment;
 use crate::limits::{ACCEPT_BUDGET, EVENTS, WHEEL_SLOT};
 use crate::sessions::{Polled, Sessions};
@@ -49,7 +48,6 @@ pub(super) struct EventLoop {
     signals: Option<Signals>,
     pub(super) control: Arc<Control>,
 
-    clock: Box<dyn Clock>,
     /// When the `Date` field changes.
     next_second: Moment,
     /// The last tick had events, so it may have taken long.
@@ -62,9 +60,9 @@ pub(super) struct EventLoop {
     pub(super) acceptor: Acceptor,
     pub(super) sessions: Sessions<Socket>,
     /// When the next timer of the application is due; zero means that the application must be asked.
-    next_timer: Moment,
+    pub(super) next_timer: Moment,
     /// Another thread has posted something, or posted work is left that was too much for one tick.
-    has_posted: bool,
+    pub(super) has_posted: bool,
 
     pub(super) drain: Drain,
     /// The drain was cut short.
@@ -73,7 +71,7 @@ pub(super) struct EventLoop {
 
 impl EventLoop {
     pub(super) fn new(parts: Parts) -> io::Result<Self> {
-        let Parts { listeners, config, observer, on_connection, mut clock, group } = parts;
+        let Parts { listeners, config, observer, on_connection, clock, group } = parts;
         let poll = Poll::new()?;
         let registry = poll.registry();
         let mut acceptor = Acceptor::new();
@@ -103,10 +101,9 @@ impl EventLoop {
             awake_by: Moment::MAX,
             on_connection,
             acceptor,
-            sessions: Sessions::new(config, observer, clock.now(), clock.wall_clock(), mailbox),
+            sessions: Sessions::new(config, observer, clock, mailbox),
             next_timer: Moment::MAX,
             has_posted: false,
-            clock,
             drain: Drain::new(),
             forced: None,
         };
@@ -134,10 +131,16 @@ impl EventLoop {
         self.reap(service);
         self.has_posted |= self.sessions.mailbox().announce_sleep();
         if self.sessions.watch.is_some() {
-            let tick = Tick { events, connections: self.sessions.len(), runnable: self.sessions.runnable() };
-            self.sessions.watch.tell(|observer| observer.ticked(&tick));
+            self.tell_tick(events);
         }
         Ok(())
+    }
+
+    #[cold]
+    fn tell_tick(&mut self, events: usize) {
+        let busy = self.sessions.read_clock().since(self.sessions.now());
+        let tick = Tick { events, connections: self.sessions.len(), runnable: self.sessions.runnable(), busy };
+        self.sessions.watch.tell(|observer| observer.ticked(&tick));
     }
 
     /// Makes the next poll fail: Linux rejects a poll with room for zero events.
@@ -154,8 +157,7 @@ impl EventLoop {
     /// Closes the remaining sessions without a last tick.
     pub(super) fn abandon(&mut self, service: &mut dyn Service) {
         if !self.sessions.is_empty() {
-            self.sessions.cut();
-            self.sessions.reap(service);
+            self.sessions.abandon(service);
         }
     }
 
@@ -202,7 +204,7 @@ impl EventLoop {
 
     /// The time until which the loop may sleep; `None` means for ever. It does not sleep while a session is runnable.
     fn next_moment(&self) -> Option<Moment> {
-        if self.sessions.runnable() > 0 || self.can_accept() || self.has_posted {
+        if self.sessions.runnable() > 0 || self.can_accept() || self.has_posted || self.sessions.has_ended() {
             return Some(self.sessions.now());
         }
         let mut due = self.sessions.next_deadline().unwrap_or(Moment::MAX).min(self.next_timer);
@@ -212,9 +214,9 @@ impl EventLoop {
         (due < Moment::MAX).then_some(due)
     }
 
-    /// Reads the clock; nothing else in the tick does.
+    /// Begins the tick: what the clock says now is its time.
     fn read_clock(&mut self) {
-        let now = self.clock.now();
+        let now = self.sessions.read_clock();
         if now > self.awake_by {
             let late = now.since(self.awake_by);
             log::debug!("the loop is {late:?} late: a handler blocked it, or the process was stopped");
@@ -222,7 +224,7 @@ impl EventLoop {
         }
         self.sessions.set_now(now);
         if now >= self.next_second {
-            let wall_clock = self.clock.wall_clock();
+            let wall_clock = self.sessions.wall_clock();
             self.sessions.set_date(wall_clock);
             self.sessions.trim();
             let past = wall_clock.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().subsec_nanos();
@@ -279,72 +281,31 @@ impl EventLoop {
         }
     }
 
-    // ---- posted work and timers -------------------------------------------------------------------------------------
-
-    /// Runs the tasks that other threads have posted, and delivers their letters.
-    #[inline]
-    fn take_post(&mut self, service: &mut dyn Service) {
-        if self.has_posted || self.sessions.mailbox().is_rung() {
-            self.deliver_post(service);
-        }
-    }
-
-    #[cold]
-    fn deliver_post(&mut self, service: &mut dyn Service) {
-        // Work that is posted from here on rings again, so none is missed.
-        self.sessions.deliver(service);
-        let more = guard(|| service.run_posted(self.sessions.now())).unwrap_or_else(|panic| {
-            log::error!("a posted task {panic}");
-            true
-        });
-        self.has_posted = more || self.sessions.has_letters();
-        self.next_timer = Moment::ZERO;
-    }
-
-    /// Starts the timers of the application.
-    pub(super) fn start(&mut self, service: &mut dyn Service) {
-        self.run_due_timers(service);
-    }
-
-    /// Runs the timers of the application if one is due.
-    #[inline]
-    fn run_timers(&mut self, service: &mut dyn Service) {
-        if self.next_timer <= self.sessions.now() {
-            self.run_due_timers(service);
-        }
-    }
-
-    #[cold]
-    fn run_due_timers(&mut self, service: &mut dyn Service) {
-        let now = self.sessions.now();
-        let next = guard(|| service.run_timers(now)).unwrap_or_else(|panic| {
-            log::error!("a timer {panic}");
-            None
-        });
-        self.next_timer = next.unwrap_or(Moment::MAX);
-    }
-
-    /// Lets the next tick ask the application for its timers, since they may have changed.
-    pub(super) const fn ask_timers(&mut self) {
-        self.next_timer = Moment::ZERO;
-    }
-
     // ---- accepting --------------------------------------------------------------------------------------------------
 
     fn can_accept(&self) -> bool {
         self.acceptor.is_ready() && self.sessions.config.max_connections.is_none_or(|max| self.sessions.len() < max)
     }
 
-    /// Accepts until the kernel has no more connections, the server is full, or the budget is used up.
+    /// Accepts until the kernel has no more connections, the server is full, the budget is used up, or this part of the
+    /// tick is over.
     fn accept(&mut self, service: &mut dyn Service) {
         if self.acceptor.paused_until().is_some_and(|until| self.sessions.now() >= until) {
             self.acceptor.resume();
         }
+        if self.can_accept() {
+            self.accept_some(service);
+        }
+    }
+
+    #[inline(never)]
+    fn accept_some(&mut self, service: &mut dyn Service) {
+        let end = self.sessions.end_of_part();
         for _ in 0..ACCEPT_BUDGET {
-            if !self.can_accept() {
+            self.accept_one(service);
+            if !self.can_accept() || self.sessions.is_over(end) {
                 return;
             }
-            self.accept_one(service);
         }
     }
 

@@ -20,15 +20,18 @@ mod setup;
 #[cfg(feature = "signals")]
 mod signals;
 mod socket;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod workers;
 
-// Connections tell the observer, so these are defined in a lower folder. Users look for them beside the server.
+// Connections tell the observer and read the clock, so these are defined in a lower folder. Users look for them beside
+// the server.
+pub use crate::exchange::clock::Clock;
 pub use crate::exchange::close_reason::CloseReason;
 pub use crate::exchange::observer::{ConnectionId, DrainCause, FinishedReply, Observer, Tick, Timeout};
 pub use access_log::{AccessLog, LogFormat};
-pub use clock::{Clock, SystemClock};
+pub use clock::SystemClock;
 pub use error::{Error, Result};
 pub use handle::Handle;
 pub use hook::Decision;

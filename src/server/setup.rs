@@ -5,7 +5,7 @@ use std::net::ToSocketAddrs;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::clock::{Clock, SystemClock};
+use super::clock::SystemClock;
 use super::control::Group;
 use super::error::Result;
 use super::event_loop::{EventLoop, Parts};
@@ -13,7 +13,7 @@ use super::hook::Decision;
 use super::listener::Listener;
 use super::running::{Running, run_service};
 use crate::config::Config;
-use crate::exchange::{Endpoint, Observer, Request, Response, Sent, Service};
+use crate::exchange::{Clock, Endpoint, Observer, Request, Response, Sent, Service};
 use crate::limits::BACKLOG;
 use crate::router::Router;
 

@@ -17,6 +17,7 @@ use super::{Clock, DrainCause, Server, Workers};
 use crate::config::Config;
 use crate::exchange::{ConnectionId, Endpoint, Observer};
 use crate::http::Moment;
+use crate::limits::{PART_TIME, TICK_TIME};
 use crate::router::Router;
 
 /// An observer that records what it is told about connections.
@@ -106,6 +107,32 @@ fn large_buffers_are_freed_within_two_seconds_even_if_nothing_happens() {
     // A deadline of the connection that has ended is dropped after one more poll.
     running.turn(Some(Duration::ZERO)).unwrap();
     assert_eq!(running.next_deadline(), None, "no large buffer is left to free");
+}
+
+#[test]
+fn posted_tasks_and_timers_run_for_a_part_of_a_tick() {
+    const WORK: Duration = Duration::from_millis(3);
+    const CALLS: u32 = 40;
+    let clock = Still::default();
+    let config = Config { signals: false, ..Config::default() };
+    let server = Server::bind("127.0.0.1:0").unwrap().config(config).clock(clock.clone());
+    let mut running = server.start(Router::new(0)).unwrap();
+    let handle = running.handle();
+    for _ in 0..CALLS {
+        let (task, timer) = (clock.clone(), clock.clone());
+        handle.post(move |calls| (*calls, ()) = (*calls + 1, task.add(WORK)));
+        let _ = handle.after(Duration::ZERO, move |calls| (*calls, ()) = (*calls + 1, timer.add(WORK)));
+    }
+    let mut ticks = 0;
+    while *running.app().state() < 2 * CALLS {
+        let before = clock.clone().now();
+        running.turn(Some(Duration::ZERO)).unwrap();
+        let time = clock.clone().now().since(before);
+        assert!(time < TICK_TIME + PART_TIME + 2 * WORK, "a tick took {time:?}");
+        ticks += 1;
+        assert!(ticks < 1_000, "{} calls", running.app().state());
+    }
+    assert!(ticks >= 2 * CALLS / 6, "{ticks} ticks");
 }
 
 #[test]

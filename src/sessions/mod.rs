@@ -8,7 +8,8 @@
 //!                 └──── expire ◀── wheel ┘
 //! ```
 //!
-//! Reading order: this file, `session` (the pump), `readiness`, `deadlines` (the wheel), `look`.
+//! Reading order: this file, `turns` and `timekeeper` (who works when), `session` (the pump), `readiness`, `deadlines`
+//! (the wheel), `look`.
 
 mod deadlines;
 mod look;
@@ -18,8 +19,11 @@ mod session;
 mod simulation;
 #[cfg(all(test, feature = "json"))]
 mod tests;
+mod timekeeper;
 mod transport;
+mod turns;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -32,15 +36,16 @@ pub(crate) use transport::{Transport, send_by_reading};
 
 use crate::config::Config;
 use crate::exchange::{
-    CloseReason, ConnectionId, Draining, Endpoint, Letter, Mailbox, Observer, Reply, Service, Ticket, Watch, dispose,
+    Clock, CloseReason, ConnectionId, Draining, Endpoint, Letter, Mailbox, Observer, Reply, Service, Ticket, Watch,
+    dispose,
 };
-use crate::h1::{Context, Pools};
+use crate::h1::Pools;
 use crate::http::{Millis, Moment};
-use crate::limits::{EXPIRE_BUDGET, FILE_TICK, FILE_TURN, FILE_TURN_AMONG_OTHERS, POSTED_BUDGET};
+use crate::limits::{EXPIRE_BUDGET, FILE_TURN, FILE_TURN_AMONG_OTHERS, POSTED_BUDGET};
 use crate::wire::Scratch;
 use deadlines::Wheel;
 use look::Look;
-use session::{After, Turn};
+use timekeeper::Timekeeper;
 
 /// All sessions of a loop, and what they share.
 pub(crate) struct Sessions<T> {
@@ -49,6 +54,8 @@ pub(crate) struct Sessions<T> {
     slab: Slab<Session<T>>,
     /// Keys of the sessions that have work to do, for which no further event will come.
     runnable: Vec<u32>,
+    /// The same of the sessions that have used up their last turn. They come after the others.
+    used_up: VecDeque<u32>,
     /// Keys of the sessions that have a turn in this tick.
     turns: Vec<u32>,
     /// Keys of the sessions that have ended. They leave the slab only in `reap`. Otherwise a later event of the same
@@ -62,28 +69,31 @@ pub(crate) struct Sessions<T> {
     /// Letters that were taken from the mailbox and not delivered yet, the first one last.
     letters: Vec<(Ticket, Letter)>,
     next_id: u64,
-    /// The time of this tick.
-    now: Moment,
+    time: Timekeeper,
     look: Look,
     pub(crate) draining: Draining,
     /// Whether a signal came in this tick, which may have cut a read short.
     pub(crate) interrupted: bool,
     /// File bytes that each session may send in its turn of this tick.
     file_bytes: usize,
+    /// The keys of the sessions that have had turns, in their order. The simulation takes them.
+    #[cfg(test)]
+    given: Vec<u32>,
 }
 
 impl<T> Sessions<T> {
     pub(crate) fn new(
         config: Config,
         observer: Option<Box<dyn Observer>>,
-        now: Moment,
-        wall_clock: SystemTime,
+        clock: Box<dyn Clock>,
         mailbox: Arc<Mailbox>,
     ) -> Self {
+        let mut time = Timekeeper::new(clock);
         Self {
             watch: Watch::new(observer),
             slab: Slab::new(),
             runnable: Vec::new(),
+            used_up: VecDeque::new(),
             turns: Vec::new(),
             ended: Vec::new(),
             wheel: Wheel::new(),
@@ -92,17 +102,19 @@ impl<T> Sessions<T> {
             reply: Reply::new(
                 config.server_name.as_deref(),
                 config.max_response_buffer,
-                wall_clock,
+                time.wall_clock(),
                 Arc::clone(&mailbox),
             ),
             mailbox,
             letters: Vec::new(),
             next_id: 1,
-            now,
-            look: Look::new(now),
+            look: Look::new(time.now),
+            time,
             draining: Draining::No,
             interrupted: false,
             file_bytes: FILE_TURN,
+            #[cfg(test)]
+            given: Vec::new(),
             config,
         }
     }
@@ -111,14 +123,37 @@ impl<T> Sessions<T> {
 
     #[inline]
     pub(crate) const fn now(&self) -> Moment {
-        self.now
+        self.time.now
+    }
+
+    /// Reads the clock.
+    #[inline]
+    pub(crate) fn read_clock(&mut self) -> Moment {
+        self.time.clock.now()
+    }
+
+    /// Reads the time of day.
+    pub(crate) fn wall_clock(&mut self) -> SystemTime {
+        self.time.wall_clock()
+    }
+
+    /// Until when the part of the tick goes on that begins now, unless its work is done before.
+    #[inline]
+    pub(crate) fn end_of_part(&self) -> Moment {
+        self.time.end_of_part()
+    }
+
+    /// Reads the clock after a piece of work, and returns whether the part of the tick is over.
+    #[inline]
+    pub(crate) fn is_over(&mut self, end_of_part: Moment) -> bool {
+        self.time.has_come(end_of_part)
     }
 
     /// Adds `late` to the deadlines of the sessions that read or wrote in the last tick. The tick took so long that the
     /// loop could not read what their clients sent, and these deadlines count from its beginning.
     #[cold]
     pub(crate) fn forgive(&mut self, late: Duration) {
-        let now = self.now;
+        let now = self.time.now;
         let turned = self.slab.iter_mut().filter(|(_, session)| session.activity == now);
         turned.for_each(|(_, session)| session.forgive(late));
     }
@@ -126,7 +161,7 @@ impl<T> Sessions<T> {
     /// Begins a tick, whose time is `now`.
     #[inline]
     pub(crate) const fn set_now(&mut self, now: Moment) {
-        self.now = now;
+        self.time.begin_tick(now);
     }
 
     /// Notes what a poll has told that began after the time `before`.
@@ -169,7 +204,13 @@ impl<T> Sessions<T> {
     /// How many sessions have work to do, for which no further event will come.
     #[inline]
     pub(crate) fn runnable(&self) -> usize {
-        self.runnable.len()
+        self.runnable.len() + self.used_up.len()
+    }
+
+    /// Whether sessions have ended that [`reap`](Self::reap) did not remove yet.
+    #[inline]
+    pub(crate) const fn has_ended(&self) -> bool {
+        !self.ended.is_empty()
     }
 
     /// The earliest moment at which a deadline may pass.
@@ -206,37 +247,6 @@ impl<T> Sessions<T> {
     /// The key that the next session will have.
     pub(crate) fn vacant_key(&self) -> usize {
         self.slab.vacant_key()
-    }
-
-    // ---- events -----------------------------------------------------------------------------------------------------
-
-    /// Notes an event for a session, and returns false if no session has this key.
-    #[inline]
-    pub(crate) fn tell(&mut self, key: usize, event: Readiness) -> bool {
-        let Some(session) = self.slab.get_mut(key) else { return false };
-        if !session.closed {
-            session.readiness.add(event);
-            log::trace!("conn {}: event {}", session.id, session.readiness);
-            enqueue(&mut self.runnable, session, key);
-        }
-        true
-    }
-
-    #[inline]
-    fn make_runnable(&mut self, key: usize) {
-        let session = &mut self.slab[key];
-        if !session.closed {
-            enqueue(&mut self.runnable, session, key);
-        }
-    }
-
-    /// Makes every session try to read, although no event says that there is anything.
-    pub(crate) fn look_at_all(&mut self) {
-        let keys: Vec<usize> = self.slab.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            self.slab[key].readiness.readable = true;
-            self.make_runnable(key);
-        }
     }
 
     // ---- the end ----------------------------------------------------------------------------------------------------
@@ -280,100 +290,55 @@ impl<T> Drop for Sessions<T> {
 impl<T: Transport> Sessions<T> {
     /// Begins a session in the [vacant slot](Self::vacant_key).
     pub(crate) fn begin(&mut self, transport: T, peer: Endpoint, id: ConnectionId, idle_timeout: Duration) {
-        let session = Session::new(transport, peer, id, Millis::from(idle_timeout), self.now);
+        let session = Session::new(transport, peer, id, Millis::from(idle_timeout), self.time.now);
         let deadline = session.deadline(&self.config);
         let key = self.slab.insert(session);
         self.wheel.arm(&mut self.slab, key, deadline);
         self.watch.tell(|observer| observer.connection_opened(id, &peer));
     }
 
-    /// Gives a turn to each session that is runnable now. A session that becomes runnable meanwhile has its turn in the
-    /// next tick.
-    #[inline(always)]
-    pub(crate) fn pump_runnable(&mut self, service: &mut dyn Service) {
-        std::mem::swap(&mut self.runnable, &mut self.turns);
-        self.file_bytes = self.share_of_files();
-        for turn in 0..self.turns.len() {
-            self.turn(self.turns[turn] as usize, service, |session, _| session.queued = false);
-        }
-        self.turns.clear();
-    }
-
-    /// File bytes that each session may send in this tick. Other work must not wait long for downloads.
+    /// Expires overdue sessions, at most [`EXPIRE_BUDGET`] in a tick and for no longer than a part of it. The rest are
+    /// due in the next tick.
+    ///
+    /// **Invariant**: a session expires only if all that its client sent before the deadline has been looked at.
     #[inline]
-    fn share_of_files(&self) -> usize {
-        match self.turns.len() {
-            0 | 1 => FILE_TURN,
-            count => self.share_of_files_among(count),
+    pub(crate) fn expire_deadlines(&mut self, service: &mut dyn Service) {
+        let looked_until = self.looked_until();
+        if let Some(first) = self.wheel.pop(&mut self.slab, looked_until) {
+            self.expire_from(first, looked_until, service);
         }
     }
 
-    fn share_of_files_among(&self, count: usize) -> usize {
-        match self.turns.iter().all(|&key| self.slab[key as usize].connection.is_held()) {
-            true => (FILE_TICK / count).clamp(FILE_TURN_AMONG_OTHERS, FILE_TURN),
-            false => FILE_TURN_AMONG_OTHERS,
+    #[inline(never)]
+    fn expire_from(&mut self, first: usize, looked_until: Moment, service: &mut dyn Service) {
+        let end = self.end_of_part();
+        self.expire(first, looked_until, service);
+        for _ in 1..EXPIRE_BUDGET {
+            if self.time.had_come(end) {
+                return;
+            }
+            let Some(next) = self.wheel.pop(&mut self.slab, looked_until) else { return };
+            self.expire(next, looked_until, service);
         }
     }
 
-    /// Gives a session its turn, unless it has ended: calls `first`, pumps the session, and then arms its deadline.
-    #[inline(always)]
-    fn turn(&mut self, key: usize, service: &mut dyn Service, first: impl FnOnce(&mut Session<T>, &mut Context<'_>)) {
-        let session = &mut self.slab[key];
+    /// Expires a session that has come up in the wheel, if its deadline has passed.
+    fn expire(&mut self, key: usize, looked_until: Moment, service: &mut dyn Service) {
+        let session = &self.slab[key];
         if session.closed {
             return;
         }
-        let mut idle_timeout = session.idle_timeout;
-        self.reply.slot = key as u32;
-        let mut cx = Context {
-            now: self.now,
-            id: session.id,
-            config: &self.config,
-            pools: &mut self.pools,
-            reply: &mut self.reply,
-            service,
-            watch: &mut self.watch,
-            idle_timeout: &mut idle_timeout,
-            draining: self.draining,
-        };
-        first(session, &mut cx);
-        let turn = Turn { partial_reads: self.interrupted, file_bytes: self.file_bytes, scratch: &mut self.scratch };
-        let after = session.pump(&mut cx, turn);
-        session.connection.settle(&mut cx);
-        session.idle_timeout = idle_timeout;
         let deadline = session.deadline(&self.config);
-        let comes_up_too_late = !session.timer.is_in_time(deadline);
-        match after {
-            After::Exhausted => {}
-            After::Runnable => self.make_runnable(key),
-            After::Closed => return self.close(key),
-        }
-        if comes_up_too_late {
+        // What a session in a queue has received, nobody has looked at yet. It comes up again in the next slot.
+        if deadline > looked_until || session.queued {
             self.wheel.arm(&mut self.slab, key, deadline);
+        } else {
+            self.timed_turn(key, service, Session::expire);
         }
     }
 
-    /// Expires overdue sessions, at most [`EXPIRE_BUDGET`] in a tick. The rest are due in the next tick.
-    ///
-    /// **Invariant**: a session expires only if all that its client sent before the deadline has been looked at.
-    pub(crate) fn expire_deadlines(&mut self, service: &mut dyn Service) {
-        let looked_until = self.looked_until();
-        for _ in 0..EXPIRE_BUDGET {
-            let Some(key) = self.wheel.pop(&mut self.slab, looked_until) else { return };
-            let session = &self.slab[key];
-            if session.closed {
-                continue;
-            }
-            let deadline = session.deadline(&self.config);
-            if deadline > looked_until {
-                self.wheel.arm(&mut self.slab, key, deadline);
-            } else {
-                self.turn(key, service, Session::expire);
-            }
-        }
-    }
-
-    /// Delivers letters of other threads, at most [`POSTED_BUDGET`] in a tick. A letter for an exchange that is over is
-    /// dropped.
+    /// Delivers letters of other threads, at most [`POSTED_BUDGET`] in a tick and for no longer than a part of it. A
+    /// letter for an exchange that is over is dropped.
     pub(crate) fn deliver(&mut self, service: &mut dyn Service) {
         if self.letters.is_empty() {
             self.mailbox.take(&mut self.letters);
@@ -382,18 +347,22 @@ impl<T: Transport> Sessions<T> {
         if self.letters.len() > 1 {
             self.file_bytes = FILE_TURN_AMONG_OTHERS;
         }
+        let end = self.end_of_part();
         for _ in 0..POSTED_BUDGET {
             let Some((ticket, letter)) = self.letters.pop() else { return };
             let key = ticket.slot as usize;
             match self.slab.get(key) {
                 Some(session) if !session.closed && session.connection.awaits(ticket) => {
-                    self.turn(key, service, |session, cx| {
+                    self.timed_turn(key, service, |session, cx| {
                         // The idle timeout begins again: the client could not send while its content was paused.
                         if matches!(letter, Letter::Resume) {
                             session.activity = cx.now;
                         }
                         session.connection.deliver(cx, letter);
                     });
+                    if self.time.had_come(end) {
+                        return;
+                    }
                 }
                 _ => dispose(letter),
             }
@@ -412,7 +381,8 @@ impl<T: Transport> Sessions<T> {
         &self.mailbox
     }
 
-    /// Removes the sessions that have ended, and returns whether there was one. Dropping the transport closes it.
+    /// Removes sessions that have ended, for no longer than a part of the tick, and returns whether there was one.
+    /// Dropping the transport closes it.
     #[inline]
     pub(crate) fn reap(&mut self, service: &mut dyn Service) -> bool {
         let any = !self.ended.is_empty();
@@ -424,37 +394,49 @@ impl<T: Transport> Sessions<T> {
 
     #[inline(never)]
     fn reap_ended(&mut self, service: &mut dyn Service) {
-        // The queue may still hold keys of ended sessions.
+        // The queues may still hold keys of ended sessions.
         self.runnable.retain(|&key| !self.slab[key as usize].closed);
-        while let Some(key) = self.ended.pop() {
-            let key = key as usize;
-            self.wheel.disarm(&mut self.slab, key);
-            let mut session = self.slab.remove(key);
-            // A connection that goes on has no reason of its own: it was cut.
-            let reason = session.connection.close_reason().unwrap_or(CloseReason::Cut);
-            if session.connection.is_cut_short() {
-                session.transport.reset();
+        self.used_up.retain(|&key| !self.slab[key as usize].closed);
+        let end = self.end_of_part();
+        let mut done = 0;
+        while done < self.ended.len() {
+            self.remove(self.ended[done] as usize, service);
+            done += 1;
+            if self.time.has_come(end) {
+                break;
             }
-            if self.watch.is_some() {
-                session.connection.tell_cut(&mut self.watch, session.id, self.now);
-            }
-            session.connection.release(session.id, reason, &mut self.pools, service);
-            session.transport.ended(reason);
-            log::trace!("conn {}: closed, {reason}", session.id);
-            self.watch.tell(|observer| {
-                if session.connection.is_held() {
-                    observer.backpressure(session.id, false);
-                }
-                observer.connection_closed(session.id, reason);
-            });
+        }
+        self.ended.drain(..done);
+    }
+
+    /// Removes all sessions, however long that takes. The clock is not read: it may be what has failed.
+    pub(crate) fn abandon(&mut self, service: &mut dyn Service) {
+        self.cut();
+        for key in std::mem::take(&mut self.ended) {
+            self.remove(key as usize, service);
         }
     }
-}
 
-/// Adds a session to the runnable queue, unless it is already there.
-#[inline]
-fn enqueue<T>(runnable: &mut Vec<u32>, session: &mut Session<T>, key: usize) {
-    if !std::mem::replace(&mut session.queued, true) {
-        runnable.push(key as u32);
+    /// Removes a session that has ended.
+    fn remove(&mut self, key: usize, service: &mut dyn Service) {
+        self.wheel.disarm(&mut self.slab, key);
+        let mut session = self.slab.remove(key);
+        // A connection that goes on has no reason of its own: it was cut.
+        let reason = session.connection.close_reason().unwrap_or(CloseReason::Cut);
+        if session.connection.is_cut_short() {
+            session.transport.reset();
+        }
+        if self.watch.is_some() {
+            session.connection.tell_cut(&mut self.watch, session.id, self.time.now);
+        }
+        session.connection.release(session.id, reason, &mut self.pools, service);
+        session.transport.ended(reason);
+        log::trace!("conn {}: closed, {reason}", session.id);
+        self.watch.tell(|observer| {
+            if session.connection.is_held() {
+                observer.backpressure(session.id, false);
+            }
+            observer.connection_closed(session.id, reason);
+        });
     }
 }

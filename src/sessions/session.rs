@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::exchange::{CloseReason, ConnectionId, Endpoint, Endpoints};
 use crate::h1::{Budget, Connection, Context, End, Stall};
 use crate::http::{Millis, Moment};
-use crate::limits::{FILE_TURN, FILE_TURN_AMONG_OTHERS, MAX_SLICES, TURN_BYTES, TURN_REQUESTS};
+use crate::limits::{FILE_TURN, FILE_TURN_AMONG_OTHERS, MAX_SLICES, TURN_BYTES, TURN_OUTPUT, TURN_REQUESTS};
 use crate::wire::Scratch;
 
 /// The whole cost of an idle connection: at most 128 bytes in the slab.
@@ -30,6 +30,8 @@ pub(crate) struct Session<T> {
     pub(super) queued: bool,
     /// Whether the session has ended and waits to be reaped.
     pub(super) closed: bool,
+    /// Whether the session has used up its last turn. Then those that have not come before it.
+    pub(super) used_up: bool,
 }
 
 /// What the loop allows and lends to a session for a turn.
@@ -38,9 +40,30 @@ pub(super) struct Turn<'a> {
     /// A signal came in this tick and may have cut a read short. So a short read does not mean that the socket is
     /// exhausted.
     pub(super) partial_reads: bool,
-    /// File bytes that may be sent in this turn.
-    pub(super) file_bytes: usize,
+    pub(super) sends: Sends,
+    /// When the time of the turn is over.
+    pub(super) end: Moment,
     pub(super) scratch: &'a mut Scratch,
+}
+
+/// How many bytes may be sent in a turn.
+#[derive(Debug)]
+pub(super) struct Sends {
+    /// Bytes of files.
+    pub(super) file: usize,
+    /// Bytes in memory.
+    pub(super) memory: usize,
+}
+
+impl Sends {
+    /// This many bytes of files, and as many in memory as a turn may send.
+    pub(super) const fn up_to(file: usize) -> Self {
+        Self { file, memory: TURN_OUTPUT }
+    }
+
+    const fn are_used_up(&self) -> bool {
+        self.file == 0 || self.memory == 0
+    }
 }
 
 /// What becomes of a session after its turn.
@@ -84,6 +107,7 @@ impl<T> Session<T> {
             readiness: Readiness { writable: true, ..Readiness::default() },
             queued: false,
             closed: false,
+            used_up: false,
         }
     }
 
@@ -117,8 +141,8 @@ impl<T: Transport> Session<T> {
     ///
     /// **Invariant**: when it returns `Exhausted`, the kernel owes an event for everything that is still wanted.
     pub(super) fn pump(&mut self, cx: &mut Context<'_>, turn: Turn<'_>) -> After {
-        let mut file_bytes = turn.file_bytes;
-        let mut budget = Budget { requests: TURN_REQUESTS, bytes: TURN_BYTES };
+        let mut sends = turn.sends;
+        let mut budget = Budget { requests: TURN_REQUESTS, bytes: TURN_BYTES, end: turn.end };
         self.check_client(cx);
         // Input that is already in the receive buffer comes first.
         let mut reads = self.connection.has_no_input() && self.may_read();
@@ -128,12 +152,12 @@ impl<T: Transport> Session<T> {
             }
             let ends = Ends { peer: &self.peer, transport: &self.transport };
             let stall = self.connection.advance(cx, &ends, turn.scratch, &mut budget);
-            self.flush(cx, &mut file_bytes);
+            self.flush(cx, &mut sends);
             reads = match stall {
                 Stall::Budget => return After::Runnable,
-                _ if file_bytes == 0 && self.may_write() => return After::Runnable,
+                _ if sends.are_used_up() && self.may_write() => return After::Runnable,
                 Stall::Output if !self.connection.is_held() => false,
-                Stall::Input if self.may_read() && budget.bytes == 0 => return After::Runnable,
+                Stall::Input if self.may_read() && (budget.bytes == 0 || budget.is_late(cx)) => return After::Runnable,
                 Stall::Input if self.may_read() => true,
                 Stall::Input if cx.draining.closes_idle() && self.connection.close_reason().is_none() => {
                     self.connection.drain(cx);
@@ -172,8 +196,8 @@ impl<T: Transport> Session<T> {
         if self.connection.output().is_some() {
             self.readiness.writable = true;
             // The pump, which follows, sends what this leaves of a file.
-            let mut file_bytes = FILE_TURN_AMONG_OTHERS;
-            self.flush(cx, &mut file_bytes);
+            let mut sends = Sends::up_to(FILE_TURN_AMONG_OTHERS);
+            self.flush(cx, &mut sends);
             let deadline = self.connection.deadline(cx.config, *cx.idle_timeout, self.activity);
             let reason = self.connection.close_reason();
             let failed = matches!(reason, Some(CloseReason::SocketError | CloseReason::FileShrank));
@@ -226,19 +250,22 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// Writes what is owed until nothing is left, the kernel takes no more, or `file_bytes` bytes of files have been
-    /// sent.
+    /// Writes what is owed until nothing is left, the kernel takes no more, or as much has been sent as may be.
     #[inline(always)]
-    fn flush(&mut self, cx: &mut Context<'_>, file_bytes: &mut usize) {
+    fn flush(&mut self, cx: &mut Context<'_>, sends: &mut Sends) {
         while self.readiness.writable {
             let Some(output) = self.connection.output() else { return };
             let (offered, result) = match output.as_slice() {
+                Some(bytes) if bytes.len() > sends.memory => match sends.memory {
+                    0 => return,
+                    most => (most, self.transport.write(&bytes[..most])),
+                },
                 // As far as we know, the session has read everything that the client sent.
                 Some(bytes) if self.connection.closes_after_output() && !self.readiness.readable => {
                     (bytes.len(), self.transport.write_last(bytes))
                 }
                 Some(bytes) => (bytes.len(), self.transport.write(bytes)),
-                None => match write_pieces(&mut self.transport, output, file_bytes) {
+                None => match write_pieces(&mut self.transport, output, sends) {
                     Some(written) => written,
                     None => return,
                 },
@@ -255,6 +282,7 @@ impl<T: Transport> Session<T> {
                 Ok(count) => {
                     self.readiness.writable = count >= offered || !self.transport.short_means_exhausted();
                     self.activity = cx.now;
+                    sends.memory = sends.memory.saturating_sub(if offered == 0 { 0 } else { count });
                     self.connection.sent(count, cx);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readiness.writable = false,
@@ -303,34 +331,35 @@ impl<T: Transport> Session<T> {
 }
 
 /// Writes from the front of what is owed, where it does not lie in one piece. Returns the number of bytes that were
-/// offered and the result, or `None` if no more file bytes may be sent. A write of fewer bytes than offered means that
+/// offered and the result, or `None` if no more may be sent. A write of fewer bytes than offered means that
 /// the kernel takes no more.
 #[inline(never)]
 fn write_pieces<T: Transport>(
     transport: &mut T,
     output: &OutputQueue,
-    file_bytes: &mut usize,
+    sends: &mut Sends,
 ) -> Option<(usize, io::Result<usize>)> {
     let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-    match output.front(&mut slices) {
-        Front::File(_) if *file_bytes == 0 => None,
+    match output.front(&mut slices, sends.memory) {
+        Front::File(_) if sends.file == 0 => None,
         Front::File(range) => {
-            let mut most = usize::try_from(range.len()).map_or(*file_bytes, |len| len.min(*file_bytes));
+            let mut most = usize::try_from(range.len()).map_or(sends.file, |len| len.min(sends.file));
             // A disk read stalls every client, so cold files go out in small slices while the next stretch is
             // prefetched. The transport is asked before each large slice, and otherwise once for each `FILE_TURN` bytes
             // of the file.
             let ahead = usize::try_from(range.len()).map_or(FILE_TURN, |len| len.min(FILE_TURN));
             let begins = range.offset() % (FILE_TURN as u64) < FILE_TURN_AMONG_OTHERS as u64;
-            let asks = most > FILE_TURN_AMONG_OTHERS || (begins && *file_bytes == FILE_TURN_AMONG_OTHERS);
+            let asks = most > FILE_TURN_AMONG_OTHERS || (begins && sends.file == FILE_TURN_AMONG_OTHERS);
             if ahead > FILE_TURN_AMONG_OTHERS && asks && !transport.has_at_hand(range, ahead) {
                 most = most.min(FILE_TURN_AMONG_OTHERS);
-                *file_bytes = most;
+                sends.file = most;
             }
             let result = transport.send_file(range, most);
-            *file_bytes -= *result.as_ref().unwrap_or(&0);
+            sends.file -= *result.as_ref().unwrap_or(&0);
             // sendfile(2) may stop early for reasons of its own. `offered` is 0, so no count looks like a short write.
             Some((0, result))
         }
+        Front::Memory { slices: 0, .. } => None,
         Front::Memory { slices: 1, more: true } => Some((slices[0].len(), transport.write_ahead(&slices[0]))),
         Front::Memory { slices: count, .. } => {
             let offered = slices[..count].iter().map(|slice| slice.len()).sum();

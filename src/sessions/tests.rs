@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::exchange::{Output, Protocol};
 use crate::http::Moment;
-use crate::limits::{EXPIRE_BUDGET, HIGH_WATER, MAX_READ, TURN_BYTES, TURN_REQUESTS};
+use crate::limits::{EXPIRE_BUDGET, HIGH_WATER, MAX_READ, TURN_BYTES, TURN_OUTPUT, TURN_REQUESTS};
 use crate::sessions::Polled;
 use crate::testing::{Connected, VirtualLoop};
 use crate::{Config, Router};
@@ -54,6 +54,34 @@ fn a_turn_ends_after_its_budget_of_bytes_and_the_neighbour_has_its_own() {
     assert!(!other.link.wire().outbound.is_empty(), "the neighbour did not wait for more than a turn");
     virtual_loop.turn(&mut app);
     assert!(busy.link.wire().outbound.ends_with(LENGTH.to_string().as_bytes()));
+}
+
+#[test]
+fn a_turn_writes_no_more_than_its_budget_of_memory() {
+    const LENGTH: usize = 5 << 20;
+    let (mut virtual_loop, mut app, [busy, other]) = two();
+    // One reply in a single piece, and one in many that are spliced in.
+    app.get("/whole", |_, _, res| {
+        let mut body = res.start()?;
+        body.write(vec![b'x'; LENGTH])?;
+        body.end()
+    });
+    app.get("/spliced", |_, _, res| res.send(vec![b'y'; LENGTH]));
+    for target in ["/whole", "/spliced"] {
+        let request = GET.replace("/ ", &format!("{target} "));
+        let mut before = busy.link.wire().outbound.len();
+        virtual_loop.deliver(&busy, |wire| wire.inbound.extend(request.bytes()));
+        virtual_loop.deliver(&other, |wire| wire.inbound.extend(GET.bytes()));
+        for turn in 0..3 {
+            virtual_loop.sessions_mut().pump_runnable(&mut app);
+            let written = busy.link.wire().outbound.len() - before;
+            assert!(if turn < 2 { written == TURN_OUTPUT } else { written > 0 }, "{target}: {written} in a turn");
+            before += written;
+        }
+        assert!(!other.link.wire().outbound.is_empty(), "the neighbour did not wait for more than a turn");
+        assert_eq!(virtual_loop.sessions().runnable(), 0, "all of {target} has left");
+    }
+    assert!(busy.link.wire().outbound.len() > 2 * LENGTH);
 }
 
 /// A protocol that writes whenever the connection has room.

@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::pipe::{Link, Pipe, Wire};
 use crate::config::Config;
-use crate::exchange::{Draining, Endpoint, Mailbox, Observer, Service, Watch};
+use crate::exchange::{Clock, Draining, Endpoint, Mailbox, Observer, Service, Watch};
 use crate::http::Moment;
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 use crate::sessions::Session;
@@ -31,6 +31,19 @@ pub(crate) struct VirtualLoop {
     began: SystemTime,
 }
 
+/// The clock of a [`VirtualLoop`]: whatever is done takes no time.
+struct Stopped(SystemTime);
+
+impl Clock for Stopped {
+    fn now(&mut self) -> Moment {
+        START
+    }
+
+    fn wall_clock(&mut self) -> SystemTime {
+        self.0
+    }
+}
+
 /// A connection of a [`VirtualLoop`].
 #[derive(Clone, Debug)]
 pub(crate) struct Connected {
@@ -40,9 +53,13 @@ pub(crate) struct Connected {
 
 impl VirtualLoop {
     pub(crate) fn new(config: Config) -> Self {
-        let mailbox = Mailbox::new(|| {});
-        let began = UNIX_EPOCH + BEGIN;
-        let sessions = Sessions::new(config, None, START, began, mailbox);
+        Self::with_clock(config, Box::new(Stopped(UNIX_EPOCH + BEGIN)))
+    }
+
+    /// A loop whose turns take as long as `clock` says.
+    pub(crate) fn with_clock(config: Config, mut clock: Box<dyn Clock>) -> Self {
+        let began = clock.wall_clock();
+        let sessions = Sessions::new(config, None, clock, Mailbox::new(|| {}));
         Self { sessions, next_port: 49_152, next_timer: Moment::ZERO, began }
     }
 
@@ -128,7 +145,8 @@ impl VirtualLoop {
             self.sessions.expire_deadlines(service);
             self.sessions.reap(service);
             let rings = has_posted || self.sessions.mailbox().is_rung();
-            if self.sessions.runnable() == 0 && !rings && self.next_timer > self.now() {
+            let has_work = self.sessions.runnable() > 0 || self.sessions.has_ended() || rings;
+            if !has_work && self.next_timer > self.now() {
                 return;
             }
         }

@@ -6,7 +6,43 @@ use crate::support::get;
 use crate::{Counts, Pair, START, Steps, patient, routes};
 
 #[test]
-fn the_clock_is_read_once_per_tick_and_the_time_of_day_once_per_second() {
+fn the_clock_is_read_once_per_tick_and_after_each_call_that_others_wait_for() {
+    const BATCH: usize = 30;
+    let clock = Steps { step: Duration::from_micros(1), ..Steps::default() };
+    let counts = Counts::default();
+    let (clocks, observer) = (clock.clone(), counts.clone());
+    let mut pair = Pair::new(move |app, server| {
+        routes(app);
+        server.config(patient()).clock(clocks).observer(observer)
+    });
+    assert_eq!(clock.readings.get(), 1, "one reading at the start");
+    let request = get("/plaintext");
+    let length = pair.first_reply(request.as_bytes()).len();
+    for round in 0..300 {
+        let before = (clock.readings.get(), counts.ticks.get());
+        let followed = match round % 3 {
+            // Nobody waits for the turn of the only session, so nobody asks how long it takes.
+            0 => {
+                pair.exchange(request.as_bytes(), length);
+                0
+            }
+            1 => {
+                pair.exchange(request.repeat(BATCH).as_bytes(), BATCH * length);
+                BATCH - 1
+            }
+            _ => {
+                pair.turn();
+                0
+            }
+        };
+        let ticks = counts.ticks.get() - before.1;
+        // The observer hears how long each tick took, which is the second reading.
+        assert_eq!(clock.readings.get() - before.0, 2 * ticks + followed as u64, "round {round}, {ticks} ticks");
+    }
+}
+
+#[test]
+fn the_time_of_day_is_read_once_per_second() {
     let clock = Steps { step: Duration::from_millis(100), ..Steps::default() };
     let counts = Counts::default();
     let (clocks, observer) = (clock.clone(), counts.clone());
@@ -14,25 +50,15 @@ fn the_clock_is_read_once_per_tick_and_the_time_of_day_once_per_second() {
         routes(app);
         server.config(patient()).clock(clocks).observer(observer)
     });
-    assert_eq!((clock.readings.get(), clock.wall_readings.get()), (1, 1), "one reading of each at the start");
-
-    let request = get("/plaintext");
-    let length = pair.first_reply(request.as_bytes()).len();
-    for round in 0..500 {
-        match round % 3 {
-            0 => pair.exchange(request.as_bytes(), length),
-            1 => pair.exchange(request.repeat(70).as_bytes(), 70 * length),
-            _ => pair.turn(),
-        }
-        assert_eq!(clock.readings.get(), counts.ticks.get() + 1);
+    assert_eq!(clock.wall_readings.get(), 1, "one reading at the start");
+    let mut seconds = Vec::new();
+    for _ in 0..500 {
+        // The tick begins with the next reading.
+        seconds.push((START + clock.now.get() + clock.step).as_secs());
+        pair.turn();
     }
-
-    // The time of day is read when the `Date` field changes and at no other time. The time of each tick is known.
-    let ticks = counts.ticks.get();
-    let second = |tick: u64| (START + clock.step * (tick as u32 + 1)).as_secs();
-    let mut seconds: Vec<_> = (1..=ticks).map(second).collect();
     seconds.dedup();
-    assert!(seconds.len() > 15, "{ticks} ticks");
+    assert!(seconds.len() > 15, "{seconds:?}");
     assert_eq!(clock.wall_readings.get(), 1 + seconds.len() as u64);
 }
 

@@ -11,7 +11,7 @@ use super::*;
 
 /// Fills `slices` with the memory at the front of the queue, and returns the number of filled slices.
 fn gather<'a>(queue: &'a OutputQueue, slices: &mut [IoSlice<'a>]) -> usize {
-    match queue.front(slices) {
+    match queue.front(slices, usize::MAX) {
         Front::Memory { slices, .. } => slices,
         Front::File(_) => 0,
     }
@@ -127,7 +127,7 @@ fn no_file(offset: u64, len: u64) -> FileRange {
 fn send(queue: &mut OutputQueue, sent: &mut Vec<u8>, most: usize) {
     let before = sent.len();
     let mut slices = [IoSlice::new(b""); MAX_SLICES];
-    match queue.front(&mut slices) {
+    match queue.front(&mut slices, usize::MAX) {
         Front::Memory { slices: count, .. } => {
             assert!(count > 0, "bytes are owed, but the front of the queue is empty");
             for slice in &slices[..count] {
@@ -226,7 +226,7 @@ fn a_write_may_end_anywhere_even_after_several_files_at_once() {
 
 #[test]
 fn the_front_of_the_queue_tells_whether_a_file_follows() {
-    let first = |queue: &OutputQueue| format!("{:?}", queue.front(&mut [IoSlice::new(b""); MAX_SLICES]));
+    let first = |queue: &OutputQueue| format!("{:?}", queue.front(&mut [IoSlice::new(b""); MAX_SLICES], usize::MAX));
     let mut queue = OutputQueue::default();
     assert_eq!(first(&queue), "Memory { slices: 0, more: false }");
     queue.inline().extend_from_slice(b"head");
@@ -247,13 +247,29 @@ fn the_front_of_the_queue_tells_whether_a_file_follows() {
 }
 
 #[test]
+fn the_front_has_no_more_bytes_than_it_may_have() {
+    let mut queue = OutputQueue::default();
+    queue.inline().extend_from_slice(&[b'a'; 10]);
+    queue.push(vec![b'b'; SHARE_FROM].into());
+    queue.inline().extend_from_slice(&[b'c'; 10]);
+    let total = queue.len();
+    for most in [0, 1, 9, 10, 11, SHARE_FROM + 10, total - 1, total, total + 1] {
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let Front::Memory { slices: count, more: false } = queue.front(&mut slices, most) else { panic!("no file") };
+        let bytes: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+        assert_eq!(bytes, most.min(total));
+        assert!(slices[..count].iter().all(|slice| !slice.is_empty()));
+    }
+}
+
+#[test]
 fn a_file_after_more_memory_than_there_are_slices_waits_for_its_turn() {
     let file = file();
     let mut queue = OutputQueue::default();
     let pieces = (0..2 * MAX_SLICES).map(Piece::Memory).chain([Piece::File(7, 9), Piece::Inline(1)]);
     let expected: Vec<u8> = pieces.flat_map(|piece| push(&mut queue, piece, &file)).collect();
     let mut few = [IoSlice::new(b""); 3];
-    assert!(matches!(queue.front(&mut few), Front::Memory { slices: 3, .. }));
+    assert!(matches!(queue.front(&mut few, usize::MAX), Front::Memory { slices: 3, .. }));
     let mut sent = Vec::new();
     while !queue.is_empty() {
         send(&mut queue, &mut sent, usize::MAX);
@@ -334,7 +350,7 @@ fn files_that_are_larger_than_any_memory_are_counted() {
     for round in 0..LONG / step as u64 {
         assert!(queue.next_finished().is_none(), "in round {round}");
         let mut slices = [IoSlice::new(b""); MAX_SLICES];
-        let Front::File(range) = queue.front(&mut slices) else { panic!("the file is not over") };
+        let Front::File(range) = queue.front(&mut slices, usize::MAX) else { panic!("the file is not over") };
         assert_eq!((range.offset(), range.len()), (5 + round * step as u64, LONG - round * step as u64));
         queue.advance(step);
     }

@@ -7,13 +7,16 @@ use super::incoming::Collecting;
 use super::states::Ending;
 use crate::buffer::{OutputQueue, Pace, Pool, Receive};
 use crate::config::Config;
-use crate::exchange::{CloseReason, ConnectionId, Draining, Reply, Service, Watch};
+use crate::exchange::{Clock, CloseReason, ConnectionId, Draining, Reply, Service, Watch};
 use crate::http::{Millis, Moment};
 use crate::limits::POOL_BYTES;
 
 /// What the loop lends to a connection for its turn.
 pub(crate) struct Context<'a> {
+    /// The time of the tick.
     pub(crate) now: Moment,
+    /// The clock, which says how much of its time a turn has used.
+    pub(crate) clock: &'a mut dyn Clock,
     pub(crate) id: ConnectionId,
     pub(crate) config: &'a Config,
     pub(crate) pools: &'a mut Pools,
@@ -82,6 +85,20 @@ impl Pools {
 pub(crate) struct Budget {
     pub(crate) requests: usize,
     pub(crate) bytes: usize,
+    /// When the time of the turn is over.
+    pub(crate) end: Moment,
+}
+
+impl Budget {
+    /// Reads the clock, and returns whether the time of the turn is over. Then nothing else is left of the budget.
+    #[inline]
+    pub(crate) fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let is_late = cx.clock.now() >= self.end;
+        if is_late {
+            (self.requests, self.bytes) = (0, 0);
+        }
+        is_late
+    }
 }
 
 /// What came of a step.

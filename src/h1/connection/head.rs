@@ -50,7 +50,7 @@ impl Connection {
             if input.is_empty() {
                 break Ok(Step::Stalled);
             }
-            if budget.requests == 0 {
+            if budget.requests == 0 || budget.is_late(cx) {
                 break Ok(Step::OutOfBudget);
             }
         };

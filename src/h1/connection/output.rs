@@ -26,8 +26,7 @@ impl Connection {
 
     /// Holds the connection if more is owed than the high-water mark. Returns whether it did.
     pub(super) fn hold_if_full(&mut self, cx: &mut Context<'_>) -> bool {
-        let goes_on = matches!(self.phase, Phase::Head(_) | Phase::Exchange(_) | Phase::Upgraded(_));
-        if !goes_on || self.buffers.output.as_ref().is_none_or(|output| output.len() < HIGH_WATER) {
+        if !self.phase.goes_on() || self.buffers.output.as_ref().is_none_or(|output| output.len() < HIGH_WATER) {
             return false;
         }
         self.buffers.held = true;

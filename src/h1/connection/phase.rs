@@ -68,6 +68,11 @@ impl Phase {
         Self::Closed { reason, unfinished: None }
     }
 
+    /// Whether replies may follow that are not in the queue yet.
+    pub(super) const fn goes_on(&self) -> bool {
+        matches!(self, Self::Head(_) | Self::Exchange(_) | Self::Upgraded(_))
+    }
+
     /// The table of steps: whether one step leads from this phase to `next`.
     ///
     /// A request that is answered at once makes no step: it leads from `Head` back to `Head`.

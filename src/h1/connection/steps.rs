@@ -31,7 +31,9 @@ impl Connection {
         match step {
             Ok(step) => {
                 self.end_exchange(cx);
-                return step;
+                // A connection that is to end makes no more calls, and its last bytes must leave with the FIN.
+                let may_call_again = step == Step::Again && self.phase.goes_on();
+                return if may_call_again && budget.is_late(cx) { Step::OutOfBudget } else { step };
             }
             Err(Break::Finish(ending)) => self.finish(cx, ending),
             Err(Break::Abort(reason)) => self.abort(cx, reason),

@@ -5,14 +5,28 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::errands::{Errand, What};
 use super::random::Random;
-use crate::exchange::{BodySender, Progress, Responder};
+use crate::exchange::{BodySender, Clock, Progress, Responder};
 use crate::http::Moment;
 
 pub(super) type Shared = Arc<Mutex<Affairs>>;
+
+/// The clock of the simulated server: the time of the world, and what the application has spent in this tick.
+pub(super) struct VirtualClock(pub(super) Shared);
+
+impl Clock for VirtualClock {
+    fn now(&mut self) -> Moment {
+        let affairs = lock(&self.0);
+        affairs.now + affairs.spent
+    }
+
+    fn wall_clock(&mut self) -> SystemTime {
+        UNIX_EPOCH
+    }
+}
 
 /// A request: the number of its connection, and its own.
 pub(super) type Whose = (usize, usize);
@@ -20,6 +34,10 @@ pub(super) type Whose = (usize, usize);
 pub(super) struct Affairs {
     pub(super) random: Random,
     pub(super) now: Moment,
+    /// The time that calls into the application have taken in this tick.
+    pub(super) spent: Duration,
+    /// The most that a call takes.
+    pub(super) price: Duration,
     pub(super) errands: Vec<Errand>,
     pub(super) sources: Vec<Source>,
     pub(super) senders: Vec<Sender>,
@@ -80,6 +98,8 @@ impl Affairs {
         Arc::new(Mutex::new(Self {
             random,
             now,
+            spent: Duration::ZERO,
+            price: Duration::ZERO,
             errands: Vec::new(),
             sources: Vec::new(),
             senders: Vec::new(),
@@ -99,6 +119,15 @@ impl Affairs {
     pub(super) fn note(&mut self, line: impl FnOnce() -> String) {
         if self.told {
             self.lines.push(line());
+        }
+    }
+
+    /// Lets a call into the application take its time: some take the whole price, others a part of it.
+    pub(super) fn pay(&mut self) {
+        let most = self.price.as_micros() as usize;
+        if most > 0 {
+            let cost = if self.random.percent(20) { most } else { self.random.below(most / 4 + 1) };
+            self.spent += Duration::from_micros(cost as u64);
         }
     }
 

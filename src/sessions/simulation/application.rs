@@ -96,6 +96,11 @@ impl Application {
         response
     }
 
+    /// Takes the time of a call.
+    fn pay(&self) {
+        lock(&self.affairs).pay();
+    }
+
     fn blame(&self, fault: String) {
         lock(&self.affairs).blame(fault);
     }
@@ -137,6 +142,7 @@ impl Application {
 
 impl Service for Application {
     fn admit(&mut self, request: &Request<'_>) -> Admission {
+        self.pay();
         let asked = Asked::new(request);
         match asked.deed {
             "missing" | "nowpull" => Admission::Now,
@@ -150,6 +156,7 @@ impl Service for Application {
     }
 
     fn call(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent> {
+        self.pay();
         let asked = Asked::new(&request);
         let response = self.begin(&asked, response);
         let content = |length| content(asked.connection, asked.number, length);
@@ -199,6 +206,7 @@ impl Service for Application {
     }
 
     fn refuse(&mut self, request: Option<Request<'_>>, error: Error, response: Response<'_>) -> Result<Sent> {
+        self.pay();
         if let Some(request) = request {
             let _ = self.begin(&Asked::new(&request), response);
         }
@@ -206,6 +214,7 @@ impl Service for Application {
     }
 
     fn open(&mut self, request: Request<'_>, response: Response<'_>) -> Result<(Sent, Option<LiveKey>)> {
+        self.pay();
         let asked = Asked::new(&request);
         let response = self.begin(&asked, response);
         let whose = (asked.connection, asked.number);
@@ -213,18 +222,22 @@ impl Service for Application {
     }
 
     fn content(&mut self, sink: LiveKey, piece: &[u8], intake: &mut Intake<'_>) -> Result<()> {
+        self.pay();
         self.live.content(&self.affairs, sink, piece, intake)
     }
 
     fn content_end(&mut self, sink: LiveKey, _: Trailers<'_>, response: Option<Response<'_>>) -> Result<Option<Sent>> {
+        self.pay();
         self.live.content_end(&self.affairs, sink, response)
     }
 
     fn content_abort(&mut self, sink: LiveKey, why: Abort) {
+        self.pay();
         self.live.content_abort(&self.affairs, sink, why);
     }
 
     fn upgrade(&mut self, request: Request<'_>, response: Response<'_>) -> Result<(Sent, Option<LiveKey>)> {
+        self.pay();
         let asked = Asked::new(&request);
         let response = self.begin(&asked, response);
         let whose = (asked.connection, asked.number);
@@ -237,10 +250,12 @@ impl Service for Application {
     }
 
     fn protocol(&mut self, key: LiveKey, event: ProtocolEvent<'_>, out: &mut Output<'_>) -> io::Result<usize> {
+        self.pay();
         self.live.protocol(&self.affairs, key, event, out)
     }
 
     fn protocol_closed(&mut self, key: LiveKey, why: CloseReason) {
+        self.pay();
         self.live.protocol_closed(&self.affairs, key, why);
     }
 }

@@ -18,7 +18,7 @@
 //!
 //! Reading order: `world` (how time passes), `kernel` and `far_side` (what epoll promises), `outside` (the transport),
 //! `client`, `script`, `deeds`, `profile` (the clients), `application`, `files`, `live`, `sources`, `affairs` and
-//! `errands` (the replies, at once or later), `checks` and `verdict` (what must hold).
+//! `errands` (the replies, at once or later), `checks`, `sharing` and `verdict` (what must hold).
 
 mod affairs;
 mod application;
@@ -37,6 +37,7 @@ mod profile;
 mod random;
 mod replies;
 mod script;
+mod sharing;
 mod sources;
 mod trace;
 mod verdict;

@@ -26,6 +26,8 @@ pub(super) struct Profile {
     pub(super) bustle: usize,
     /// In how many of a hundred cases the server is late by a part of a second.
     pub(super) late: usize,
+    /// The longest time that a call into the application takes.
+    pub(super) price: Duration,
     /// The longest time by which the application puts something off.
     pub(super) longest: Duration,
     pub(super) observed: bool,
@@ -89,6 +91,7 @@ impl Profile {
             stops: random.pick(&[0, 0, 0, 0, 1, 5]),
             bustle: random.pick(&[0, 10, 30, 60]),
             late: random.pick(&[0, 0, 1, 5]),
+            price: Duration::from_micros(random.pick(&[0, 0, 50, 500, 4_000, 20_000]) as u64),
             longest: seconds(random.pick(&[1, 300, 3_000, 20_000])),
             observed: random.percent(50),
             drains_after: random.percent(25).then(|| random.size(200)),

@@ -107,6 +107,7 @@ impl Pull {
 
 impl BodySource for Pull {
     fn fill(&mut self, out: &mut Chunk<'_>) -> io::Result<Progress> {
+        lock(&self.shared).pay();
         let (before, wanted) = (self.at, out.wanted());
         let pieces = if self.random.percent(50) { usize::MAX } else { 1 };
         for _ in 0..pieces {

@@ -20,7 +20,7 @@ pub(super) fn pass(world: &World) {
     assert_eq!(world.sessions.runnable(), 0);
     everyone_was_told(world);
     let outside = &*world.outside.borrow();
-    let mut turns = 0;
+    let mut turns = world.late_turns;
     for client in &outside.clients {
         let socket = &outside.kernel.sockets[client.number];
         let Some((closed, reason)) = socket.facts.closed else {
@@ -190,7 +190,8 @@ impl Case<'_> {
             }
             CloseReason::SocketError => reset,
             CloseReason::Drained => self.world.draining_since.is_some(),
-            CloseReason::Cut => self.world.cut_at == Some(self.closed),
+            // Those that were cut leave one after the other, a part of a tick each time.
+            CloseReason::Cut => self.world.cut_at.is_some_and(|at| at <= self.closed),
             CloseReason::ContentTimeout => {
                 let came_late = when_ended.since(client.connects_at) >= self.world.profile.config.content_timeout;
                 self.was_within_content(ended_at) && came_late
@@ -263,7 +264,7 @@ impl Case<'_> {
         let cut_short = last.is_some_and(|last| last.traits.streams) && !whole;
         let failed = matches!(reason, CloseReason::ProtocolFailed | CloseReason::FileShrank);
         // The connection lingered when the drain was cut.
-        let cut = self.world.cut_at == Some(self.closed);
+        let cut = self.world.cut_at.is_some_and(|at| at <= self.closed);
         assert!(
             waited || unheard || silent || cut || cut_short || failed || self.was_given_up(),
             "connection {}: a reset after {reason:?}, closed at {:?}: {facts:?}, {last:?}",

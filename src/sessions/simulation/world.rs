@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::affairs::{Affairs, Shared, lock};
+use super::affairs::{Affairs, Shared, VirtualClock, lock};
 use super::application::Application;
 use super::client::Ending;
 use super::kernel::Kernel;
@@ -15,10 +15,12 @@ use super::notes::{Notes, Watcher};
 use super::outside::{Outside, SimulatedSocket};
 use super::profile::Profile;
 use super::random::Random;
+use super::sharing::{self, Waiting};
 use super::trace::{Telling, Trace};
 use super::{checks, verdict};
 use crate::exchange::{CloseReason, Draining, Endpoint, Mailbox, Observer};
 use crate::http::Moment;
+use crate::limits::TURN_TIME;
 use crate::sessions::{Polled, Readiness, Sessions};
 
 /// Not zero, because zero means "never" in some places.
@@ -50,11 +52,15 @@ pub(super) struct World {
     pub(super) cut_at: Option<Moment>,
     /// Bytes that the server had read from each connection before the tick in which it decided to end it.
     pub(super) undecided: Vec<usize>,
+    /// When each connection was seen in a queue for its turn last.
+    pub(super) queued_until: Vec<Moment>,
     /// Bytes that each client had sent when the server began to close idle connections.
     pub(super) sent_in_time: Vec<usize>,
     ticks: usize,
-    /// How often a session was still runnable at the end of a tick.
+    /// How often a session was still runnable at the end of a tick, although it had a turn.
     pub(super) requeued: usize,
+    /// How many turns may have ended because their time was over.
+    pub(super) late_turns: usize,
 }
 
 impl World {
@@ -76,11 +82,13 @@ impl World {
         let watcher: Box<dyn Observer> = Box::new(Watcher(Rc::clone(&notes)));
         let observer = profile.observed.then_some(watcher);
         let affairs = Affairs::new(Random::new(random.next()), START, profile.longest, telling != Telling::Nobody);
+        lock(&affairs).price = profile.price;
+        let clock = Box::new(VirtualClock(Arc::clone(&affairs)));
         let woken = Arc::new(AtomicBool::new(false));
         let bell = Arc::clone(&woken);
         let mailbox = Mailbox::new(move || bell.store(true, Ordering::Relaxed));
         Self {
-            sessions: Sessions::new(profile.config.clone(), observer, START, UNIX_EPOCH, mailbox),
+            sessions: Sessions::new(profile.config.clone(), observer, clock, mailbox),
             accepted: vec![false; profile.clients],
             outside: Rc::new(RefCell::new(Outside {
                 kernel,
@@ -103,9 +111,11 @@ impl World {
             draining_since: None,
             cut_at: None,
             undecided: vec![0; profile.clients],
+            queued_until: vec![Moment::ZERO; profile.clients],
             sent_in_time: vec![0; profile.clients],
             ticks: 0,
             requeued: 0,
+            late_turns: 0,
             profile,
         }
     }
@@ -183,7 +193,12 @@ impl World {
         let waits = outside.clients.iter().any(|client| client.connected && !self.accepted[client.number]);
         let rung = self.has_letters || !self.asleep || self.woken.load(Ordering::Relaxed);
         let is_due = self.sessions.next_deadline().is_some_and(|due| due <= self.now);
-        self.sessions.runnable() > 0 || outside.kernel.has_events() || waits || rung || is_due
+        self.sessions.runnable() > 0
+            || self.sessions.has_ended()
+            || outside.kernel.has_events()
+            || waits
+            || rung
+            || is_due
     }
 
     /// Moves time to the next moment at which anything can happen.
@@ -213,7 +228,9 @@ impl World {
 
     fn set_now(&mut self, now: Moment) {
         self.now = now;
-        lock(&self.affairs).now = now;
+        let mut affairs = lock(&self.affairs);
+        (affairs.now, affairs.spent) = (now, Duration::ZERO);
+        drop(affairs);
         let outside = &mut *self.outside.borrow_mut();
         outside.kernel.now = now;
         if self.draining_since.is_none() {
@@ -257,18 +274,25 @@ impl World {
         }
         self.sessions.note_poll(polled, before);
         self.accept();
+        let waiting = Waiting::note(self);
         self.sessions.pump_runnable(&mut self.application);
+        let without_turn = waiting.judge(self);
         if self.has_letters || self.sessions.mailbox().is_rung() {
             self.deliver();
         }
         let unheard = checks::unheard(self);
         self.sessions.expire_deadlines(&mut self.application);
         checks::still_listens(self, &unheard);
+        sharing::tick_was_short(self);
         self.drain();
         self.sessions.reap(&mut self.application);
         self.outside.borrow_mut().kernel.signal = false;
-        self.requeued += self.sessions.runnable();
+        self.requeued += self.sessions.runnable().saturating_sub(without_turn);
+        self.late_turns += (lock(&self.affairs).spent.as_nanos() / TURN_TIME.as_nanos()) as usize;
         for (_, session) in &self.sessions.slab {
+            if session.queued {
+                self.queued_until[session.transport.number] = self.now;
+            }
             if session.connection.close_reason().is_none() {
                 let number = session.transport.number;
                 self.undecided[number] = self.outside.borrow().kernel.sockets[number].facts.taken;

@@ -22,7 +22,9 @@ mod tests {
     /// Everything that is in a queue.
     fn written(output: &OutputQueue) -> Vec<u8> {
         let mut slices = [IoSlice::new(b""); 16];
-        let Front::Memory { slices: count, more: false } = output.front(&mut slices) else { unreachable!("no file") };
+        let Front::Memory { slices: count, more: false } = output.front(&mut slices, usize::MAX) else {
+            unreachable!("no file")
+        };
         slices[..count].iter().flat_map(|slice| slice.to_vec()).collect()
     }
 

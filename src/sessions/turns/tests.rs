@@ -1,0 +1,254 @@
+//! Tests of how the time of a tick is shared out, with handlers that take as long as the test says.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::exchange::{Clock, CloseReason, Output, Protocol};
+use crate::http::Moment;
+use crate::limits::TICK_TIME;
+use crate::sessions::{Polled, Sessions};
+use crate::testing::{Pipe, VirtualLoop};
+use crate::{Config, Router};
+
+const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+
+/// A clock that the handlers move on, as if they had worked.
+#[derive(Clone)]
+struct Worked(Arc<AtomicU64>);
+
+impl Worked {
+    fn new() -> Self {
+        Self(Arc::new(AtomicU64::new(1_000_000_000)))
+    }
+
+    fn now(&self) -> Moment {
+        Moment::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
+    fn work(&self, time: Duration) {
+        self.0.fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Worked {
+    fn now(&mut self) -> Moment {
+        Self::now(self)
+    }
+
+    fn wall_clock(&mut self) -> SystemTime {
+        UNIX_EPOCH
+    }
+}
+
+/// A loop whose handlers take time: `/MICROS` takes that long. The state lists the targets in the order of the calls.
+fn working() -> (VirtualLoop, Router<Vec<u64>>, Worked) {
+    let clock = Worked::new();
+    let mut app = Router::new(Vec::new());
+    let works = clock.clone();
+    app.get("/:micros", move |calls: &mut Vec<u64>, req, res| {
+        let micros = req.param_str("micros").and_then(|text| text.parse().ok()).unwrap_or_default();
+        calls.push(micros);
+        works.work(Duration::from_micros(micros));
+        res.text("done")
+    });
+    (VirtualLoop::with_clock(Config::default(), Box::new(clock.clone())), app, clock)
+}
+
+fn takes(micros: u64) -> String {
+    format!("GET /{micros} HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+/// A tick of the loop, at the time that the clock says.
+fn tick(virtual_loop: &mut VirtualLoop, app: &mut Router<Vec<u64>>, clock: &Worked) -> Duration {
+    let before = clock.now();
+    virtual_loop.sessions_mut().set_now(before);
+    virtual_loop.sessions_mut().pump_runnable(app);
+    clock.now().since(before)
+}
+
+#[test]
+fn a_turn_ends_when_its_time_is_over() {
+    let (mut virtual_loop, mut app, clock) = working();
+    let [busy, other] = [virtual_loop.connect(), virtual_loop.connect()];
+    virtual_loop.deliver(&busy, |wire| wire.inbound.extend(takes(300).repeat(20).bytes()));
+    virtual_loop.deliver(&other, |wire| wire.inbound.extend(takes(1).bytes()));
+    tick(&mut virtual_loop, &mut app, &clock);
+    assert_eq!(*app.state(), [300, 300, 300, 300, 1], "a turn has a millisecond, and the call in which it ends");
+    virtual_loop.turn(&mut app);
+    assert_eq!(app.state().len(), 21);
+}
+
+#[test]
+fn a_polite_client_waits_for_one_tick_and_one_call_however_many_others_pipeline() {
+    const GREEDY: usize = 200;
+    const CALL: Duration = Duration::from_millis(2);
+    let (mut virtual_loop, mut app, clock) = working();
+    let greedy: Vec<_> = (0..GREEDY).map(|_| virtual_loop.connect()).collect();
+    let polite = virtual_loop.connect();
+    let asks = takes(CALL.as_micros() as u64).repeat(1000);
+    greedy.iter().for_each(|client| virtual_loop.deliver(client, |wire| wire.inbound.extend(asks.bytes())));
+    // All of them use up their first turn.
+    while greedy.iter().any(|client| client.link.wire().outbound.is_empty()) {
+        assert!(tick(&mut virtual_loop, &mut app, &clock) < TICK_TIME + 2 * CALL);
+    }
+    for _ in 0..20 {
+        app.state_mut().clear();
+        virtual_loop.deliver(&polite, |wire| wire.inbound.extend(takes(1).bytes()));
+        let time = tick(&mut virtual_loop, &mut app, &clock);
+        let calls = app.state();
+        assert_eq!(calls[0], 1, "it comes before all that have used up their turns: {calls:?}");
+        assert!(calls.len() > 1, "the others go on meanwhile");
+        assert!(time < TICK_TIME + 2 * CALL, "the next tick comes soon, after {time:?}");
+    }
+}
+
+#[test]
+fn sessions_that_have_used_up_their_turns_have_the_next_ones_in_order() {
+    let (mut virtual_loop, mut app, clock) = working();
+    let all: Vec<_> = (0..5).map(|_| virtual_loop.connect()).collect();
+    for (number, client) in all.iter().enumerate() {
+        let asks = takes(4_000 + number as u64).repeat(3);
+        virtual_loop.deliver(client, |wire| wire.inbound.extend(asks.bytes()));
+    }
+    while app.state().len() < 15 {
+        tick(&mut virtual_loop, &mut app, &clock);
+    }
+    let turns: Vec<_> = app.state().iter().map(|micros| micros - 4_000).collect();
+    assert_eq!(turns, [0, 1, 2, 3, 4].repeat(3));
+}
+
+#[test]
+fn a_client_that_is_polite_again_comes_first_again() {
+    let (mut virtual_loop, mut app, clock) = working();
+    let [slow, greedy] = [virtual_loop.connect(), virtual_loop.connect()];
+    virtual_loop.deliver(&greedy, |wire| wire.inbound.extend(takes(2_000).repeat(50).bytes()));
+    virtual_loop.deliver(&slow, |wire| wire.inbound.extend(takes(5_000).bytes()));
+    tick(&mut virtual_loop, &mut app, &clock);
+    for (asks, expected) in [(7, [2_000, 7]), (8, [8, 2_000])] {
+        app.state_mut().clear();
+        virtual_loop.deliver(&slow, |wire| wire.inbound.extend(takes(asks).bytes()));
+        tick(&mut virtual_loop, &mut app, &clock);
+        assert_eq!(*app.state(), expected, "its last turn decides");
+    }
+}
+
+/// How long the application works in each call of these tests.
+const WORK: Duration = Duration::from_millis(2);
+
+/// Enough calls for several ticks.
+const CALLS: usize = 40;
+
+/// Does one part of a tick again and again, as long as it says that there is more. None of them may be long.
+fn in_parts(virtual_loop: &mut VirtualLoop, clock: &Worked, mut part: impl FnMut(&mut Sessions<Pipe>) -> bool) {
+    let began = clock.now();
+    for count in 1.. {
+        let before = clock.now();
+        let sessions = virtual_loop.sessions_mut();
+        sessions.set_now(before);
+        sessions.note_poll(Polled::All, before);
+        let more = part(sessions);
+        let time = clock.now().since(before);
+        assert!(time < TICK_TIME + WORK, "a part of a tick took {time:?}");
+        if !more {
+            assert!(count > 1 && clock.now().since(began) >= CALLS as u32 * WORK, "there was work for several ticks");
+            return;
+        }
+        assert!(time >= TICK_TIME, "it ended after {time:?}, and there was more to do");
+    }
+}
+
+#[test]
+fn answers_of_other_threads_are_taken_for_a_part_of_a_tick() {
+    let (mut virtual_loop, mut app, clock) = working();
+    let waiting = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&waiting);
+    app.post("/", move |_, _, res| {
+        let (sent, responder) = res.defer();
+        kept.lock().unwrap().push(responder);
+        Ok(sent)
+    });
+    let clients: Vec<_> = (0..CALLS).map(|_| virtual_loop.connect()).collect();
+    for client in &clients {
+        virtual_loop.act(client, &mut app, |wire| wire.inbound.extend(POST.bytes()));
+    }
+    for responder in std::mem::take(&mut *waiting.lock().unwrap()) {
+        let clock = clock.clone();
+        responder.respond(move |res| {
+            clock.work(WORK);
+            res.text("late")
+        });
+    }
+    in_parts(&mut virtual_loop, &clock, |sessions| {
+        sessions.deliver(&mut app);
+        sessions.has_letters()
+    });
+    assert!(clients.iter().all(|client| client.link.wire().outbound.ends_with(b"late")));
+}
+
+#[test]
+fn deadlines_expire_for_a_part_of_a_tick() {
+    let (mut virtual_loop, mut app, clock) = working();
+    let works = clock.clone();
+    app.when_not_understood(move |_, res| {
+        works.work(WORK);
+        res
+    });
+    let clients: Vec<_> = (0..CALLS).map(|_| virtual_loop.connect()).collect();
+    for client in &clients {
+        virtual_loop.act(client, &mut app, |wire| wire.inbound.extend(b"GET /unfinished"));
+    }
+    clock.work(Duration::from_secs(60));
+    in_parts(&mut virtual_loop, &clock, |sessions| {
+        sessions.expire_deadlines(&mut app);
+        sessions.next_deadline().is_some_and(|due| due <= sessions.looked_until())
+    });
+    assert!(clients.iter().all(|client| client.link.wire().outbound.starts_with(b"HTTP/1.1 408 ")));
+}
+
+const PART: &str = "GET /part HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: part\r\n\r\n";
+
+/// A protocol that works when its connection ends.
+struct Parting(Worked);
+
+impl Protocol<Vec<u64>> for Parting {
+    fn on_data(&mut self, _: &mut Vec<u64>, bytes: &[u8], _: &mut Output<'_>) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn on_close(self: Box<Self>, ended: &mut Vec<u64>, _: CloseReason) {
+        ended.push(0);
+        self.0.work(WORK);
+    }
+}
+
+#[test]
+fn sessions_are_reaped_for_a_part_of_a_tick() {
+    let (mut virtual_loop, mut app, clock) = working();
+    let works = clock.clone();
+    app.upgrade("/part", "part", move |_, _, res| Ok((res, Parting(works.clone()))));
+    for _ in 0..CALLS {
+        let client = virtual_loop.connect();
+        virtual_loop.act(&client, &mut app, |wire| wire.inbound.extend(PART.bytes()));
+    }
+    virtual_loop.sessions_mut().cut();
+    in_parts(&mut virtual_loop, &clock, |sessions| {
+        sessions.reap(&mut app);
+        sessions.has_ended()
+    });
+    assert_eq!((app.state().len(), virtual_loop.sessions().len()), (CALLS, 0));
+}
+
+#[test]
+fn a_loop_that_is_abandoned_releases_all_sessions_however_long_that_takes() {
+    let (mut virtual_loop, mut app, clock) = working();
+    let works = clock.clone();
+    app.upgrade("/part", "part", move |_, _, res| Ok((res, Parting(works.clone()))));
+    for _ in 0..CALLS {
+        let client = virtual_loop.connect();
+        virtual_loop.act(&client, &mut app, |wire| wire.inbound.extend(PART.bytes()));
+    }
+    virtual_loop.sessions_mut().abandon(&mut app);
+    assert_eq!((app.state().len(), virtual_loop.sessions().len()), (CALLS, 0));
+}
