@@ -117,6 +117,11 @@ pub(crate) const FILE_IDLE: Duration = Duration::from_secs(30);
 /// How often the kept files are looked through, while there are any.
 pub(crate) const FILE_ROUND: Duration = Duration::from_secs(10);
 
+/// Descriptors that files may need at once: a file, three coded files beside it, their directory, and the large files
+/// that other clients still download. The server keeps as many free, or more: see [`reserved_descriptors`]. nginx and
+/// lighttpd keep none and answer 500 or 404; lighttpd stops accepting at 9/10 of its limit.
+pub(crate) const FILE_DESCRIPTORS: usize = 16;
+
 /// Most bytes of all files in memory together.
 pub const CACHE_BYTES: usize = 4 * MIB;
 
@@ -211,6 +216,21 @@ pub(crate) const TURN_BYTES: usize = 256 * KIB;
 /// Length of the queue of `listen(2)`; the kernel caps it at `net.core.somaxconn` (4096 by default). nginx 511, Node
 /// 511.
 pub const BACKLOG: i32 = 4096;
+
+/// The share of the descriptors that is kept free for an application that asks for any: the more clients a server has,
+/// the more files they ask for at once. An eighth of 1,024, the usual soft limit, is 128.
+pub(crate) const RESERVED_SHARE: u64 = 8;
+
+/// The most that is kept free: a process with few descriptors must serve someone.
+pub(crate) const MOST_RESERVED_SHARE: u64 = 4;
+
+/// How many of `limit` descriptors are kept free for an application that asks for `asked`.
+pub(crate) fn reserved_descriptors(asked: usize, limit: u64) -> u64 {
+    match asked {
+        0 => 0,
+        asked => (asked as u64).max(limit / RESERVED_SHARE).min(limit / MOST_RESERVED_SHARE),
+    }
+}
 
 /// How long accepting pauses after `EMFILE` or `ENFILE`, unless a connection closes earlier. nginx 500 ms.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(250);

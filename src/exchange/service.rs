@@ -169,6 +169,13 @@ pub trait Service {
     fn free_descriptors(&mut self) -> bool {
         false
     }
+
+    /// How many descriptors the application may need at once while it answers, to open files for example. If it is not
+    /// 0, the server keeps at least as many free: it stops accepting connections before it takes the last descriptors
+    /// of the process. It is called once, at the start.
+    fn descriptor_reserve(&self) -> usize {
+        0
+    }
 }
 
 /// A borrowed service is a service.
@@ -232,6 +239,10 @@ impl<A: Service + ?Sized> Service for &mut A {
 
     fn free_descriptors(&mut self) -> bool {
         (**self).free_descriptors()
+    }
+
+    fn descriptor_reserve(&self) -> usize {
+        (**self).descriptor_reserve()
     }
 }
 

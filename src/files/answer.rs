@@ -12,6 +12,7 @@ use crate::exchange::{Request, Response, Sent};
 use crate::http::coding::weighted;
 use crate::http::conditional::Conditions;
 use crate::http::{Error, Fields, ResolvedPath, Result, decode_resolved, decode_segment, may_resolve};
+use crate::limits::FILE_DESCRIPTORS;
 use crate::router::{Mount, Routes};
 
 /// The prefix itself redirects to the directory; all paths below the prefix name things in the directory.
@@ -21,6 +22,7 @@ impl<S: 'static> Mount<S> for Files {
         let files = Rc::new(self);
         let closing = Rc::clone(&files);
         routes.when_descriptors_run_out(move || closing.free_descriptors());
+        routes.reserve_descriptors(FILE_DESCRIPTORS);
         let kept = Rc::clone(&files);
         routes.add_upkeep(move |now| kept.upkeep(now));
         if !prefix.is_empty() {

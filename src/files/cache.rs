@@ -54,12 +54,13 @@ impl Cache {
         Some((Rc::clone(&entry.resource), entry.checked == second))
     }
 
-    /// Keeps a resource that was found at a path in this second, in place of an earlier one.
+    /// Keeps a resource that was found at a path in this second, in place of an earlier one. It does not keep one whose
+    /// descriptor is needed to open other files.
     pub(super) fn put(&mut self, path: &str, resource: &Rc<Resource>, second: u64) {
         let bytes = resource.footprint() + 2 * path.len() + size_of::<Entry>();
         let used = self.places.get(path).is_some_and(|&at| self.entries[at].used);
         self.remove(path);
-        if !self.is_on() || bytes > self.max_bytes {
+        if !self.is_on() || bytes > self.max_bytes || resource.takes_from_reserve() {
             return;
         }
         while self.entries.len() >= self.max_entries || self.bytes + bytes > self.max_bytes {

@@ -1,12 +1,16 @@
 //! What a path names when it names a file: the file itself and its coded variants, and which of them a request selects.
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
+
+use rustix::process::getrlimit;
 
 use super::open_file::{Metadata, OpenFile};
 use crate::exchange::Representation;
 use crate::http::coding::{Coding, Wishes};
 use crate::http::conditional::Conditions;
+use crate::limits::{FILE_DESCRIPTORS, reserved_descriptors};
 
 /// A file, and the same content in other codings.
 #[derive(Debug)]
@@ -50,6 +54,16 @@ impl Resource {
     /// Whether it holds a descriptor that no reply uses.
     pub(super) fn has_idle_file(&self) -> bool {
         self.variants().any(|variant| variant.representation.holds_alone())
+    }
+
+    /// Whether it holds a descriptor of those that are kept free for opening files. The kernel gives the lowest free
+    /// number, so then nothing below the reserve was free.
+    pub(super) fn takes_from_reserve(&self) -> bool {
+        let files = self.variants().filter_map(|variant| variant.representation.file());
+        files.map(AsRawFd::as_raw_fd).max().is_some_and(|highest| {
+            let limit = getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+            u64::try_from(highest).is_ok_and(|highest| highest >= limit - reserved_descriptors(FILE_DESCRIPTORS, limit))
+        })
     }
 
     /// Bytes that it takes in memory, about.

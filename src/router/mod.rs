@@ -2,8 +2,10 @@
 //!
 //! [`Routes`] is a table of routes and middleware without state; a [`Router`] is such a table and the state `S` that
 //! its handlers get as `&mut S`. Paths are looked up in a trie of segments (`trie`). Sinks and protocols live longer
-//! than a call; `live` keeps them. `tasks` does work that no request asks for.
+//! than a call; `live` keeps them. `tasks` does work that no request asks for, and
+//! `descriptors` closes what is only kept.
 
+mod descriptors;
 mod endpoint;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;

@@ -52,12 +52,14 @@ pub struct Routes<S> {
     pub(super) timers: Timers<S>,
     /// The functions that close descriptors when none is free.
     pub(super) keepers: Vec<Keeper>,
+    /// How many descriptors handlers may need at once.
+    pub(super) reserve: usize,
     /// What parts do from time to time.
     pub(super) upkeep: Vec<Upkeep>,
 }
 
 /// Closes open descriptors that are not needed now; returns whether there were any.
-pub(super) type Keeper = Box<dyn Fn() -> bool>;
+type Keeper = Box<dyn Fn() -> bool>;
 
 /// Does what is due at a moment; returns when it has to be called again. It is also called earlier.
 pub(super) type Upkeep = Box<dyn Fn(Moment) -> Option<Moment>>;
@@ -163,6 +165,7 @@ impl<S> Routes<S> {
             no_endpoint: NoEndpoint::new(allowed),
             timers: Timers::new(),
             keepers: Vec::new(),
+            reserve: 0,
             upkeep: Vec::new(),
         }
     }
@@ -302,12 +305,6 @@ impl<S> Routes<S> {
         let timer = Timer::default();
         self.timers.add(NewTimer::every(period, Box::new(task), &timer));
         timer
-    }
-
-    /// Calls `close` when no descriptor is free for a waiting connection. The function must close open descriptors that
-    /// are not needed now, and return whether there were any. It must not block.
-    pub fn when_descriptors_run_out(&mut self, close: impl Fn() -> bool + 'static) {
-        self.keepers.push(Box::new(close));
     }
 
     /// Calls `upkeep` whenever timers are run: at the time that it returned, and after
@@ -484,6 +481,7 @@ impl<S> Mount<S> for Routes<S> {
         }
         routes.timers.append(&mut self.timers);
         routes.keepers.append(&mut self.keepers);
+        routes.reserve = routes.reserve.max(self.reserve);
         routes.upkeep.append(&mut self.upkeep);
         for Scoped { scope, middleware } in self.middleware {
             routes.middleware.push(Scoped { scope: prefix.join(&scope), middleware });

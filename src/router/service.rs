@@ -174,6 +174,10 @@ impl<S> Service for Router<S> {
         // `count` calls all of them; `any` would stop at the first that closes something.
         self.routes.keepers.iter().filter(|close| close()).count() > 0
     }
+
+    fn descriptor_reserve(&self) -> usize {
+        self.routes.reserve
+    }
 }
 
 /// Answers a request that has no handler.

@@ -1,15 +1,82 @@
-//! The descriptors of the process: how many may be open, and what helps when none is free.
+//! The descriptors of the process: how many may be open, which of them are kept for the application, and what helps
+//! when none is free.
 
-use std::io;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixDatagram;
 
-use rustix::io::Errno;
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use crate::exchange::{Service, guard};
+use super::listener::Accept;
+use super::socket::Socket;
+use crate::exchange::{Endpoint, Service, guard};
+use crate::limits::reserved_descriptors;
 
-/// Whether a call failed because no descriptor is free.
+/// The last descriptors of the process, which connections must not take, because the application needs them to answer
+/// those who are already there.
+///
+/// The kernel gives each new descriptor the lowest free number (POSIX, accept(2)). So a number tells that all below it
+/// are in use, and no count is needed. This holds for all threads of the process together.
+#[derive(Debug)]
+pub(super) struct Reserve {
+    /// How many the application has asked for; 0 if connections may take all.
+    asked: usize,
+    /// From this number on, the next connection might take a descriptor of the reserve.
+    near: RawFd,
+    /// The last connection has such a number.
+    is_near: bool,
+}
+
+impl Reserve {
+    /// Connections may take all descriptors.
+    pub(super) const NONE: Self = Self { asked: 0, near: RawFd::MAX, is_near: false };
+
+    /// The reserve that the application asks for.
+    pub(super) fn of(service: &mut dyn Service) -> Self {
+        let asked = guard(|| service.descriptor_reserve()).unwrap_or_else(|panic| {
+            log::error!("the application's descriptor_reserve {panic}");
+            0
+        });
+        let (first, count) = first_reserved(asked);
+        // Files that were opened since the last connection may have taken so many numbers.
+        Self { asked, near: first.saturating_sub(count), is_near: false }
+    }
+
+    /// Accepts a connection, unless it would take a descriptor of the reserve.
+    pub(super) fn accept(&mut self, listener: &impl Accept) -> io::Result<(Socket, Endpoint)> {
+        if self.is_near && !self.has_spare() {
+            return Err(io::Error::new(ErrorKind::QuotaExceeded, "the last descriptors are kept for files"));
+        }
+        let (socket, peer) = listener.accept()?;
+        self.is_near = self.asked > 0 && socket.number() >= self.near;
+        Ok((socket, peer))
+    }
+
+    /// Whether a descriptor below the reserve is free, and at least half of the reserve is. Files that are still being
+    /// sent take the numbers of the reserve from its beginning.
+    fn has_spare(&self) -> bool {
+        let (first, count) = first_reserved(self.asked);
+        let Ok(lowest) = UnixDatagram::unbound() else { return false };
+        lowest.as_raw_fd() < first
+            && fcntl_dupfd_cloexec(&lowest, first).is_ok_and(|free| free.as_raw_fd() <= first + count / 2)
+    }
+}
+
+/// The number of the first descriptor that is kept free, and how many are.
+fn first_reserved(asked: usize) -> (RawFd, RawFd) {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let count = reserved_descriptors(asked, limit);
+    let number = |number: u64| RawFd::try_from(number).unwrap_or(RawFd::MAX);
+    (number(limit - count), number(count))
+}
+
+/// Whether a call failed because no descriptor is free, or none that it may take.
 pub(super) fn ran_out(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+    match Errno::from_io_error(error) {
+        Some(errno) => matches!(errno, Errno::MFILE | Errno::NFILE),
+        None => error.kind() == ErrorKind::QuotaExceeded,
+    }
 }
 
 /// Asks the application to close descriptors that it only keeps. Returns whether it closed any.

@@ -114,6 +114,12 @@ impl EventLoop {
         Ok(event_loop)
     }
 
+    /// Begins with an application: keeps descriptors for it, and starts its timers.
+    pub(super) fn start(&mut self, service: &mut dyn Service) {
+        self.acceptor.reserve = descriptors::Reserve::of(service);
+        self.run_due_timers(service);
+    }
+
     /// Runs one tick: sleeps at most once, and then does all the work that is due.
     #[inline(always)]
     pub(super) fn tick(&mut self, service: &mut dyn Service, max_wait: Option<Duration>) -> io::Result<()> {

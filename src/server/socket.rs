@@ -1,5 +1,6 @@
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
 use mio::event::{Event, Source};
@@ -18,6 +19,14 @@ pub(super) enum Socket {
 }
 
 impl Socket {
+    /// The number of its descriptor.
+    pub(super) fn number(&self) -> RawFd {
+        match self {
+            Self::Tcp(stream) => stream.as_raw_fd(),
+            Self::Unix(stream) => stream.as_raw_fd(),
+        }
+    }
+
     /// Registers both directions once, for the life of the socket: edge triggering needs no epoll_ctl(2) per request.
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;

@@ -38,11 +38,6 @@ impl EventLoop {
         true
     }
 
-    /// Starts the timers of the application.
-    pub(super) fn start(&mut self, service: &mut dyn Service) {
-        self.run_due_timers(service);
-    }
-
     /// Runs the timers of the application that are due.
     #[inline]
     pub(super) fn run_timers(&mut self, service: &mut dyn Service) {
@@ -53,7 +48,7 @@ impl EventLoop {
 
     /// Runs timers for no longer than a part of the tick; the rest are due in the next one.
     #[cold]
-    fn run_due_timers(&mut self, service: &mut dyn Service) {
+    pub(super) fn run_due_timers(&mut self, service: &mut dyn Service) {
         let (now, end) = (self.sessions.now(), self.sessions.end_of_part());
         for _ in 0..TIMER_BUDGET {
             let next = guard(|| service.run_timers(now)).unwrap_or_else(|panic| {

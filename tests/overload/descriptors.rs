@@ -7,8 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use monoloop::Server;
+use rustix::process::{Resource, getrlimit};
 
-use crate::support::{Client, Event, FewDescriptors, SocketPath, TestServer, gate, in_a_process_of_its_own};
+use crate::support::{Client, Event, FewDescriptors, Log, SocketPath, TestServer, gate, in_a_process_of_its_own};
 use crate::{A_SECOND, ACCEPT_PAUSE, ByHand, Kind, OUT_OF_DESCRIPTORS, any_file, basics, descriptors};
 
 #[test]
@@ -124,6 +125,66 @@ fn without_a_free_descriptor_no_listener_is_lost() {
             }
         }
     });
+}
+
+// ---- some are kept for the application ------------------------------------------------------------------------------
+
+#[test]
+fn connections_do_not_take_the_descriptors_that_are_kept_for_files() {
+    in_a_process_of_its_own("descriptors::connections_do_not_take_the_descriptors_that_are_kept_for_files", || {
+        keep_descriptors(Kind::Tcp);
+        keep_descriptors(Kind::Unix);
+    });
+}
+
+fn keep_descriptors(kind: Kind) {
+    const CLIENTS: usize = 24;
+    let before = descriptors();
+    // The limit must be known when the server starts. The poll and the listeners take some more, and each client takes
+    // one at either end.
+    let few = FewDescriptors::leave(60);
+    let limit = getrlimit(Resource::Nofile).current.expect("it was set") as usize;
+    let mut server = ByHand::start(|app, _| app.reserve_descriptors(1));
+    let reserve = limit / 8;
+    let mut waiting = server.queue(kind, CLIENTS);
+    let held: Vec<File> = (descriptors()..limit - reserve - 5).map(|_| any_file()).collect();
+    server.turn_until("it has no descriptor to spare", |server| troubles_of(&server.log) > 0);
+    let opened = server.opened();
+    assert!((3..=8).contains(&opened) && opened < CLIENTS, "{opened} are served");
+    let free: Vec<File> = (0..reserve - 2).map(|_| any_file()).collect();
+    drop(free);
+    for _ in 0..100 {
+        server.turn();
+        assert_eq!(server.running.next_deadline(), Some(ACCEPT_PAUSE), "it does not spin");
+    }
+    assert_eq!(
+        (troubles_of(&server.log), server.troubles(), server.opened()),
+        (1, 0, opened),
+        "nothing is tried too early"
+    );
+
+    // A client that leaves makes room for one, or for two with its own end. Then those that are kept are left again.
+    let first = waiting.remove(0);
+    drop(first);
+    server.turn_until("another is served", |server| server.opened() > opened);
+    let opened = server.opened();
+    // Files of others go, and the timer notices it.
+    drop(held);
+    server.hand.advance(ACCEPT_PAUSE);
+    server.turn_until("all are served", |server| server.opened() == CLIENTS);
+    assert!(opened < CLIENTS && server.troubles() == 0);
+    for (i, mut client) in waiting.into_iter().enumerate() {
+        server.reply(&mut client, &format!("hello {}", i + 1));
+    }
+    server.close_all();
+    drop(server);
+    drop(few);
+    assert_eq!(descriptors(), before, "none is lost");
+}
+
+/// How often the server had no descriptor to spare, although some were free.
+fn troubles_of(log: &Log) -> usize {
+    log.count(|event| *event == Event::Trouble(None))
 }
 
 // ---- the same in real time ------------------------------------------------------------------------------------------
