@@ -110,6 +110,11 @@ pub const CACHED_FILES: usize = 512;
 /// of [`SHARE_FROM`], above which more than one slice is written.
 pub(crate) const CACHED_FILE_BYTES: u64 = SHARE_FROM as u64;
 
+/// Largest file in bytes that is read to learn its length, because the kernel makes it while it is read; a longer one
+/// is a 404. The files of proc(5) and sysfs(5) that people serve have a few KiB. nginx sends the former empty, and
+/// breaks off the latter.
+pub(crate) const MADE_FILE_BYTES: u64 = 256 * KIB as u64;
+
 /// How long a file stays open, or in memory, that nobody asks for. The files are looked through each
 /// [`FILE_ROUND`], so it is closed at most that much later.
 pub(crate) const FILE_IDLE: Duration = Duration::from_secs(30);

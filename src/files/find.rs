@@ -1,5 +1,6 @@
 //! Finds what a path names: in the cache, or on the disk.
 
+use std::io;
 use std::rc::Rc;
 
 use rustix::io::Errno;
@@ -54,6 +55,12 @@ impl From<Errno> for Missing {
             Errno::MFILE | Errno::NFILE | Errno::NOMEM => Self::Exhausted(errno),
             errno => Self::Failed(errno),
         }
+    }
+}
+
+impl From<io::Error> for Missing {
+    fn from(error: io::Error) -> Self {
+        Errno::from_io_error(&error).unwrap_or(Errno::IO).into()
     }
 }
 
@@ -164,7 +171,7 @@ impl Files {
             }
             let describe = |representation| self.describe(path, representation, coding, varies);
             let variant = Variant::new(file, second, in_memory, describe);
-            variant.map(Rc::new).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO).into())
+            Ok(Rc::new(variant?))
         };
         let plain = variant(plain, None)?;
         let coded = coded.into_iter().map(|(coding, file)| Ok((coding, variant(file, Some(coding))?)));

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use crate::exchange::Representation;
 use crate::http::conditional::Validators;
-use crate::limits::CACHED_FILE_BYTES;
+use crate::limits::{CACHED_FILE_BYTES, MADE_FILE_BYTES};
 
 /// Seconds after a change in which another change may leave the file's times the same. Until then its validators are
 /// weak (RFC 9110 §8.8.1). The value is two seconds, and one more because the time is known to the second only.
@@ -80,6 +80,9 @@ impl OpenFile {
 
     /// Makes a regular file into what is sent for it. With `in_memory`, a small file is read into memory. `describe`
     /// adds further field lines.
+    ///
+    /// # Errors
+    /// An error of the file system; `ENXIO` if the size is not that of the content and the content is long.
     pub(super) fn into_representation(
         self,
         second: u64,
@@ -88,15 +91,19 @@ impl OpenFile {
     ) -> io::Result<Representation> {
         let Self { descriptor, metadata } = self;
         let (size, weak) = (metadata.size, metadata.is_young(second));
-        // "An origin server MUST NOT generate a Last-Modified date that is later than the time of message origination"
-        // (RFC 9110 §8.8.2.1).
-        let modified = metadata.last_modified().map(|modified| modified.min(second));
-        let (tag, file) = (metadata.tag(), File::from(descriptor));
-        let validators = Validators { tag: &tag, weak, modified };
-        let bytes = match in_memory && size <= CACHED_FILE_BYTES {
-            true => read(&file, size)?,
+        let file = File::from(descriptor);
+        let bytes = match metadata.may_lie {
+            true => read_whatever_it_has(&file, size)?,
+            false if in_memory && size <= CACHED_FILE_BYTES => read(&file, size, size)?,
             false => None,
         };
+        // A file whose size is wrong is made by the kernel while it is read, and its times say nothing.
+        let is_made = bytes.as_ref().is_some_and(|bytes| bytes.len() as u64 != size);
+        // "An origin server MUST NOT generate a Last-Modified date that is later than the time of message origination"
+        // (RFC 9110 §8.8.2.1).
+        let modified = metadata.last_modified().filter(|_| !is_made).map(|modified| modified.min(second));
+        let tag = metadata.tag(bytes.as_deref().filter(|_| metadata.may_lie).unwrap_or_default());
+        let validators = Validators { tag: &tag, weak, modified };
         let representation = match bytes {
             Some(bytes) => Representation::in_memory(bytes, &validators),
             None => {
@@ -120,6 +127,9 @@ pub(super) struct Metadata {
     changed: Time,
     device: u64,
     inode: u64,
+    /// The file has no place on a disk, so the size may not be that of its content. Nearly all other files with content
+    /// have one; those that have none are read once more than needed.
+    may_lie: bool,
 }
 
 /// Seconds of Unix time, and nanoseconds.
@@ -139,6 +149,7 @@ impl Metadata {
             changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
             device: stat.st_dev as u64,
             inode: stat.st_ino as u64,
+            may_lie: stat.st_blocks == 0,
         }
     }
 
@@ -158,29 +169,58 @@ impl Metadata {
         second < u64::try_from(self.changed.0).unwrap_or(0).saturating_add(YOUNG)
     }
 
+    /// Whether a file that is still in this state certainly has the same content.
+    pub(super) fn is_certain(&self, second: u64) -> bool {
+        !self.may_lie && !self.is_young(second)
+    }
+
     /// The entity tag: a hash of 16 digits. It covers device, inode, size, and the times of the last modification and
-    /// the last change in nanoseconds, and reveals none of them.
-    fn tag(&self) -> String {
+    /// the last change in nanoseconds, and reveals none of them. It also covers `content`, which is empty unless the
+    /// rest does not tell one content from another.
+    fn tag(&self, content: &[u8]) -> String {
         let mut hasher = DefaultHasher::new();
         (self.device, self.inode, self.size, self.modified, self.changed).hash(&mut hasher);
+        hasher.write(content);
         format!("\"{:016x}\"", hasher.finish())
     }
 }
 
-/// Reads a small file. Returns `None` if its length differs from its size: then some process is writing to it.
-fn read(file: &File, size: u64) -> io::Result<Option<Arc<[u8]>>> {
-    let mut bytes = vec![0; size as usize + 1];
+/// Reads a file whose size may not be that of its content. Returns `None` if the file is large and has that size.
+///
+/// sysfs(5) gives the size of a page for every file, and proc(5) gives 0. Neither knows the content before it is read.
+#[cold]
+fn read_whatever_it_has(file: &File, size: u64) -> io::Result<Option<Arc<[u8]>>> {
+    if size <= CACHED_FILE_BYTES {
+        return read(file, size, MADE_FILE_BYTES)?.map(Some).ok_or(Errno::NXIO.into());
+    }
+    match file.read_at(&mut [0], size - 1)? {
+        0 => Err(Errno::NXIO.into()),
+        _ => Ok(None),
+    }
+}
+
+/// Reads a small file to its end. Returns `None` if it does not have at least `size` and at most `most` bytes; with
+/// `most` above `size`, it may also have less. Otherwise some process is writing to it.
+fn read(file: &File, size: u64, most: u64) -> io::Result<Option<Arc<[u8]>>> {
+    // Some files of proc(5) give their content only to a read that takes it whole.
+    let mut bytes = vec![0; size.max(if most > size { 4096 } else { 0 }) as usize + 1];
     let mut filled = 0;
-    while filled < bytes.len() {
+    loop {
         match file.read_at(&mut bytes[filled..], filled as u64) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+        if filled as u64 > most {
+            return Ok(None);
+        }
+        if filled == bytes.len() {
+            bytes.resize(2 * filled, 0);
+        }
     }
     bytes.truncate(filled);
-    Ok((filled as u64 == size).then(|| bytes.into()))
+    Ok((most > size || filled as u64 == size).then(|| bytes.into()))
 }
 
 /// Asks the kernel to fetch the beginning of a file from the disk now, and to read further ahead than usual. A later

@@ -26,7 +26,8 @@ pub(super) struct Resource {
 pub(super) struct Variant {
     pub(super) representation: Representation,
     metadata: Metadata,
-    weak: bool,
+    /// The state of the file may not have told one content from another when this was made.
+    uncertain: bool,
 }
 
 impl Resource {
@@ -82,12 +83,12 @@ impl Variant {
     ) -> io::Result<Self> {
         let metadata = file.metadata;
         let representation = file.into_representation(second, in_memory, describe)?;
-        Ok(Self { representation, metadata, weak: metadata.is_young(second) })
+        Ok(Self { representation, metadata, uncertain: !metadata.is_certain(second) })
     }
 
     /// Whether a file that was opened now is certainly the one of which this was made.
     pub(super) fn is_of(&self, file: &OpenFile, second: u64) -> bool {
-        self.metadata == file.metadata && !self.weak && !self.metadata.is_young(second)
+        self.metadata == file.metadata && !self.uncertain && self.metadata.is_certain(second)
     }
 
     /// Whether an open file is still in the same state. Content in memory does not change, so it always is.
@@ -102,6 +103,6 @@ impl Variant {
         let validators = Validators { tag: "", weak: false, modified: None };
         let representation = Representation::in_memory(vec![0; bytes].into(), &validators);
         let root = std::fs::File::open("/").expect("there is a root");
-        Self { representation, metadata: Metadata::of(&root).expect("it is there"), weak: false }
+        Self { representation, metadata: Metadata::of(&root).expect("it is there"), uncertain: false }
     }
 }

@@ -8,7 +8,7 @@ use super::find::Missing;
 use super::open_file::OpenFile;
 use super::rules::Rules;
 use crate::exchange::{Response, Sent};
-use crate::http::{Error, Result};
+use crate::http::Result;
 
 impl Response<'_> {
     /// Finishes the response with a file, or with the part of it that the request asks for. If the status is 200,
@@ -28,8 +28,9 @@ impl Response<'_> {
     /// ```
     ///
     /// # Errors
-    /// 404 if the path names no regular file, 403 if the file may not be read, 503 if the system is out of descriptors;
-    /// or a mistake in the head that was set before.
+    /// 404 if the path names no regular file, or one whose length cannot be known (see the
+    /// [guide](crate::guide::files)), 403 if the file may not be read, 503 if the system is out of descriptors; or a
+    /// mistake in the head that was set before.
     #[doc(alias("download", "send_file"))]
     #[cfg_attr(docsrs, doc(cfg(feature = "files")))]
     pub fn file(self, path: impl AsRef<Path>) -> Result<Sent> {
@@ -49,6 +50,6 @@ impl Response<'_> {
                 None => described,
             }
         });
-        self.leave_file(representation.map_err(Error::internal)?)
+        self.leave_file(representation.map_err(Missing::from)?)
     }
 }

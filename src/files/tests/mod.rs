@@ -10,6 +10,8 @@ mod codings;
 #[cfg(feature = "json")]
 mod conditions;
 mod listings;
+#[cfg(feature = "json")]
+mod made;
 mod misc;
 mod paths;
 #[cfg(feature = "json")]
