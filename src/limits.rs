@@ -130,9 +130,21 @@ pub(crate) const FILE_DESCRIPTORS: usize = 16;
 /// Most bytes of all files in memory together.
 pub const CACHE_BYTES: usize = 4 * MIB;
 
-/// Most names in a listing. The rest of a larger directory is left out, because no other client is served while it is
-/// read.
+/// Most names on a page of a listing. To make a page takes a few milliseconds, and no other client is served meanwhile.
 pub(crate) const MAX_LISTED: usize = 2_000;
+
+/// Most names that are read of a directory; no listing has the rest. To read and sort so many takes some 20 ms, and no
+/// other client is served meanwhile. nginx, Apache and lighttpd read all, however long it takes.
+pub(crate) const MAX_NAMES: usize = 50_000;
+
+/// Most bytes of names that are read of a directory, as [`MAX_NAMES`]; a name has at most 255.
+pub(crate) const MAX_NAME_BYTES: usize = 2 * MIB;
+
+/// Most directories whose listings are kept for the rest of the second.
+pub(crate) const LISTINGS: usize = 8;
+
+/// Most bytes of all listings that are kept; room for a directory of [`MAX_NAMES`] and its pages.
+pub(crate) const LISTING_BYTES: usize = 8 * MIB;
 
 /// Most symbolic links on the way to a file; the value is that of Linux (path_resolution(7)).
 pub(crate) const MAX_LINKS: usize = 40;

@@ -224,6 +224,29 @@ fn wget_copies_a_directory_by_its_listing() {
     server.end();
 }
 
+/// A long directory is listed in pages. Each has links to all others, so a depth of two is enough: a page, and a file.
+#[test]
+fn wget_copies_a_directory_that_has_several_pages() {
+    if !has_wget() {
+        return;
+    }
+    const FILES: usize = 4_500;
+    let (folder, saved) = (Folder::new(), Folder::new());
+    for i in 0..FILES {
+        folder.write(&format!("site/file + {i}.txt"), i.to_string());
+    }
+    let server = Serve::start(&folder, &["--listing"]);
+    let end = wget(&saved, &["-r", "-np", "-nH", "-l", "2", "-nv"], &server.url("/site/"));
+    end.success();
+    let mut found = Vec::new();
+    contents(&saved.path(""), &mut found);
+    found.retain(|content| !content.starts_with("<!DOCTYPE html>"));
+    found.sort_unstable_by_key(|content| content.parse::<usize>().expect("a number"));
+    let expected: Vec<String> = (0..FILES).map(|i| i.to_string()).collect();
+    assert!(found == expected, "{} of {FILES} files", found.len());
+    server.end();
+}
+
 /// The contents of all files below a directory.
 fn contents(directory: &Path, found: &mut Vec<String>) {
     for entry in fs::read_dir(directory).expect("it is there") {

@@ -116,6 +116,48 @@ fn the_flag_for_large_files_is_set() {
     assert!(opened.contains("\"/proc/self/fd/") && opened.contains("O_LARGEFILE"), "{opened}");
 }
 
+/// Sixty-four requests of a few bytes each must not make the server look at thousands of files for each of them.
+#[test]
+fn a_listing_costs_one_look_at_the_directory_a_second() {
+    const FILES: usize = 500;
+    const REQUESTS: usize = 64;
+    if !can_do_without() {
+        return;
+    }
+    let folder = Folder::new();
+    let trace = folder.path("trace").into_os_string().into_string().expect("it is text");
+    for i in 0..FILES {
+        folder.write(&format!("site/{i}.txt"), "");
+    }
+    let calls = "trace=getdents64,newfstatat,statx,openat2";
+    let words = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", calls, "-o", &trace].map(str::to_owned);
+    let program = Path::new(env!("CARGO_BIN_EXE_monoloop"));
+    let server = Serve::start_in(&words, program, &folder.path("site"), &["--listing"]);
+    let mut client = server.connect();
+    client.send("HEAD / HTTP/1.1\r\nHost: test\r\n\r\n".repeat(REQUESTS));
+    for _ in 0..REQUESTS {
+        let (status, head) = client.try_head().expect("a head");
+        assert!(status == 200 && !head.contains("Content-Length"), "{head}");
+    }
+    client.get("/marker");
+    assert_eq!(client.reply().status, 404);
+    let start = Instant::now();
+    client.send(get("/").repeat(REQUESTS));
+    let first = client.reply();
+    let is_listed = |i| first.text().contains(&format!("<a href=\"./{i}.txt\">"));
+    assert!(first.status == 200 && (0..FILES).all(is_listed), "{}", first.text());
+    (1..REQUESTS).for_each(|_| assert_same(&client.reply().content, &first.content, "a listing"));
+    let looks = start.elapsed().as_secs() as usize + 2;
+    server.end();
+    let trace = fs::read_to_string(trace).expect("strace has written it");
+    let (heads, gets) = trace.split_once("\"marker\"").expect("the request between them is seen");
+    assert_eq!(heads.matches("getdents64(").count(), 0, "{heads}");
+    let count = |name| gets.lines().filter(|line| line.contains(name) && line.contains(".txt\"")).count();
+    let looked_at = count("newfstatat(") + count("statx(");
+    assert!((FILES..=looks * FILES).contains(&looked_at), "{looked_at} files were looked at, with {looks} looks");
+    assert!(gets.matches("getdents64(").count() <= looks * 3);
+}
+
 // ---- a directory that is made anew ----------------------------------------------------------------------------------
 
 /// As `rm -rf dist && build` does, also if the server was started in that directory.

@@ -244,6 +244,16 @@ impl<'a> Response<'a> {
         Ok(reply.finish(length as u64))
     }
 
+    /// Finishes the reply to a HEAD whose content was not made, so that nobody knows its length: RFC 9110 §9.3.2 lets
+    /// the server omit the fields that only the content would tell.
+    #[cfg(feature = "files")]
+    pub(crate) fn without_length(self) -> Result<Sent> {
+        let Self { reply, output } = self;
+        reply.draft.seal()?;
+        reply.head().encode(output.inline(), ContentType::NONE, BodyLength::CloseDelimited);
+        Ok(reply.finish(0))
+    }
+
     /// Finishes with text in several pieces, which are not joined before.
     pub(crate) fn send_joined(self, pieces: [&str; 3]) -> Result<Sent> {
         let length = pieces.iter().map(|piece| piece.len()).sum();

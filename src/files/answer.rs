@@ -1,17 +1,24 @@
 //! Makes the reply to a request: a file, a redirect to a directory, a listing, or a 404.
 
 use std::borrow::Cow;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use percent_encoding::utf8_percent_encode;
+use rustix::fs::Dir;
+use rustix::io::Errno;
 
 use super::Files;
 use super::find::{Found, Missing};
-use super::listing::{self, Listing, SEGMENT};
+use super::listing::{self, Page, SEGMENT};
+use super::listings::PageKey;
+use super::names::Names;
+use super::open_file::OpenFile;
 use crate::exchange::{Request, Response, Sent};
 use crate::http::coding::weighted;
 use crate::http::conditional::Conditions;
-use crate::http::{Error, Fields, ResolvedPath, Result, decode_resolved, decode_segment, may_resolve};
+use crate::http::{Error, Fields, Method, ResolvedPath, Result, decode_resolved, decode_segment, may_resolve};
 use crate::limits::FILE_DESCRIPTORS;
 use crate::router::{Mount, Routes};
 
@@ -48,7 +55,7 @@ impl Files {
         match found {
             Ok((_, Found::File(resource))) => res.represent(&conditions, &resource.select(&conditions).representation),
             Ok((path, Found::Directory)) => redirect(req, raw, &path, res),
-            Ok((path, Found::Listing(listing))) => send_listing(req, raw, &path, &listing, res),
+            Ok((path, Found::Listing(directory))) => self.send_listing(req, raw, &path, directory, res),
             Err(Missing::NotFound) => self.not_found(req, raw, &conditions, res),
             Err(missing) => Err(missing.into()),
         }
@@ -76,6 +83,68 @@ impl Files {
             path.push('/');
         }
         Ok(Cow::Owned(path))
+    }
+
+    /// Sends a page of the listing of a directory. A HEAD does not read the directory, so its reply has no length.
+    fn send_listing(
+        &self,
+        req: &Request<'_>,
+        raw: &[u8],
+        path: &str,
+        directory: OpenFile,
+        res: Response<'_>,
+    ) -> Result<Sent> {
+        let res = res.append_header("Vary", "Accept").header_if_none("Cache-Control", "no-cache");
+        let mut res = res.header_if_none("X-Content-Type-Options", "nosniff");
+        let is_json = listing::prefers_json(req.headers());
+        if is_json {
+            res = res.header("Content-Type", "application/json");
+        } else {
+            res = res.header_if_none("Content-Type", "text/html; charset=utf-8");
+            res = res.header_if_none("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
+        }
+        if req.method() == Method::Head {
+            return res.without_length();
+        }
+        let shown = if is_json { String::new() } else { shown_path(req, raw, path) };
+        let page =
+            self.page(path, directory.descriptor, req.query("after").as_deref(), is_json, shown, res.unix_second());
+        res.send(page.map_err(Missing::from)?)
+    }
+
+    /// A page of the listing of a directory, as it was in this second.
+    fn page(
+        &self,
+        path: &str,
+        directory: OwnedFd,
+        after: Option<&str>,
+        is_json: bool,
+        shown: String,
+        second: u64,
+    ) -> Result<Arc<[u8]>, Errno> {
+        let mut listings = self.listings.borrow_mut();
+        let mut directory = Dir::new(directory)?;
+        let names = match listings.names(path, second) {
+            Some(names) => names,
+            None => {
+                let names = Rc::new(Names::read(&mut directory, |name| self.is_served(name, path.is_empty()))?);
+                listings.keep(path, &names);
+                names
+            }
+        };
+        let places = names.page(after);
+        let key = PageKey { is_json, first: places.start, shown };
+        if let Some(page) = listings.page(path, &key) {
+            return Ok(page);
+        }
+        let target = |name: &str| self.root.look_at(&format!("{path}{name}"), second).ok();
+        let page = Page::new(&names, places, &directory, target)?;
+        let page: Arc<[u8]> = match is_json {
+            true => page.to_json().into_bytes().into(),
+            false => page.to_html(&key.shown, path.is_empty()).into_bytes().into(),
+        };
+        listings.keep_page(path, key, &page);
+        Ok(page)
     }
 
     /// Answers a path that names nothing: with the single page, the 404 page, or the error of the application.
@@ -127,6 +196,11 @@ fn mount_point<'a>(req: &Request<'a>, raw: &[u8]) -> &'a str {
     std::str::from_utf8(&path[..path.len() - raw.len()]).unwrap_or("/")
 }
 
+/// The path of a directory as a listing shows it.
+fn shown_path(req: &Request<'_>, raw: &[u8], path: &str) -> String {
+    format!("{}{path}", decode_segment(mount_point(req, raw).as_bytes()))
+}
+
 /// Redirects the client to the canonical path of a directory: resolved, with a slash at its end. That path never begins
 /// with two slashes, because they would name another host.
 fn redirect(req: &Request<'_>, raw: &[u8], path: &str, res: Response<'_>) -> Result<Sent> {
@@ -137,15 +211,4 @@ fn redirect(req: &Request<'_>, raw: &[u8], path: &str, res: Response<'_>) -> Res
         location.push_str(query);
     }
     res.status(301).redirect(&location)
-}
-
-fn send_listing(req: &Request<'_>, raw: &[u8], path: &str, listing: &Listing, res: Response<'_>) -> Result<Sent> {
-    let res = res.append_header("Vary", "Accept").header_if_none("Cache-Control", "no-cache");
-    let res = res.header_if_none("X-Content-Type-Options", "nosniff");
-    if listing::prefers_json(req.headers()) {
-        return res.header("Content-Type", "application/json").send(listing.to_json());
-    }
-    let shown = format!("{}{path}", decode_segment(mount_point(req, raw).as_bytes()));
-    let res = res.header_if_none("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
-    res.html(listing.to_html(&shown, path.is_empty()))
 }

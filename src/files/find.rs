@@ -6,7 +6,6 @@ use std::rc::Rc;
 use rustix::io::Errno;
 
 use super::Files;
-use super::listing::Listing;
 use super::open_file::OpenFile;
 use super::resource::{Resource, Variant};
 use super::rules::Rules;
@@ -20,7 +19,8 @@ pub(super) enum Found {
     File(Rc<Resource>),
     /// A directory, and the path does not end in a slash.
     Directory,
-    Listing(Listing),
+    /// A directory whose names are listed.
+    Listing(OpenFile),
 }
 
 /// How a path is looked up on the disk.
@@ -145,9 +145,7 @@ impl Files {
         if !directory.is_directory() {
             return Err(Missing::NotFound);
         }
-        let is_shown = |name: &str| self.is_served(name, path.is_empty());
-        let target = |name: &str| self.root.open(&format!("{path}{name}"), second).ok().map(|file| file.metadata);
-        Ok(Found::Listing(Listing::read(&directory.descriptor, is_shown, target)?))
+        Ok(Found::Listing(directory))
     }
 
     /// Makes the resource of a file that was just opened: the file itself, and the coded files beside it.

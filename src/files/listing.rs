@@ -1,12 +1,13 @@
 //! The listing of a directory: in HTML for people, in JSON for programs.
 
 use std::fmt::Write;
-use std::os::fd::OwnedFd;
+use std::ops::Range;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rustix::fs::{AtFlags, Dir, FileType, statat};
+use rustix::fs::Dir;
 use rustix::io::Errno;
 
+use super::names::{Names, State};
 use super::open_file::Metadata;
 use crate::http::coding::weighted;
 use crate::http::{Fields, iso_date, push_json_string};
@@ -29,69 +30,34 @@ pub(super) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'=')
     .remove(b'@');
 
-/// Most names that are read from a directory, including those that are not shown.
-const MAX_READ: usize = 10 * MAX_LISTED;
+/// As [`SEGMENT`], in a query, where a plus sign would be a space.
+const QUERY: &AsciiSet = &SEGMENT.add(b'+');
 
-/// The names in a directory that can be requested.
-#[derive(Debug)]
-pub(super) struct Listing {
-    names: Vec<Listed>,
-    /// The directory has more names than were read or are listed.
-    truncated: bool,
+/// One page of the listing of a directory.
+pub(super) struct Page<'a> {
+    names: &'a Names,
+    places: Range<usize>,
+    listed: Vec<(&'a str, State)>,
 }
 
-/// A name in a directory, and what it names.
-#[derive(Debug)]
-struct Listed {
-    name: String,
-    is_directory: bool,
-    size: u64,
-    modified: u64,
-}
-
-impl Listing {
-    /// Reads a directory. `is_shown` says which names can be requested, and `target` returns the metadata of the file
-    /// that a link leads to.
-    pub(super) fn read(
-        directory: &OwnedFd,
-        is_shown: impl Fn(&str) -> bool,
+impl<'a> Page<'a> {
+    /// A page with the names at these places; `directory` and `target` are for [`Names::listed`].
+    pub(super) fn new(
+        names: &'a Names,
+        places: Range<usize>,
+        directory: &Dir,
         target: impl Fn(&str) -> Option<Metadata>,
     ) -> Result<Self, Errno> {
-        let mut listing = Self { names: Vec::new(), truncated: false };
-        for (read, entry) in Dir::read_from(directory)?.enumerate() {
-            if read == MAX_READ || listing.names.len() == MAX_LISTED {
-                listing.truncated = true;
-                break;
-            }
-            let entry = entry?;
-            let Ok(name) = entry.file_name().to_str() else { continue };
-            if matches!(name, "." | "..") || !is_shown(name) {
-                continue;
-            }
-            // Skip names that were removed meanwhile, and links without a target.
-            let Ok(stat) = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
-            let mut metadata = Metadata::from_stat(&stat);
-            if metadata.kind == FileType::Symlink {
-                let Some(behind) = target(name) else { continue };
-                metadata = behind;
-            }
-            let is_directory = match metadata.kind {
-                FileType::Directory => true,
-                FileType::RegularFile => false,
-                _ => continue,
-            };
-            let (size, modified) = (metadata.size, metadata.modified());
-            listing.names.push(Listed { name: name.to_owned(), is_directory, size, modified });
-        }
-        listing.names.sort_by_cached_key(|entry| (!entry.is_directory, entry.name.to_lowercase(), entry.name.clone()));
-        Ok(listing)
+        let listed = names.listed(places.clone(), directory, target)?;
+        Ok(Self { names, places, listed })
     }
 
-    /// An object whose `entries` are like `{"name":"...","type":"file","size":1,"modified":"2026-01-01T00:00:00Z"}`;
-    /// its `truncated` says whether names are missing.
+    /// An object whose `entries` are like `{"name":"...","type":"file","size":1,"modified":"2026-01-01T00:00:00Z"}`.
+    /// `first` is the place of the first one among `total` names, and `next` the reference to the next page, or `null`.
+    /// `truncated` says whether names are missing after these.
     pub(super) fn to_json(&self) -> String {
         let mut json = String::from("{\"entries\":[");
-        for (i, Listed { name, is_directory, size, modified }) in self.names.iter().enumerate() {
+        for (i, (name, State { is_directory, size, modified })) in self.listed.iter().enumerate() {
             json.push_str(if i > 0 { ",{\"name\":" } else { "{\"name\":" });
             push_json_string(&mut json, name);
             let _ = match is_directory {
@@ -101,24 +67,27 @@ impl Listing {
             let (day, time) = iso_date(*modified);
             let _ = write!(json, ",\"modified\":\"{day}T{time}Z\"}}");
         }
-        let _ = write!(json, "],\"truncated\":{}}}", self.truncated);
+        let next = self.next().map_or("null".to_owned(), |next| format!("\"{next}\""));
+        let (first, total) = (self.places.start + 1, self.names.len());
+        let truncated = self.names.is_partial() || self.places.end < total;
+        let _ = write!(json, "],\"first\":{first},\"total\":{total},\"next\":{next},\"truncated\":{truncated}}}");
         json
     }
 
     /// An HTML page. `path` is the decoded path of the directory, with a slash at its end. With `is_top`, the page has
     /// no link to the parent.
     pub(super) fn to_html(&self, path: &str, is_top: bool) -> String {
-        let path = escape(path);
+        let (path, other_pages) = (escape(path), self.other_pages());
         let mut html = format!(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width\">\n<title>Index of {path}</title>\n\
-             <style>{STYLE}</style>\n</head>\n<body>\n<h1>Index of {path}</h1>\n<table>\n\
+             <style>{STYLE}</style>\n</head>\n<body>\n<h1>Index of {path}</h1>\n{other_pages}<table>\n\
              <thead><tr><th>Name</th><th>Size</th><th>Modified (UTC)</th></tr></thead>\n<tbody>\n"
         );
         if !is_top {
             html.push_str("<tr><td><a href=\"../\">../</a></td><td></td><td></td></tr>\n");
         }
-        for Listed { name, is_directory, size, modified } in &self.names {
+        for (name, State { is_directory, size, modified }) in &self.listed {
             let slash = if *is_directory { "/" } else { "" };
             let (href, name) = (utf8_percent_encode(name, SEGMENT), escape(name));
             let size = if *is_directory { String::new() } else { human_size(*size) };
@@ -129,12 +98,66 @@ impl Listing {
                 &time[..5]
             );
         }
-        html.push_str("</tbody>\n</table>\n");
-        if self.truncated {
-            let _ = writeln!(html, "<p>There are more: only {MAX_LISTED} are listed.</p>");
-        }
-        html.push_str("</body>\n</html>\n");
+        let _ = write!(html, "</tbody>\n</table>\n{other_pages}</body>\n</html>\n");
         html
+    }
+
+    /// Says which part of the directory this page shows, with links to all other parts; empty if it shows everything.
+    /// A program that follows links comes from each page to every other one in a single step, so a limit of its depth
+    /// does not matter.
+    fn other_pages(&self) -> String {
+        let (Range { start, end }, total) = (self.places.clone(), self.names.len());
+        let mut text = String::new();
+        if start > 0 || end < total {
+            let _ = match end - start {
+                0 => write!(text, "<p>No name comes after the one in the address. There are {}.", thousands(total)),
+                _ => {
+                    let (first, last) = (thousands(start + 1), thousands(end));
+                    write!(text, "<p>Names {first} to {last} of {}.", thousands(total))
+                }
+            };
+            let left_out = end - start - self.listed.len();
+            if left_out > 0 {
+                let _ = write!(text, " {} that cannot be requested are left out.", thousands(left_out));
+            }
+            if start > 0 {
+                let _ = write!(text, " <a href=\"{}\">Previous</a>", self.reference(start.saturating_sub(MAX_LISTED)));
+            }
+            if let Some(next) = self.next() {
+                let _ = write!(text, " <a href=\"{next}\">Next</a>");
+            }
+            text.push_str("</p>\n<p>All pages:");
+            for (i, first) in (0..total).step_by(MAX_LISTED).enumerate() {
+                let _ = write!(text, " <a href=\"{}\">{}</a>", self.reference(first), i + 1);
+            }
+            text.push_str("</p>\n");
+        }
+        if self.names.is_partial() {
+            let total = thousands(total);
+            let _ = writeln!(text, "<p>The directory has more names. Only {total} of them are listed on any page.</p>");
+        }
+        text
+    }
+
+    fn next(&self) -> Option<String> {
+        (self.places.end < self.names.len()).then(|| self.reference(self.places.end))
+    }
+
+    /// The reference to the page that begins at a place. It names the name before, and not a number. So a client that
+    /// goes from page to page misses no name, whatever is added or removed meanwhile.
+    fn reference(&self, first: usize) -> String {
+        match self.names.before(first) {
+            Some(before) => format!("./?after={}", utf8_percent_encode(&before, QUERY)),
+            None => "./".to_owned(),
+        }
+    }
+}
+
+/// A number with a comma between each three digits.
+fn thousands(number: usize) -> String {
+    match (number / 1000, number % 1000) {
+        (0, _) => number.to_string(),
+        (above, below) => format!("{},{below:03}", thousands(above)),
     }
 }
 

@@ -16,15 +16,17 @@
 //! ```
 //!
 //! Reading order: `answer` (from a request to its reply), `find` (what a path names), `root` (opening), `open_file`,
-//! `resource`, `cache`, `rules`, `media_types`, `listing`; `single` is [`Response::file`](crate::Response::file). This
-//! file has the settings. Conditions, ranges and codings are in `http/`, because they do not depend on files. The
-//! [guide](crate::guide::files) has a table of what is sent when.
+//! `resource`, `cache`, `rules`, `media_types`, `names`, `listing`, `listings`; `single` is
+//! [`Response::file`](crate::Response::file). This file has the settings. Conditions, ranges and codings are in
+//! `http/`, because they do not depend on files. The [guide](crate::guide::files) has a table of what is sent when.
 
 mod answer;
 mod cache;
 mod find;
 mod listing;
+mod listings;
 mod media_types;
+mod names;
 mod open_file;
 mod resource;
 mod root;
@@ -40,6 +42,7 @@ use std::path::{Path, PathBuf};
 use crate::http::Moment;
 use crate::limits::{CACHE_BYTES, CACHED_FILES, FILE_ROUND};
 use cache::Cache;
+use listings::Listings;
 use root::Root;
 pub use root::Symlinks;
 use rules::Rules;
@@ -76,6 +79,8 @@ pub struct Files {
     not_found: Option<String>,
     rules: Rules,
     cache: RefCell<Cache>,
+    /// The listings of this second.
+    listings: RefCell<Listings>,
     /// Something may be open, so [`upkeep`](Self::upkeep) is called from time to time.
     in_upkeep: Cell<bool>,
     /// When the kept files are looked through next.
@@ -96,6 +101,7 @@ impl Files {
             not_found: Some("404.html".to_owned()),
             rules: Rules::default(),
             cache: RefCell::new(Cache::new(CACHED_FILES, CACHE_BYTES)),
+            listings: RefCell::default(),
             in_upkeep: Cell::new(false),
             next_round: Cell::new(None),
         }
@@ -198,6 +204,7 @@ impl Files {
         let mut next = self.next_round.get().unwrap_or(now + FILE_ROUND);
         if next <= now {
             self.root.close();
+            self.listings.borrow_mut().clear();
             self.in_upkeep.set(self.cache.try_borrow_mut().is_ok_and(|mut cache| cache.end_round()));
             next = now + FILE_ROUND;
         }

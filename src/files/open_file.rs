@@ -65,6 +65,11 @@ impl OpenFile {
         Self::new(open(NAMED)?)
     }
 
+    /// The state of what a path names; `open` opens it with the flags that it gets.
+    pub(super) fn look_by(open: impl Fn(OFlags) -> Result<OwnedFd, Errno>) -> Result<Metadata, Errno> {
+        Metadata::of(open(NAMED)?)
+    }
+
     fn new(descriptor: OwnedFd) -> Result<Self, Errno> {
         let metadata = Metadata::of(&descriptor)?;
         Ok(Self { descriptor, metadata })

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat, readlinkat};
 use rustix::io::Errno;
 
-use super::open_file::OpenFile;
+use super::open_file::{Metadata, OpenFile};
 use crate::limits::MAX_LINKS;
 
 /// Which symbolic links [`Files`](super::Files) follows.
@@ -71,6 +71,12 @@ impl Root {
         let path = path.trim_end_matches('/');
         let path = if path.is_empty() { "." } else { path };
         OpenFile::by(|flags| self.open_descriptor(root.as_fd(), path, flags))
+    }
+
+    /// What `path` names, as [`open`](Self::open) finds it, without opening it where the system can do that.
+    pub(super) fn look_at(&self, path: &str, second: u64) -> Result<Metadata, Errno> {
+        let root = self.directory(second)?;
+        OpenFile::look_by(|flags| self.open_descriptor(root.as_fd(), path, flags))
     }
 
     fn open_descriptor(&self, root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {

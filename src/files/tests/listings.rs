@@ -1,11 +1,9 @@
 //! Replies to requests for a directory without an index.
 
-use std::fs;
 use std::os::unix::fs::symlink;
 
 use super::{Folder, app, ask};
 use crate::files::{Files, Symlinks};
-use crate::limits::MAX_LISTED;
 use crate::testing::TestReply;
 
 /// Names with a special meaning in HTML or in a URI. The content of each file is its name.
@@ -155,22 +153,6 @@ fn a_directory_is_listed_only_if_that_is_on_and_it_has_no_index() {
 }
 
 #[test]
-fn a_listing_that_is_too_long_says_so() {
-    let folder = Folder::new("long");
-    for i in 0..MAX_LISTED {
-        fs::write(folder.path(i.to_string()), "").unwrap();
-    }
-    let mut app = app("/", Files::new(folder.path("")).listing(true));
-    let reply = ask(&mut app, "GET /", &[]);
-    assert_eq!((names(&reply).len(), reply.text().contains("There are more")), (MAX_LISTED, false));
-    fs::write(folder.path("more"), "").unwrap();
-    let reply = ask(&mut app, "GET /", &[]);
-    assert_eq!((names(&reply).len(), reply.text().contains("There are more")), (MAX_LISTED, true));
-    let reply = ask(&mut app, "GET /", &["Accept: application/json"]);
-    assert!(reply.text().ends_with("\"truncated\":true}"));
-}
-
-#[test]
 fn a_listing_ignores_conditions_and_ranges() {
     let folder = folder();
     let mut app = app("/", Files::new(folder.path("")).listing(true));
@@ -178,8 +160,6 @@ fn a_listing_ignores_conditions_and_ranges() {
     for field in ["Range: bytes=0-1", "If-None-Match: *", "If-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT"] {
         assert_eq!(ask(&mut app, "GET /dir/", &[field]), whole, "{field}");
     }
-    let head = ask(&mut app, "HEAD /dir/", &[]);
-    assert!(head.headers().eq(whole.headers()) && head.body().is_empty());
 }
 
 #[cfg(feature = "json")]

@@ -148,13 +148,17 @@ fn head_has_all_fields_that_get_has() {
             let files =
                 Files::new(folder.path("")).listing(true).cache_control("*", "no-cache").cache(entries, 1 << 20);
             let mut app = app("/assets", files);
+            let is_listing = |target: &str| ["/", "/dir/"].contains(&target);
             let targets = ["", "/", "/file.txt", "/empty.txt", "/large.bin", "/dir", "/dir/", "/nothing", "/page.html"];
             for target in targets.iter().chain(&["/with-index/", "/..", "/x%2fy"]) {
                 for fields in [&["Accept-Encoding: gzip"][..], &["If-None-Match: *"], &["If-Match: \"x\""], &[]] {
                     let get = ask(&mut app, &format!("GET /assets{target}"), fields);
                     let head = ask(&mut app, &format!("HEAD /assets{target}"), fields);
                     assert_eq!(head.status(), get.status(), "{target} with {fields:?}");
-                    assert!(head.headers().eq(get.headers()), "{target} with {fields:?}: {head:?} and {get:?}");
+                    // The length of a listing is known only once it is made.
+                    let is_known = |name: &str| !name.eq_ignore_ascii_case("Content-Length") || !is_listing(target);
+                    let expected = get.headers().filter(|(name, _)| is_known(name));
+                    assert!(head.headers().eq(expected), "{target} with {fields:?}: {head:?} and {get:?}");
                     assert!(head.body().is_empty());
                 }
             }

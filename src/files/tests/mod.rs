@@ -13,6 +13,8 @@ mod listings;
 #[cfg(feature = "json")]
 mod made;
 mod misc;
+#[cfg(feature = "json")]
+mod pages;
 mod paths;
 #[cfg(feature = "json")]
 mod ranges;
