@@ -123,8 +123,8 @@ pub(crate) const FILE_IDLE: Duration = Duration::from_secs(30);
 pub(crate) const FILE_ROUND: Duration = Duration::from_secs(10);
 
 /// Descriptors that files may need at once: a file, three coded files beside it, their directory, and the large files
-/// that other clients still download. The server keeps as many free, or more: see [`reserved_descriptors`]. nginx and
-/// lighttpd keep none and answer 500 or 404; lighttpd stops accepting at 9/10 of its limit.
+/// that other clients still download. The server keeps as many free, or more: see [`reserved_descriptors`]. lighttpd
+/// stops accepting at nine tenths of its limit; nginx keeps none.
 pub(crate) const FILE_DESCRIPTORS: usize = 16;
 
 /// Most bytes of all files in memory together.
@@ -134,7 +134,7 @@ pub const CACHE_BYTES: usize = 4 * MIB;
 pub(crate) const MAX_LISTED: usize = 2_000;
 
 /// Most names that are read of a directory; no listing has the rest. To read and sort so many takes some 20 ms, and no
-/// other client is served meanwhile. nginx, Apache and lighttpd read all, however long it takes.
+/// other client is served meanwhile. nginx and Apache read all, however long it takes.
 pub(crate) const MAX_NAMES: usize = 50_000;
 
 /// Most bytes of names that are read of a directory, as [`MAX_NAMES`]; a name has at most 255.

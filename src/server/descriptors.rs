@@ -46,7 +46,10 @@ impl Reserve {
     /// Accepts a connection, unless it would take a descriptor of the reserve.
     pub(super) fn accept(&mut self, listener: &impl Accept) -> io::Result<(Socket, Endpoint)> {
         if self.is_near && !self.has_spare() {
-            return Err(io::Error::new(ErrorKind::QuotaExceeded, "the last descriptors are kept for files"));
+            let (first, count) = first_reserved(self.asked);
+            let limit = first.saturating_add(count);
+            let text = format!("the last {count} of {limit} descriptors are kept to open files");
+            return Err(io::Error::new(ErrorKind::QuotaExceeded, text));
         }
         let (socket, peer) = listener.accept()?;
         self.is_near = self.asked > 0 && socket.number() >= self.near;

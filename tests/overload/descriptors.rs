@@ -182,6 +182,46 @@ fn keep_descriptors(kind: Kind) {
     assert_eq!(descriptors(), before, "none is lost");
 }
 
+#[test]
+fn a_drain_serves_all_that_wait_while_descriptors_are_kept_for_files() {
+    let name = "descriptors::a_drain_serves_all_that_wait_while_descriptors_are_kept_for_files";
+    in_a_process_of_its_own(name, || {
+        let (gate, door) = gate();
+        let _few = FewDescriptors::leave(60);
+        let limit = getrlimit(Resource::Nofile).current.expect("it was set") as usize;
+        let server = TestServer::start(move |app, config| {
+            basics(app);
+            config.raise_descriptor_limit = false;
+            app.reserve_descriptors(1);
+            app.get("/gate", move |_, _, res| {
+                door.pass();
+                res.text("open")
+            });
+        });
+        let mut blocker = server.connect();
+        blocker.get("/gate");
+        gate.wait();
+        let mut waiting: Vec<Client> = (0..8).map(|_| server.connect()).collect();
+        for (i, client) in waiting.iter_mut().enumerate() {
+            client.get(&format!("/hello/{i}"));
+            client.wait_delivered();
+        }
+        // Some of them find a descriptor.
+        let _held: Vec<File> = (descriptors()..limit - limit / 8 - 3).map(|_| any_file()).collect();
+        server.handle().shutdown();
+        gate.open();
+        assert_eq!(blocker.reply().text(), "open");
+        server.log.wait_event(&Event::Trouble(None));
+        drop(blocker);
+        for (i, mut client) in waiting.into_iter().enumerate() {
+            assert_eq!(client.reply().text(), format!("hello {i}"));
+            client.expect_eof();
+        }
+        assert_eq!(server.log.count(|event| *event == OUT_OF_DESCRIPTORS), 0);
+        server.join().expect("the drain ends before its timeout");
+    });
+}
+
 /// How often the server had no descriptor to spare, although some were free.
 fn troubles_of(log: &Log) -> usize {
     log.count(|event| *event == Event::Trouble(None))
