@@ -114,7 +114,9 @@ impl Files {
         self
     }
 
-    /// Lists a directory that has no index: in JSON to clients that prefer it, in HTML to all others. Default off.
+    /// Lists a directory that has no index: in JSON to clients that prefer it, in HTML to all others. A long directory
+    /// has several pages, and a very long one is listed in part; the [guide](crate::guide::files) has the details.
+    /// Default off.
     #[must_use]
     pub const fn listing(mut self, on: bool) -> Self {
         self.listing = on;

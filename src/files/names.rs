@@ -80,6 +80,8 @@ impl Names {
             }
         }
         let Self { text, entries, .. } = &mut names;
+        text.shrink_to_fit();
+        entries.shrink_to_fit();
         entries.sort_unstable_by(|a, b| a.key(text).cmp(&b.key(text)));
         Ok(names)
     }

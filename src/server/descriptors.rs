@@ -39,8 +39,11 @@ impl Reserve {
             0
         });
         let (first, count) = first_reserved(asked);
-        // Files that were opened since the last connection may have taken so many numbers.
-        Self { asked, near: first.saturating_sub(count), is_near: false }
+        if asked > 0 && lowest_free().is_none_or(|lowest| lowest.as_raw_fd() >= first) {
+            log::warn!("too few descriptors are free to keep {count} to open files");
+            return Self::NONE;
+        }
+        Self { asked, near: near(first, count), is_near: false }
     }
 
     /// Accepts a connection, unless it would take a descriptor of the reserve.
@@ -58,12 +61,26 @@ impl Reserve {
 
     /// Whether a descriptor below the reserve is free, and at least half of the reserve is. Files that are still being
     /// sent take the numbers of the reserve from its beginning.
-    fn has_spare(&self) -> bool {
+    fn has_spare(&mut self) -> bool {
         let (first, count) = first_reserved(self.asked);
-        let Ok(lowest) = UnixDatagram::unbound() else { return false };
-        lowest.as_raw_fd() < first
-            && fcntl_dupfd_cloexec(&lowest, first).is_ok_and(|free| free.as_raw_fd() <= first + count / 2)
+        let Some(lowest) = lowest_free().filter(|lowest| lowest.as_raw_fd() < first) else { return false };
+        if std::mem::replace(&mut self.near, near(first, count)) != self.near {
+            // The limit was changed. A descriptor far above all others would make the kernel's table grow.
+            return true;
+        }
+        fcntl_dupfd_cloexec(&lowest, first).is_ok_and(|free| free.as_raw_fd() <= first + count / 2)
     }
+}
+
+/// A descriptor with the lowest free number.
+fn lowest_free() -> Option<UnixDatagram> {
+    UnixDatagram::unbound().ok()
+}
+
+/// The number from which on a connection is near the reserve. Files that were opened since the last connection may have
+/// taken so many numbers.
+fn near(first: RawFd, count: RawFd) -> RawFd {
+    first.saturating_sub(count)
 }
 
 /// The number of the first descriptor that is kept free, and how many are.
