@@ -158,6 +158,10 @@ pub(crate) const LOG_LINES: usize = 8 * 1024;
 /// make it longer than a request head.
 pub(crate) const LOG_BYTES: usize = 2 * MIB;
 
+/// Longest text of a client in a line of the access log, in bytes; a longer one is cut. The text waits in memory until
+/// the reply has left. Most texts have less than a tenth of that. nginx has no limit but that of the head.
+pub(crate) const LOG_TEXT: usize = 2 * KIB;
+
 /// How long a server waits at its end until the remaining lines of a log are written.
 pub(crate) const LOG_PATIENCE: Duration = Duration::from_secs(1);
 

@@ -9,6 +9,7 @@ use super::clock::SystemClock;
 use super::log_writer::{LogWriter, Trouble};
 use crate::exchange::{Clock, CloseReason, ConnectionId, Endpoint, FinishedReply, Observer, Request};
 use crate::http::{Version, http_date, is_unprintable, iso_date, push_json_string, write_escape};
+use crate::limits::LOG_TEXT;
 
 /// The format of the lines of an [`AccessLog`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub enum LogFormat {
 /// second.
 ///
 /// Text from clients is escaped so that it can end neither a line nor a quoted string, and cannot change the order in
-/// which a line is shown.
+/// which a line is shown. Of a target or a field value of more than 2 KiB, the line has the beginning and `...`.
 ///
 /// ```
 /// use monoloop::server::{AccessLog, LogFormat};
@@ -57,13 +58,55 @@ struct Connection {
     requests: VecDeque<Asked>,
 }
 
-/// What a line says about a request.
+impl Connection {
+    /// Takes the request whose reply comes next. A queue that was long gives its memory back.
+    fn next(&mut self) -> Option<Asked> {
+        let asked = self.requests.pop_front();
+        if self.requests.is_empty() && self.requests.capacity() > KEPT {
+            self.requests = VecDeque::new();
+        }
+        asked
+    }
+}
+
+/// Places for requests that a connection keeps while none waits.
+const KEPT: usize = 4;
+
+/// What a line says about a request. It waits in memory for the end of the reply, so it has no more than the line needs,
+/// and each text has a limit.
 struct Asked {
     method: &'static str,
     target: Box<str>,
     version: Version,
     referer: Option<Box<str>>,
     user_agent: Option<Box<str>>,
+}
+
+impl Asked {
+    fn of(request: &Request<'_>, format: LogFormat) -> Self {
+        let field = |name| match format {
+            LogFormat::Common => None,
+            LogFormat::Combined | LogFormat::Json => {
+                request.headers().get(name).map(|value| shortened(&String::from_utf8_lossy(value)))
+            }
+        };
+        Self {
+            method: request.method().as_str(),
+            target: shortened(request.target()),
+            version: request.version(),
+            referer: field("referer"),
+            user_agent: field("user-agent"),
+        }
+    }
+}
+
+/// The text, or its beginning and `...` if it has more than [`LOG_TEXT`] bytes.
+fn shortened(text: &str) -> Box<str> {
+    if text.len() <= LOG_TEXT {
+        return text.into();
+    }
+    let end = (0..=LOG_TEXT).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    format!("{}...", &text[..end]).into()
 }
 
 impl AccessLog {
@@ -102,16 +145,8 @@ impl Observer for AccessLog {
     }
 
     fn request(&mut self, id: ConnectionId, request: &Request<'_>) {
-        let field = |name| request.headers().get(name).map(|value| String::from_utf8_lossy(value).into());
-        let asked = Asked {
-            method: request.method().as_str(),
-            target: request.target().into(),
-            version: request.version(),
-            referer: field("referer"),
-            user_agent: field("user-agent"),
-        };
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.requests.push_back(asked);
+            connection.requests.push_back(Asked::of(request, self.format));
         }
     }
 
@@ -119,13 +154,13 @@ impl Observer for AccessLog {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         // Replies come in the order of their requests. The reply to a malformed request has no entry here; it is the
         // last reply.
-        let (peer, asked) = (connection.peer, connection.requests.pop_front());
+        let (peer, asked) = (connection.peer, connection.next());
         self.log(id, peer, asked.as_ref(), Outcome::Whole(reply));
     }
 
     fn reply_cut(&mut self, id: ConnectionId, reply: &FinishedReply) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let (peer, asked) = (connection.peer, connection.requests.pop_front());
+        let (peer, asked) = (connection.peer, connection.next());
         self.log(id, peer, asked.as_ref(), Outcome::Cut(reply));
     }
 

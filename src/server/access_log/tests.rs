@@ -185,6 +185,30 @@ fn the_lines_of_pipelined_requests_come_in_their_order() {
     assert_eq!(lines[3], format!("127.0.0.1 \"GET /none HTTP/1.0\" 404 {not_found} \"-\" \"-\""));
 }
 
+/// What waits in memory for the end of a reply is what its line needs, and no text is longer than its limit.
+#[test]
+fn a_request_that_waits_keeps_only_what_its_line_needs() {
+    let (long, exact) = ("x".repeat(5_000), "y".repeat(LOG_TEXT));
+    // The last character before the limit has two bytes, and one of them is beyond it.
+    let agent = format!("{}\u{fc}{long}", "z".repeat(LOG_TEXT - 1));
+    let head = format!("GET /{long} HTTP/1.1\r\nHost: a\r\nReferer: {exact}\r\nUser-Agent: {agent}\r\n\r\n");
+    let target = Some(format!("/{}...", &long[..LOG_TEXT - 1]));
+    let fields = [Some(exact), Some(format!("{}...", "z".repeat(LOG_TEXT - 1)))];
+    let none = [None, None];
+    for (format, fields) in [(LogFormat::Common, &none), (LogFormat::Combined, &fields), (LogFormat::Json, &fields)] {
+        let mut app = Router::new(None);
+        app.get("/*any", move |kept, req, res| {
+            *kept = Some(Asked::of(req, format));
+            res.empty()
+        });
+        let mut client = TestClient::new(app);
+        client.write(&head);
+        let kept = client.app_mut().state_mut().take().expect("the handler was called");
+        assert_eq!(Some(kept.target.into_string()), target, "{format:?}");
+        assert_eq!([kept.referer, kept.user_agent].map(|text| text.map(str::into_string)), *fields, "{format:?}");
+    }
+}
+
 #[test]
 fn a_malformed_request_has_a_line_after_the_others() {
     let (mut client, paper) = client(LogFormat::Common);
