@@ -70,6 +70,20 @@ pub struct Config {
     /// This time comes before `drain_timeout`. Default zero.
     pub drain_delay: Duration,
 
+    /// The most memory in bytes that all connections hold together: request content that is buffered, replies that have
+    /// not left, channels, and what an observer keeps of requests until their replies have left. Shared and static
+    /// content of replies, and files, are not counted, nor is the memory of the application and of the kernel.
+    ///
+    /// Beyond it, the server refuses whoever asks for more: content and large replies get a 503 with `Retry-After`, and
+    /// a connection that grows nevertheless ends. One eighth is for those that hold at most 64 KiB, so small requests
+    /// go on being answered. While memory is short, a connection ends whose client lets it hold some and neither sends
+    /// nor takes anything for two seconds.
+    ///
+    /// With `None` (the default) it is a quarter of the memory that the process may use: of the machine, of its control
+    /// group, or of `RLIMIT_AS`, whichever is least. [Workers](crate::server::Workers) share it equally. A
+    /// [`TestClient`](crate::TestClient) has no such limit unless it is set.
+    pub max_memory: Option<usize>,
+
     /// The most connections at a time; further ones wait in the kernel's backlog. With `None` (the default) only the
     /// number of descriptors limits them.
     pub max_connections: Option<usize>,
@@ -105,6 +119,7 @@ impl Default for Config {
             drain_timeout: limits::DRAIN_TIMEOUT,
             drain_grace: limits::DRAIN_GRACE,
             drain_delay: Duration::ZERO,
+            max_memory: None,
             max_connections: None,
             backlog: limits::BACKLOG,
             nodelay: true,

@@ -194,6 +194,32 @@ pub(crate) const POOL_MAX_BUFFER: usize = 64 * KIB;
 /// Bytes above which a buffer is not kept at all.
 pub(crate) const POOL_LARGEST_BUFFER: usize = 2 * MIB;
 
+// ---- the memory of all connections ------------------------------------------------------------------------------
+
+/// The part of the memory that a server found at its start, of the machine or of its control group, that its
+/// connections may hold together: one in this many. The rest is for the application, the kernel and the allocator.
+pub(crate) const MEMORY_SHARE: usize = 4;
+
+/// Bytes of memory that a process may use if the system does not say how many.
+pub(crate) const MEMORY_UNKNOWN: u64 = 1024 * MIB as u64;
+
+/// The part of the memory limit that only connections with at most [`POOL_MAX_BUFFER`] bytes may use: one in this many.
+pub(crate) const MEMORY_FOR_SMALL: usize = 8;
+
+/// The part of the memory limit below which memory is short: one in this many. Then connections are ended that hold
+/// memory and whose clients neither send nor take anything.
+pub(crate) const MEMORY_RELIEF: usize = 4;
+
+/// How long a client may neither send nor take anything while memory is short and its connection holds some. A client
+/// on a bad line sends and takes again after a lost packet within this time.
+pub(crate) const MEMORY_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The part of the memory limit that each pool may keep in large buffers: one in this many.
+pub(crate) const MEMORY_OF_POOL: usize = 16;
+
+/// The memory that the record of a reply takes until the reply has left, for the observer, beside the request head.
+pub(crate) const RECORD_BYTES: usize = 128;
+
 // ---- the tick ---------------------------------------------------------------------------------------------------
 
 /// Most events taken from one poll. They take 12 KiB; a larger batch only delays the first event.

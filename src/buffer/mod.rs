@@ -3,14 +3,16 @@
 
 #[cfg_attr(not(feature = "files"), allow(dead_code, reason = "only static files are sent from a descriptor"))]
 mod file;
+mod ledger;
 mod output;
 mod pace;
 mod pool;
 mod receive;
 
 pub(crate) use file::FileRange;
+pub(crate) use ledger::{Charge, Ledger};
 pub use output::Content;
 pub(crate) use output::{Front, Mark, OutputQueue, ReplyRecord};
 pub(crate) use pace::Pace;
-pub(crate) use pool::{Pool, Pooled};
+pub(crate) use pool::{Pool, Pooled, cost};
 pub(crate) use receive::Receive;

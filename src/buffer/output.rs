@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{FileRange, Pace, Pooled};
 use crate::http::{Method, Moment};
-use crate::limits::{MAX_SLICES, SHARE_FROM};
+use crate::limits::{CONTENT_BUFFER, MAX_SLICES, RECORD_BYTES, SHARE_FROM};
 
 /// The bytes that a connection owes to its client, in the order in which they will be sent.
 ///
@@ -30,6 +30,8 @@ pub(crate) struct OutputQueue {
     left: u64,
     /// Replies whose last byte has not been sent, for the observer.
     records: VecDeque<ReplyRecord>,
+    /// Bytes that the observer may keep for these replies.
+    noted: usize,
     /// How long the client may take to read. It runs while bytes are owed that the kernel did not take at once.
     pub(crate) pace: Pace,
     /// The queue ends with the end of content that only the end of the connection tells (RFC 9112 §6.3).
@@ -95,6 +97,15 @@ pub(crate) struct ReplyRecord {
     pub(crate) status: u16,
     pub(crate) content: u64,
     pub(crate) began: Moment,
+    /// Bytes of the request head, of which the observer may keep some.
+    pub(crate) head: u32,
+}
+
+impl ReplyRecord {
+    /// Bytes that the observer may keep for it.
+    const fn memory(&self) -> usize {
+        self.head as usize + RECORD_BYTES
+    }
 }
 
 /// The content of a reply. Borrowed content is copied. Owned, shared and static content of at least 16 KiB is sent
@@ -365,6 +376,7 @@ impl OutputQueue {
     /// Records that a reply ends where the queue ends now.
     pub(crate) fn record(&mut self, mut record: ReplyRecord) {
         record.end = self.left + self.total();
+        self.noted += record.memory();
         self.records.push_back(record);
     }
 
@@ -377,7 +389,33 @@ impl OutputQueue {
     /// Takes the next reply whose last byte has been sent.
     pub(crate) fn next_finished(&mut self) -> Option<ReplyRecord> {
         self.records.front().filter(|record| record.end <= self.left)?;
-        self.records.pop_front()
+        let record = self.records.pop_front()?;
+        self.noted -= record.memory();
+        Some(record)
+    }
+
+    /// What counts as owed: the bytes that are, and those that the observer may keep until they have left.
+    #[inline]
+    pub(crate) fn weight(&self) -> usize {
+        self.len().saturating_add(self.noted)
+    }
+
+    /// Bytes of memory that it holds, beside the box. Content that is shared belongs to the application.
+    pub(crate) fn memory(&self) -> usize {
+        let owned = self.splices.iter().map(|splice| match &splice.rest {
+            Spliced::Memory { content: Content::Owned(bytes), .. } => bytes.capacity(),
+            Spliced::Memory { .. } | Spliced::File(_) => 0,
+        });
+        owned.sum::<usize>() + self.footprint() + self.noted
+    }
+
+    /// Gives memory back that holds nothing that is owed, if it is much and more than a quarter of what is.
+    pub(crate) fn tighten(&mut self) {
+        let owed = self.inline.len() - self.sent;
+        if self.inline.capacity() > (owed + owed / 4).max(CONTENT_BUFFER) {
+            self.forget_sent();
+            self.inline.shrink_to_fit();
+        }
     }
 }
 
@@ -404,7 +442,7 @@ impl Pooled for OutputQueue {
         if !self.splices.is_empty() || !self.records.is_empty() {
             self.splices.clear();
             self.records.clear();
-            self.spliced = 0;
+            (self.spliced, self.noted) = (0, 0);
         }
     }
 

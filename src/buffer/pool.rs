@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::limits::{POOL_BUSY_BYTES, POOL_LARGEST_BUFFER, POOL_MAX_BUFFER};
+use crate::limits::{POOL_LARGEST_BUFFER, POOL_MAX_BUFFER};
 
 /// An item that a [`Pool`] lends.
 pub(crate) trait Pooled: Default {
@@ -27,14 +27,16 @@ pub(crate) struct Pool<T> {
     #[allow(clippy::vec_box, reason = "as above")]
     large: Vec<Box<T>>,
     large_bytes: usize,
+    max_large: usize,
     /// How many of the large items, counted from the front, were idle all the time since the last trim.
     unused: usize,
     lent: usize,
 }
 
 impl<T: Pooled> Pool<T> {
-    /// An empty pool that will keep at most `max_bytes` of idle items for long.
-    pub(crate) const fn new(max_bytes: usize) -> Self {
+    /// An empty pool that will keep at most `max_bytes` of idle items for long, and for a while `max_large` bytes in
+    /// large ones.
+    pub(crate) const fn new(max_bytes: usize, max_large: usize) -> Self {
         Self {
             hot: None,
             idle: Vec::new(),
@@ -42,6 +44,7 @@ impl<T: Pooled> Pool<T> {
             max_bytes,
             large: Vec::new(),
             large_bytes: 0,
+            max_large,
             unused: 0,
             lent: 0,
         }
@@ -98,7 +101,7 @@ impl<T: Pooled> Pool<T> {
     #[inline(never)]
     fn put_aside_large(&mut self, item: Box<T>) {
         let bytes = cost(&*item);
-        if item.footprint() <= POOL_LARGEST_BUFFER && self.large_bytes + bytes <= POOL_BUSY_BYTES {
+        if item.footprint() <= POOL_LARGEST_BUFFER && self.large_bytes + bytes <= self.max_large {
             self.large_bytes += bytes;
             self.large.push(item);
         }
@@ -115,6 +118,17 @@ impl<T: Pooled> Pool<T> {
     /// Whether the pool holds a large item.
     pub(crate) const fn has_large(&self) -> bool {
         !self.large.is_empty()
+    }
+
+    /// Bytes of the idle items in the pool, large ones included, without the item that came back last.
+    pub(crate) const fn kept(&self) -> usize {
+        self.idle_bytes + self.large_bytes
+    }
+
+    /// Frees all idle items but the one that came back last.
+    pub(crate) fn free(&mut self) {
+        (self.idle, self.large) = (Vec::new(), Vec::new());
+        (self.idle_bytes, self.large_bytes, self.unused) = (0, 0, 0);
     }
 
     /// How many items are lent at the moment.
@@ -136,8 +150,8 @@ impl<T: Pooled> Pool<T> {
     }
 }
 
-/// Bytes of memory that an idle item costs, its box included.
-fn cost<T: Pooled>(item: &T) -> usize {
+/// Bytes of memory that an item costs, its box included.
+pub(crate) fn cost<T: Pooled>(item: &T) -> usize {
     size_of::<T>() + item.footprint()
 }
 
@@ -151,6 +165,7 @@ impl<T> fmt::Debug for Pool<T> {
 mod tests {
     use super::*;
     use crate::buffer::{OutputQueue, Receive};
+    use crate::limits::POOL_BUSY_BYTES;
 
     /// Lends `count` buffers with room for `size` bytes each, then gives them back one after the other.
     fn storm(pool: &mut Pool<Receive>, count: usize, size: usize) {
@@ -168,14 +183,14 @@ mod tests {
 
     #[test]
     fn after_many_loans_at_once_the_pool_keeps_no_more_than_its_limit() {
-        let mut pool: Pool<Receive> = Pool::new(100_000);
+        let mut pool: Pool<Receive> = Pool::new(100_000, POOL_BUSY_BYTES);
         storm(&mut pool, 50, 1);
         assert!(pool.idle_bytes() > 50_000 && pool.idle_bytes() <= 100_000 && !pool.has_large(), "{pool:?}");
     }
 
     #[test]
     fn large_buffers_are_kept_while_they_are_used_and_within_bounds() {
-        let mut pool: Pool<Receive> = Pool::new(100_000);
+        let mut pool: Pool<Receive> = Pool::new(100_000, POOL_BUSY_BYTES);
         storm(&mut pool, 50, 1 << 20);
         assert!(pool.large_bytes() > 1 << 20 && pool.large_bytes() <= POOL_BUSY_BYTES, "{pool:?}");
         assert_eq!(pool.lend().footprint(), 0, "a caller that asks for a small item gets no large one");
@@ -191,8 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn a_pool_whose_memory_is_wanted_frees_what_it_keeps() {
+        let mut pool: Pool<Receive> = Pool::new(100_000, POOL_BUSY_BYTES);
+        storm(&mut pool, 10, 1);
+        storm(&mut pool, 3, 1 << 20);
+        assert!(pool.kept() > 3 << 20, "{pool:?}");
+        pool.free();
+        assert_eq!((pool.kept(), pool.has_large()), (0, false), "{pool:?}");
+        storm(&mut pool, 2, 1 << 20);
+        assert!(pool.has_large(), "it keeps buffers again");
+    }
+
+    #[test]
     fn an_item_that_has_grown_too_large_is_not_kept() {
-        let mut pool: Pool<OutputQueue> = Pool::new(10 << 20);
+        let mut pool: Pool<OutputQueue> = Pool::new(10 << 20, POOL_BUSY_BYTES);
         let mut queue = pool.lend();
         queue.inline().resize(POOL_LARGEST_BUFFER + 1, 0);
         pool.give_back(queue);

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use super::Pooled;
-use crate::limits::{MIN_READ, RECEIVE_BUFFER};
+use crate::limits::{CONTENT_BUFFER, MIN_READ, RECEIVE_BUFFER};
 
 /// The receive buffer: bytes that came from the socket and are not consumed yet.
 ///
@@ -12,6 +12,8 @@ pub(crate) struct Receive {
     memory: Vec<u8>,
     start: usize,
     end: usize,
+    /// Memory is short: the buffer grows by what is needed and a quarter, and does not double.
+    tight: bool,
 }
 
 impl Receive {
@@ -48,9 +50,13 @@ impl Receive {
             (self.start, self.end) = (0, self.end - self.start);
         }
         if self.memory.len() - self.end < min {
-            let doubled = (self.memory.len() * 2).max(RECEIVE_BUFFER).max(self.end + min);
-            let len = doubled.min(max).max(self.memory.len());
-            // `reserve` would double the length, which is doubled already.
+            let needed = self.end + min;
+            let wanted = match self.tight {
+                true => needed + self.end / 4,
+                false => (self.memory.len() * 2).max(RECEIVE_BUFFER).max(needed),
+            };
+            let len = wanted.min(max).max(self.memory.len());
+            // `reserve` would double the length.
             self.memory.reserve_exact(len - self.memory.len());
             self.memory.resize(len, 0);
         }
@@ -88,11 +94,25 @@ impl Receive {
     pub(crate) const fn clear(&mut self) {
         (self.start, self.end) = (0, 0);
     }
+
+    /// Gives memory back that holds no bytes, if it is much and more than a quarter of what the bytes take. From now on
+    /// the buffer grows in small steps.
+    pub(crate) fn tighten(&mut self) {
+        self.tight = true;
+        let len = self.end - self.start;
+        if self.memory.capacity() > (len + len / 4).max(CONTENT_BUFFER) {
+            self.memory.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, len);
+            self.memory.truncate(len);
+            self.memory.shrink_to_fit();
+        }
+    }
 }
 
 impl Pooled for Receive {
     fn reset(&mut self) {
         self.clear();
+        self.tight = false;
     }
 
     fn footprint(&self) -> usize {
@@ -129,6 +149,24 @@ mod tests {
         let room = buffer.room(MIN_READ, usize::MAX).len();
         assert_eq!((room, buffer.footprint()), (RECEIVE_BUFFER - 3, RECEIVE_BUFFER));
         assert_eq!(buffer.bytes(), b"xxx");
+    }
+
+    #[test]
+    fn a_tight_buffer_holds_at_most_a_quarter_more_than_its_bytes() {
+        let mut buffer = Receive::default();
+        buffer.push(&[b'x'; 600_000]);
+        buffer.consume(200_000);
+        buffer.tighten();
+        assert_eq!((buffer.footprint(), buffer.bytes().len()), (400_000, 400_000));
+        buffer.push(&[b'y'; 50_000]);
+        assert!(buffer.footprint() <= 450_000 + 450_000 / 4, "{buffer:?}");
+        assert!(buffer.bytes().starts_with(b"xx") && buffer.bytes().ends_with(b"yy"));
+        let footprint = buffer.footprint();
+        buffer.tighten();
+        assert_eq!(buffer.footprint(), footprint, "there is little to gain");
+        buffer.reset();
+        buffer.push(&[b'z'; 900_000]);
+        assert!(buffer.footprint() >= 2 * footprint, "it doubles again when it is lent anew");
     }
 
     #[test]

@@ -51,15 +51,19 @@ impl<'a> BodyWriter<'a> {
     /// Appends to the content.
     ///
     /// # Errors
-    /// When the content grows past [`Config::max_response_buffer`](crate::Config::max_response_buffer).
+    /// When the content grows past [`Config::max_response_buffer`](crate::Config::max_response_buffer), or past what
+    /// [`Config::max_memory`](crate::Config::max_memory) has left. For the second, the client gets a 503.
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
         Ok(self.append(bytes.as_ref())?)
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), TooLarge> {
         let inline = self.output.inline();
-        if inline.len() - self.content_from + bytes.len() > self.reply.max_content {
-            return Err(TooLarge(self.reply.max_content));
+        if inline.len() - self.content_from + bytes.len() > self.reply.writable {
+            return Err(match self.reply.note_overflow() {
+                true => TooLarge::OutOfMemory,
+                false => TooLarge::Configured(self.reply.writable),
+            });
         }
         inline.extend_from_slice(bytes);
         Ok(())
@@ -105,11 +109,21 @@ impl fmt::Debug for BodyWriter<'_> {
 
 /// The content does not fit in memory.
 #[derive(Debug)]
-struct TooLarge(usize);
+enum TooLarge {
+    /// It is larger than the configuration allows: this many bytes.
+    Configured(usize),
+    /// It is larger than the memory that is left.
+    OutOfMemory,
+}
 
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the content is larger than max_response_buffer ({} bytes): `stream()` has no such limit", self.0)
+        match self {
+            Self::Configured(most) => {
+                write!(f, "the content is larger than max_response_buffer ({most} bytes): `stream()` has no such limit")
+            }
+            Self::OutOfMemory => f.write_str("the content is larger than what max_memory has left"),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::buffer::OutputQueue;
 #[cfg(feature = "files")]
 use crate::http::conditional::Conditions;
 use crate::http::{Error, Fields, Result};
+use crate::wire::ProtocolError;
 
 /// What a call led to, besides what `reply` says.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ pub(crate) fn call_guarded(
         Ok(Err(error)) => (error, false),
         Err(panic) => (Error::internal(panic), true),
     };
+    let error = if reply.is_out_of_memory() { out_of_memory(error) } else { error };
     answer_error(service, &error, panicked, reply, output);
     Called { error: Some(error), panicked }
 }
@@ -55,6 +57,15 @@ fn complete(reply: &mut Reply, output: &mut OutputQueue, fields: Option<Fields<'
     }
     let _ = (reply, output, fields);
     Err(Error::internal("the handler returned without finishing this reply"))
+}
+
+/// The error for a reply that failed because memory is short, whatever the application made of that.
+#[cold]
+fn out_of_memory(error: Error) -> Error {
+    match error.status() {
+        500 => Error::from(ProtocolError::OutOfMemory).with_source(error.to_string()),
+        _ => error,
+    }
 }
 
 /// Takes back what the application wrote and puts an error reply in its place.

@@ -28,6 +28,9 @@ pub enum CloseReason {
     SendTimeout,
     /// The application did not give a reply that it had deferred, or did not go on with content that it had paused.
     ReplyTimeout,
+    /// The server was short of memory, and the connection asked for more, or held some for a client that neither sent
+    /// nor took anything.
+    OutOfMemory,
     /// A source, a sender or a sink failed after the reply had begun.
     StreamFailed,
     /// A file that was being sent has fewer bytes than were announced.
@@ -61,6 +64,7 @@ impl fmt::Display for CloseReason {
             Self::ContentTimeout => "the content came too slowly",
             Self::SendTimeout => "the client took its replies too slowly",
             Self::ReplyTimeout => "the application took too long with a reply",
+            Self::OutOfMemory => "the server ran short of memory",
             Self::StreamFailed => "the application failed in the middle of a reply",
             Self::FileShrank => "a file has shrunk while it was sent",
             Self::ProtocolEnded => "the upgraded protocol has ended",

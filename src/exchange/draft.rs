@@ -28,13 +28,23 @@ pub(super) struct Rare {
     pub(super) fault: Option<Error>,
     pub(super) close: bool,
     pub(super) idle_timeout: Option<Duration>,
+    /// The reply wanted more memory than there is.
+    pub(super) out_of_memory: bool,
     /// `close` and `idle_timeout` as the last middleware left them.
     kept: (bool, Option<Duration>),
 }
 
 impl Default for Rare {
     fn default() -> Self {
-        Self { status: 200, reason: None, fault: None, close: false, idle_timeout: None, kept: (false, None) }
+        Self {
+            status: 200,
+            reason: None,
+            fault: None,
+            close: false,
+            idle_timeout: None,
+            out_of_memory: false,
+            kept: (false, None),
+        }
     }
 }
 
@@ -50,6 +60,8 @@ pub(crate) struct RequestFacts {
     pub(crate) announce: Option<u32>,
     /// HTTP/1.0 knows neither chunks nor interim replies.
     pub(crate) version: Version,
+    /// Bytes of the request head, of which the observer may keep some.
+    pub(crate) head: u32,
 }
 
 /// What the application is asked to do.
@@ -77,7 +89,7 @@ impl RequestFacts {
 
     /// The facts of a message that was not understood.
     pub(crate) const fn unknown(method: Option<Method>) -> Self {
-        Self { method, persistent: false, stage: Stage::Call, announce: None, version: Version::Http11 }
+        Self { method, persistent: false, stage: Stage::Call, announce: None, version: Version::Http11, head: 0 }
     }
 }
 
@@ -144,6 +156,16 @@ impl Draft {
         if !self.is_plain() {
             self.rare.kept = (self.rare.close, self.rare.idle_timeout);
         }
+    }
+
+    /// Bytes of the request head.
+    pub(crate) const fn request_head(&self) -> u32 {
+        self.request.head
+    }
+
+    /// Bytes of memory for the field lines.
+    pub(crate) fn memory(&self) -> usize {
+        self.fields.memory()
     }
 
     /// Whether content is sent: not in a reply to HEAD, and not with 204, 205 and 304 (RFC 9110 §6.4.1, §15.3.6).

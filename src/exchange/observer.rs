@@ -134,6 +134,12 @@ pub trait Observer {
     /// The server itself had an error, such as no free descriptor, and goes on (Node's `error`).
     fn server_error(&mut self, error: &std::io::Error) {}
 
+    /// Memory is short: requests were refused, or connections ended, because [`Config::max_memory`] did not allow more.
+    /// `used` of `limit` bytes were in use. It is called at most once a second.
+    ///
+    /// [`Config::max_memory`]: crate::Config::max_memory
+    fn memory_short(&mut self, used: usize, limit: usize) {}
+
     /// A tick has ended.
     fn ticked(&mut self, tick: &Tick) {}
 

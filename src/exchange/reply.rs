@@ -15,7 +15,11 @@ use crate::wire::reply::{RenderedLines, ReplyHead};
 /// allocated for a reply.
 pub(crate) struct Reply {
     rendered: RenderedLines,
-    pub(super) max_content: usize,
+    max_content: usize,
+    /// Bytes of memory that a reply may take.
+    pub(super) room: usize,
+    /// Bytes that a handler may write to memory: the smaller one of both.
+    pub(super) writable: usize,
     pub(super) draft: Draft,
     /// What outlives the handler. A reply that has a rest is not [plain](Self::is_plain).
     rest: Option<Rest>,
@@ -57,6 +61,8 @@ impl Reply {
         Self {
             rendered: RenderedLines::new(server_name, wall_clock),
             max_content,
+            room: usize::MAX,
+            writable: max_content,
             draft: Draft::new(),
             rest: None,
             finished: false,
@@ -78,6 +84,26 @@ impl Reply {
     #[cfg(feature = "files")]
     pub(crate) fn ask_timers(&self) {
         self.mailbox.ring();
+    }
+
+    /// Sets how many bytes of memory a reply may take.
+    pub(crate) fn set_room(&mut self, room: usize) {
+        (self.room, self.writable) = (room, room.min(self.max_content));
+    }
+
+    /// Notes that the reply wants more than its room. Returns whether memory is the reason, and not the configuration.
+    #[cold]
+    pub(super) fn note_overflow(&mut self) -> bool {
+        let is_short = self.room < self.max_content;
+        if is_short {
+            self.draft.rare.out_of_memory = true;
+        }
+        is_short
+    }
+
+    /// Whether the reply wanted more memory than there is.
+    pub(super) fn is_out_of_memory(&self) -> bool {
+        self.draft.rare.out_of_memory
     }
 
     /// Takes the new time; called about once a second.
@@ -205,6 +231,11 @@ impl Reply {
     /// The method of the request, if it is known.
     pub(crate) const fn method(&self) -> Option<Method> {
         self.draft.request.method
+    }
+
+    /// Bytes of the request head; 0 if no request was made of the message.
+    pub(crate) const fn request_head(&self) -> u32 {
+        self.draft.request_head()
     }
 
     /// The status code that was sent.

@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use super::{BodyWriter, Reply, Sent};
 use crate::buffer::{Content, OutputQueue};
 use crate::http::{Result, is_field_value};
+use crate::wire::ProtocolError;
 use crate::wire::reply::{BodyLength, ContentType, PreparedField};
 
 /// The reply that a handler owes.
@@ -157,10 +158,11 @@ impl<'a> Response<'a> {
 
     /// Finishes with bytes (`application/octet-stream` unless a `Content-Type` was set).
     ///
-    /// Large content is not copied if it is owned (a `Vec`, a `String`) or shared (an `Arc<[u8]>`).
+    /// Large content is not copied if it is owned (a `Vec`, a `String`) or shared (an `Arc<[u8]>`). Content that is
+    /// shared or static does not count towards [`Config::max_memory`](crate::Config::max_memory).
     ///
     /// # Errors
-    /// A mistake that was made with the head.
+    /// A mistake that was made with the head. Or a 503, when the content is larger than the memory that is left.
     #[doc(alias("body", "bytes"))]
     pub fn send<'c>(self, content: impl Into<Content<'c>>) -> Result<Sent> {
         self.finish(ContentType::BYTES, content.into())
@@ -213,7 +215,8 @@ impl<'a> Response<'a> {
     #[inline]
     fn finish(self, content_type: ContentType, content: Content<'_>) -> Result<Sent> {
         let length = content.as_bytes().len();
-        if length == 0 || !self.reply.draft.is_ordinary() {
+        // One comparison: the content is empty, or larger than the memory that is left.
+        if length.wrapping_sub(1) >= self.reply.room || !self.reply.draft.is_ordinary() {
             return self.finish_unusual(content_type, content);
         }
         let Self { reply, output } = self;
@@ -224,7 +227,13 @@ impl<'a> Response<'a> {
 
     #[inline(never)]
     fn finish_unusual(self, content_type: ContentType, content: Content<'_>) -> Result<Sent> {
-        self.finish_by(content_type, content.as_bytes().len(), |output| output.push(content))
+        let length = content.as_bytes().len();
+        let takes_memory = matches!(content, Content::Owned(_) | Content::Borrowed(_));
+        if takes_memory && length > self.reply.room && self.reply.draft.has_content() {
+            self.reply.note_overflow();
+            return Err(ProtocolError::OutOfMemory.into());
+        }
+        self.finish_by(content_type, length, |output| output.push(content))
     }
 
     /// Finishes with content of this length, which `push` appends.

@@ -72,8 +72,8 @@ impl Connection {
 /// Places for requests that a connection keeps while none waits.
 const KEPT: usize = 4;
 
-/// What a line says about a request. It waits in memory for the end of the reply, so it has no more than the line needs,
-/// and each text has a limit.
+/// What a line says about a request. It waits in memory for the end of the reply, so it has no more than the line
+/// needs, and each text has a limit.
 struct Asked {
     method: &'static str,
     target: Box<str>,

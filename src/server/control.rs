@@ -76,6 +76,7 @@ pub(super) struct Group {
     /// The orders to all loops. Each is given once and never taken back, so a loop may obey twice but never misses one.
     stop: OnceLock<DrainCause>,
     cut: OnceLock<bool>,
+    workers: usize,
 }
 
 /// The orders that the supervisor has given so far.
@@ -87,8 +88,14 @@ pub(super) struct Orders {
 }
 
 impl Group {
-    pub(super) fn new(waker: Waker) -> Self {
-        Self { supervisor: Control::new(mailbox(waker), None), stop: OnceLock::new(), cut: OnceLock::new() }
+    pub(super) fn new(waker: Waker, workers: usize) -> Self {
+        let supervisor = Control::new(mailbox(waker), None);
+        Self { supervisor, stop: OnceLock::new(), cut: OnceLock::new(), workers }
+    }
+
+    /// How many loops there are, at least one.
+    pub(super) const fn workers(&self) -> usize {
+        self.workers
     }
 
     pub(super) const fn supervisor(&self) -> &Control {

@@ -133,6 +133,7 @@ impl EventLoop {
         self.take_post(service);
         self.run_timers(service);
         self.sessions.expire_deadlines(service);
+        self.sessions.relieve(service);
         self.drain(service);
         self.reap(service);
         self.has_posted |= self.sessions.mailbox().announce_sleep();

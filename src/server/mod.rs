@@ -15,6 +15,7 @@ mod handle;
 mod hook;
 mod listener;
 mod log_writer;
+mod memory;
 mod running;
 mod setup;
 #[cfg(feature = "signals")]

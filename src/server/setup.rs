@@ -11,6 +11,7 @@ use super::error::Result;
 use super::event_loop::{EventLoop, Parts};
 use super::hook::Decision;
 use super::listener::Listener;
+use super::memory;
 use super::running::{Running, run_service};
 use crate::config::Config;
 use crate::exchange::{Clock, Endpoint, Observer, Request, Response, Sent, Service};
@@ -162,7 +163,7 @@ impl Server {
     /// [`Error::Io`](super::Error::Io) when the system denies a poll or a waker.
     #[doc(alias = "embed")]
     pub fn start<S>(self, app: Router<S>) -> Result<Running<S>> {
-        Ok(Running::new(EventLoop::new(self.parts)?, app))
+        Ok(Running::new(EventLoop::new(memory::limited(self.parts))?, app))
     }
 
     /// Serves until the server has been shut down and has drained.
@@ -179,7 +180,7 @@ impl Server {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn run_service(self, service: &mut dyn Service) -> Result<()> {
-        run_service(EventLoop::new(self.parts)?, service)
+        run_service(EventLoop::new(memory::limited(self.parts))?, service)
     }
 }
 

@@ -9,10 +9,11 @@
 //! ```
 //!
 //! Reading order: this file, `turns` and `timekeeper` (who works when), `session` (the pump), `readiness`, `deadlines`
-//! (the wheel), `look`.
+//! (the wheel), `look`, `memory`.
 
 mod deadlines;
 mod look;
+mod memory;
 mod readiness;
 mod session;
 #[cfg(test)]
@@ -97,7 +98,7 @@ impl<T> Sessions<T> {
             turns: Vec::new(),
             ended: Vec::new(),
             wheel: Wheel::new(),
-            pools: Pools::new(),
+            pools: Pools::new(config.max_memory.unwrap_or(usize::MAX)),
             scratch: Scratch::default(),
             reply: Reply::new(
                 config.server_name.as_deref(),
@@ -189,7 +190,7 @@ impl<T> Sessions<T> {
 
     /// Whether [`trim`](Self::trim) should be called in a second even if no event comes until then.
     pub(crate) const fn wants_trim(&self) -> bool {
-        self.pools.have_large()
+        self.pools.want_trim()
     }
 
     /// How many sessions have not been reaped.
@@ -430,6 +431,7 @@ impl<T: Transport> Sessions<T> {
             session.connection.tell_cut(&mut self.watch, session.id, self.time.now);
         }
         session.connection.release(session.id, reason, &mut self.pools, service);
+        self.reply.set_room(self.pools.ledger.room_for_reply());
         session.transport.ended(reason);
         log::trace!("conn {}: closed, {reason}", session.id);
         self.watch.tell(|observer| {

@@ -153,12 +153,13 @@ impl<T: Transport> Sessions<T> {
             scratch: &mut self.scratch,
         };
         let after = session.pump(&mut cx, turn);
-        session.connection.settle(&mut cx);
+        let wants_turn = session.connection.settle(&mut cx);
         session.idle_timeout = idle_timeout;
         session.used_up = after == After::Runnable;
         let deadline = session.deadline(&self.config);
         let comes_up_too_late = !session.timer.is_in_time(deadline);
         match after {
+            After::Exhausted if wants_turn => self.make_runnable(key),
             After::Exhausted => {}
             After::Runnable => self.make_runnable(key),
             After::Closed => return self.close(key),

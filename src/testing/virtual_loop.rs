@@ -143,6 +143,7 @@ impl VirtualLoop {
                 self.next_timer = service.run_timers(self.now()).unwrap_or(Moment::MAX);
             }
             self.sessions.expire_deadlines(service);
+            self.sessions.relieve(service);
             self.sessions.reap(service);
             let rings = has_posted || self.sessions.mailbox().is_rung();
             let has_work = self.sessions.runnable() > 0 || self.sessions.has_ended() || rings;
@@ -168,7 +169,8 @@ impl VirtualLoop {
     /// When the next deadline or timer is due.
     fn next_moment(&self) -> Option<Moment> {
         let timer = Some(self.next_timer).filter(|due| *due < Moment::MAX);
-        self.sessions.next_deadline().into_iter().chain(timer).min()
+        let trim = self.sessions.wants_trim().then(|| self.now() + Duration::from_secs(1));
+        self.sessions.next_deadline().into_iter().chain(timer).chain(trim).min()
     }
 
     fn set_now(&mut self, now: Moment) {

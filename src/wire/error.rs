@@ -2,7 +2,8 @@ use std::fmt;
 
 use crate::http::Error;
 
-/// What is wrong with a message. That more bytes are needed is not an error, so it is not here.
+/// What is wrong with a message, or with the server that reads it. That more bytes are needed is not an error, so it is
+/// not here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProtocolError {
     RequestLine,
@@ -18,6 +19,7 @@ pub(crate) enum ProtocolError {
     IncompleteHead,
     IncompleteContent,
     Timeout,
+    OutOfMemory,
     ContentTooLarge,
     TargetTooLong,
     ExpectationFailed,
@@ -56,6 +58,7 @@ impl ProtocolError {
             Self::IncompleteHead => (400, "The request ended before its head did"),
             Self::IncompleteContent => (400, "The request ended before its content did"),
             Self::Timeout => (408, "The request took too long"),
+            Self::OutOfMemory => (503, "The server is short of memory"),
             Self::ContentTooLarge => (413, "The content is too large"),
             Self::TargetTooLong => (414, "The request target is too long"),
             Self::ExpectationFailed => (417, "Unknown expectation"),
@@ -78,6 +81,11 @@ impl fmt::Display for ProtocolError {
 
 impl From<ProtocolError> for Error {
     fn from(error: ProtocolError) -> Self {
-        Self::new(error.status(), error.message())
+        let reply = Self::new(error.status(), error.message());
+        match error {
+            // RFC 9110 §10.2.3: in seconds. Memory is looked for once a second.
+            ProtocolError::OutOfMemory => reply.with_header("Retry-After", "1"),
+            _ => reply,
+        }
     }
 }

@@ -305,7 +305,7 @@ fn a_roll_back_removes_only_the_files_that_were_queued_after_the_mark() {
 #[test]
 fn bytes_that_are_inserted_before_a_file_are_sent_before_it() {
     let file = file();
-    let record = ReplyRecord { end: 0, method: None, status: 200, content: 3, began: Moment::ZERO };
+    let record = ReplyRecord { end: 0, method: None, status: 200, content: 3, began: Moment::ZERO, head: 0 };
     for kept in 0..=PIECES.len() {
         let mut queue = OutputQueue::default();
         let mut expected: Vec<u8> = PIECES[..kept].iter().flat_map(|piece| push(&mut queue, *piece, &file)).collect();
@@ -335,7 +335,7 @@ fn bytes_that_are_inserted_before_a_file_are_sent_before_it() {
 fn files_that_are_larger_than_any_memory_are_counted() {
     const LONG: u64 = 1 << 40;
     let mut queue = OutputQueue::default();
-    let record = ReplyRecord { end: 0, method: None, status: 200, content: LONG, began: Moment::ZERO };
+    let record = ReplyRecord { end: 0, method: None, status: 200, content: LONG, began: Moment::ZERO, head: 0 };
     queue.inline().extend_from_slice(b"head");
     queue.push_file(no_file(5, LONG));
     queue.record(record);
@@ -415,7 +415,7 @@ proptest! {
                 queue.roll_back(mark);
             }
             kept.iter().for_each(|piece| expected.extend(push(&mut queue, *piece, &file)));
-            queue.record(ReplyRecord { end: 0, method: None, status: 200, content: 0, began: Moment::ZERO });
+            queue.record(ReplyRecord { end: 0, method: None, status: 200, content: 0, began: Moment::ZERO, head: 0 });
             ends.push_back(expected.len());
             if most > 0 && !queue.is_empty() {
                 send(&mut queue, &mut sent, most);
@@ -436,7 +436,7 @@ proptest! {
 #[test]
 fn a_reply_is_finished_when_its_last_byte_has_left() {
     let mut queue = OutputQueue::default();
-    let record = ReplyRecord { end: 0, method: None, status: 200, content: 3, began: Moment::ZERO };
+    let record = ReplyRecord { end: 0, method: None, status: 200, content: 3, began: Moment::ZERO, head: 0 };
     for _ in 0..2 {
         queue.inline().extend_from_slice(b"abc");
         queue.record(record);

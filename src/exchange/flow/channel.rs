@@ -145,6 +145,8 @@ impl BodySender {
         if !content.as_bytes().is_empty() {
             state.cost += cost(&content);
             state.full = state.cost >= CHANNEL_BYTES;
+            // A connection that has not looked yet is woken once more, so that it is charged for a long piece.
+            state.told &= !state.full;
             state.queue.push_back(content);
             self.channel.tell(state);
         }
@@ -288,6 +290,13 @@ impl BodySource for ChannelSource {
 
     fn heartbeat(&self) -> Option<Duration> {
         self.0.state().heartbeat.as_ref().map(|(silence, _)| *silence)
+    }
+
+    /// What the queue holds. If the connection was told of more and has not looked, it is not told of what comes then.
+    /// So this counts all that may come.
+    fn memory(&self) -> usize {
+        let state = self.0.state();
+        if state.told { state.cost.max(CHANNEL_BYTES) } else { state.cost }
     }
 }
 

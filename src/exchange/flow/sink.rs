@@ -120,7 +120,7 @@ pub enum Abort {
     TooLarge,
     /// This sink has failed, by an error or a panic, or the source of the reply has.
     Failed,
-    /// The server was cut off before the content was whole.
+    /// The server was cut off, or ran short of memory, before the content was whole.
     Cut,
 }
 

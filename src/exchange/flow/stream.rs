@@ -56,6 +56,12 @@ pub trait BodySource {
     fn heartbeat(&self) -> Option<Duration> {
         None
     }
+
+    /// Bytes of memory that the source holds for content that is still to be sent, beside its own size. They count
+    /// towards [`Config::max_memory`](crate::Config::max_memory). The default is none.
+    fn memory(&self) -> usize {
+        0
+    }
 }
 
 impl<T: BodySource + ?Sized> BodySource for Box<T> {
@@ -69,6 +75,10 @@ impl<T: BodySource + ?Sized> BodySource for Box<T> {
 
     fn heartbeat(&self) -> Option<Duration> {
         (**self).heartbeat()
+    }
+
+    fn memory(&self) -> usize {
+        (**self).memory()
     }
 }
 
@@ -248,6 +258,15 @@ impl Stream {
             None
         });
         heartbeat.filter(|silence| *silence < Duration::MAX)
+    }
+
+    /// Bytes of memory that the source takes.
+    pub(crate) fn memory(&self) -> usize {
+        let held = guard(|| self.source.memory()).unwrap_or_else(|panic| {
+            log::error!("a source {panic}");
+            0
+        });
+        held.saturating_add(size_of_val(&*self.source))
     }
 
     /// Whether the end of the connection is the end of the content. Then an abort must not look like the end.

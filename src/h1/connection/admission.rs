@@ -58,6 +58,9 @@ impl Connection {
             }
             (Admission::Stream(max), _) => self.offer_content(cx, bytes, message, request, max),
             (Admission::Now, _) => self.answer_early(cx, bytes, message, request),
+            (_, Framing::Length(length)) if !has_room(cx, length, bytes.len() - message.len) => {
+                return self.refuse(cx, message, request, ProtocolError::OutOfMemory);
+            }
             _ => return self.collect_content(cx, bytes, message, endpoints, max_content),
         }
         message.len
@@ -73,7 +76,7 @@ impl Connection {
     ) -> usize {
         let (content, close) = match message.framing {
             Framing::None => (ContentState::Done, None),
-            _ => (ContentState::Unread, Some(CloseReason::BadRequest)),
+            _ => (ContentState::Unread, Some(call::reason_of(error))),
         };
         let reply = call::answer_or_refuse(&mut self.buffers, cx, message, request, close, Some(error.into()));
         self.go_on(cx, content, reply);
@@ -198,4 +201,15 @@ impl Connection {
             }
         }
     }
+}
+
+/// Whether there is memory for content of this length, of which `came` bytes are here already.
+fn has_room(cx: &mut Context<'_>, length: u64, came: usize) -> bool {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let has_room = length <= came || cx.pools.have(length, length);
+    if !has_room {
+        log::debug!("conn {}: there is no memory for {length} bytes of content", cx.id);
+        cx.pools.ledger.note_refusal();
+    }
+    has_room
 }

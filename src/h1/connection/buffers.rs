@@ -1,7 +1,7 @@
 //! The input and the output of a connection.
 
 use super::context::{Context, Pools};
-use crate::buffer::{OutputQueue, Pooled, Receive, ReplyRecord};
+use crate::buffer::{Charge, OutputQueue, Pooled, Receive, ReplyRecord};
 use crate::config::Config;
 use crate::http::Moment;
 use crate::limits::{POOL_MAX_BUFFER, RECEIVE_BUFFER};
@@ -20,6 +20,8 @@ pub(super) struct Buffers {
     pub(super) input_ended: bool,
     /// More was owed than the high-water mark, and not yet less than the low-water mark.
     pub(super) held: bool,
+    /// What the ledger has for all that the connection holds.
+    pub(super) charge: Charge,
 }
 
 impl Buffers {
@@ -79,6 +81,12 @@ impl Buffers {
         if let Some(output) = &mut self.output {
             output.record(record);
         }
+    }
+
+    /// What is owed, together with what the observer keeps until it has left.
+    #[inline]
+    pub(super) fn weight(&self) -> usize {
+        self.output.as_ref().map_or(0, |output| output.weight())
     }
 
     #[inline]

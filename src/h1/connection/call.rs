@@ -55,6 +55,7 @@ pub(super) fn answer(
         stage,
         announce: message.asked_keep_alive().then(|| keep_alive(cx).as_secs()),
         version: message.head.version,
+        head: message.len as u32,
     };
     let output = buffers.queue(cx.pools);
     cx.reply.begin(facts.at_stage(), output.mark());
@@ -168,7 +169,8 @@ fn tell_observer(buffers: &mut Buffers, cx: &mut Context<'_>, error: &Option<Err
     }
     if !cx.reply.has_rest() || cx.reply.has_switched() {
         let (method, status, content) = (cx.reply.method(), cx.reply.status(), cx.reply.content_len());
-        buffers.record(ReplyRecord { end: 0, method, status, content, began: buffers.since });
+        let head = cx.reply.request_head();
+        buffers.record(ReplyRecord { end: 0, method, status, content, began: buffers.since, head });
     }
     if let Some(error) = error {
         cx.watch.tell(|observer| observer.request_failed(cx.id, error));
@@ -187,6 +189,7 @@ fn begin_stream(cx: &mut Context<'_>, stream: Stream, close: Option<CloseReason>
         stream,
         method: cx.reply.method(),
         status: cx.reply.status(),
+        head: cx.reply.request_head(),
         since: cx.now,
         close,
         drained: cx.draining.has_begun(),
@@ -220,6 +223,7 @@ pub(super) fn method_of_invalid(head: &[u8]) -> Option<Method> {
 pub(super) const fn reason_of(error: ProtocolError) -> CloseReason {
     match error {
         ProtocolError::IncompleteHead | ProtocolError::IncompleteContent => CloseReason::ClientClosedEarly,
+        ProtocolError::OutOfMemory => CloseReason::OutOfMemory,
         _ => CloseReason::BadRequest,
     }
 }

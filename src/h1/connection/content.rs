@@ -332,7 +332,7 @@ pub(super) const fn abort_of(reason: CloseReason) -> Abort {
         | CloseReason::ReplyTimeout => Abort::TimedOut,
         CloseReason::BadRequest => Abort::Malformed,
         CloseReason::StreamFailed | CloseReason::Panicked | CloseReason::ContentUnread => Abort::Failed,
-        CloseReason::Cut | CloseReason::Drained => Abort::Cut,
+        CloseReason::Cut | CloseReason::Drained | CloseReason::OutOfMemory => Abort::Cut,
         _ => Abort::ClientGone,
     }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::exchange::Exchange;
 use super::incoming::Collecting;
 use super::states::Ending;
-use crate::buffer::{OutputQueue, Pace, Pool, Receive};
+use crate::buffer::{Ledger, OutputQueue, Pace, Pool, Receive};
 use crate::config::Config;
 use crate::exchange::{Clock, CloseReason, ConnectionId, Draining, Reply, Service, Watch};
 use crate::http::{Millis, Moment};
-use crate::limits::POOL_BYTES;
+use crate::limits::{MEMORY_OF_POOL, POOL_BUSY_BYTES, POOL_BYTES};
 
 /// What the loop lends to a connection for its turn.
 pub(crate) struct Context<'a> {
@@ -48,35 +48,57 @@ impl Context<'_> {
     }
 }
 
-/// The boxes that connections borrow.
+/// The boxes that connections borrow, and what they hold of memory in all.
 #[derive(Debug)]
 pub(crate) struct Pools {
     pub(crate) receive: Pool<Receive>,
     pub(crate) output: Pool<OutputQueue>,
     pub(crate) exchange: Pool<Exchange>,
     pub(crate) collecting: Pool<Collecting>,
+    /// What the connections hold.
+    pub(crate) ledger: Ledger,
 }
 
 impl Pools {
-    pub(crate) const fn new() -> Self {
+    /// Pools for connections that may hold `limit` bytes of memory in all. A low limit makes the pools keep less.
+    pub(crate) fn new(limit: usize) -> Self {
+        let small = POOL_BYTES.min(limit / MEMORY_OF_POOL);
+        let large = POOL_BUSY_BYTES.min(limit / MEMORY_OF_POOL);
         Self {
-            receive: Pool::new(POOL_BYTES / 2),
-            output: Pool::new(POOL_BYTES / 4),
-            exchange: Pool::new(POOL_BYTES / 16),
-            collecting: Pool::new(POOL_BYTES / 4 - POOL_BYTES / 16),
+            receive: Pool::new(small / 2, large),
+            output: Pool::new(small / 4, large),
+            exchange: Pool::new(small / 16, large),
+            collecting: Pool::new(small / 4 - small / 16, large),
+            ledger: Ledger::new(limit),
         }
+    }
+
+    /// Bytes that the pools keep.
+    pub(super) const fn kept(&self) -> usize {
+        self.receive.kept() + self.output.kept() + self.exchange.kept() + self.collecting.kept()
+    }
+
+    /// Frees all that the pools keep, because its memory is wanted.
+    #[cold]
+    pub(super) fn free(&mut self) {
+        self.receive.free();
+        self.output.free();
+        self.exchange.free();
+        self.collecting.free();
     }
 
     /// Frees large buffers that were not used since the last call.
     pub(crate) fn trim(&mut self) {
+        self.ledger.relief_is_due = self.ledger.is_short();
         self.receive.trim();
         self.output.trim();
         self.collecting.trim();
     }
 
-    /// Whether they hold large buffers, and so want to be trimmed again.
-    pub(crate) const fn have_large(&self) -> bool {
-        self.receive.has_large() || self.output.has_large() || self.collecting.has_large()
+    /// Whether they want to be trimmed again: they hold large buffers, or memory is short.
+    pub(crate) const fn want_trim(&self) -> bool {
+        let have_large = self.receive.has_large() || self.output.has_large() || self.collecting.has_large();
+        have_large || self.ledger.is_short()
     }
 }
 

@@ -158,6 +158,7 @@ impl Connection {
         pools: &mut Pools,
         service: &mut dyn Service,
     ) {
+        self.uncharge(pools);
         self.buffers.input.take().into_iter().for_each(|input| pools.receive.give_back(input));
         self.buffers.output.take().into_iter().for_each(|output| pools.output.give_back(output));
         match &mut self.phase {

@@ -44,7 +44,7 @@ impl Connection {
                 false => self.decide(cx, input.bytes(), message, endpoints),
             };
             input.consume(consumed);
-            if !matches!(self.phase, Phase::Head(_)) || self.buffers.owed() >= HIGH_WATER {
+            if !matches!(self.phase, Phase::Head(_)) || self.buffers.weight() >= HIGH_WATER {
                 break Ok(Step::Again);
             }
             if input.is_empty() {

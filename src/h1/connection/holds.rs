@@ -52,6 +52,11 @@ impl Connection {
         }
     }
 
+    /// What is owed, together with what the observer keeps until it has left.
+    pub(crate) fn weight(&self) -> usize {
+        self.buffers.weight()
+    }
+
     /// Whether content is coming, or would come if the application had not paused it.
     pub(crate) fn has_open_content(&self) -> bool {
         let is_over = |exchange: &Exchange| matches!(exchange.content, ContentState::Done | ContentState::Unread);

@@ -9,7 +9,7 @@
 //! The calls of the driver are in this file, in `output`, `ending` and `deadlines`.
 //!
 //! Reading order: `phase` (the picture), this file, `steps`, `head`, `call`, `ending`; then `states`, `exchange`,
-//! `admission`, `incoming`, `content`, `reply`, `upgraded`, `deadlines`.
+//! `admission`, `incoming`, `content`, `reply`, `upgraded`, `deadlines`, `memory`.
 
 mod admission;
 mod buffers;
@@ -23,6 +23,7 @@ mod head;
 #[cfg(any(test, fuzzing))]
 mod holds;
 mod incoming;
+mod memory;
 mod output;
 mod phase;
 mod reply;
@@ -34,6 +35,7 @@ mod upgraded;
 
 pub(crate) use context::{Budget, Context, End, Pools, Stall};
 
+use crate::buffer::Charge;
 use crate::config::Config;
 use crate::exchange::{Endpoints, Letter, Ticket, dispose};
 use crate::http::Moment;
@@ -52,8 +54,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) const fn new() -> Self {
-        let buffers = Buffers { input: None, output: None, since: Moment::ZERO, input_ended: false, held: false };
+    pub(crate) fn new() -> Self {
+        let charge = Charge::default();
+        let buffers =
+            Buffers { input: None, output: None, since: Moment::ZERO, input_ended: false, held: false, charge };
         Self { phase: Phase::START, buffers }
     }
 
@@ -166,21 +170,26 @@ impl Connection {
         }
     }
 
-    /// The end of a turn: gives back the buffers that hold nothing, and gives the client its time to take the rest.
+    /// The end of a turn: gives back the buffers that hold nothing, gives the client its time to take the rest, and
+    /// charges the connection for the memory that it holds. Returns whether it needs another turn, because it asked for
+    /// more memory than there is.
     #[inline(always)]
-    pub(crate) fn settle(&mut self, cx: &mut Context<'_>) {
-        let Buffers { input, output, .. } = &mut self.buffers;
+    pub(crate) fn settle(&mut self, cx: &mut Context<'_>) -> bool {
+        let Buffers { input, output, charge, .. } = &mut self.buffers;
         if let Some(input) = input.take_if(|input| input.is_empty()) {
             cx.pools.receive.give_back(input);
         }
         if let Some(output) = output.take_if(|output| output.is_empty()) {
             cx.pools.output.give_back(output);
         }
-        if let Some(output) = output
+        if let Some(output) = &mut *output
             && !output.pace.is_running()
         {
             output.pace = cx.send_pace();
         }
+        // Nearly always the connection holds nothing now, and held nothing before.
+        let holds = input.is_some() || output.is_some() || !charge.is_none() || !matches!(self.phase, Phase::Head(_));
+        holds && self.settle_memory(cx)
     }
 
     // ---- letters, and what a client that leaves means ---------------------------------------------------------------

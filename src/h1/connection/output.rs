@@ -24,9 +24,10 @@ impl Connection {
         self.buffers.held
     }
 
-    /// Holds the connection if more is owed than the high-water mark. Returns whether it did.
+    /// Holds the connection if more is owed than the high-water mark, or the observer keeps as much for it. Returns
+    /// whether it did.
     pub(super) fn hold_if_full(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.phase.goes_on() || self.buffers.output.as_ref().is_none_or(|output| output.len() < HIGH_WATER) {
+        if !self.phase.goes_on() || self.buffers.output.as_ref().is_none_or(|output| output.weight() < HIGH_WATER) {
             return false;
         }
         self.buffers.held = true;
@@ -53,7 +54,7 @@ impl Connection {
         } else if output.pace.is_running() {
             output.pace.progress(count, cx.now, cx.config.min_send_rate, cx.config.send_timeout);
         }
-        if self.buffers.held && owed < LOW_WATER {
+        if self.buffers.held && self.buffers.weight() < LOW_WATER {
             self.buffers.held = false;
             // Until now nobody listened to what the client has to send.
             self.restart_input(cx);

@@ -144,6 +144,8 @@ pub(super) struct Streaming {
     pub(super) stream: Stream,
     pub(super) method: Option<Method>,
     pub(super) status: u16,
+    /// Bytes of the request head.
+    pub(super) head: u32,
     /// When the source was last asked for a heartbeat, or when the reply got its time anew.
     pub(super) since: Moment,
     /// Why the connection ends with this reply, if it does.
@@ -251,7 +253,8 @@ impl ReplyState {
 
 impl Streaming {
     pub(super) fn record(&self, began: Moment) -> ReplyRecord {
-        ReplyRecord { end: 0, method: self.method, status: self.status, content: self.stream.written(), began }
+        let content = self.stream.written();
+        ReplyRecord { end: 0, method: self.method, status: self.status, content, began, head: self.head }
     }
 
     /// When the source is to be asked if nothing is sent until then, if it is pending and wants that.

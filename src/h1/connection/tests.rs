@@ -42,7 +42,7 @@ fn replies() -> Vec<ReplyState> {
     let _sent = Response::new(&mut reply, &mut output).stream(source).expect("nothing is wrong with the head");
     let Some(Rest::Stream(stream)) = reply.take_rest() else { panic!("the reply goes on as a stream") };
     let streaming =
-        Streaming { address, stream, method: None, status: 200, since, close, drained: false, silent: false };
+        Streaming { address, stream, method: None, status: 200, head: 0, since, close, drained: false, silent: false };
     vec![
         ReplyState::Unbegun,
         ReplyState::Awaited(Box::new(awaiting)),

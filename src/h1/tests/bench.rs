@@ -216,6 +216,7 @@ impl<A: Witness> Bench<A> {
     #[track_caller]
     fn check(&self, session: &Session<Pipe>) {
         let (connection, sessions) = (&session.connection, self.virtual_loop.sessions());
+        assert_eq!(connection.charged(), sessions.pools().ledger.charged(), "nobody else is charged");
         let wire = self.connection.link.wire();
         let deadline = session.deadline(&sessions.config);
         assert!(deadline >= sessions.now(), "the deadline {deadline:?} is past at {:?}", sessions.now());
@@ -245,6 +246,7 @@ impl<A: Witness> Bench<A> {
         (0..2).for_each(|_| self.virtual_loop.sessions_mut().trim());
         let pools = self.virtual_loop.sessions().pools();
         assert_eq!(pools.lent(), [0; 4], "buffers were not given back");
+        assert_eq!(pools.ledger.charged(), 0, "nobody is left to be charged");
         let idle = pools.idle_bytes();
         assert!(idle <= POOL_BYTES, "{idle} bytes lie idle");
         assert_eq!(pools.collecting.large_bytes() + pools.output.large_bytes(), 0, "large buffers that nobody used");

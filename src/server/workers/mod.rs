@@ -84,8 +84,9 @@ use worker::{SetUpError, Worker};
 ///
 /// # Limits of a worker and limits of the process
 /// [`Config`] applies to each worker: with `max_connections` 100, four workers accept 400 connections, and each has its
-/// own backlog. Descriptors belong to the process; a worker that finds none free waits for one and tries again, as a
-/// single server does. Each worker numbers its connections by itself.
+/// own backlog. Only `max_memory` is shared: each worker has an equal part of it. Descriptors belong to the process; a
+/// worker that finds none free waits for one and tries again, as a single server does. Each worker numbers its
+/// connections by itself.
 ///
 /// # Panics in a worker
 /// A panic of a handler, an observer or a hook is caught, as in a single server. Any other panic in the thread of a
@@ -219,7 +220,7 @@ impl Workers {
         E: Into<SetUpError>,
     {
         let (end, ends) = channel();
-        let mut running = RunningWorkers::new(self.local_addrs().collect(), ends)?;
+        let mut running = RunningWorkers::new(self.listeners.len(), self.local_addrs().collect(), ends)?;
         let set_up = Arc::new(set_up);
         let (report, reports) = channel();
         for (index, listeners) in self.listeners.into_iter().enumerate() {

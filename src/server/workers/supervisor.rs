@@ -50,13 +50,13 @@ pub struct RunningWorkers {
 }
 
 impl RunningWorkers {
-    /// Makes a supervisor that has no workers yet. It gives its orders through the group; the workers report through
-    /// `ends`.
-    pub(super) fn new(local: Vec<Endpoint>, ends: Receiver<Ended>) -> io::Result<Self> {
+    /// Makes a supervisor of so many workers, which are still to be spawned. It gives its orders through the group; the
+    /// workers report through `ends`.
+    pub(super) fn new(workers: usize, local: Vec<Endpoint>, ends: Receiver<Ended>) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         Ok(Self {
-            group: Arc::new(Group::new(waker)),
+            group: Arc::new(Group::new(waker, workers)),
             poll,
             events: Events::with_capacity(4),
             #[cfg(feature = "signals")]

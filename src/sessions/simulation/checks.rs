@@ -9,7 +9,7 @@ use super::outside::{Outside, SimulatedSocket};
 use super::world::World;
 use crate::exchange::Progress;
 use crate::limits::{
-    CONTENT_BUFFER, HIGH_WATER, LINGER_BYTES, LOW_WATER, MAX_READ, PART_TIME, POOL_BUSY_BYTES, POOL_BYTES,
+    CHANNEL_BYTES, CONTENT_BUFFER, HIGH_WATER, LINGER_BYTES, LOW_WATER, MAX_READ, PART_TIME, POOL_BUSY_BYTES, POOL_BYTES,
     POOL_LARGEST_BUFFER, POOL_MAX_BUFFER, RECEIVE_BUFFER, WHEEL_SLOT,
 };
 use crate::sessions::{Session, Sessions};
@@ -22,11 +22,13 @@ pub(super) fn after_tick(world: &World) {
         panic!("{fault}");
     }
     let outside = &*world.outside.borrow();
-    let mut lent = [0; 4];
+    let (mut lent, mut charged) = ([0; 4], 0);
     for (_, session) in &world.sessions.slab {
         let corked = session.transport.wrote_last && !session.closed;
         assert!(!corked, "connection {} was not closed", session.transport.number);
         let holds = session.connection.holds();
+        charged += session.connection.charged();
+        charge(&world.sessions, session);
         lent[0] += usize::from(holds.receive.is_some());
         lent[1] += usize::from(holds.output.is_some());
         lent[2] += usize::from(holds.exchange.is_some());
@@ -48,6 +50,7 @@ pub(super) fn after_tick(world: &World) {
         }
     }
     let pools = &world.sessions.pools;
+    assert_eq!(pools.ledger.charged(), charged, "the ledger, and what its connections were charged");
     assert_eq!(pools.lent(), lent, "the buffers that the pools have lent, and those that connections hold");
     let idle = pools.idle_bytes();
     assert!(idle <= POOL_BYTES, "the pools keep {idle} bytes");
@@ -116,8 +119,8 @@ fn sleeper(world: &World, outside: &Outside, session: &Session<SimulatedSocket>)
     let end = connection.wants_end();
     assert!(end.is_none(), "connection {number} sleeps and should end: {end:?}");
     assert!(
-        !connection.is_held() || connection.owed() >= LOW_WATER,
-        "connection {number} is held, but owes less than the low-water mark"
+        !connection.is_held() || connection.weight() >= LOW_WATER,
+        "connection {number} is held, but it and its observer hold less than the low-water mark"
     );
 }
 
@@ -218,6 +221,18 @@ fn deadline(world: &World, socket: &Socket, session: &Session<SimulatedSocket>, 
     assert!(due <= latest, "connection {number} comes up at {due:?}, not at {deadline:?}");
     let next = sessions.next_deadline();
     assert!(next.is_some_and(|next| next <= due), "the wheel says {next:?}, but connection {number} is due at {due:?}");
+}
+
+/// A connection is charged for what it holds. Only a channel can have more after the turn.
+fn charge(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSocket>) {
+    let (connection, watched) = (&session.connection, sessions.watch.is_some());
+    let (charged, holds) = (connection.charged(), connection.memory(watched));
+    let most = if connection.waits_for_application() { CHANNEL_BYTES } else { 0 };
+    let number = session.transport.number;
+    assert!(
+        holds <= charged + most && charged < holds + 64 + most,
+        "connection {number} was charged for {charged} bytes, but holds {holds}: {connection:?}"
+    );
 }
 
 /// The memory that a connection may hold, whatever its client does.

@@ -67,6 +67,13 @@ impl Has {
 }
 
 impl FieldLines {
+    /// Bytes of memory that they take.
+    pub(crate) fn memory(&self) -> usize {
+        let size = |text: &String, lines: &Vec<Line>| text.capacity() + lines.capacity() * size_of::<Line>();
+        let before = self.before_removal.as_deref().map_or(0, |(text, lines)| size(text, lines));
+        size(&self.text, &self.lines) + before
+    }
+
     #[inline(always)]
     pub(crate) fn clear(&mut self) {
         // Nearly every reply sets and removes no line.

@@ -1,0 +1,185 @@
+//! The memory of a connection: what it is charged for, and what becomes of a connection that wants more than there is.
+//!
+//! Nothing waits for memory. A connection may take what it needs within a turn. At the end of the turn it is charged
+//! for what it holds then; if that is more than at the end of its last turn, and more than there is, it ends. So all
+//! connections together exceed the limit by what one turn takes, and by no more.
+
+use super::Connection;
+use super::buffers::Buffers;
+use super::context::{Context, Pools};
+use super::exchange::Exchange;
+use super::phase::Phase;
+use super::states::{ContentState, Ending, ReplyState};
+use super::upgraded::Upgraded;
+use crate::buffer::{OutputQueue, cost};
+use crate::exchange::{Abort, CloseReason};
+use crate::limits::LOW_WATER;
+use crate::wire::ProtocolError;
+
+impl Pools {
+    /// Bytes in use: those of the connections, and those that the pools keep.
+    pub(crate) const fn in_use(&self) -> usize {
+        self.ledger.charged().saturating_add(self.kept())
+    }
+
+    /// Whether there are `more` bytes for a connection that then holds `all`. What the pools keep is freed first.
+    pub(super) fn have(&mut self, more: usize, all: usize) -> bool {
+        let limit = self.ledger.limit_for(all);
+        if self.in_use().saturating_add(more) > limit && self.kept() > 0 {
+            self.free();
+        }
+        self.in_use().saturating_add(more) <= limit
+    }
+}
+
+impl Connection {
+    /// Charges the connection for what it holds at the end of its turn. If that is more than there is, this ends it and
+    /// returns true: the connection needs another turn.
+    #[inline(never)]
+    pub(super) fn settle_memory(&mut self, cx: &mut Context<'_>) -> bool {
+        let grew = self.charge(cx);
+        if !grew || cx.pools.have(0, self.buffers.charge.bytes()) || self.is_ending() {
+            return false;
+        }
+        log::debug!("conn {}: more than the {} bytes of memory are wanted", cx.id, cx.pools.ledger.limit());
+        self.give_up(cx);
+        true
+    }
+
+    /// Brings the charge up to date. Returns whether it grew.
+    fn charge(&mut self, cx: &mut Context<'_>) -> bool {
+        if cx.pools.ledger.is_tight() {
+            self.buffers.tighten();
+            if let Phase::Exchange(exchange) = &mut self.phase {
+                exchange.content.tighten();
+            }
+        }
+        let bytes = self.memory(cx.watch.is_some());
+        let grew = cx.pools.ledger.charge(&mut self.buffers.charge, bytes);
+        cx.reply.set_room(cx.pools.ledger.room_for_reply());
+        grew
+    }
+
+    /// Takes the charge back, because everything is given back.
+    pub(super) const fn uncharge(&mut self, pools: &mut Pools) {
+        pools.ledger.charge(&mut self.buffers.charge, 0);
+    }
+
+    /// Bytes that the connection was charged for at the end of its last turn.
+    pub(crate) const fn charged(&self) -> usize {
+        self.buffers.charge.bytes()
+    }
+
+    /// Bytes of memory that the connection holds, beside its place in the slab. `watched` says that an observer may
+    /// keep the head of a request until its reply has left.
+    pub(crate) fn memory(&self, watched: bool) -> usize {
+        let phase = match &self.phase {
+            Phase::Exchange(exchange) | Phase::Closed { unfinished: Some(exchange), .. } => {
+                size_of::<Exchange>() + exchange.memory(watched)
+            }
+            Phase::Upgraded(_) => size_of::<Upgraded>(),
+            Phase::Head(_) | Phase::Ending { .. } | Phase::HalfClosed { .. } | Phase::Closed { .. } => 0,
+        };
+        phase + self.buffers.memory()
+    }
+
+    // ---- the end for want of memory ---------------------------------------------------------------------------------
+
+    /// Ends the connection, because it wants more memory than there is, or holds some for a client that does nothing.
+    /// A client that is owed nothing gets a 503.
+    pub(crate) fn give_up(&mut self, cx: &mut Context<'_>) {
+        cx.pools.ledger.note_refusal();
+        let (owes, is_within_head) = (self.output().is_some(), self.is_within_head());
+        match &mut self.phase {
+            Phase::Exchange(exchange) if !owes => match exchange.give_up(&mut self.buffers, cx) {
+                Ok(()) => self.end_exchange(cx),
+                Err(reason) => self.abort(cx, reason),
+            },
+            Phase::Head(_) if is_within_head && !owes => {
+                self.fail(cx, ProtocolError::OutOfMemory, CloseReason::OutOfMemory);
+            }
+            _ => self.abort(cx, CloseReason::OutOfMemory),
+        }
+        self.charge(cx);
+    }
+
+    /// Whether the connection holds memory until its client sends or takes something.
+    pub(crate) fn holds_for_client(&self) -> bool {
+        let is_collecting = matches!(&self.phase, Phase::Exchange(exchange) if exchange.is_collecting());
+        self.owed() >= LOW_WATER || is_collecting || self.is_within_head()
+    }
+
+    const fn is_ending(&self) -> bool {
+        matches!(self.phase, Phase::Ending { .. } | Phase::HalfClosed { .. } | Phase::Closed { .. })
+    }
+}
+
+impl Buffers {
+    fn memory(&self) -> usize {
+        let output = self.output.as_deref().map_or(0, |output| size_of::<OutputQueue>() + output.memory());
+        self.input.as_deref().map_or(0, cost) + output
+    }
+
+    /// Gives memory back that holds nothing, because memory is short.
+    fn tighten(&mut self) {
+        if let Some(input) = &mut self.input {
+            input.tighten();
+        }
+        if let Some(output) = &mut self.output {
+            output.tighten();
+        }
+    }
+}
+
+impl Exchange {
+    const fn is_collecting(&self) -> bool {
+        matches!(self.content, ContentState::Collected(_))
+    }
+
+    fn memory(&self, watched: bool) -> usize {
+        let (reply, head) = match &self.reply {
+            ReplyState::Awaited(awaiting) => {
+                (size_of_val(&**awaiting) + awaiting.draft.memory(), awaiting.draft.request_head())
+            }
+            ReplyState::Streaming(streaming) => (size_of_val(&**streaming) + streaming.stream.memory(), streaming.head),
+            ReplyState::Unbegun | ReplyState::Whole(_) => (0, 0),
+        };
+        self.content.memory() + reply + if watched { head as usize } else { 0 }
+    }
+
+    /// Ends the exchange for want of memory. An error is the reason why the connection must be aborted.
+    fn give_up(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        let reason = CloseReason::OutOfMemory;
+        match self.reply {
+            ReplyState::Unbegun => self.fail_for(buffers, cx, ProtocolError::OutOfMemory, reason),
+            ReplyState::Awaited(_) => {
+                self.give_up_content(cx, Abort::Cut);
+                self.answer_deferred(buffers, cx, Err(ProtocolError::OutOfMemory.into()), Some(reason));
+            }
+            ReplyState::Streaming(_) => return Err(reason),
+            // The client has had its reply, and may still be sending.
+            ReplyState::Whole(_) => {
+                self.give_up_content(cx, Abort::Cut);
+                self.set_reply(cx.id, ReplyState::Whole(Some(Ending::lingering(reason))));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ContentState {
+    /// Bytes of memory for content that is collected, or that flows.
+    fn memory(&self) -> usize {
+        match self {
+            Self::Collected(collecting) => cost(&**collecting),
+            Self::Taken(flow) => size_of_val(&**flow) + flow.trailers.capacity(),
+            Self::Discarded(_) | Self::Unread | Self::Done => 0,
+        }
+    }
+
+    fn tighten(&mut self) {
+        if let Self::Collected(collecting) = self {
+            collecting.content.tighten();
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What the sessions do when memory is short: about once a second, those end that hold memory for a client that neither
+//! sends nor takes anything.
+
+use super::Sessions;
+use super::transport::Transport;
+use crate::exchange::Service;
+use crate::limits::MEMORY_PATIENCE;
+
+impl<T: Transport> Sessions<T> {
+    /// Looks for memory if it is short, about once a second.
+    #[inline]
+    pub(crate) fn relieve(&mut self, service: &mut dyn Service) {
+        if self.pools.ledger.relief_is_due {
+            self.find_memory(service);
+        }
+    }
+
+    #[cold]
+    fn find_memory(&mut self, service: &mut dyn Service) {
+        self.pools.ledger.relief_is_due = false;
+        let (in_use, limit) = (self.pools.in_use(), self.pools.ledger.limit());
+        // Half of it is enough for all that was refused: what is refused again makes this look again.
+        let mut excess = in_use.saturating_sub(limit / 2);
+        let mut ended = 0;
+        for (charged, key) in self.stalled() {
+            if excess == 0 {
+                break;
+            }
+            excess = excess.saturating_sub(charged);
+            ended += 1;
+            self.timed_turn(key, service, |session, cx| session.connection.give_up(cx));
+        }
+        let refused = self.pools.ledger.take_refused();
+        if refused > 0 {
+            log::warn!(
+                "memory is short: {in_use} of {limit} bytes were in use, {refused} requests or connections were given \
+                 up for it, {ended} of them because the client did nothing"
+            );
+            self.watch.tell(|observer| observer.memory_short(in_use, limit));
+        }
+    }
+
+    /// The charges and keys of the sessions whose clients let their connections hold memory and do nothing, the largest
+    /// charge first.
+    fn stalled(&self) -> Vec<(usize, usize)> {
+        let now = self.now();
+        let is_stalled = |session: &super::Session<T>| {
+            session.activity + MEMORY_PATIENCE <= now && !session.closed && session.connection.holds_for_client()
+        };
+        let stalled = self.slab.iter().filter(|(_, session)| is_stalled(session));
+        let mut stalled: Vec<_> = stalled.map(|(key, session)| (session.connection.charged(), key)).collect();
+        stalled.sort_unstable_by(|one, other| other.cmp(one));
+        stalled
+    }
+}
