@@ -198,6 +198,7 @@ mod tests {
             --head-timeout=4s --linger-timeout=0 --reply-timeout=9s --drain-timeout=200ms --drain-grace=3ms \
             --drain-delay=5m --health=/up --max-head=1k --max-target=2k --max-content=0 --content-timeout=7s \
             --send-timeout=8s --min-content-rate=1k --min-send-rate=0 --max-response-buffer=3k --max-connections=6 \
+            --max-memory=64m \
             --server-name=";
         let Settings { unix, workers, config, health, .. } =
             settings(&args.split_whitespace().collect::<Vec<_>>(), &[]);
@@ -209,7 +210,7 @@ mod tests {
         assert_eq!((config.drain_timeout, config.drain_delay), (Duration::from_millis(200), seconds(300)));
         assert_eq!((config.drain_grace, health.as_deref()), (Duration::from_millis(3), Some("/up")));
         assert_eq!((config.max_head, config.max_target, config.max_content), (1024, 2048, 0));
-        assert_eq!(config.max_response_buffer, 3072);
+        assert_eq!((config.max_response_buffer, config.max_memory), (3072, Some(64 << 20)));
         assert_eq!((config.content_timeout, config.send_timeout), (seconds(7), seconds(8)));
         assert_eq!(config.reply_timeout, seconds(9));
         assert_eq!((config.min_content_rate, config.min_send_rate), (1024, 0));
