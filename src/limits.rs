@@ -183,6 +183,10 @@ pub(crate) const MAX_READ: usize = 256 * KIB;
 /// Bytes that the pools keep for the next burst of requests; the rest goes back to the allocator.
 pub(crate) const POOL_BYTES: usize = MIB;
 
+/// Items of a pool that are lent at the same time from which on a new item gets memory apart from the heap, so that it
+/// goes back to the system after the storm. Under steady load few are lent, because an idle connection has none.
+pub(crate) const POOL_ITEMS: usize = 128;
+
 /// Bytes in large buffers that a pool keeps while they are used again and again. Otherwise each large content would
 /// fetch its memory from the kernel page by page, which took half the time of a 1 MiB echo.
 pub(crate) const POOL_BUSY_BYTES: usize = 8 * MIB;

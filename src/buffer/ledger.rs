@@ -14,6 +14,8 @@ pub(crate) struct Ledger {
     charged: usize,
     /// What was refused since the last report.
     refused: u64,
+    /// In so many rounds memory is still looked for, because something was refused a moment ago.
+    rounds: u8,
     /// About a second has passed since connections were last looked at for memory.
     pub(crate) relief_is_due: bool,
 }
@@ -23,6 +25,10 @@ pub(crate) struct Ledger {
 pub(crate) struct Charge(u32);
 
 const UNIT: usize = 64;
+
+/// Rounds of a second in which memory is looked for after something was refused: until a client that did nothing then
+/// has used up its time ([`MEMORY_PATIENCE`](crate::limits::MEMORY_PATIENCE)).
+const ROUNDS: u8 = 3;
 
 impl Charge {
     /// The charge for so many bytes, rounded up.
@@ -42,7 +48,7 @@ impl Charge {
 
 impl Ledger {
     pub(crate) const fn new(limit: usize) -> Self {
-        Self { limit, charged: 0, refused: 0, relief_is_due: false }
+        Self { limit, charged: 0, refused: 0, rounds: 0, relief_is_due: false }
     }
 
     pub(crate) const fn limit(&self) -> usize {
@@ -84,11 +90,18 @@ impl Ledger {
 
     /// Whether memory is short: something was refused, or soon will be.
     pub(crate) const fn is_short(&self) -> bool {
-        self.refused > 0 || self.charged > self.limit - self.limit / MEMORY_RELIEF
+        self.refused > 0 || self.rounds > 0 || self.charged > self.limit - self.limit / MEMORY_RELIEF
+    }
+
+    /// About a second has passed.
+    pub(crate) const fn begin_round(&mut self) {
+        self.relief_is_due = self.is_short();
+        self.rounds = if self.refused > 0 { ROUNDS } else { self.rounds.saturating_sub(1) };
     }
 
     /// What was refused since the last call.
     pub(crate) const fn take_refused(&mut self) -> u64 {
+        self.relief_is_due = false;
         std::mem::replace(&mut self.refused, 0)
     }
 }
@@ -117,6 +130,19 @@ mod tests {
         ledger.charge(&mut Charge::default(), 7 << 20);
         assert_eq!(ledger.room_for_reply(), POOL_MAX_BUFFER, "a small reply is always possible");
         assert!(ledger.is_tight() && ledger.is_short());
+    }
+
+    #[test]
+    fn memory_is_looked_for_until_stalled_clients_have_used_up_their_time() {
+        let mut ledger = Ledger::new(1 << 20);
+        ledger.note_refusal();
+        let mut rounds = Vec::new();
+        for _ in 0..6 {
+            ledger.begin_round();
+            rounds.push((ledger.relief_is_due, ledger.take_refused()));
+        }
+        assert_eq!(rounds, [(true, 1), (true, 0), (true, 0), (true, 0), (false, 0), (false, 0)]);
+        assert!(!ledger.is_short());
     }
 
     #[test]

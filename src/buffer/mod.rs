@@ -14,5 +14,5 @@ pub(crate) use ledger::{Charge, Ledger};
 pub use output::Content;
 pub(crate) use output::{Front, Mark, OutputQueue, ReplyRecord};
 pub(crate) use pace::Pace;
-pub(crate) use pool::{Pool, Pooled, cost};
+pub(crate) use pool::{Pool, Pooled, cost, free, piece_apart};
 pub(crate) use receive::Receive;

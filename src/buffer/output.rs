@@ -3,7 +3,7 @@ use std::fmt;
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use super::{FileRange, Pace, Pooled};
+use super::{FileRange, Pace, Pooled, free};
 use crate::http::{Method, Moment};
 use crate::limits::{CONTENT_BUFFER, MAX_SLICES, RECORD_BYTES, SHARE_FROM};
 
@@ -42,6 +42,14 @@ pub(crate) struct OutputQueue {
 struct Splice {
     at: usize,
     rest: Spliced,
+}
+
+impl Splice {
+    fn free(self) {
+        if let Spliced::Memory { content, .. } = self.rest {
+            content.free();
+        }
+    }
 }
 
 /// The part of spliced content that has not been sent.
@@ -138,6 +146,13 @@ impl Content<'_> {
             Self::Static(bytes) => bytes,
             Self::Shared(bytes) => bytes,
             Self::Owned(bytes) => bytes,
+        }
+    }
+
+    /// Frees what it owns, [so that it goes back to the system](free).
+    pub(crate) fn free(self) {
+        if let Self::Owned(bytes) = self {
+            free(bytes);
         }
     }
 }
@@ -340,7 +355,7 @@ impl OutputQueue {
             if self.sent < splice.at || splice.rest.len() > 0 {
                 return 0;
             }
-            self.splices.pop_front();
+            self.splices.pop_front().into_iter().for_each(Splice::free);
         }
         count
     }
@@ -369,7 +384,7 @@ impl OutputQueue {
     /// Removes everything that was queued since `mark`. Nothing may have been sent in between.
     pub(crate) fn roll_back(&mut self, mark: Mark) {
         self.inline.truncate(mark.inline);
-        self.splices.truncate(mark.splices);
+        self.splices.drain(mark.splices..).for_each(Splice::free);
         self.spliced = mark.spliced;
     }
 
@@ -440,7 +455,7 @@ impl Pooled for OutputQueue {
         self.pace = Pace::default();
         self.ends_with_connection = false;
         if !self.splices.is_empty() || !self.records.is_empty() {
-            self.splices.clear();
+            self.splices.drain(..).for_each(Splice::free);
             self.records.clear();
             (self.spliced, self.noted) = (0, 0);
         }
@@ -450,6 +465,11 @@ impl Pooled for OutputQueue {
         self.inline.capacity()
             + self.splices.capacity() * size_of::<Splice>()
             + self.records.capacity() * size_of::<ReplyRecord>()
+    }
+
+    fn free(self) {
+        free(self.inline);
+        self.splices.into_iter().for_each(Splice::free);
     }
 }
 

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::limits::{POOL_LARGEST_BUFFER, POOL_MAX_BUFFER};
+use crate::limits::{POOL_ITEMS, POOL_LARGEST_BUFFER, POOL_MAX_BUFFER};
 
 /// An item that a [`Pool`] lends.
 pub(crate) trait Pooled: Default {
@@ -9,6 +9,36 @@ pub(crate) trait Pooled: Default {
 
     /// Bytes of memory that the item holds.
     fn footprint(&self) -> usize;
+
+    /// Frees what it holds, each large piece [by itself](free).
+    fn free(self);
+
+    /// A new item for a storm, whose memory goes back to the system when it is freed.
+    fn apart() -> Self {
+        Self::default()
+    }
+}
+
+/// Frees memory so that all of it goes back to the system.
+///
+/// glibc maps each large piece of memory by itself, and unmaps it when it is freed. But it learns from a large piece
+/// that is freed: from then on, pieces of that size come from the heap, and the heap keeps twice as much for the next
+/// ones (mallopt(3), `M_MMAP_THRESHOLD`). So after a storm of large content the process would stay large. A piece that
+/// is made small first, which only unmaps its pages, teaches glibc nothing.
+pub(crate) fn free(mut memory: Vec<u8>) {
+    if memory.capacity() > POOL_MAX_BUFFER {
+        memory.clear();
+        memory.shrink_to(POOL_MAX_BUFFER);
+    }
+}
+
+/// Gets `bytes` zeroes in memory of their own. glibc maps a large piece, and a piece that was mapped stays so when it is
+/// made small: so it does not lie in the heap, where a later piece would keep it after it was freed.
+pub(crate) fn piece_apart(bytes: usize) -> Vec<u8> {
+    let mut memory = Vec::with_capacity(2 * POOL_MAX_BUFFER + bytes);
+    memory.resize(bytes, 0);
+    memory.shrink_to_fit();
+    memory
 }
 
 /// Lends boxes, last in first out: the one that came back last is most likely still in the CPU cache.
@@ -64,6 +94,7 @@ impl<T: Pooled> Pool<T> {
                 self.idle_bytes -= cost(&*item);
                 item
             }
+            None if self.lent > POOL_ITEMS => Box::new(T::apart()),
             None => Box::default(),
         }
     }
@@ -95,6 +126,8 @@ impl<T: Pooled> Pool<T> {
         if self.idle_bytes + bytes <= self.max_bytes {
             self.idle_bytes += bytes;
             self.idle.push(item);
+        } else {
+            item.free();
         }
     }
 
@@ -104,14 +137,18 @@ impl<T: Pooled> Pool<T> {
         if item.footprint() <= POOL_LARGEST_BUFFER && self.large_bytes + bytes <= self.max_large {
             self.large_bytes += bytes;
             self.large.push(item);
+        } else {
+            item.free();
         }
     }
 
     /// Frees the large items that were idle since the last call. Call it about once a second while
     /// [`has_large`](Self::has_large) is true.
     pub(crate) fn trim(&mut self) {
-        let freed = self.large.drain(..self.unused).map(|item| cost(&*item)).sum::<usize>();
-        self.large_bytes -= freed;
+        for item in self.large.drain(..self.unused) {
+            self.large_bytes -= cost(&*item);
+            item.free();
+        }
         self.unused = self.large.len();
     }
 
@@ -125,9 +162,11 @@ impl<T: Pooled> Pool<T> {
         self.idle_bytes + self.large_bytes
     }
 
-    /// Frees all idle items but the one that came back last.
+    /// Frees all items that it keeps.
     pub(crate) fn free(&mut self) {
-        (self.idle, self.large) = (Vec::new(), Vec::new());
+        let all =
+            self.hot.take().into_iter().chain(std::mem::take(&mut self.idle)).chain(std::mem::take(&mut self.large));
+        all.for_each(|item| item.free());
         (self.idle_bytes, self.large_bytes, self.unused) = (0, 0, 0);
     }
 

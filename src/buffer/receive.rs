@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::Pooled;
+use super::{Pooled, free, piece_apart};
 use crate::limits::{CONTENT_BUFFER, MIN_READ, RECEIVE_BUFFER};
 
 /// The receive buffer: bytes that came from the socket and are not consumed yet.
@@ -117,6 +117,15 @@ impl Pooled for Receive {
 
     fn footprint(&self) -> usize {
         self.memory.capacity()
+    }
+
+    fn free(self) {
+        free(self.memory);
+    }
+
+    fn apart() -> Self {
+        // With what the allocator adds, it fills a page.
+        Self { memory: piece_apart(RECEIVE_BUFFER - 32), ..Self::default() }
     }
 }
 

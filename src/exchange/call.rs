@@ -15,6 +15,8 @@ pub(crate) struct Called {
     /// The error that was sent as the reply.
     pub(crate) error: Option<Error>,
     pub(crate) panicked: bool,
+    /// The application's reply wanted more memory than there is.
+    pub(crate) out_of_memory: bool,
 }
 
 /// Calls the application. Afterwards `output` has exactly one whole reply, or the beginning of one whose
@@ -31,17 +33,20 @@ pub(crate) fn call_guarded(
 ) -> Called {
     let (error, panicked) = match guard(|| call(service, Response::new(reply, output))) {
         // What `reply` has recorded counts, not the value: the `Sent` may be of another request.
-        Ok(Ok(Sent { .. })) if reply.finished() => return Called { error: None, panicked: false },
+        Ok(Ok(Sent { .. })) if reply.finished() => {
+            return Called { error: None, panicked: false, out_of_memory: false };
+        }
         Ok(Ok(Sent { .. })) => match complete(reply, output, fields) {
-            Ok(()) => return Called { error: None, panicked: false },
+            Ok(()) => return Called { error: None, panicked: false, out_of_memory: false },
             Err(error) => (error, false),
         },
         Ok(Err(error)) => (error, false),
         Err(panic) => (Error::internal(panic), true),
     };
-    let error = if reply.is_out_of_memory() { out_of_memory(error) } else { error };
+    let out_of_memory = reply.is_out_of_memory();
+    let error = if out_of_memory { for_want_of_memory(error) } else { error };
     answer_error(service, &error, panicked, reply, output);
-    Called { error: Some(error), panicked }
+    Called { error: Some(error), panicked, out_of_memory }
 }
 
 /// Finishes a reply that the handler has left to the loop.
@@ -61,7 +66,7 @@ fn complete(reply: &mut Reply, output: &mut OutputQueue, fields: Option<Fields<'
 
 /// The error for a reply that failed because memory is short, whatever the application made of that.
 #[cold]
-fn out_of_memory(error: Error) -> Error {
+fn for_want_of_memory(error: Error) -> Error {
     match error.status() {
         500 => Error::from(ProtocolError::OutOfMemory).with_source(error.to_string()),
         _ => error,

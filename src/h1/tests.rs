@@ -47,6 +47,8 @@ mod lifetimes;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod pipelines;
 #[cfg(test)]
 mod properties;

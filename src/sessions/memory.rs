@@ -1,8 +1,8 @@
 //! What the sessions do when memory is short: about once a second, those end that hold memory for a client that neither
 //! sends nor takes anything.
 
-use super::Sessions;
 use super::transport::Transport;
+use super::{Session, Sessions};
 use crate::exchange::Service;
 use crate::limits::MEMORY_PATIENCE;
 
@@ -17,7 +17,6 @@ impl<T: Transport> Sessions<T> {
 
     #[cold]
     fn find_memory(&mut self, service: &mut dyn Service) {
-        self.pools.ledger.relief_is_due = false;
         let (in_use, limit) = (self.pools.in_use(), self.pools.ledger.limit());
         // Half of it is enough for all that was refused: what is refused again makes this look again.
         let mut excess = in_use.saturating_sub(limit / 2);
@@ -28,13 +27,13 @@ impl<T: Transport> Sessions<T> {
             }
             excess = excess.saturating_sub(charged);
             ended += 1;
-            self.timed_turn(key, service, |session, cx| session.connection.give_up(cx));
+            self.timed_turn(key, service, Session::give_up);
         }
         let refused = self.pools.ledger.take_refused();
         if refused > 0 {
             log::warn!(
-                "memory is short: {in_use} of {limit} bytes were in use, {refused} requests or connections were given \
-                 up for it, {ended} of them because the client did nothing"
+                "memory is short: {in_use} of {limit} bytes were in use, and {refused} requests or connections were \
+                 given up, {ended} of them because their clients did nothing"
             );
             self.watch.tell(|observer| observer.memory_short(in_use, limit));
         }
@@ -43,9 +42,12 @@ impl<T: Transport> Sessions<T> {
     /// The charges and keys of the sessions whose clients let their connections hold memory and do nothing, the largest
     /// charge first.
     fn stalled(&self) -> Vec<(usize, usize)> {
-        let now = self.now();
-        let is_stalled = |session: &super::Session<T>| {
-            session.activity + MEMORY_PATIENCE <= now && !session.closed && session.connection.holds_for_client()
+        // As for deadlines: a client may have done something that the loop has not looked at.
+        let looked_until = self.looked_until();
+        let is_stalled = |session: &Session<T>| {
+            session.activity + MEMORY_PATIENCE <= looked_until
+                && !session.closed
+                && session.connection.holds_for_client()
         };
         let stalled = self.slab.iter().filter(|(_, session)| is_stalled(session));
         let mut stalled: Vec<_> = stalled.map(|(key, session)| (session.connection.charged(), key)).collect();

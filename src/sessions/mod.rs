@@ -90,6 +90,10 @@ impl<T> Sessions<T> {
         mailbox: Arc<Mailbox>,
     ) -> Self {
         let mut time = Timekeeper::new(clock);
+        let pools = Pools::new(config.max_memory.unwrap_or(usize::MAX));
+        let server_name = config.server_name.as_deref();
+        let mut reply = Reply::new(server_name, config.max_response_buffer, time.wall_clock(), Arc::clone(&mailbox));
+        reply.set_room(pools.ledger.room_for_reply());
         Self {
             watch: Watch::new(observer),
             slab: Slab::new(),
@@ -98,14 +102,9 @@ impl<T> Sessions<T> {
             turns: Vec::new(),
             ended: Vec::new(),
             wheel: Wheel::new(),
-            pools: Pools::new(config.max_memory.unwrap_or(usize::MAX)),
+            pools,
             scratch: Scratch::default(),
-            reply: Reply::new(
-                config.server_name.as_deref(),
-                config.max_response_buffer,
-                time.wall_clock(),
-                Arc::clone(&mailbox),
-            ),
+            reply,
             mailbox,
             letters: Vec::new(),
             next_id: 1,

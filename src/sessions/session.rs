@@ -196,8 +196,7 @@ impl<T: Transport> Session<T> {
         if self.connection.output().is_some() {
             self.readiness.writable = true;
             // The pump, which follows, sends what this leaves of a file.
-            let mut sends = Sends::up_to(FILE_TURN_AMONG_OTHERS);
-            self.flush(cx, &mut sends);
+            self.flush(cx, &mut Sends::up_to(FILE_TURN_AMONG_OTHERS));
             let deadline = self.connection.deadline(cx.config, *cx.idle_timeout, self.activity);
             let reason = self.connection.close_reason();
             let failed = matches!(reason, Some(CloseReason::SocketError | CloseReason::FileShrank));
@@ -207,6 +206,19 @@ impl<T: Transport> Session<T> {
         }
         if !self.connection.beat(cx, self.activity) {
             self.connection.expire(cx, self.activity);
+        }
+    }
+
+    /// Ends the session because memory is short and its client does nothing. As in [`expire`](Self::expire), the kernel
+    /// may have room without saying so.
+    pub(super) fn give_up(&mut self, cx: &mut Context<'_>) {
+        let owed = self.connection.owed();
+        if owed > 0 {
+            self.readiness.writable = true;
+            self.flush(cx, &mut Sends::up_to(FILE_TURN_AMONG_OTHERS));
+        }
+        if owed == self.connection.owed() {
+            self.connection.give_up(cx);
         }
     }
 

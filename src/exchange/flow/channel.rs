@@ -309,7 +309,7 @@ impl Drop for ChannelSource {
             (std::mem::take(&mut state.queue), state.on_room.take(), state.on_close.take());
         self.0.changed.notify_all();
         drop(state);
-        drop(queue);
+        queue.into_iter().for_each(Content::free);
         call(on_room, "on_room");
         call(on_close, "on_close");
     }

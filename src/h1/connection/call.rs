@@ -129,7 +129,10 @@ fn take_reply(
     close: Option<CloseReason>,
     takes_trailers: bool,
 ) -> Answered {
-    let Called { error, panicked } = called;
+    let Called { error, panicked, out_of_memory } = called;
+    if out_of_memory {
+        cx.pools.ledger.note_refusal();
+    }
     if let Some(timeout) = cx.reply.idle_timeout() {
         *cx.idle_timeout = timeout.into();
     }

@@ -89,7 +89,7 @@ impl Pools {
 
     /// Frees large buffers that were not used since the last call.
     pub(crate) fn trim(&mut self) {
-        self.ledger.relief_is_due = self.ledger.is_short();
+        self.ledger.begin_round();
         self.receive.trim();
         self.output.trim();
         self.collecting.trim();

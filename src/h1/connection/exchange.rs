@@ -91,6 +91,8 @@ impl Pooled for Exchange {
     fn footprint(&self) -> usize {
         0
     }
+
+    fn free(self) {}
 }
 
 impl fmt::Display for Exchange {

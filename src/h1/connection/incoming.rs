@@ -129,6 +129,10 @@ impl Pooled for Collecting {
     fn footprint(&self) -> usize {
         self.head.capacity() + self.content.footprint() + self.trailers.capacity()
     }
+
+    fn free(self) {
+        self.content.free();
+    }
 }
 
 /// Content on its way to a sink.
