@@ -32,8 +32,8 @@ pub(crate) fn free(mut memory: Vec<u8>) {
     }
 }
 
-/// Gets `bytes` zeroes in memory of their own. glibc maps a large piece, and a piece that was mapped stays so when it is
-/// made small: so it does not lie in the heap, where a later piece would keep it after it was freed.
+/// Gets `bytes` zeroes in memory of their own. glibc maps a large piece, and a piece that was mapped stays so when it
+/// is made small: so it does not lie in the heap, where a later piece would keep it after it was freed.
 pub(crate) fn piece_apart(bytes: usize) -> Vec<u8> {
     let mut memory = Vec::with_capacity(2 * POOL_MAX_BUFFER + bytes);
     memory.resize(bytes, 0);

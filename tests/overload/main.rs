@@ -12,6 +12,8 @@ mod support;
 
 mod backlog;
 mod descriptors;
+#[cfg(feature = "cli")]
+mod memory;
 
 use std::fs::File;
 use std::net::SocketAddr;

@@ -95,6 +95,16 @@ impl Client {
         }
     }
 
+    /// Makes reads and writes fail instead of waiting.
+    #[track_caller]
+    pub(crate) fn set_nonblocking(&self) {
+        let result = match &self.stream {
+            Stream::Tcp(stream) => stream.set_nonblocking(true),
+            Stream::Unix(stream) => stream.set_nonblocking(true),
+        };
+        result.expect("a socket can be made so");
+    }
+
     #[track_caller]
     pub(crate) fn local(&self) -> SocketAddr {
         self.socket().local_addr().expect("it is connected")
