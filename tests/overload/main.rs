@@ -2,6 +2,8 @@
 //! full. Nothing is lost in these cases: the loop sleeps, and goes on when there is room. Some errors of accept(2)
 //! cannot be caused by a client; `src/server/accept.rs` tests them.
 //!
+//! Or clients, threads and timers bring more work at once than a polite client should wait for: `polite.rs`.
+//!
 //! The tests turn most servers here by hand, with a clock that moves only when the test moves it. So they know in which
 //! tick something happens, and whether time was the cause or something else.
 
@@ -14,6 +16,7 @@ mod backlog;
 mod descriptors;
 #[cfg(feature = "cli")]
 mod memory;
+mod polite;
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -25,6 +28,10 @@ use rustix::io::Errno;
 use support::{Client, Event, Hand, LIMIT, Log, SocketPath, test_config};
 
 const OUT_OF_DESCRIPTORS: Event = Event::Trouble(Some(Errno::MFILE.raw_os_error()));
+
+/// The most CPU time that the loop may spend on others between a polite request and its answer, beside one call that
+/// has begun.
+const BAR: Duration = Duration::from_millis(25);
 
 /// "Accepting resumes within a second of a slot being freed."
 const A_SECOND: Duration = Duration::from_secs(1);
