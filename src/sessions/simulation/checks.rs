@@ -227,7 +227,9 @@ fn deadline(world: &World, socket: &Socket, session: &Session<SimulatedSocket>, 
 fn charge(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSocket>) {
     let (connection, watched) = (&session.connection, sessions.watch.is_some());
     let (charged, holds) = (connection.charged(), connection.memory(watched));
-    let most = if connection.waits_for_application() { CHANNEL_BYTES } else { 0 };
+    let waits = connection.waits_for_application() || session.queued;
+    // A channel is full when it holds so much, and its last piece may be as large.
+    let most = if waits { 2 * CHANNEL_BYTES } else { 0 };
     let number = session.transport.number;
     assert!(
         holds <= charged + most && charged < holds + 64 + most,
