@@ -248,7 +248,7 @@ pub(crate) const TURN_TIME: Duration = Duration::from_millis(1);
 
 /// Time after which no turn of a tick begins, so that the loop looks at its sockets again. It is long against the poll
 /// that follows, and short against what a user notices.
-pub(crate) const TICK_TIME: Duration = Duration::from_millis(10);
+pub(crate) const TICK_TIME: Duration = Duration::from_millis(5);
 
 /// Time that each kind of work gets in a tick, also when the others have taken all of [`TICK_TIME`]: accepting, turns,
 /// letters, tasks, timers, expiries, and removing the sessions that have ended.

@@ -211,7 +211,7 @@ impl EventLoop {
 
     /// The time until which the loop may sleep; `None` means for ever. It does not sleep while a session is runnable.
     fn next_moment(&self) -> Option<Moment> {
-        if self.sessions.runnable() > 0 || self.can_accept() || self.has_posted || self.sessions.has_ended() {
+        if self.sessions.has_work() || self.can_accept() || self.has_posted {
             return Some(self.sessions.now());
         }
         let mut due = self.sessions.next_deadline().unwrap_or(Moment::MAX).min(self.next_timer);

@@ -8,12 +8,13 @@
 //!                 └──── expire ◀── wheel ┘
 //! ```
 //!
-//! Reading order: this file, `turns` and `timekeeper` (who works when), `session` (the pump), `readiness`, `deadlines`
+//! Reading order: this file, `turns`, `queues` and `timekeeper` (who works when), `session` (the pump), `readiness`, `deadlines`
 //! (the wheel), `look`, `memory`.
 
 mod deadlines;
 mod look;
 mod memory;
+mod queues;
 mod readiness;
 mod session;
 #[cfg(test)]
@@ -24,7 +25,6 @@ mod timekeeper;
 mod transport;
 mod turns;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -46,6 +46,7 @@ use crate::limits::{EXPIRE_BUDGET, FILE_TURN, FILE_TURN_AMONG_OTHERS, POSTED_BUD
 use crate::wire::Scratch;
 use deadlines::Wheel;
 use look::Look;
+use queues::Queues;
 use timekeeper::Timekeeper;
 
 /// All sessions of a loop, and what they share.
@@ -53,11 +54,9 @@ pub(crate) struct Sessions<T> {
     pub(crate) config: Config,
     pub(crate) watch: Watch,
     slab: Slab<Session<T>>,
-    /// Keys of the sessions that have work to do, for which no further event will come.
-    runnable: Vec<u32>,
-    /// The same of the sessions that have used up their last turn. They come after the others.
-    used_up: VecDeque<u32>,
-    /// Keys of the sessions that have a turn in this tick.
+    /// The sessions that have work to do.
+    queues: Queues,
+    /// Keys of the polite sessions that have a turn in this tick.
     turns: Vec<u32>,
     /// Keys of the sessions that have ended. They leave the slab only in `reap`. Otherwise a later event of the same
     /// batch could reach a new session in the same slot.
@@ -97,8 +96,7 @@ impl<T> Sessions<T> {
         Self {
             watch: Watch::new(observer),
             slab: Slab::new(),
-            runnable: Vec::new(),
-            used_up: VecDeque::new(),
+            queues: Queues::default(),
             turns: Vec::new(),
             ended: Vec::new(),
             wheel: Wheel::new(),
@@ -204,7 +202,13 @@ impl<T> Sessions<T> {
     /// How many sessions have work to do, for which no further event will come.
     #[inline]
     pub(crate) fn runnable(&self) -> usize {
-        self.runnable.len() + self.used_up.len()
+        self.queues.len()
+    }
+
+    /// Whether there is work for which no event will come: a session is runnable, or one that has ended is to be removed.
+    #[inline]
+    pub(crate) fn has_work(&self) -> bool {
+        !self.queues.is_empty() || self.has_ended()
     }
 
     /// Whether sessions have ended that [`reap`](Self::reap) did not remove yet.
@@ -395,8 +399,7 @@ impl<T: Transport> Sessions<T> {
     #[inline(never)]
     fn reap_ended(&mut self, service: &mut dyn Service) {
         // The queues may still hold keys of ended sessions.
-        self.runnable.retain(|&key| !self.slab[key as usize].closed);
-        self.used_up.retain(|&key| !self.slab[key as usize].closed);
+        self.queues.retain(|key| !self.slab[key as usize].closed);
         let end = self.end_of_part();
         let mut done = 0;
         while done < self.ended.len() {

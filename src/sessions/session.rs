@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::time::Duration;
 
 use super::deadlines::{Timed, TimerLink};
+use super::queues::Standing;
 use super::readiness::Readiness;
 use super::transport::Transport;
 use crate::buffer::{Front, OutputQueue};
@@ -26,12 +27,11 @@ pub(crate) struct Session<T> {
     pub(super) idle_timeout: Millis,
     pub(super) timer: TimerLink,
     pub(super) readiness: Readiness,
-    /// Whether the session is in the runnable queue.
+    /// Whether the session is in a queue.
     pub(super) queued: bool,
     /// Whether the session has ended and waits to be reaped.
     pub(super) closed: bool,
-    /// Whether the session has used up its last turn. Then those that have not come before it.
-    pub(super) used_up: bool,
+    pub(super) standing: Standing,
 }
 
 /// What the loop allows and lends to a session for a turn.
@@ -107,7 +107,7 @@ impl<T> Session<T> {
             readiness: Readiness { writable: true, ..Readiness::default() },
             queued: false,
             closed: false,
-            used_up: false,
+            standing: Standing::New,
         }
     }
 

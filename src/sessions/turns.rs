@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 
 use super::Sessions;
+use super::queues::{Queues, Standing};
 use super::readiness::Readiness;
 use super::session::{After, Sends, Session, Turn};
 use super::transport::Transport;
 use crate::exchange::Service;
 use crate::h1::Context;
+use crate::http::Moment;
 use crate::limits::{FILE_TICK, FILE_TURN, FILE_TURN_AMONG_OTHERS};
 
 impl<T> Sessions<T> {
@@ -18,7 +20,7 @@ impl<T> Sessions<T> {
         if !session.closed {
             session.readiness.add(event);
             log::trace!("conn {}: event {}", session.id, session.readiness);
-            enqueue(&mut self.runnable, &mut self.used_up, session, key);
+            self.queues.add(session, key);
         }
         true
     }
@@ -27,7 +29,7 @@ impl<T> Sessions<T> {
     fn make_runnable(&mut self, key: usize) {
         let session = &mut self.slab[key];
         if !session.closed {
-            enqueue(&mut self.runnable, &mut self.used_up, session, key);
+            self.queues.add(session, key);
         }
     }
 
@@ -42,12 +44,12 @@ impl<T> Sessions<T> {
 }
 
 impl<T: Transport> Sessions<T> {
-    /// Gives turns to the sessions that are runnable now, until the time of the tick is over. Those that have not used
-    /// up their last turn come first. A session that becomes runnable meanwhile has its turn in the next tick.
+    /// Gives turns to the sessions that are runnable now, until the time of the tick is over. A session that becomes
+    /// runnable meanwhile has its turn in the next tick.
     #[inline(always)]
     pub(crate) fn pump_runnable(&mut self, service: &mut dyn Service) {
-        std::mem::swap(&mut self.runnable, &mut self.turns);
-        match (&self.turns[..], self.used_up.is_empty()) {
+        std::mem::swap(&mut self.queues.polite, &mut self.turns);
+        match (&self.turns[..], self.queues.are_all_polite()) {
             ([], true) => {}
             // Nobody waits for it, so nobody asks how long its turn takes.
             (&[only], true) => {
@@ -59,10 +61,21 @@ impl<T: Transport> Sessions<T> {
         }
     }
 
+    /// Gives turns to the polite sessions first, then to new ones, then to those that have used up their last turn.
     #[inline(never)]
     fn pump_many(&mut self, service: &mut dyn Service) {
         self.file_bytes = self.share_of_files();
-        let (end, used_up) = (self.time.end_of_part(), self.used_up.len());
+        let (new, used_up) = (self.queues.new.len(), self.queues.used_up.len());
+        self.pump_polite(service);
+        let end = self.time.end_of_part();
+        self.pump_queue(new, end, service, |queues| &mut queues.new);
+        // One of them has a turn in any case, so that it cannot wait for ever.
+        let end = self.time.end_of_tick();
+        self.pump_queue(used_up, end, service, |queues| &mut queues.used_up);
+    }
+
+    fn pump_polite(&mut self, service: &mut dyn Service) {
+        let end = self.time.end_of_part();
         let mut given = 0;
         while given < self.turns.len() {
             self.timed_turn(self.turns[given] as usize, service, |session, _| session.queued = false);
@@ -71,25 +84,24 @@ impl<T: Transport> Sessions<T> {
                 break;
             }
         }
-        self.put_back(given);
-        self.pump_used_up(used_up, service);
-    }
-
-    /// Puts the turns that were not given before all that have become due meanwhile.
-    fn put_back(&mut self, given: usize) {
         self.turns.drain(..given);
+        // Those without a turn keep their places before all that have become runnable meanwhile.
         if !self.turns.is_empty() {
-            self.turns.append(&mut self.runnable);
-            std::mem::swap(&mut self.runnable, &mut self.turns);
+            self.turns.append(&mut self.queues.polite);
+            std::mem::swap(&mut self.queues.polite, &mut self.turns);
         }
     }
 
-    /// Gives turns to the first `count` of the sessions that have used up their last turn: to one in any case, so that
-    /// it cannot wait for ever.
-    fn pump_used_up(&mut self, count: usize, service: &mut dyn Service) {
-        let end = self.time.end_of_tick();
+    /// Gives turns to the first `count` sessions of a queue, until `end` has come.
+    fn pump_queue(
+        &mut self,
+        count: usize,
+        end: Moment,
+        service: &mut dyn Service,
+        queue: impl Fn(&mut Queues) -> &mut VecDeque<u32>,
+    ) {
         for _ in 0..count {
-            let Some(key) = self.used_up.pop_front() else { return };
+            let Some(key) = queue(&mut self.queues).pop_front() else { return };
             self.timed_turn(key as usize, service, |session, _| session.queued = false);
             if self.time.had_come(end) {
                 return;
@@ -99,8 +111,8 @@ impl<T: Transport> Sessions<T> {
 
     /// File bytes that each session may send in this tick. Other work must not wait long for downloads.
     fn share_of_files(&self) -> usize {
-        let count = self.turns.len() + self.used_up.len();
-        let mut all = self.turns.iter().chain(&self.used_up);
+        let count = self.turns.len() + self.queues.len();
+        let mut all = self.turns.iter().chain(&self.queues.new).chain(&self.queues.used_up);
         match all.all(|&key| self.slab[key as usize].connection.is_held()) {
             true => (FILE_TICK / count.max(1)).clamp(FILE_TURN_AMONG_OTHERS, FILE_TURN),
             false => FILE_TURN_AMONG_OTHERS,
@@ -117,7 +129,7 @@ impl<T: Transport> Sessions<T> {
         let end = self.time.end_of_turn();
         self.turn(key, service, first);
         if self.time.has_come(end) {
-            self.slab[key].used_up = true;
+            self.slab[key].standing = Standing::UsedUp;
         }
     }
 
@@ -155,7 +167,7 @@ impl<T: Transport> Sessions<T> {
         let after = session.pump(&mut cx, turn);
         let wants_turn = session.connection.settle(&mut cx);
         session.idle_timeout = idle_timeout;
-        session.used_up = after == After::Runnable;
+        session.standing = if after == After::Runnable { Standing::UsedUp } else { Standing::Polite };
         let deadline = session.deadline(&self.config);
         let comes_up_too_late = !session.timer.is_in_time(deadline);
         match after {
@@ -166,17 +178,6 @@ impl<T: Transport> Sessions<T> {
         }
         if comes_up_too_late {
             self.wheel.arm(&mut self.slab, key, deadline);
-        }
-    }
-}
-
-/// Adds a session to the queue of its kind, unless it is in one already.
-#[inline]
-fn enqueue<T>(runnable: &mut Vec<u32>, used_up: &mut VecDeque<u32>, session: &mut Session<T>, key: usize) {
-    if !std::mem::replace(&mut session.queued, true) {
-        match session.used_up {
-            false => runnable.push(key as u32),
-            true => used_up.push_back(key as u32),
         }
     }
 }

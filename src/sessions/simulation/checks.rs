@@ -131,6 +131,7 @@ fn application_waits(world: &World, outside: &Outside, session: &Session<Simulat
         return;
     }
     let holds_content = connection.has_open_content();
+    let not_yet = deadlines_go_on(world);
     let affairs = lock(&world.affairs);
     for source in affairs.sources.iter().filter(|source| source.whose.0 == number && !source.dropped) {
         let pending = source.said == Some(Progress::Pending) && !source.woken;
@@ -149,7 +150,10 @@ fn application_waits(world: &World, outside: &Outside, session: &Session<Simulat
         // arrives, another timeout runs.
         let since = late.since.max(outside.kernel.sockets[number].facts.moved);
         let over = late.cancelled + late.answered > 0 || holds_content;
-        assert!(over || now <= since + timeout + 2 * WHEEL_SLOT, "connection {number} waits too long: {late:?}");
+        // While the connection waited for a turn, it was not judged.
+        let until = (since + timeout).max(world.queued_until[number]);
+        let in_time = now <= until + 2 * WHEEL_SLOT || not_yet;
+        assert!(over || in_time, "connection {number} waits too long: {late:?}");
     }
     let paused = |sink: &Sink| affairs.pauses(sink.whose) > 0;
     if let Some(sink) = world.application.live.sink_of(number).filter(|sink| !paused(sink)) {
@@ -194,6 +198,12 @@ fn last_is_over(world: &World, number: usize) -> bool {
     live.sink_of(number).is_none() && live.protocol_of(number).is_none()
 }
 
+/// The part of the tick for deadlines was not long enough. The rest are due in the next tick.
+fn deadlines_go_on(world: &World) -> bool {
+    let has_more = world.sessions.next_deadline().is_some_and(|next| next <= world.sessions.looked_until());
+    has_more && lock(&world.affairs).spent >= PART_TIME
+}
+
 /// A session comes up in the wheel in time: at most a slot late.
 fn deadline(world: &World, socket: &Socket, session: &Session<SimulatedSocket>, beats: bool) {
     let sessions = &world.sessions;
@@ -201,9 +211,7 @@ fn deadline(world: &World, socket: &Socket, session: &Session<SimulatedSocket>, 
     let (number, now) = (session.transport.number, sessions.looked_until());
     // A session that waits for its turn is looked at first, and comes up again a slot later.
     let deadline = session.deadline(&sessions.config).max(world.queued_until[number]);
-    // The part of the tick for deadlines was not long enough. The rest are due in the next tick.
-    let has_more = sessions.next_deadline().is_some_and(|next| next <= now);
-    let not_yet = has_more && lock(&world.affairs).spent >= PART_TIME;
+    let not_yet = deadlines_go_on(world);
     // The application's time begins when the client has taken all earlier output.
     let moved = socket.facts.moved;
     let waits = session.connection.waits_for_application() && now <= moved + WHEEL_SLOT;

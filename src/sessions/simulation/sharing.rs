@@ -6,10 +6,11 @@ use super::affairs::lock;
 use super::world::World;
 use crate::limits::{PART_TIME, TICK_TIME, TURN_TIME};
 
-/// Who waits for a turn when a tick begins to give turns.
+/// Who waits for a turn when a tick begins to give turns, in the order in which the queues are served.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    runnable: Vec<u32>,
+    polite: Vec<u32>,
+    new: Vec<u32>,
     used_up: Vec<u32>,
 }
 
@@ -17,24 +18,33 @@ impl Waiting {
     /// Notes who waits, without those that have ended.
     pub(super) fn note(world: &mut World) -> Self {
         world.sessions.given.clear();
-        let sessions = &world.sessions;
-        let is_open = |key: &u32| !sessions.slab[*key as usize].closed;
-        let runnable = sessions.runnable.iter().copied().filter(is_open).collect();
-        Self { runnable, used_up: sessions.used_up.iter().copied().filter(is_open).collect() }
+        let (slab, queues) = (&world.sessions.slab, &world.sessions.queues);
+        let is_open = |key: &u32| !slab[*key as usize].closed;
+        Self {
+            polite: queues.polite.iter().copied().filter(is_open).collect(),
+            new: queues.new.iter().copied().filter(is_open).collect(),
+            used_up: queues.used_up.iter().copied().filter(is_open).collect(),
+        }
     }
 
-    /// Turns were given in the order of the two queues, and for no longer than there was time. Returns how many
-    /// sessions had none.
+    /// Turns were given in the order of the queues, and for no longer than there was time. Returns how many sessions
+    /// had none.
     pub(super) fn judge(&self, world: &World) -> usize {
-        let given = &world.sessions.given;
-        let had = given.iter().zip(&self.runnable).take_while(|(given, waits)| given == waits).count();
-        let had_of_used_up = given.len() - had;
-        assert!(self.used_up.starts_with(&given[had..]), "turns were given in another order: {given:?}, {self:?}");
-        assert!(self.runnable.is_empty() || had > 0, "no session had a turn: {self:?}");
-        assert!(self.used_up.is_empty() || had_of_used_up > 0, "sessions would starve: {self:?}");
-        assert!(had == self.runnable.len() || had_of_used_up <= 1, "who has used up a turn came first: {self:?}");
+        let mut given = &world.sessions.given[..];
+        let mut had = |queue: &[u32]| {
+            let count = given.iter().zip(queue).take_while(|(given, waits)| given == waits).count();
+            given = &given[count..];
+            count
+        };
+        let (polite, new, used_up) = (had(&self.polite), had(&self.new), had(&self.used_up));
+        assert!(given.is_empty(), "turns were given in another order: {:?}, {self:?}", world.sessions.given);
+        for (had, queue) in [(polite, &self.polite), (new, &self.new), (used_up, &self.used_up)] {
+            assert!(queue.is_empty() || had > 0, "sessions would starve: {self:?}");
+        }
+        let all_others = polite == self.polite.len() && new == self.new.len();
+        assert!(all_others || used_up <= 1, "who has used up a turn came first: {self:?}");
         let spent = lock(&world.affairs).spent;
-        let without = self.runnable.len() + self.used_up.len() - given.len();
+        let without = self.polite.len() + self.new.len() + self.used_up.len() - polite - new - used_up;
         assert!(without == 0 || spent >= TICK_TIME, "a turn was not given, and there was time: {spent:?}");
         without
     }
@@ -43,7 +53,7 @@ impl Waiting {
 /// A tick ends when its time is over, whatever there is to do: the parts after the turns, the turn and the calls that
 /// were going on at the end of each may come on top.
 pub(super) fn tick_was_short(world: &World) {
-    const PARTS: u32 = 5;
+    const PARTS: u32 = 6;
     const CALLS: u32 = 8;
     let (spent, price): (Duration, Duration) = {
         let affairs = lock(&world.affairs);

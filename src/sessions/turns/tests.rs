@@ -105,17 +105,37 @@ fn a_polite_client_waits_for_one_tick_and_one_call_however_many_others_pipeline(
 }
 
 #[test]
+fn a_client_that_has_been_polite_comes_before_new_ones_and_a_new_one_before_the_greedy() {
+    let (mut virtual_loop, mut app, clock) = working();
+    let [known, greedy] = [virtual_loop.connect(), virtual_loop.connect()];
+    virtual_loop.deliver(&greedy, |wire| wire.inbound.extend(takes(2_000).repeat(20).bytes()));
+    virtual_loop.deliver(&known, |wire| wire.inbound.extend(takes(1).bytes()));
+    tick(&mut virtual_loop, &mut app, &clock);
+    app.state_mut().clear();
+    let new: Vec<_> = (0..10).map(|_| virtual_loop.connect()).collect();
+    new.iter().for_each(|client| virtual_loop.deliver(client, |wire| wire.inbound.extend(takes(1_500).bytes())));
+    for _ in 0..3 {
+        virtual_loop.deliver(&known, |wire| wire.inbound.extend(takes(1).bytes()));
+        tick(&mut virtual_loop, &mut app, &clock);
+    }
+    // A tick has time for four of the new ones. The greedy one is not left out.
+    let (new, greedy) = (1_500, 2_000);
+    let first = [1, new, new, new, new, greedy];
+    assert_eq!(*app.state(), [&first[..], &first, &[1, new, new, greedy]].concat());
+}
+
+#[test]
 fn sessions_that_have_used_up_their_turns_have_the_next_ones_in_order() {
     let (mut virtual_loop, mut app, clock) = working();
     let all: Vec<_> = (0..5).map(|_| virtual_loop.connect()).collect();
     for (number, client) in all.iter().enumerate() {
-        let asks = takes(4_000 + number as u64).repeat(3);
+        let asks = takes(1_000 + number as u64).repeat(3);
         virtual_loop.deliver(client, |wire| wire.inbound.extend(asks.bytes()));
     }
     while app.state().len() < 15 {
         tick(&mut virtual_loop, &mut app, &clock);
     }
-    let turns: Vec<_> = app.state().iter().map(|micros| micros - 4_000).collect();
+    let turns: Vec<_> = app.state().iter().map(|micros| micros - 1_000).collect();
     assert_eq!(turns, [0, 1, 2, 3, 4].repeat(3));
 }
 

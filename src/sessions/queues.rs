@@ -1,0 +1,69 @@
+//! The queues of the sessions that have work to do, for which no further event will come.
+
+use std::collections::VecDeque;
+
+use super::session::Session;
+
+/// What is known of the time that a session takes. It decides in which queue the session waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It has had no turn yet.
+    New,
+    /// It has not used up its last turn.
+    Polite,
+    /// It has used up its last turn.
+    UsedUp,
+}
+
+/// The keys of the sessions that have work to do. A session is in one queue at most.
+#[derive(Debug, Default)]
+pub(super) struct Queues {
+    pub(super) polite: Vec<u32>,
+    pub(super) new: VecDeque<u32>,
+    pub(super) used_up: VecDeque<u32>,
+}
+
+impl Queues {
+    /// Adds a session to the queue of its standing, unless it is in one already.
+    #[inline]
+    pub(super) fn add<T>(&mut self, session: &mut Session<T>, key: usize) {
+        if !std::mem::replace(&mut session.queued, true) {
+            match session.standing {
+                Standing::Polite => self.polite.push(key as u32),
+                standing => self.add_to(standing, key as u32),
+            }
+        }
+    }
+
+    #[cold]
+    fn add_to(&mut self, standing: Standing, key: u32) {
+        match standing {
+            Standing::Polite => self.polite.push(key),
+            Standing::New => self.new.push_back(key),
+            Standing::UsedUp => self.used_up.push_back(key),
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.polite.is_empty() && self.are_all_polite()
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.polite.len() + self.new.len() + self.used_up.len()
+    }
+
+    /// Whether only polite sessions wait, if any do.
+    #[inline]
+    pub(super) fn are_all_polite(&self) -> bool {
+        self.new.is_empty() && self.used_up.is_empty()
+    }
+
+    /// Removes the keys that are not `wanted`.
+    pub(super) fn retain(&mut self, wanted: impl Fn(u32) -> bool) {
+        self.polite.retain(|&key| wanted(key));
+        self.new.retain(|&key| wanted(key));
+        self.used_up.retain(|&key| wanted(key));
+    }
+}
