@@ -33,13 +33,19 @@ pub(crate) fn free(mut memory: Vec<u8>) {
 }
 
 /// Gets `bytes` zeroes in memory of their own. glibc maps a large piece, and a piece that was mapped stays so when it
-/// is made small: so it does not lie in the heap, where a later piece would keep it after it was freed.
+/// is made small: so it does not lie in the heap, where a later piece would keep it after it was freed. If the
+/// application has freed still larger pieces, glibc may take it from the heap all the same.
 pub(crate) fn piece_apart(bytes: usize) -> Vec<u8> {
-    let mut memory = Vec::with_capacity(2 * POOL_MAX_BUFFER + bytes);
+    let mut memory = Vec::new();
+    // Without so many free addresses, any memory will do.
+    let _ = memory.try_reserve_exact(APART);
     memory.resize(bytes, 0);
     memory.shrink_to_fit();
     memory
 }
+
+/// Bytes that are asked for to get memory that is mapped by itself. Only addresses are used for it.
+const APART: usize = 1024 * 1024;
 
 /// Lends boxes, last in first out: the one that came back last is most likely still in the CPU cache.
 ///
@@ -254,6 +260,20 @@ mod tests {
         assert_eq!((pool.kept(), pool.has_large()), (0, false), "{pool:?}");
         storm(&mut pool, 2, 1 << 20);
         assert!(pool.has_large(), "it keeps buffers again");
+    }
+
+    #[test]
+    fn a_buffer_for_a_storm_has_room_like_any_other() {
+        let mut pool: Pool<Receive> = Pool::new(100_000, POOL_BUSY_BYTES);
+        let mut lent: Vec<_> = (0..POOL_ITEMS).map(|_| pool.lend()).collect();
+        let mut last = pool.lend();
+        assert_eq!((lent[POOL_ITEMS - 1].footprint(), last.footprint()), (0, 4064), "the last one has memory of its own");
+        assert_eq!(last.room(0, usize::MAX).len(), 4064);
+        last.push(&[b'x'; 10_000]);
+        assert_eq!(last.bytes(), [b'x'; 10_000]);
+        lent.push(last);
+        lent.into_iter().for_each(|buffer| pool.give_back(buffer));
+        assert!(pool.kept() <= 100_000, "{pool:?}");
     }
 
     #[test]
