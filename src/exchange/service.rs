@@ -61,9 +61,9 @@ pub trait Service {
     /// [`render`](Self::render) makes a reply of an error. What was written before is rolled back.
     fn call(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent>;
 
-    /// Answers what the server itself refuses: a well-formed request (413, 417), or a message of which no request was
-    /// made (400, 408, 414, 431, 501, 505). It can add field lines to such a reply. It returns `error` to refuse the
-    /// request with it.
+    /// Answers what the server itself refuses: a well-formed request (413, 417, 503), or a message of which no request
+    /// was made (400, 408, 414, 431, 501, 503, 505). It can add field lines to such a reply. It returns `error` to
+    /// refuse the request with it.
     ///
     /// # Errors
     /// As [`call`](Self::call).
