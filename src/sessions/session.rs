@@ -222,6 +222,16 @@ impl<T: Transport> Session<T> {
         }
     }
 
+    /// What becomes of the session after its connection was given up at the end of a turn.
+    #[cold]
+    pub(super) fn after_giving_up(&self) -> After {
+        match self.connection.wants_end() {
+            Some(End::Close) => After::Closed,
+            // A last reply is to be sent.
+            _ => After::Runnable,
+        }
+    }
+
     /// Whether bytes are owed and the kernel may take more of them.
     #[cold]
     fn may_write(&self) -> bool {

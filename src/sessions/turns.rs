@@ -165,13 +165,12 @@ impl<T: Transport> Sessions<T> {
             scratch: &mut self.scratch,
         };
         let after = session.pump(&mut cx, turn);
-        let wants_turn = session.connection.settle(&mut cx);
+        let after = if session.connection.settle(&mut cx) { session.after_giving_up() } else { after };
         session.idle_timeout = idle_timeout;
         session.standing = if after == After::Runnable { Standing::UsedUp } else { Standing::Polite };
         let deadline = session.deadline(&self.config);
         let comes_up_too_late = !session.timer.is_in_time(deadline);
         match after {
-            After::Exhausted if wants_turn => self.make_runnable(key),
             After::Exhausted => {}
             After::Runnable => self.make_runnable(key),
             After::Closed => return self.close(key),

@@ -43,6 +43,8 @@ impl Connection {
         }
         log::debug!("conn {}: more than the {} bytes of memory are wanted", cx.id, cx.pools.ledger.limit());
         self.give_up(cx);
+        // The last reply is written in the next turn.
+        self.begin_send_pace(cx);
         true
     }
 

@@ -175,21 +175,28 @@ impl Connection {
     /// more memory than there is.
     #[inline(always)]
     pub(crate) fn settle(&mut self, cx: &mut Context<'_>) -> bool {
-        let Buffers { input, output, charge, .. } = &mut self.buffers;
+        let Buffers { input, output, .. } = &mut self.buffers;
         if let Some(input) = input.take_if(|input| input.is_empty()) {
             cx.pools.receive.give_back(input);
         }
         if let Some(output) = output.take_if(|output| output.is_empty()) {
             cx.pools.output.give_back(output);
         }
-        if let Some(output) = &mut *output
+        self.begin_send_pace(cx);
+        // Nearly always the connection holds nothing now, and held nothing before.
+        let Buffers { input, output, charge, .. } = &self.buffers;
+        let holds = input.is_some() || output.is_some() || !charge.is_none() || !matches!(self.phase, Phase::Head(_));
+        holds && self.settle_memory(cx)
+    }
+
+    /// Begins the client's time for what is owed, unless it has begun.
+    #[inline(always)]
+    fn begin_send_pace(&mut self, cx: &Context<'_>) {
+        if let Some(output) = &mut self.buffers.output
             && !output.pace.is_running()
         {
             output.pace = cx.send_pace();
         }
-        // Nearly always the connection holds nothing now, and held nothing before.
-        let holds = input.is_some() || output.is_some() || !charge.is_none() || !matches!(self.phase, Phase::Head(_));
-        holds && self.settle_memory(cx)
     }
 
     // ---- letters, and what a client that leaves means ---------------------------------------------------------------

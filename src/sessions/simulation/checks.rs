@@ -231,13 +231,13 @@ fn deadline(world: &World, socket: &Socket, session: &Session<SimulatedSocket>, 
     assert!(next.is_some_and(|next| next <= due), "the wheel says {next:?}, but connection {number} is due at {due:?}");
 }
 
-/// A connection is charged for what it holds. Only a channel can have more after the turn.
+/// A connection is charged for what it holds. Only a channel can have more after the turn: it is full then, but for the
+/// last piece, and a letter for the connection is on its way.
 fn charge(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSocket>) {
     let (connection, watched) = (&session.connection, sessions.watch.is_some());
     let (charged, holds) = (connection.charged(), connection.memory(watched));
     let waits = connection.waits_for_application() || session.queued;
-    // A channel is full when it holds so much, and its last piece may be as large.
-    let most = if waits { 2 * CHANNEL_BYTES } else { 0 };
+    let most = if waits { CHANNEL_BYTES + LARGEST } else { 0 };
     let number = session.transport.number;
     assert!(
         holds <= charged + most && charged < holds + 64 + most,

@@ -73,7 +73,7 @@ fn simulation() {
 }
 
 /// The endings that the schedules of a plain run must reach, taken together.
-const ENDINGS: [CloseReason; 18] = [
+const ENDINGS: [CloseReason; 19] = [
     CloseReason::ClientClosed,
     CloseReason::ClientClosedEarly,
     CloseReason::NotPersistent,
@@ -86,6 +86,7 @@ const ENDINGS: [CloseReason; 18] = [
     CloseReason::ContentTimeout,
     CloseReason::SendTimeout,
     CloseReason::ReplyTimeout,
+    CloseReason::OutOfMemory,
     CloseReason::StreamFailed,
     CloseReason::ProtocolEnded,
     CloseReason::ProtocolFailed,

@@ -81,6 +81,7 @@ impl Profile {
         }
         config.max_head = random.pick(&[400, 1_000, 5_000, 16_384]);
         config.max_content = random.pick(&[50, 3_000, 70_000, 1 << 20, 1 << 20, 1 << 20]);
+        config.max_memory = memory(random);
         let most = if crowd == Crowd::Large { 4 } else { 12 };
         Self {
             config,
@@ -124,6 +125,7 @@ impl Profile {
             fin_when_done: random.percent(50),
             reset_at: random.percent(7).then(|| random.below(length + 1)),
             urgent: random.pick(&[0, 0, 0, 20]),
+            may_be_refused: self.config.max_memory.is_some(),
         };
         if random.percent(15) {
             manner.fin_at = Some(length);
@@ -208,4 +210,10 @@ impl Profile {
         let (received, sending, arrived) = (size(), size(), size());
         (flavour, Sizes { received, sending, arrived })
     }
+}
+
+/// Little memory in some worlds. What the clients do does not depend on it, so a seed can be compared with and without.
+fn memory(random: &Random) -> Option<usize> {
+    let mut aside = Random::new(!random.clone().next());
+    aside.percent(15).then(|| aside.pick(&[30_000, 100_000, 300_000]))
 }

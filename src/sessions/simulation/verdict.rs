@@ -192,6 +192,7 @@ impl Case<'_> {
             CloseReason::Drained => self.world.draining_since.is_some(),
             // Those that were cut leave one after the other, a part of a tick each time.
             CloseReason::Cut => self.world.cut_at.is_some_and(|at| at <= self.closed),
+            CloseReason::OutOfMemory => self.world.profile.config.max_memory.is_some(),
             CloseReason::ContentTimeout => {
                 let came_late = when_ended.since(client.connects_at) >= self.world.profile.config.content_timeout;
                 self.was_within_content(ended_at) && came_late
@@ -224,8 +225,8 @@ impl Case<'_> {
         own.chain([config.idle_timeout]).chain(config.keep_alive_timeout).min().unwrap_or_default()
     }
 
-    /// Whether the server closed a connection that still owed bytes: it was cut, or the client read nothing for too
-    /// long.
+    /// Whether the server closed a connection that still owed bytes: it was cut, memory was short, or the client read
+    /// nothing for too long.
     fn was_given_up(&self) -> bool {
         let timeout = format!("{:?}", self.reason).ends_with("Timeout") && self.facts.write_was_short;
         // There may be room long before the kernel says so, so the server must try a write.
@@ -236,7 +237,7 @@ impl Case<'_> {
             self.client.number,
             self.facts
         );
-        self.reason == CloseReason::Cut || timeout
+        matches!(self.reason, CloseReason::Cut | CloseReason::OutOfMemory) || timeout
     }
 
     /// A reset can take replies away from the client, so it must have one of these reasons.

@@ -282,6 +282,7 @@ impl World {
         }
         let unheard = checks::unheard(self);
         self.sessions.expire_deadlines(&mut self.application);
+        self.sessions.relieve(&mut self.application);
         checks::still_listens(self, &unheard);
         sharing::tick_was_short(self);
         self.drain();
