@@ -412,7 +412,7 @@ impl OutputQueue {
     /// What counts as owed: the bytes that are, and those that the observer may keep until they have left.
     #[inline]
     pub(crate) fn weight(&self) -> usize {
-        self.len().saturating_add(self.noted)
+        usize::try_from(self.total() + self.noted as u64).unwrap_or(usize::MAX)
     }
 
     /// Bytes of memory that it holds, beside the box. Content that is shared belongs to the application.

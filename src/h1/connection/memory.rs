@@ -102,6 +102,11 @@ impl Connection {
             }
             _ => self.abort(cx, CloseReason::OutOfMemory),
         }
+        // What has come is not needed any more. Many connections may be given up in the same tick.
+        if let Phase::Ending { .. } = self.phase {
+            self.discard_rest();
+            self.buffers.input.take().into_iter().for_each(|input| cx.pools.receive.give_back(input));
+        }
         self.charge(cx);
     }
 

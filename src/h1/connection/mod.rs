@@ -183,9 +183,9 @@ impl Connection {
             cx.pools.output.give_back(output);
         }
         self.begin_send_pace(cx);
-        // Nearly always the connection holds nothing now, and held nothing before.
+        // Nearly always the connection holds nothing now, and held nothing before: so there is one branch for all.
         let Buffers { input, output, charge, .. } = &self.buffers;
-        let holds = input.is_some() || output.is_some() || !charge.is_none() || !matches!(self.phase, Phase::Head(_));
+        let holds = input.is_some() | output.is_some() | !charge.is_none() | !matches!(self.phase, Phase::Head(_));
         holds && self.settle_memory(cx)
     }
 
