@@ -255,8 +255,10 @@ impl Case<'_> {
         // If client or handler announced the end, the client has no reason to send more, and the server need not
         // linger. But if the server has read more than the last request, it lingers.
         let chosen = matches!(reason, CloseReason::NotPersistent | CloseReason::HandlerClosed);
+        // Where memory is short, a long reply may have become a short refusal.
         let unheard = last.is_some_and(|last| {
-            chosen && ended_at == last.end && (last.is_head || last.reply.is_none_or(|reply| reply.len() < SHARE_FROM))
+            let is_short = last.is_head || last.reply.is_none_or(|reply| reply.len() < SHARE_FROM);
+            chosen && ended_at == last.end && (is_short || config.max_memory.is_some())
         });
         // Between two requests an idle connection may be closed without a reply.
         let silent = reason == CloseReason::IdleTimeout;
