@@ -74,7 +74,13 @@ impl Ledger {
     }
 
     /// What a reply may still take. Every reply may be small: it is written at once, and most clients take it.
+    ///
+    /// After a refusal only small ones are made until memory was looked for, a second later at most. Otherwise many
+    /// large ones would be made nearly whole, one after the other, before each is refused.
     pub(crate) fn room_for_reply(&self) -> usize {
+        if self.refused > 0 && self.is_tight() {
+            return POOL_MAX_BUFFER;
+        }
         self.limit_for(usize::MAX).saturating_sub(self.charged).max(POOL_MAX_BUFFER)
     }
 

@@ -30,6 +30,7 @@ impl<T: Transport> Sessions<T> {
             self.timed_turn(key, service, Session::give_up);
         }
         let refused = self.pools.ledger.take_refused();
+        self.reply.set_room(self.pools.ledger.room_for_reply());
         if refused > 0 {
             log::warn!(
                 "memory is short: {in_use} of {limit} bytes were in use, and {refused} requests or connections were \

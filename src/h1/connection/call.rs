@@ -132,6 +132,7 @@ fn take_reply(
     let Called { error, panicked, out_of_memory } = called;
     if out_of_memory {
         cx.pools.ledger.note_refusal();
+        cx.reply.set_room(cx.pools.ledger.room_for_reply());
     }
     if let Some(timeout) = cx.reply.idle_timeout() {
         *cx.idle_timeout = timeout.into();

@@ -1,5 +1,7 @@
 //! The memory budget: what is refused, what is answered all the same, and who ends.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::bench::{Bench, Fate};
@@ -293,4 +295,33 @@ fn a_test_client_has_no_limit_unless_it_is_set() {
     let mut client = TestClient::with_config(app(), config(POOL_MAX_BUFFER));
     assert_eq!(client.get("/owned?n=65537").send().status(), 503);
     assert_eq!(client.get("/owned?n=65536").send().status(), 200);
+}
+
+#[test]
+fn after_a_refusal_large_replies_are_refused_before_they_are_made_until_memory_was_looked_for() {
+    let mut bench = Loop::new(8 * MIB);
+    let written = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&written);
+    bench.app.get("/pieces", move |_, _, res| {
+        let mut body = res.start()?;
+        for _ in 0..64 {
+            body.write([b'p'; POOL_MAX_BUFFER])?;
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        body.end()
+    });
+    let holder = bench.client(1000);
+    bench.send(&holder, format!("GET /owned?n={} HTTP/1.1\r\nHost: a\r\n\r\n", 5 * MIB));
+    let client = bench.client(usize::MAX);
+    let mut pieces = |bench: &mut Loop| {
+        bench.get(&client, "/pieces", "503");
+        written.swap(0, Ordering::Relaxed)
+    };
+    assert!(pieces(&mut bench) > 10, "it could have fitted");
+    assert_eq!([pieces(&mut bench), pieces(&mut bench)], [1, 1], "a small reply would fit");
+    bench.get(&client, "/written?n=60000", "200");
+    // The holder reads a little, so that it is not given up.
+    bench.virtual_loop.act(&holder, &mut bench.app, |wire| wire.window += 1000);
+    bench.wait(1_000);
+    assert!(pieces(&mut bench) > 10, "memory was looked for");
 }
