@@ -243,8 +243,8 @@ pub(crate) const POSTED_BUDGET: usize = 1024;
 pub(crate) const TIMER_BUDGET: usize = 64;
 
 /// Time that a connection gets in a turn. What it does when the time is over comes to an end, and then others get their
-/// turns. Some 500 plain requests fit in.
-pub(crate) const TURN_TIME: Duration = Duration::from_millis(1);
+/// turns. Some 200 plain requests fit in.
+pub(crate) const TURN_TIME: Duration = Duration::from_micros(500);
 
 /// Time after which no turn of a tick begins, so that the loop looks at its sockets again. It is long against the poll
 /// that follows, and short against what a user notices.

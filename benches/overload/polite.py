@@ -38,6 +38,8 @@ class Sample(NamedTuple):
     status: int
     how: str
     """Why there was no answer."""
+    is_new: bool
+    """It was the first request of a connection. It waits for the new connections that came before it."""
 
 
 class Summary(NamedTuple):
@@ -45,6 +47,9 @@ class Summary(NamedTuple):
     count: int
     cpu_median: float
     cpu_max: float
+    """On connections that had an answer before."""
+    cpu_max_new: float
+    """On new connections."""
     wait_median: float
     wait_max: float
     refused: int
@@ -53,12 +58,13 @@ class Summary(NamedTuple):
 
 
 def summary(samples: list[Sample]) -> Summary:
-    cpu = [sample.cpu * 1000 for sample in samples] or [0.0]
+    cpu = [sample.cpu * 1000 for sample in samples if not sample.is_new] or [0.0]
+    cpu_new = [sample.cpu * 1000 for sample in samples if sample.is_new] or [0.0]
     wait = [sample.wait * 1000 for sample in samples] or [0.0]
     bad = [sample for sample in samples if sample.status != 200]
     reasons = sorted({f"status {sample.status}" if sample.status else sample.how for sample in bad})
-    return Summary(len(samples), statistics.median(cpu), max(cpu), statistics.median(wait), max(wait), len(bad),
-                   reasons)
+    return Summary(len(samples), statistics.median(cpu), max(cpu), max(cpu_new), statistics.median(wait), max(wait),
+                   len(bad), reasons)
 
 
 class Polite:
@@ -110,6 +116,7 @@ class _Client:
     def ask(self) -> Sample:
         """One request, on a new connection now and then. The connecting is a part of its wait."""
         start, before, status, how = time.monotonic(), process.cpu(self.pid), LOST, ""
+        is_new = self.socket is None
         try:
             status, keeps = self._exchange()
             self.left = self.left - 1 if keeps else 0
@@ -118,7 +125,7 @@ class _Client:
         spent, wait = process.cpu(self.pid) - before, time.monotonic() - start
         if self.left <= 0:
             self.close()
-        return Sample(start, wait, max(0, spent) / 1e9, status, how)
+        return Sample(start, wait, max(0, spent) / 1e9, status, how, is_new)
 
     def _exchange(self) -> tuple[int, bool]:
         if not self.socket:

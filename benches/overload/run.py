@@ -126,7 +126,7 @@ def missed(row: Row, result: Result) -> list[str]:
 
 # ---- all rows -------------------------------------------------------------------------------------------------------
 
-HEAD = ["row", "attack", "polite", "CPU ms", "max", "idle ms", "wait ms", "max", "refused", "start MiB", "peak",
+HEAD = ["row", "attack", "polite", "CPU ms", "max", "new", "idle ms", "wait ms", "max", "refused", "start MiB", "peak",
         "after", "well", "before the bounds"]
 
 
@@ -137,6 +137,7 @@ def in_mib(size: float) -> str:
 def cells(row: Row, result: Result) -> list[str]:
     idle, beside = result.idle, result.beside
     return [row.name, row.title, f"{beside.count:,}", f"{beside.cpu_median:.2f}", f"{beside.cpu_max:,.1f}",
+            f"{beside.cpu_max_new:,.1f}",
             f"{idle.wait_median:.2f}", f"{beside.wait_median:.2f}", f"{beside.wait_max:,.0f}", str(beside.refused),
             in_mib(result.start), in_mib(result.peak), in_mib(result.after), "yes" if result.is_well else "NO",
             row.before]

@@ -7,9 +7,9 @@ use super::session::Session;
 /// What is known of the time that a session takes. It decides in which queue the session waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// It has had no turn yet.
+    /// It has neither read nor written yet.
     New,
-    /// It has not used up its last turn.
+    /// It has not used up its last turn in which it read or wrote.
     Polite,
     /// It has used up its last turn.
     UsedUp,

@@ -1,11 +1,11 @@
 //! How the time of a tick is shared out.
 //!
 //! Work is counted in time, because only time says what it costs the clients that wait. The clock is read after each
-//! call into the application whose time decides what comes next. A turn ends after [`TURN_TIME`]. A tick gives turns
-//! for [`TICK_TIME`]: first to the sessions that have not used up their last turn, and then to those that have.
+//! call into the application whose time decides what comes next. A turn ends after [`TURN_TIME`], and no turn of a tick
+//! begins after [`TICK_TIME`].
 //!
-//! **Invariant**: a session that becomes runnable waits for the rest of a tick and one call, and for the turns of the
-//! sessions before it that have not used up theirs; never for those that have.
+//! **Invariant**: a session that becomes runnable waits for the rest of a tick and one call, and for the turns of those
+//! before it in its queue and in earlier queues; never for all of those in later ones.
 
 use std::time::SystemTime;
 

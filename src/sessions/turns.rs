@@ -167,7 +167,12 @@ impl<T: Transport> Sessions<T> {
         let after = session.pump(&mut cx, turn);
         let after = if session.connection.settle(&mut cx) { session.after_giving_up() } else { after };
         session.idle_timeout = idle_timeout;
-        session.standing = if after == After::Runnable { Standing::UsedUp } else { Standing::Polite };
+        // A turn without a byte says nothing: the first event of a socket only tells that it can be written.
+        session.standing = match after {
+            After::Runnable => Standing::UsedUp,
+            _ if session.activity == self.time.now => Standing::Polite,
+            _ => session.standing,
+        };
         let deadline = session.deadline(&self.config);
         let comes_up_too_late = !session.timer.is_in_time(deadline);
         match after {

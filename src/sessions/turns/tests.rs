@@ -75,7 +75,7 @@ fn a_turn_ends_when_its_time_is_over() {
     virtual_loop.deliver(&busy, |wire| wire.inbound.extend(takes(300).repeat(20).bytes()));
     virtual_loop.deliver(&other, |wire| wire.inbound.extend(takes(1).bytes()));
     tick(&mut virtual_loop, &mut app, &clock);
-    assert_eq!(*app.state(), [300, 300, 300, 300, 1], "a turn has a millisecond, and the call in which it ends");
+    assert_eq!(*app.state(), [300, 300, 1], "a turn has half a millisecond, and the call in which it ends");
     virtual_loop.turn(&mut app);
     assert_eq!(app.state().len(), 21);
 }
