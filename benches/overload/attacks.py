@@ -205,4 +205,6 @@ def events(scene: Scene) -> Seen:
             except OSError as error:
                 taken.append(str(error))
             attack.run(scene.seconds / 3)
-        return Seen(f"{clients:,} clients; taken by {', '.join(taken)}")
+    # The broadcast is the application's. It forgets who has left when it sends the next event.
+    flood.ask(scene.port, post("/events", "10"))
+    return Seen(f"{clients:,} clients; taken by {', '.join(taken)}")

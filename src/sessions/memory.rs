@@ -6,6 +6,22 @@ use super::{Session, Sessions};
 use crate::exchange::Service;
 use crate::limits::MEMORY_PATIENCE;
 
+/// With room for no more sessions than this, none of it is given back.
+const FEW: usize = 1024;
+
+impl<T> Sessions<T> {
+    /// Gives room back that was made for many sessions, when a quarter of it would do.
+    pub(super) fn shrink_tables(&mut self) {
+        if self.slab.capacity() > FEW && self.slab.len() < self.slab.capacity() / 4 {
+            self.slab.shrink_to_fit();
+            self.queues.shrink();
+            self.turns.shrink_to_fit();
+            self.ended.shrink_to_fit();
+            self.letters.shrink_to_fit();
+        }
+    }
+}
+
 impl<T: Transport> Sessions<T> {
     /// Looks for memory if it is short, about once a second.
     #[inline]

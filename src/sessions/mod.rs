@@ -180,9 +180,11 @@ impl<T> Sessions<T> {
         self.reply.set_date(wall_clock);
     }
 
-    /// Frees large buffers that were not used since the last call, which was about a second ago.
+    /// Frees large buffers that were not used since the last call, which was about a second ago, and room for many
+    /// sessions if few are left.
     pub(crate) fn trim(&mut self) {
         self.pools.trim();
+        self.shrink_tables();
     }
 
     /// Whether [`trim`](Self::trim) should be called in a second even if no event comes until then.

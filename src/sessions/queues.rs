@@ -60,6 +60,13 @@ impl Queues {
         self.new.is_empty() && self.used_up.is_empty()
     }
 
+    /// Gives room back that is not used.
+    pub(super) fn shrink(&mut self) {
+        self.polite.shrink_to_fit();
+        self.new.shrink_to_fit();
+        self.used_up.shrink_to_fit();
+    }
+
     /// Removes the keys that are not `wanted`.
     pub(super) fn retain(&mut self, wanted: impl Fn(u32) -> bool) {
         self.polite.retain(|&key| wanted(key));

@@ -134,6 +134,21 @@ fn a_protocol_that_consumes_a_byte_at_a_time_is_not_closed_for_leaving_the_rest(
 }
 
 #[test]
+fn room_for_many_sessions_is_given_back_when_few_are_left() {
+    let (mut virtual_loop, mut app, [first, _]) = two();
+    let many: Vec<_> = (0..5_000).map(|_| virtual_loop.connect()).collect();
+    let room = virtual_loop.sessions().slab.capacity();
+    assert!(room >= many.len());
+    many.iter().for_each(|client| virtual_loop.act(client, &mut app, |wire| wire.fin = true));
+    virtual_loop.sessions_mut().trim();
+    assert_eq!(virtual_loop.sessions().len(), 2);
+    let left = virtual_loop.sessions().slab.capacity();
+    assert!(left < room / 4, "{left} of {room}");
+    virtual_loop.act(&first, &mut app, |wire| wire.inbound.extend(GET.bytes()));
+    assert!(!first.link.wire().outbound.is_empty(), "the others go on");
+}
+
+#[test]
 fn many_deadlines_that_pass_together_expire_over_several_ticks() {
     let (mut virtual_loop, mut app, _both) = two();
     let _more: Vec<Connected> = (0..2 * EXPIRE_BUDGET).map(|_| virtual_loop.connect()).collect();
