@@ -12,7 +12,9 @@ use crate::config::Config;
 use crate::exchange::{CloseReason, ConnectionId, Endpoint, Endpoints};
 use crate::h1::{Budget, Connection, Context, End, Stall};
 use crate::http::{Millis, Moment};
-use crate::limits::{FILE_TURN, FILE_TURN_AMONG_OTHERS, MAX_SLICES, TURN_BYTES, TURN_OUTPUT, TURN_REQUESTS};
+use crate::limits::{
+    FILE_TURN, FILE_TURN_AMONG_OTHERS, HIGH_WATER, MAX_SLICES, TURN_BYTES, TURN_OUTPUT, TURN_REQUESTS,
+};
 use crate::wire::Scratch;
 
 /// The whole cost of an idle connection: at most 128 bytes in the slab.
@@ -49,7 +51,7 @@ pub(super) struct Turn<'a> {
 /// How many bytes may be sent in a turn.
 #[derive(Debug)]
 pub(super) struct Sends {
-    /// Bytes of files.
+    /// Bytes of files. None if no more bytes in memory may be sent.
     pub(super) file: usize,
     /// Bytes in memory.
     pub(super) memory: usize,
@@ -61,8 +63,20 @@ impl Sends {
         Self { file, memory: TURN_OUTPUT }
     }
 
+    /// Takes up to `bytes` from the budget of memory, and returns how many that were. What is short is not counted: the
+    /// budgets of requests and of input bound it.
+    fn memory_up_to(&mut self, bytes: usize) -> usize {
+        let most = bytes.min(self.memory);
+        self.memory -= most;
+        if self.memory == 0 {
+            self.file = 0;
+        }
+        most
+    }
+
+    #[inline]
     const fn are_used_up(&self) -> bool {
-        self.file == 0 || self.memory == 0
+        self.file == 0
     }
 }
 
@@ -115,6 +129,17 @@ impl<T> Session<T> {
     pub(super) fn forgive(&mut self, late: Duration) {
         self.activity = self.activity + late;
         self.connection.forgive(late);
+    }
+
+    /// Notes at the end of a turn of this tick what it says of the client.
+    #[cold]
+    pub(super) fn note_standing(&mut self, after: After, now: Moment) {
+        self.standing = match after {
+            After::Runnable => Standing::UsedUp,
+            _ if self.activity == now => Standing::Polite,
+            // A turn without a byte says nothing: the first event of a socket only tells that it can be written.
+            _ => self.standing,
+        };
     }
 
     /// When [`expire`](Self::expire) must be called, if nothing happens until then.
@@ -278,7 +303,7 @@ impl<T: Transport> Session<T> {
         while self.readiness.writable {
             let Some(output) = self.connection.output() else { return };
             let (offered, result) = match output.as_slice() {
-                Some(bytes) if bytes.len() > sends.memory => match sends.memory {
+                Some(bytes) if bytes.len() > HIGH_WATER => match sends.memory_up_to(bytes.len()) {
                     0 => return,
                     most => (most, self.transport.write(&bytes[..most])),
                 },
@@ -304,7 +329,6 @@ impl<T: Transport> Session<T> {
                 Ok(count) => {
                     self.readiness.writable = count >= offered || !self.transport.short_means_exhausted();
                     self.activity = cx.now;
-                    sends.memory = sends.memory.saturating_sub(if offered == 0 { 0 } else { count });
                     self.connection.sent(count, cx);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readiness.writable = false,
@@ -385,6 +409,7 @@ fn write_pieces<T: Transport>(
         Front::Memory { slices: 1, more: true } => Some((slices[0].len(), transport.write_ahead(&slices[0]))),
         Front::Memory { slices: count, .. } => {
             let offered = slices[..count].iter().map(|slice| slice.len()).sum();
+            sends.memory_up_to(offered);
             Some((offered, transport.write_vectored(&slices[..count])))
         }
     }

@@ -167,12 +167,9 @@ impl<T: Transport> Sessions<T> {
         let after = session.pump(&mut cx, turn);
         let after = if session.connection.settle(&mut cx) { session.after_giving_up() } else { after };
         session.idle_timeout = idle_timeout;
-        // A turn without a byte says nothing: the first event of a socket only tells that it can be written.
-        session.standing = match after {
-            After::Runnable => Standing::UsedUp,
-            _ if session.activity == self.time.now => Standing::Polite,
-            _ => session.standing,
-        };
+        if after == After::Runnable || session.standing != Standing::Polite {
+            session.note_standing(after, self.time.now);
+        }
         let deadline = session.deadline(&self.config);
         let comes_up_too_late = !session.timer.is_in_time(deadline);
         match after {
