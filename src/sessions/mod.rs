@@ -8,8 +8,8 @@
 //!                 └──── expire ◀── wheel ┘
 //! ```
 //!
-//! Reading order: this file, `turns`, `queues` and `timekeeper` (who works when), `session` (the pump), `readiness`, `deadlines`
-//! (the wheel), `look`, `memory`.
+//! Reading order: this file, `turns`, `queues` and `timekeeper` (who works when), `session` (the pump), `readiness`,
+//! `deadlines` (the wheel), `look`, `memory`.
 
 mod deadlines;
 mod look;
@@ -207,7 +207,8 @@ impl<T> Sessions<T> {
         self.queues.len()
     }
 
-    /// Whether there is work for which no event will come: a session is runnable, or one that has ended is to be removed.
+    /// Whether there is work for which no event will come: a session is runnable, or one that has ended is to be
+    /// removed.
     #[inline]
     pub(crate) fn has_work(&self) -> bool {
         !self.queues.is_empty() || self.has_ended()

@@ -2,18 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::session::Session;
-
-/// What is known of the time that a session takes. It decides in which queue the session waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// It has neither read nor written yet.
-    New,
-    /// It has not used up its last turn in which it read or wrote.
-    Polite,
-    /// It has used up its last turn.
-    UsedUp,
-}
+use super::session::{Session, Standing};
 
 /// The keys of the sessions that have work to do. A session is in one queue at most.
 #[derive(Debug, Default)]

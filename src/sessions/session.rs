@@ -4,7 +4,6 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::time::Duration;
 
 use super::deadlines::{Timed, TimerLink};
-use super::queues::Standing;
 use super::readiness::Readiness;
 use super::transport::Transport;
 use crate::buffer::{Front, OutputQueue};
@@ -78,6 +77,17 @@ impl Sends {
     const fn are_used_up(&self) -> bool {
         self.file == 0
     }
+}
+
+/// What is known of the time that a session takes. It decides in which queue the session waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It has neither read nor written yet.
+    New,
+    /// It has not used up its last turn in which it read or wrote.
+    Polite,
+    /// It has used up its last turn.
+    UsedUp,
 }
 
 /// What becomes of a session after its turn.

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use super::Sessions;
-use super::queues::{Queues, Standing};
+use super::queues::Queues;
 use super::readiness::Readiness;
-use super::session::{After, Sends, Session, Turn};
+use super::session::{After, Sends, Session, Standing, Turn};
 use super::transport::Transport;
 use crate::exchange::Service;
 use crate::h1::Context;
@@ -113,7 +113,7 @@ impl<T: Transport> Sessions<T> {
     fn share_of_files(&self) -> usize {
         let count = self.turns.len() + self.queues.len();
         let mut all = self.turns.iter().chain(&self.queues.new).chain(&self.queues.used_up);
-        match all.all(|&key| self.slab[key as usize].connection.is_held()) {
+        match count == 1 || all.all(|&key| self.slab[key as usize].connection.is_held()) {
             true => (FILE_TICK / count.max(1)).clamp(FILE_TURN_AMONG_OTHERS, FILE_TURN),
             false => FILE_TURN_AMONG_OTHERS,
         }
