@@ -154,7 +154,9 @@ impl Names {
         }
         if is_all {
             // Here the links to directories can be put among the directories.
-            listed.sort_by(|(a, one), (b, other)| Key::of(a, one.is_directory).cmp(&Key::of(b, other.is_directory)));
+            listed.sort_unstable_by(|(a, one), (b, other)| {
+                Key::of(a, one.is_directory).cmp(&Key::of(b, other.is_directory))
+            });
         }
         Ok(listed)
     }

@@ -64,7 +64,12 @@ impl Wishes {
     /// The codings with at least the weight of the plain file, the highest weight first.
     pub(crate) fn in_order(self) -> impl Iterator<Item = Coding> {
         let mut order = [0, 1, 2];
-        order.sort_by_key(|&at: &usize| std::cmp::Reverse(self.of[at]));
+        // Three steps sort three numbers, and those of the same weight keep their order.
+        for (one, next) in [(0, 1), (1, 2), (0, 1)] {
+            if self.of[order[next]] > self.of[order[one]] {
+                order.swap(one, next);
+            }
+        }
         order.into_iter().filter(move |&at| self.of[at] > 0 && self.of[at] >= self.plain).map(|at| Coding::ALL[at])
     }
 }

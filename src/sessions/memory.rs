@@ -1,6 +1,8 @@
 //! What the sessions do when memory is short: about once a second, those end that hold memory for a client that neither
 //! sends nor takes anything.
 
+use std::collections::BinaryHeap;
+
 use super::transport::Transport;
 use super::{Session, Sessions};
 use crate::exchange::Service;
@@ -36,29 +38,33 @@ impl<T: Transport> Sessions<T> {
         let (in_use, limit) = (self.pools.in_use(), self.pools.ledger.limit());
         // Half of it is enough for all that was refused: what is refused again makes this look again.
         let mut excess = in_use.saturating_sub(limit / 2);
-        let mut ended = 0;
-        for (charged, key) in self.stalled() {
-            if excess == 0 {
-                break;
-            }
+        let mut stalled = self.stalled();
+        let end = self.end_of_part();
+        while excess > 0
+            && !self.time.had_come(end)
+            && let Some((charged, key)) = stalled.pop()
+        {
             excess = excess.saturating_sub(charged);
-            ended += 1;
-            self.timed_turn(key, service, Session::give_up);
+            self.timed_turn(key, service, &mut Session::give_up);
+        }
+        if excess > 0 && !stalled.is_empty() {
+            // This part of the tick is over; the next tick goes on.
+            return;
         }
         let refused = self.pools.ledger.take_refused();
         self.reply.set_room(self.pools.ledger.room_for_reply());
         if refused > 0 {
             log::warn!(
-                "memory is short: {in_use} of {limit} bytes were in use, and {refused} requests or connections were \
-                 given up, {ended} of them because their clients did nothing"
+                "memory is short: {in_use} of {limit} bytes are in use, and {refused} requests or connections were \
+                 given up since the last time"
             );
             self.watch.tell(|observer| observer.memory_short(in_use, limit));
         }
     }
 
     /// The charges and keys of the sessions whose clients let their connections hold memory and do nothing, the largest
-    /// charge first.
-    fn stalled(&self) -> Vec<(usize, usize)> {
+    /// charge on top.
+    fn stalled(&self) -> BinaryHeap<(usize, usize)> {
         // As for deadlines: a client may have done something that the loop has not looked at.
         let looked_until = self.looked_until();
         let is_stalled = |session: &Session<T>| {
@@ -67,8 +73,6 @@ impl<T: Transport> Sessions<T> {
                 && session.connection.holds_for_client()
         };
         let stalled = self.slab.iter().filter(|(_, session)| is_stalled(session));
-        let mut stalled: Vec<_> = stalled.map(|(key, session)| (session.connection.charged(), key)).collect();
-        stalled.sort_unstable_by(|one, other| other.cmp(one));
-        stalled
+        stalled.map(|(key, session)| (session.connection.charged(), key)).collect()
     }
 }

@@ -340,7 +340,7 @@ impl<T: Transport> Sessions<T> {
         if deadline > looked_until || session.queued {
             self.wheel.arm(&mut self.slab, key, deadline);
         } else {
-            self.timed_turn(key, service, Session::expire);
+            self.timed_turn(key, service, &mut Session::expire);
         }
     }
 
@@ -360,7 +360,9 @@ impl<T: Transport> Sessions<T> {
             let key = ticket.slot as usize;
             match self.slab.get(key) {
                 Some(session) if !session.closed && session.connection.awaits(ticket) => {
-                    self.timed_turn(key, service, |session, cx| {
+                    let mut letter = Some(letter);
+                    self.timed_turn(key, service, &mut |session, cx| {
+                        let Some(letter) = letter.take() else { return };
                         // The idle timeout begins again: the client could not send while its content was paused.
                         if matches!(letter, Letter::Resume) {
                             session.activity = cx.now;

@@ -222,16 +222,20 @@ impl<T: Transport> Session<T> {
         }
     }
 
+    /// Tries to write, although no event says that the kernel has room: it may have some long before it says so (Linux
+    /// announces room only when a third of the send buffer is free). The pump, which follows, sends what this leaves.
+    #[inline(never)]
+    fn try_to_write(&mut self, cx: &mut Context<'_>) {
+        self.readiness.writable = true;
+        self.flush(cx, &mut Sends::up_to(FILE_TURN_AMONG_OTHERS));
+    }
+
     /// Expires the session, because its deadline has passed.
     ///
-    /// If the session owes something, this first tries to write. The kernel may have room long before it says so (Linux
-    /// announces room only when a third of the send buffer is free), and a client that reads slowly but steadily is not
-    /// idle.
+    /// If the session owes something, this first tries to write: a client that reads slowly but steadily is not idle.
     pub(super) fn expire(&mut self, cx: &mut Context<'_>) {
         if self.connection.output().is_some() {
-            self.readiness.writable = true;
-            // The pump, which follows, sends what this leaves of a file.
-            self.flush(cx, &mut Sends::up_to(FILE_TURN_AMONG_OTHERS));
+            self.try_to_write(cx);
             let deadline = self.connection.deadline(cx.config, *cx.idle_timeout, self.activity);
             let reason = self.connection.close_reason();
             let failed = matches!(reason, Some(CloseReason::SocketError | CloseReason::FileShrank));
@@ -244,13 +248,11 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// Ends the session because memory is short and its client does nothing. As in [`expire`](Self::expire), the kernel
-    /// may have room without saying so.
+    /// Ends the session because memory is short and its client does nothing, not even take what it is owed.
     pub(super) fn give_up(&mut self, cx: &mut Context<'_>) {
         let owed = self.connection.owed();
         if owed > 0 {
-            self.readiness.writable = true;
-            self.flush(cx, &mut Sends::up_to(FILE_TURN_AMONG_OTHERS));
+            self.try_to_write(cx);
         }
         if owed == self.connection.owed() {
             self.connection.give_up(cx);

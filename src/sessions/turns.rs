@@ -12,6 +12,9 @@ use crate::h1::Context;
 use crate::http::Moment;
 use crate::limits::{FILE_TICK, FILE_TURN, FILE_TURN_AMONG_OTHERS};
 
+/// What is done at the beginning of a turn.
+type First<'a, T> = &'a mut dyn FnMut(&mut Session<T>, &mut Context<'_>);
+
 impl<T> Sessions<T> {
     /// Notes an event for a session, and returns false if no session has this key.
     #[inline]
@@ -78,7 +81,7 @@ impl<T: Transport> Sessions<T> {
         let end = self.time.end_of_part();
         let mut given = 0;
         while given < self.turns.len() {
-            self.timed_turn(self.turns[given] as usize, service, |session, _| session.queued = false);
+            self.timed_turn(self.turns[given] as usize, service, &mut |session, _| session.queued = false);
             given += 1;
             if self.time.had_come(end) {
                 break;
@@ -102,7 +105,7 @@ impl<T: Transport> Sessions<T> {
     ) {
         for _ in 0..count {
             let Some(key) = queue(&mut self.queues).pop_front() else { return };
-            self.timed_turn(key as usize, service, |session, _| session.queued = false);
+            self.timed_turn(key as usize, service, &mut |session, _| session.queued = false);
             if self.time.had_come(end) {
                 return;
             }
@@ -120,12 +123,7 @@ impl<T: Transport> Sessions<T> {
     }
 
     /// [`turn`](Self::turn), and then notes whether it has used up its time.
-    pub(super) fn timed_turn(
-        &mut self,
-        key: usize,
-        service: &mut dyn Service,
-        first: impl FnOnce(&mut Session<T>, &mut Context<'_>),
-    ) {
+    pub(super) fn timed_turn(&mut self, key: usize, service: &mut dyn Service, first: First<'_, T>) {
         let end = self.time.end_of_turn();
         self.turn(key, service, first);
         if self.time.has_come(end) {

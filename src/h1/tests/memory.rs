@@ -313,7 +313,7 @@ fn after_a_refusal_large_replies_are_refused_before_they_are_made_until_memory_w
     let holder = bench.client(1000);
     bench.send(&holder, format!("GET /owned?n={} HTTP/1.1\r\nHost: a\r\n\r\n", 5 * MIB));
     let client = bench.client(usize::MAX);
-    let mut pieces = |bench: &mut Loop| {
+    let pieces = |bench: &mut Loop| {
         bench.get(&client, "/pieces", "503");
         written.swap(0, Ordering::Relaxed)
     };
