@@ -74,10 +74,10 @@ pub struct Config {
     /// not left, channels, and what an observer keeps of requests until their replies have left. Shared and static
     /// content of replies, and files, are not counted, nor is the memory of the application and of the kernel.
     ///
-    /// Beyond it, the server refuses whoever asks for more: content and large replies get a 503 with `Retry-After`, and
-    /// a connection that grows nevertheless ends. One eighth is for those that hold at most 64 KiB, so small requests
-    /// go on being answered. While memory is short, a connection ends whose client lets it hold some and neither sends
-    /// nor takes anything for two seconds.
+    /// Beyond it, the server refuses a client that needs more: content and large replies get a 503 with `Retry-After`,
+    /// and a connection that grows nevertheless ends. One eighth is for those that hold at most 64 KiB, so small
+    /// requests go on being answered. While memory is short, a connection ends whose client lets it hold some and
+    /// neither sends nor takes anything for two seconds.
     ///
     /// With `None` (the default) it is a quarter of the memory that the process may use: of the machine, of its control
     /// group, or of `RLIMIT_AS`, whichever is least. [Workers](crate::server::Workers) share it equally. A

@@ -144,7 +144,7 @@ impl<'a> Page<'a> {
     }
 
     /// The reference to the page that begins at a place. It names the name before, and not a number. So a client that
-    /// goes from page to page misses no name, whatever is added or removed meanwhile.
+    /// goes from page to page misses no name, even if files are added or removed meanwhile.
     fn reference(&self, first: usize) -> String {
         match self.names.before(first) {
             Some(before) => format!("./?after={}", utf8_percent_encode(&before, QUERY)),

@@ -1,4 +1,4 @@
-//! The listings that were asked for in this second: they are made once, whoever asks how often.
+//! The listings that were asked for in this second: each is made once, however many clients ask for it.
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -31,7 +31,7 @@ pub(crate) struct VirtualLoop {
     began: SystemTime,
 }
 
-/// The clock of a [`VirtualLoop`]: whatever is done takes no time.
+/// The clock of a [`VirtualLoop`]: its time stops while work is done.
 struct Stopped(SystemTime);
 
 impl Clock for Stopped {

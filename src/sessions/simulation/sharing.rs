@@ -6,7 +6,7 @@ use super::affairs::lock;
 use super::world::World;
 use crate::limits::{PART_TIME, TICK_TIME, TURN_TIME};
 
-/// Who waits for a turn when a tick begins to give turns, in the order in which the queues are served.
+/// The sessions that wait when a tick begins to give turns, in the order of the queues.
 #[derive(Debug)]
 pub(super) struct Waiting {
     polite: Vec<u32>,
@@ -15,7 +15,7 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Notes who waits, without those that have ended.
+    /// Notes the sessions that wait and have not ended.
     pub(super) fn note(world: &mut World) -> Self {
         world.sessions.given.clear();
         let (slab, queues) = (&world.sessions.slab, &world.sessions.queues);
@@ -42,7 +42,7 @@ impl Waiting {
             assert!(queue.is_empty() || had > 0, "sessions would starve: {self:?}");
         }
         let all_others = polite == self.polite.len() && new == self.new.len();
-        assert!(all_others || used_up <= 1, "who has used up a turn came first: {self:?}");
+        assert!(all_others || used_up <= 1, "a session that has used up its turn came first: {self:?}");
         let spent = lock(&world.affairs).spent;
         let without = self.polite.len() + self.new.len() + self.used_up.len() - polite - new - used_up;
         assert!(without == 0 || spent >= TICK_TIME, "a turn was not given, and there was time: {spent:?}");

@@ -227,8 +227,6 @@ fn deadlines_expire_for_a_part_of_a_tick() {
     assert!(clients.iter().all(|client| client.link.wire().outbound.starts_with(b"HTTP/1.1 408 ")));
 }
 
-const PART: &str = "GET /part HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: part\r\n\r\n";
-
 /// A protocol that works when its connection ends.
 struct Parting(Worked);
 
@@ -243,15 +241,22 @@ impl Protocol<Vec<u64>> for Parting {
     }
 }
 
-#[test]
-fn sessions_are_reaped_for_a_part_of_a_tick() {
+/// A loop with as many connections of [`Parting`] as there shall be calls. The state has an entry for each that ended.
+fn parting() -> (VirtualLoop, Router<Vec<u64>>, Worked) {
     let (mut virtual_loop, mut app, clock) = working();
     let works = clock.clone();
     app.upgrade("/part", "part", move |_, _, res| Ok((res, Parting(works.clone()))));
+    let head = "GET /part HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: part\r\n\r\n";
     for _ in 0..CALLS {
         let client = virtual_loop.connect();
-        virtual_loop.act(&client, &mut app, |wire| wire.inbound.extend(PART.bytes()));
+        virtual_loop.act(&client, &mut app, |wire| wire.inbound.extend(head.bytes()));
     }
+    (virtual_loop, app, clock)
+}
+
+#[test]
+fn sessions_are_reaped_for_a_part_of_a_tick() {
+    let (mut virtual_loop, mut app, clock) = parting();
     virtual_loop.sessions_mut().cut();
     in_parts(&mut virtual_loop, &clock, |sessions| {
         sessions.reap(&mut app);
@@ -262,13 +267,7 @@ fn sessions_are_reaped_for_a_part_of_a_tick() {
 
 #[test]
 fn a_loop_that_is_abandoned_releases_all_sessions_however_long_that_takes() {
-    let (mut virtual_loop, mut app, clock) = working();
-    let works = clock.clone();
-    app.upgrade("/part", "part", move |_, _, res| Ok((res, Parting(works.clone()))));
-    for _ in 0..CALLS {
-        let client = virtual_loop.connect();
-        virtual_loop.act(&client, &mut app, |wire| wire.inbound.extend(PART.bytes()));
-    }
+    let (mut virtual_loop, mut app, _) = parting();
     virtual_loop.sessions_mut().abandon(&mut app);
     assert_eq!((app.state().len(), virtual_loop.sessions().len()), (CALLS, 0));
 }
