@@ -10,7 +10,7 @@ impl<S> Routes<S> {
     }
 
     /// Keeps at least `count` descriptors free for the handlers: the server stops accepting connections before it takes
-    /// the last ones, and further clients wait in the backlog. A mounted [`Files`](crate::files) asks for 16. An
+    /// the last ones, and further clients wait in the backlog. A mounted `Files` asks for 16. An
     /// application that calls [`Response::file`](crate::Response), or opens descriptors in another way, can ask for
     /// them here. If this is called more than once, the greatest number counts. The [guide](crate::guide::operating)
     /// says how many are kept.

@@ -117,7 +117,7 @@ impl EventLoop {
     /// Begins with an application: keeps descriptors for it, and starts its timers.
     pub(super) fn start(&mut self, service: &mut dyn Service) {
         self.acceptor.reserve = descriptors::Reserve::of(service);
-        self.run_due_timers(service);
+        self.run_next_timer(service);
     }
 
     /// Runs one tick: sleeps at most once, and then does all the work that is due.
@@ -307,7 +307,7 @@ impl EventLoop {
 
     #[inline(never)]
     fn accept_some(&mut self, service: &mut dyn Service) {
-        let end = self.sessions.end_of_part();
+        let end = self.sessions.begin_part();
         for _ in 0..ACCEPT_BUDGET {
             self.accept_one(service);
             if !self.can_accept() || self.sessions.is_over(end) {

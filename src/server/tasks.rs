@@ -25,7 +25,7 @@ impl EventLoop {
 
     /// Runs the tasks of other threads, for no longer than a part of the tick. Returns whether there are more.
     fn run_posted(&mut self, service: &mut dyn Service) -> bool {
-        let (now, end) = (self.sessions.now(), self.sessions.end_of_part());
+        let (now, end) = (self.sessions.now(), self.sessions.begin_part());
         for _ in 0..POSTED_BUDGET {
             let more = guard(|| service.run_posted(now)).unwrap_or_else(|panic| {
                 log::error!("a posted task {panic}");
@@ -41,25 +41,35 @@ impl EventLoop {
     /// Runs the timers of the application that are due.
     #[inline]
     pub(super) fn run_timers(&mut self, service: &mut dyn Service) {
-        if self.next_timer <= self.sessions.now() {
+        if self.is_timer_due() {
             self.run_due_timers(service);
         }
     }
 
     /// Runs timers for no longer than a part of the tick; the rest are due in the next one.
     #[cold]
-    pub(super) fn run_due_timers(&mut self, service: &mut dyn Service) {
-        let (now, end) = (self.sessions.now(), self.sessions.end_of_part());
+    fn run_due_timers(&mut self, service: &mut dyn Service) {
+        let end = self.sessions.begin_part();
         for _ in 0..TIMER_BUDGET {
-            let next = guard(|| service.run_timers(now)).unwrap_or_else(|panic| {
-                log::error!("a timer {panic}");
-                None
-            });
-            self.next_timer = next.unwrap_or(Moment::MAX);
-            if self.next_timer > now || self.sessions.is_over(end) {
+            self.run_next_timer(service);
+            if !self.is_timer_due() || self.sessions.is_over(end) {
                 return;
             }
         }
+    }
+
+    fn is_timer_due(&self) -> bool {
+        self.next_timer <= self.sessions.now()
+    }
+
+    /// Runs a timer if one is due, and notes when the next one is.
+    pub(super) fn run_next_timer(&mut self, service: &mut dyn Service) {
+        let now = self.sessions.now();
+        let next = guard(|| service.run_timers(now)).unwrap_or_else(|panic| {
+            log::error!("a timer {panic}");
+            None
+        });
+        self.next_timer = next.unwrap_or(Moment::MAX);
     }
 
     /// Lets the next tick ask the application for its timers, since they may have changed.

@@ -39,7 +39,7 @@ impl<T: Transport> Sessions<T> {
         // Half of it is enough for all that was refused: what is refused again makes this look again.
         let mut excess = in_use.saturating_sub(limit / 2);
         let mut stalled = self.stalled();
-        let end = self.end_of_part();
+        let end = self.begin_part();
         while excess > 0
             && !self.time.had_come(end)
             && let Some((charged, key)) = stalled.pop()

@@ -135,10 +135,10 @@ impl<T> Sessions<T> {
         self.time.wall_clock()
     }
 
-    /// Until when the part of the tick goes on that begins now, unless its work is done before.
+    /// Begins a part of the tick that has work. Returns until when it goes on, unless its work is done before.
     #[inline]
-    pub(crate) fn end_of_part(&self) -> Moment {
-        self.time.end_of_part()
+    pub(crate) fn begin_part(&mut self) -> Moment {
+        self.time.begin_part()
     }
 
     /// Reads the clock after a piece of work, and returns whether the part of the tick is over.
@@ -318,7 +318,7 @@ impl<T: Transport> Sessions<T> {
 
     #[inline(never)]
     fn expire_from(&mut self, first: usize, looked_until: Moment, service: &mut dyn Service) {
-        let end = self.end_of_part();
+        let end = self.begin_part();
         self.expire(first, looked_until, service);
         for _ in 1..EXPIRE_BUDGET {
             if self.time.had_come(end) {
@@ -354,7 +354,7 @@ impl<T: Transport> Sessions<T> {
         if self.letters.len() > 1 {
             self.file_bytes = FILE_TURN_AMONG_OTHERS;
         }
-        let end = self.end_of_part();
+        let end = self.begin_part();
         for _ in 0..POSTED_BUDGET {
             let Some((ticket, letter)) = self.letters.pop() else { return };
             let key = ticket.slot as usize;
@@ -405,7 +405,7 @@ impl<T: Transport> Sessions<T> {
     fn reap_ended(&mut self, service: &mut dyn Service) {
         // The queues may still hold keys of ended sessions.
         self.queues.retain(|key| !self.slab[key as usize].closed);
-        let end = self.end_of_part();
+        let end = self.begin_part();
         let mut done = 0;
         while done < self.ended.len() {
             self.remove(self.ended[done] as usize, service);

@@ -191,6 +191,8 @@ impl<T: Transport> Session<T> {
             reads = match stall {
                 Stall::Budget => return After::Runnable,
                 _ if sends.are_used_up() && self.may_write() => return After::Runnable,
+                // The client takes its replies as fast as they are made. They must not fill more than a turn.
+                Stall::Output if !self.connection.is_held() && budget.is_late(cx) => return After::Runnable,
                 Stall::Output if !self.connection.is_held() => false,
                 Stall::Input if self.may_read() && (budget.bytes == 0 || budget.is_late(cx)) => return After::Runnable,
                 Stall::Input if self.may_read() => true,

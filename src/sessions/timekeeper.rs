@@ -45,9 +45,10 @@ impl Timekeeper {
         self.read + TURN_TIME
     }
 
-    /// Until when the part of the tick goes on that begins now.
-    #[inline]
-    pub(super) fn end_of_part(&self) -> Moment {
+    /// Begins a part of the tick, and returns until when it goes on. The clock is read, because not all that was done
+    /// before was timed.
+    pub(super) fn begin_part(&mut self) -> Moment {
+        self.read = self.clock.now();
         self.end_of_tick().max(self.read + PART_TIME)
     }
 

@@ -70,7 +70,7 @@ impl<T: Transport> Sessions<T> {
         self.file_bytes = self.share_of_files();
         let (new, used_up) = (self.queues.new.len(), self.queues.used_up.len());
         self.pump_polite(service);
-        let end = self.time.end_of_part();
+        let end = self.time.begin_part();
         self.pump_queue(new, end, service, |queues| &mut queues.new);
         // One of them has a turn in any case, so that it cannot wait for ever.
         let end = self.time.end_of_tick();
@@ -78,7 +78,7 @@ impl<T: Transport> Sessions<T> {
     }
 
     fn pump_polite(&mut self, service: &mut dyn Service) {
-        let end = self.time.end_of_part();
+        let end = self.time.begin_part();
         let mut given = 0;
         while given < self.turns.len() {
             self.timed_turn(self.turns[given] as usize, service, &mut |session, _| session.queued = false);

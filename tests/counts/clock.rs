@@ -77,6 +77,7 @@ fn the_date_is_that_of_the_tick() {
         // The reply was written in this tick or an earlier one.
         let now = UNIX_EPOCH + START + clock.now.get();
         let past = now.duration_since(date).expect("it is not in the future");
-        assert!(past < Duration::from_secs(1) + clock.step, "{past:?}");
+        // A tick in which a connection is accepted reads the clock four times.
+        assert!(past < Duration::from_secs(1) + 4 * clock.step, "{past:?}");
     }
 }

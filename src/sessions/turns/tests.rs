@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::exchange::{Clock, CloseReason, Output, Protocol};
+use crate::exchange::{Clock, CloseReason, Output, Protocol, Responder};
 use crate::http::Moment;
-use crate::limits::TICK_TIME;
+use crate::limits::{HIGH_WATER, TICK_TIME};
 use crate::sessions::{Polled, Sessions};
-use crate::testing::{Pipe, VirtualLoop};
+use crate::testing::{Connected, Pipe, VirtualLoop};
 use crate::{Config, Router};
 
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
@@ -154,6 +154,9 @@ fn a_client_that_is_polite_again_comes_first_again() {
     }
 }
 
+/// The responders of deferred replies.
+type Deferred = Arc<Mutex<Vec<Responder>>>;
+
 /// How long the application works in each call of these tests.
 const WORK: Duration = Duration::from_millis(2);
 
@@ -270,4 +273,64 @@ fn a_loop_that_is_abandoned_releases_all_sessions_however_long_that_takes() {
     let (mut virtual_loop, mut app, _) = parting();
     virtual_loop.sessions_mut().abandon(&mut app);
     assert_eq!((app.state().len(), virtual_loop.sessions().len()), (CALLS, 0));
+}
+
+#[test]
+fn a_turn_of_large_replies_that_are_taken_at_once_ends_when_its_time_is_over() {
+    let (mut virtual_loop, mut app, clock) = working();
+    let works = clock.clone();
+    app.get("/large", move |calls: &mut Vec<u64>, _, res| {
+        calls.push(0);
+        works.work(WORK);
+        res.text("x".repeat(HIGH_WATER))
+    });
+    let [busy, other] = [virtual_loop.connect(), virtual_loop.connect()];
+    let asks = "GET /large HTTP/1.1\r\nHost: a\r\n\r\n".repeat(20);
+    virtual_loop.deliver(&busy, |wire| wire.inbound.extend(asks.bytes()));
+    virtual_loop.deliver(&other, |wire| wire.inbound.extend(takes(1).bytes()));
+    tick(&mut virtual_loop, &mut app, &clock);
+    assert_eq!(*app.state(), [0, 1], "each of them is owed and taken before the next one is made");
+}
+
+/// The only session that is runnable has a slow turn, which nobody times.
+fn after_a_slow_turn_alone(request: &str) -> (VirtualLoop, Router<Vec<u64>>, Worked, Vec<Connected>, Deferred) {
+    let (mut virtual_loop, mut app, clock) = working();
+    let deferred = Deferred::default();
+    let kept = Arc::clone(&deferred);
+    app.post("/", move |_, _, res| {
+        let (sent, responder) = res.defer();
+        kept.lock().unwrap().push(responder);
+        Ok(sent)
+    });
+    let slow = virtual_loop.connect();
+    virtual_loop.act(&slow, &mut app, |wire| wire.inbound.extend(takes(1).bytes()));
+    let clients: Vec<_> = (0..CALLS).map(|_| virtual_loop.connect()).collect();
+    for client in &clients {
+        virtual_loop.act(client, &mut app, |wire| wire.inbound.extend(request.bytes()));
+    }
+    clock.work(Duration::from_secs(60));
+    virtual_loop.deliver(&slow, |wire| wire.inbound.extend(takes(6_000).bytes()));
+    virtual_loop.sessions_mut().note_poll(Polled::All, clock.now());
+    (virtual_loop, app, clock, clients, deferred)
+}
+
+#[test]
+fn letters_are_not_charged_for_the_turn_before_them() {
+    let (mut virtual_loop, mut app, clock, clients, deferred) = after_a_slow_turn_alone(POST);
+    for responder in std::mem::take(&mut *deferred.lock().unwrap()) {
+        responder.respond(|res| res.text("late"));
+    }
+    tick(&mut virtual_loop, &mut app, &clock);
+    virtual_loop.sessions_mut().deliver(&mut app);
+    let answered = |client: &&Connected| client.link.wire().outbound.ends_with(b"late");
+    assert_eq!(clients.iter().filter(answered).count(), CALLS, "they take no time");
+}
+
+#[test]
+fn expiries_are_not_charged_for_the_turn_before_them() {
+    let (mut virtual_loop, mut app, clock, clients, _) = after_a_slow_turn_alone("GET /unfinished");
+    tick(&mut virtual_loop, &mut app, &clock);
+    virtual_loop.sessions_mut().expire_deadlines(&mut app);
+    let expired = |client: &&Connected| !client.link.wire().outbound.is_empty();
+    assert_eq!(clients.iter().filter(expired).count(), CALLS, "they take no time");
 }
