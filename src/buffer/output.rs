@@ -431,6 +431,11 @@ impl OutputQueue {
             self.forget_sent();
             self.inline.shrink_to_fit();
         }
+        for splice in &mut self.splices {
+            if let Spliced::Memory { content: Content::Owned(bytes), .. } = &mut splice.rest {
+                bytes.shrink_to_fit();
+            }
+        }
     }
 }
 

@@ -109,7 +109,8 @@ impl Files {
         let shown = if is_json { String::new() } else { shown_path(req, raw, path) };
         let page =
             self.page(path, directory.descriptor, req.query("after").as_deref(), is_json, shown, res.unix_second());
-        res.send(page.map_err(Missing::from)?)
+        // A copy is counted as memory of the connection. The page itself is kept for this second only.
+        res.send(&*page.map_err(Missing::from)?)
     }
 
     /// A page of the listing of a directory, as it was in this second.

@@ -153,12 +153,24 @@ impl Names {
             }
         }
         if is_all {
-            // Here the links to directories can be put among the directories.
-            listed.sort_unstable_by(|(a, one), (b, other)| {
-                Key::of(a, one.is_directory).cmp(&Key::of(b, other.is_directory))
-            });
+            put_directories_first(&mut listed);
         }
         Ok(listed)
+    }
+}
+
+/// Puts the links to directories among the directories, which come first. Without them the names are in order, so there
+/// is no need for a sort.
+fn put_directories_first(listed: &mut [(&str, State)]) {
+    let mut directories = listed.iter().take_while(|(_, state)| state.is_directory).count();
+    for at in directories..listed.len() {
+        let (name, state) = &listed[at];
+        if state.is_directory {
+            let key = Key::of(name, true);
+            let place = listed[..directories].partition_point(|(before, _)| Key::of(before, true).cmp(&key).is_lt());
+            listed[place..=at].rotate_right(1);
+            directories += 1;
+        }
     }
 }
 

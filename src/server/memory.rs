@@ -24,7 +24,7 @@ fn limit_of_loop(configured: Option<usize>, group: Option<&Group>) -> usize {
         log::debug!("the process may use {available} bytes of memory");
         usize::try_from(available).unwrap_or(usize::MAX) / MEMORY_SHARE
     });
-    of_process / group.map_or(1, Group::workers)
+    (of_process / group.map_or(1, Group::workers)).max(1)
 }
 
 /// Bytes of memory that the process may use. `root` is the directory of the system.

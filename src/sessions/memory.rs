@@ -48,7 +48,7 @@ impl<T: Transport> Sessions<T> {
             self.timed_turn(key, service, &mut Session::give_up);
         }
         if excess > 0 && !stalled.is_empty() {
-            // This part of the tick is over; the next tick goes on.
+            // This part of the tick is over. The next tick goes on, a second later at most.
             return;
         }
         let refused = self.pools.ledger.take_refused();
@@ -70,6 +70,7 @@ impl<T: Transport> Sessions<T> {
         let is_stalled = |session: &Session<T>| {
             session.activity + MEMORY_PATIENCE <= looked_until
                 && !session.closed
+                && !session.queued
                 && session.connection.holds_for_client()
         };
         let stalled = self.slab.iter().filter(|(_, session)| is_stalled(session));

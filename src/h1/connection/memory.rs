@@ -13,7 +13,6 @@ use super::states::{ContentState, Ending, ReplyState};
 use super::upgraded::Upgraded;
 use crate::buffer::{OutputQueue, cost};
 use crate::exchange::{Abort, CloseReason};
-use crate::limits::LOW_WATER;
 use crate::wire::ProtocolError;
 
 impl Pools {
@@ -34,23 +33,29 @@ impl Pools {
 
 impl Connection {
     /// Charges the connection for what it holds at the end of its turn. If that is more than there is, this ends it and
-    /// returns true: the connection needs another turn.
+    /// returns true: the connection has something to say, or its socket is to be closed.
     #[inline(never)]
     pub(super) fn settle_memory(&mut self, cx: &mut Context<'_>) -> bool {
-        let grew = self.charge(cx);
-        if !grew || cx.pools.have(0, self.buffers.charge.bytes()) || self.is_ending() {
+        let grew = self.charge(cx, false);
+        if !grew || cx.pools.have(0, self.charged()) || self.is_ending() {
+            return false;
+        }
+        // Perhaps only the room is too large that its buffers have.
+        self.charge(cx, true);
+        if cx.pools.have(0, self.charged()) {
             return false;
         }
         log::debug!("conn {}: more than the {} bytes of memory are wanted", cx.id, cx.pools.ledger.limit());
         self.give_up(cx);
-        // The last reply is written in the next turn.
+        // The last reply is written at once. Its client may not take it.
         self.begin_send_pace(cx);
         true
     }
 
-    /// Brings the charge up to date. Returns whether it grew.
-    fn charge(&mut self, cx: &mut Context<'_>) -> bool {
-        if cx.pools.ledger.is_tight() {
+    /// Brings the charge up to date. Returns whether it grew. Where memory is tight, or is said to be, buffers give back
+    /// the room that they do not use.
+    fn charge(&mut self, cx: &mut Context<'_>, is_tight: bool) -> bool {
+        if is_tight || cx.pools.ledger.is_tight() {
             self.buffers.tighten();
             if let Phase::Exchange(exchange) = &mut self.phase {
                 exchange.content.tighten();
@@ -77,12 +82,12 @@ impl Connection {
     pub(crate) fn memory(&self, watched: bool) -> usize {
         let phase = match &self.phase {
             Phase::Exchange(exchange) | Phase::Closed { unfinished: Some(exchange), .. } => {
-                size_of::<Exchange>() + exchange.memory(watched)
+                exchange.memory(watched).saturating_add(size_of::<Exchange>())
             }
             Phase::Upgraded(_) => size_of::<Upgraded>(),
             Phase::Head(_) | Phase::Ending { .. } | Phase::HalfClosed { .. } | Phase::Closed { .. } => 0,
         };
-        phase + self.buffers.memory()
+        self.buffers.memory().saturating_add(phase)
     }
 
     // ---- the end for want of memory ---------------------------------------------------------------------------------
@@ -107,13 +112,13 @@ impl Connection {
             self.discard_rest();
             self.buffers.input.take().into_iter().for_each(|input| cx.pools.receive.give_back(input));
         }
-        self.charge(cx);
+        self.charge(cx, false);
     }
 
     /// Whether the connection holds memory until its client sends or takes something.
     pub(crate) fn holds_for_client(&self) -> bool {
         let is_collecting = matches!(&self.phase, Phase::Exchange(exchange) if exchange.is_collecting());
-        self.owed() >= LOW_WATER || is_collecting || self.is_within_head()
+        self.output().is_some() || is_collecting || self.is_within_head()
     }
 
     const fn is_ending(&self) -> bool {
@@ -146,12 +151,14 @@ impl Exchange {
     fn memory(&self, watched: bool) -> usize {
         let (reply, head) = match &self.reply {
             ReplyState::Awaited(awaiting) => {
-                (size_of_val(&**awaiting) + awaiting.draft.memory(), awaiting.draft.request_head())
+                (size_of_val(&**awaiting).saturating_add(awaiting.draft.memory()), awaiting.draft.request_head())
             }
-            ReplyState::Streaming(streaming) => (size_of_val(&**streaming) + streaming.stream.memory(), streaming.head),
+            ReplyState::Streaming(streaming) => {
+                (size_of_val(&**streaming).saturating_add(streaming.stream.memory()), streaming.head)
+            }
             ReplyState::Unbegun | ReplyState::Whole(_) => (0, 0),
         };
-        self.content.memory() + reply + if watched { head as usize } else { 0 }
+        reply.saturating_add(self.content.memory()).saturating_add(if watched { head as usize } else { 0 })
     }
 
     /// Ends the exchange for want of memory. An error is the reason why the connection must be aborted.

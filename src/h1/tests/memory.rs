@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::bench::{Bench, Fate};
 use crate::buffer::Content;
-use crate::exchange::CloseReason;
+use crate::exchange::{BodySource, Chunk, CloseReason, Progress};
 use crate::limits::{HIGH_WATER, POOL_MAX_BUFFER};
 use crate::server::{ConnectionId, FinishedReply, Observer};
 use crate::testing::{Connected, VirtualLoop};
@@ -324,4 +324,72 @@ fn after_a_refusal_large_replies_are_refused_before_they_are_made_until_memory_w
     bench.virtual_loop.act(&holder, &mut bench.app, |wire| wire.window += 1000);
     bench.wait(1_000);
     assert!(pieces(&mut bench) > 10, "memory was looked for");
+}
+
+#[test]
+fn a_reply_that_fits_is_not_cut_for_the_spare_room_of_its_buffer() {
+    // A vector that doubles has nearly twice the room in the end.
+    fn grown(length: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        (0..length / 1000).for_each(|_| bytes.extend_from_slice(&[b'x'; 1000]));
+        bytes
+    }
+    for target in ["/pieces", "/vector"] {
+        let mut bench = Loop::new(8 * MIB);
+        bench.app.get("/vector", |_, _, res| res.send(grown(4_500_000)));
+        bench.app.get("/pieces", |_, _, res| {
+            let mut body = res.start()?;
+            for _ in 0..4_500 {
+                body.write([b'x'; 1000])?;
+            }
+            body.end()
+        });
+        let client = bench.client(300_000);
+        bench.get(&client, target, "200");
+        assert_eq!(Loop::ended(&client), None, "{target}");
+        assert!(bench.charged() < 5 * MIB, "{target}: {} bytes are charged", bench.charged());
+    }
+}
+
+#[test]
+fn many_that_owe_a_little_and_take_nothing_are_ended_too() {
+    let mut bench = Loop::new(MIB);
+    let lengths = std::iter::repeat_n(15_000, 200).chain([8_000, 4_000, 2_000, 1_000, 500, 100].repeat(10));
+    let clients: Vec<_> = lengths
+        .map(|length| {
+            let client = bench.client(0);
+            bench.send(&client, format!("GET /written?n={length} HTTP/1.1\r\nHost: a\r\n\r\n"));
+            client
+        })
+        .collect();
+    assert!(bench.charged() > MIB * 9 / 10);
+    bench.wait(4_000);
+    assert!(clients.iter().any(|client| Loop::ended(client) == Some(CloseReason::OutOfMemory)));
+    let polite = bench.client(usize::MAX);
+    bench.send(&polite, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n");
+    bench.send(&polite, vec![b'x'; 12_000]);
+    assert!(bench.send(&polite, vec![b'x'; 8_000]).starts_with("HTTP/1.1 200 "), "it is answered");
+}
+
+/// A source that says that it holds all the memory there is.
+struct Boastful;
+
+impl BodySource for Boastful {
+    fn fill(&mut self, _: &mut Chunk<'_>) -> std::io::Result<Progress> {
+        Ok(Progress::Pending)
+    }
+
+    fn memory(&self) -> usize {
+        usize::MAX
+    }
+}
+
+#[test]
+fn a_source_may_say_any_number_of_bytes() {
+    let mut bench = Loop::new(MIB);
+    bench.app.get("/source", |_, _, res| res.stream(Boastful));
+    let client = bench.client(usize::MAX);
+    bench.send(&client, "GET /source HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(Loop::ended(&client), Some(CloseReason::OutOfMemory));
+    assert_eq!(bench.charged(), 0);
 }
