@@ -127,7 +127,7 @@ impl EventLoop {
         let before = self.sessions.now();
         self.read_clock();
         let events = self.take_events(before, interrupted);
-        self.was_busy = events > 0;
+        self.was_busy = events > 0 || self.sessions.has_work() || self.has_posted;
         self.accept(service);
         self.sessions.pump_runnable(service);
         self.take_post(service);
@@ -290,8 +290,12 @@ impl EventLoop {
 
     // ---- accepting --------------------------------------------------------------------------------------------------
 
+    /// Whether a connection may wait and be taken. While sessions that have ended are not removed yet, none is: they hold
+    /// descriptors and memory.
     fn can_accept(&self) -> bool {
-        self.acceptor.is_ready() && self.sessions.config.max_connections.is_none_or(|max| self.sessions.len() < max)
+        self.acceptor.is_ready()
+            && !self.sessions.has_ended()
+            && self.sessions.config.max_connections.is_none_or(|max| self.sessions.len() < max)
     }
 
     /// Accepts until the kernel has no more connections, the server is full, the budget is used up, or this part of the

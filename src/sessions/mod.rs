@@ -258,26 +258,6 @@ impl<T> Sessions<T> {
 
     // ---- the end ----------------------------------------------------------------------------------------------------
 
-    /// Closes all sessions that are left, and returns how many of them still owed something to their clients. A session
-    /// that only waits for its client to notice the end is not counted, nor one that was idle in the grace of a drain.
-    pub(crate) fn cut(&mut self) -> usize {
-        let keys: Vec<usize> = self.slab.iter().map(|(key, _)| key).collect();
-        let mut count = 0;
-        let had_grace = self.draining.has_begun();
-        for key in keys {
-            let session = &mut self.slab[key];
-            let connection = &session.connection;
-            let loses_nothing = connection.sends_nothing_more() || had_grace && connection.is_idle();
-            if !session.closed && !loses_nothing {
-                session.connection.cut(session.id);
-                count += 1;
-            }
-            self.close(key);
-        }
-        self.draining = Draining::Closing;
-        count
-    }
-
     /// Marks a session as ended; it stays in the slab until the end of the tick.
     fn close(&mut self, key: usize) {
         if !std::mem::replace(&mut self.slab[key].closed, true) {
@@ -295,6 +275,27 @@ impl<T> Drop for Sessions<T> {
 }
 
 impl<T: Transport> Sessions<T> {
+    /// Closes all sessions that are left, and returns how many of them still owed something to their clients. A session
+    /// that only waits for its client to notice the end is not counted, nor one that was idle in the grace of a drain.
+    pub(crate) fn cut(&mut self) -> usize {
+        let keys: Vec<usize> = self.slab.iter().map(|(key, _)| key).collect();
+        let mut count = 0;
+        let had_grace = self.draining.has_begun();
+        for key in keys {
+            let session = &mut self.slab[key];
+            // A session in a queue may have something in its socket that nobody has read.
+            let is_idle = had_grace && session.connection.is_idle() && !(session.queued && session.has_unread());
+            let loses_nothing = is_idle || session.connection.sends_nothing_more();
+            if !session.closed && !loses_nothing {
+                session.connection.cut(session.id);
+                count += 1;
+            }
+            self.close(key);
+        }
+        self.draining = Draining::Closing;
+        count
+    }
+
     /// Begins a session in the [vacant slot](Self::vacant_key).
     pub(crate) fn begin(&mut self, transport: T, peer: Endpoint, id: ConnectionId, idle_timeout: Duration) {
         let session = Session::new(transport, peer, id, Millis::from(idle_timeout), self.time.now);
@@ -336,8 +337,11 @@ impl<T: Transport> Sessions<T> {
             return;
         }
         let deadline = session.deadline(&self.config);
-        // What a session in a queue has received, nobody has looked at yet. It comes up again in the next slot.
-        if deadline > looked_until || session.queued {
+        // An answer may be among the letters that are not delivered yet.
+        let awaits_letter = self.has_letters() && session.connection.waits_for_application();
+        if session.queued {
+            // Nobody has looked yet at what the session has received. Its turn arms the deadline again.
+        } else if deadline > looked_until || awaits_letter {
             self.wheel.arm(&mut self.slab, key, deadline);
         } else {
             self.timed_turn(key, service, &mut Session::expire);
@@ -410,7 +414,8 @@ impl<T: Transport> Sessions<T> {
         while done < self.ended.len() {
             self.remove(self.ended[done] as usize, service);
             done += 1;
-            if self.time.has_come(end) {
+            // Where memory is short, what they hold is worth more than the time.
+            if self.time.has_come(end) && !self.pools.ledger.is_tight() {
                 break;
             }
         }

@@ -18,18 +18,17 @@ impl Queues {
     pub(super) fn add<T>(&mut self, session: &mut Session<T>, key: usize) {
         if !std::mem::replace(&mut session.queued, true) {
             match session.standing {
-                Standing::Polite => self.polite.push(key as u32),
-                standing => self.add_to(standing, key as u32),
+                Standing::POLITE => self.polite.push(key as u32),
+                standing => self.add_other(standing, key as u32),
             }
         }
     }
 
     #[cold]
-    fn add_to(&mut self, standing: Standing, key: u32) {
+    fn add_other(&mut self, standing: Standing, key: u32) {
         match standing {
-            Standing::Polite => self.polite.push(key),
-            Standing::New => self.new.push_back(key),
-            Standing::UsedUp => self.used_up.push_back(key),
+            Standing::NEW => self.new.push_back(key),
+            _ => self.used_up.push_back(key),
         }
     }
 

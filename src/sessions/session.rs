@@ -12,7 +12,7 @@ use crate::exchange::{CloseReason, ConnectionId, Endpoint, Endpoints};
 use crate::h1::{Budget, Connection, Context, End, Stall};
 use crate::http::{Millis, Moment};
 use crate::limits::{
-    FILE_TURN, FILE_TURN_AMONG_OTHERS, HIGH_WATER, MAX_SLICES, TURN_BYTES, TURN_OUTPUT, TURN_REQUESTS,
+    FILE_TURN, FILE_TURN_AMONG_OTHERS, HIGH_WATER, MAX_SLICES, TURN_BYTES, TURN_OUTPUT, TURN_REQUESTS, TURN_TIME,
 };
 use crate::wire::Scratch;
 
@@ -79,15 +79,38 @@ impl Sends {
     }
 }
 
-/// What is known of the time that a session takes. It decides in which queue the session waits.
+/// What is known of the time that a session takes. It decides in which queue the session waits. In one byte, this is how
+/// many turns the session must have that it does not use up, before it is polite again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) struct Standing(u8);
+
+impl Standing {
     /// It has neither read nor written yet.
-    New,
-    /// It has not used up its last turn in which it read or wrote.
-    Polite,
-    /// It has used up its last turn.
-    UsedUp,
+    pub(super) const NEW: Self = Self(u8::MAX);
+    /// It has not used up its last turns in which it read or wrote.
+    pub(super) const POLITE: Self = Self(0);
+
+    /// The standing after a turn that took so long: each [`TURN_TIME`] of it counts for one.
+    fn after_long_turn(took: Duration) -> Self {
+        let turns = took.as_nanos() / TURN_TIME.as_nanos();
+        Self(u8::try_from(turns).unwrap_or(u8::MAX).clamp(1, u8::MAX - 1))
+    }
+
+    /// The standing after a turn that used up another budget than that of time.
+    const fn after_full_turn(self) -> Self {
+        match self {
+            Self::NEW | Self::POLITE => Self(1),
+            used_up => used_up,
+        }
+    }
+
+    /// The standing after a turn that was not used up.
+    const fn after_short_turn(self) -> Self {
+        match self {
+            Self::NEW | Self::POLITE => Self::POLITE,
+            Self(turns) => Self(turns - 1),
+        }
+    }
 }
 
 /// What becomes of a session after its turn.
@@ -131,7 +154,7 @@ impl<T> Session<T> {
             readiness: Readiness { writable: true, ..Readiness::default() },
             queued: false,
             closed: false,
-            standing: Standing::New,
+            standing: Standing::NEW,
         }
     }
 
@@ -141,12 +164,18 @@ impl<T> Session<T> {
         self.connection.forgive(late);
     }
 
+    /// Notes that the time of a turn was over, so that a client cannot make others wait by every other request.
+    #[cold]
+    pub(super) fn note_long_turn(&mut self, took: Duration) {
+        self.standing = Standing::after_long_turn(took);
+    }
+
     /// Notes at the end of a turn of this tick what it says of the client.
     #[cold]
     pub(super) fn note_standing(&mut self, after: After, now: Moment) {
         self.standing = match after {
-            After::Runnable => Standing::UsedUp,
-            _ if self.activity == now => Standing::Polite,
+            After::Runnable => self.standing.after_full_turn(),
+            _ if self.activity == now => self.standing.after_short_turn(),
             // A turn without a byte says nothing: the first event of a socket only tells that it can be written.
             _ => self.standing,
         };
@@ -189,6 +218,8 @@ impl<T: Transport> Session<T> {
             let stall = self.connection.advance(cx, &ends, turn.scratch, &mut budget);
             self.flush(cx, &mut sends);
             reads = match stall {
+                // The socket may have failed in this turn.
+                Stall::Budget if self.connection.wants_end() == Some(End::Close) => return After::Closed,
                 Stall::Budget => return After::Runnable,
                 _ if sends.are_used_up() && self.may_write() => return After::Runnable,
                 // The client takes its replies as fast as they are made. They must not fill more than a turn.
@@ -261,14 +292,18 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// What becomes of the session after its connection was given up at the end of a turn.
+    /// Sends what a connection still has to say that was given up at the end of its turn, and ends it.
     #[cold]
-    pub(super) fn after_giving_up(&self) -> After {
-        match self.connection.wants_end() {
-            Some(End::Close) => After::Closed,
-            // A last reply is to be sent.
-            _ => After::Runnable,
-        }
+    pub(super) fn send_refusal(&mut self, cx: &mut Context<'_>) -> After {
+        self.try_to_write(cx);
+        let after = self.end(cx);
+        self.connection.settle(cx);
+        after
+    }
+
+    /// Reads a byte to see whether there is one. The session is to end, so nobody misses it.
+    pub(super) fn has_unread(&mut self) -> bool {
+        self.transport.read(&mut [0]).is_ok_and(|count| count > 0)
     }
 
     /// Whether bytes are owed and the kernel may take more of them.

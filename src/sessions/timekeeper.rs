@@ -39,6 +39,12 @@ impl Timekeeper {
         self.read = now;
     }
 
+    /// What the clock said when it was read last.
+    #[inline]
+    pub(super) const fn last_reading(&self) -> Moment {
+        self.read
+    }
+
     /// Until when the turn goes on that begins now.
     #[inline]
     pub(super) fn end_of_turn(&self) -> Moment {

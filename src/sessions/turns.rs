@@ -124,10 +124,11 @@ impl<T: Transport> Sessions<T> {
 
     /// [`turn`](Self::turn), and then notes whether it has used up its time.
     pub(super) fn timed_turn(&mut self, key: usize, service: &mut dyn Service, first: First<'_, T>) {
-        let end = self.time.end_of_turn();
+        let (began, end) = (self.time.last_reading(), self.time.end_of_turn());
         self.turn(key, service, first);
         if self.time.has_come(end) {
-            self.slab[key].standing = Standing::UsedUp;
+            let took = self.time.last_reading().since(began);
+            self.slab[key].note_long_turn(took);
         }
     }
 
@@ -163,9 +164,9 @@ impl<T: Transport> Sessions<T> {
             scratch: &mut self.scratch,
         };
         let after = session.pump(&mut cx, turn);
-        let after = if session.connection.settle(&mut cx) { session.after_giving_up() } else { after };
+        let after = if session.connection.settle(&mut cx) { session.send_refusal(&mut cx) } else { after };
         session.idle_timeout = idle_timeout;
-        if after == After::Runnable || session.standing != Standing::Polite {
+        if after == After::Runnable || session.standing != Standing::POLITE {
             session.note_standing(after, self.time.now);
         }
         let deadline = session.deadline(&self.config);

@@ -224,6 +224,10 @@ fn deadline(world: &World, socket: &Socket, session: &Session<SimulatedSocket>, 
             || deadline + WHEEL_SLOT > now,
         "connection {number}: the deadline {deadline:?} is past at {now:?}"
     );
+    if session.queued && session.timer.due().is_none() {
+        // It came up while it waited. Its turn arms it again.
+        return;
+    }
     let due = session.timer.due().unwrap_or_else(|| panic!("connection {number} is not in the wheel"));
     let latest = deadline.max(sessions.now()) + WHEEL_SLOT;
     assert!(due <= latest, "connection {number} comes up at {due:?}, not at {deadline:?}");

@@ -52,7 +52,7 @@ pub(super) struct World {
     pub(super) cut_at: Option<Moment>,
     /// Bytes that the server had read from each connection before the tick in which it decided to end it.
     pub(super) undecided: Vec<usize>,
-    /// When each connection was seen in a queue for its turn last.
+    /// When each connection was seen last in a queue for its turn, or while letters were on their way that it may await.
     pub(super) queued_until: Vec<Moment>,
     /// Bytes that each client had sent when the server began to close idle connections.
     pub(super) sent_in_time: Vec<usize>,
@@ -291,7 +291,7 @@ impl World {
         self.requeued += self.sessions.runnable().saturating_sub(without_turn);
         self.late_turns += (lock(&self.affairs).spent.as_nanos() / TURN_TIME.as_nanos()) as usize;
         for (_, session) in &self.sessions.slab {
-            if session.queued {
+            if session.queued || self.has_letters && session.connection.waits_for_application() {
                 self.queued_until[session.transport.number] = self.now;
             }
             if session.connection.close_reason().is_none() {
