@@ -163,7 +163,8 @@ impl Names {
 /// is no need for a sort.
 fn put_directories_first(listed: &mut [(&str, State)]) {
     let mut directories = listed.iter().take_while(|(_, state)| state.is_directory).count();
-    for at in directories..listed.len() {
+    let files = directories;
+    for at in files..listed.len() {
         let (name, state) = &listed[at];
         if state.is_directory {
             let key = Key::of(name, true);

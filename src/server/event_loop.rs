@@ -290,8 +290,8 @@ impl EventLoop {
 
     // ---- accepting --------------------------------------------------------------------------------------------------
 
-    /// Whether a connection may wait and be taken. While sessions that have ended are not removed yet, none is: they hold
-    /// descriptors and memory.
+    /// Whether a connection may wait and be taken. While sessions that have ended are not removed yet, none is: they
+    /// hold descriptors and memory.
     fn can_accept(&self) -> bool {
         self.acceptor.is_ready()
             && !self.sessions.has_ended()

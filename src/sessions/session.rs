@@ -79,8 +79,8 @@ impl Sends {
     }
 }
 
-/// What is known of the time that a session takes. It decides in which queue the session waits. In one byte, this is how
-/// many turns the session must have that it does not use up, before it is polite again.
+/// What is known of the time that a session takes. It decides in which queue the session waits. In one byte, this is
+/// how many turns the session must have that it does not use up, before it is polite again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Standing(u8);
 

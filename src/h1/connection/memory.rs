@@ -52,8 +52,8 @@ impl Connection {
         true
     }
 
-    /// Brings the charge up to date. Returns whether it grew. Where memory is tight, or is said to be, buffers give back
-    /// the room that they do not use.
+    /// Brings the charge up to date. Returns whether it grew. Where memory is tight, or is said to be, buffers give
+    /// back the room that they do not use.
     fn charge(&mut self, cx: &mut Context<'_>, is_tight: bool) -> bool {
         if is_tight || cx.pools.ledger.is_tight() {
             self.buffers.tighten();

@@ -52,7 +52,8 @@ pub(super) struct World {
     pub(super) cut_at: Option<Moment>,
     /// Bytes that the server had read from each connection before the tick in which it decided to end it.
     pub(super) undecided: Vec<usize>,
-    /// When each connection was seen last in a queue for its turn, or while letters were on their way that it may await.
+    /// When each connection was seen last in a queue for its turn, or while letters were on their way that it may
+    /// await.
     pub(super) queued_until: Vec<Moment>,
     /// Bytes that each client had sent when the server began to close idle connections.
     pub(super) sent_in_time: Vec<usize>,

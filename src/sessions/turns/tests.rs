@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::exchange::{Clock, CloseReason, Output, Protocol, Responder};
+use crate::exchange::{Clock, CloseReason, Draining, Output, Protocol, Responder};
 use crate::http::Moment;
 use crate::limits::{HIGH_WATER, TICK_TIME};
 use crate::sessions::{Polled, Sessions};
@@ -334,4 +334,82 @@ fn expiries_are_not_charged_for_the_turn_before_them() {
     virtual_loop.sessions_mut().expire_deadlines(&mut app);
     let expired = |client: &&Connected| !client.link.wire().outbound.is_empty();
     assert_eq!(clients.iter().filter(expired).count(), CALLS, "they take no time");
+}
+
+/// Ticks of the loop without new events; `each` does what else the test wants done in one.
+fn ticks(virtual_loop: &mut VirtualLoop, clock: &Worked, count: usize, mut each: impl FnMut(&mut Sessions<Pipe>)) {
+    let mut before = clock.now();
+    for _ in 0..count {
+        let now = clock.now();
+        virtual_loop.sessions_mut().set_now(now);
+        virtual_loop.sessions_mut().note_poll(Polled::All, before);
+        before = now;
+        each(virtual_loop.sessions_mut());
+    }
+}
+
+#[test]
+fn answers_that_wait_in_the_loop_are_not_late() {
+    let (_, mut app, clock) = working();
+    let deferred = Deferred::default();
+    let kept = Arc::clone(&deferred);
+    app.post("/", move |_, _, res| {
+        let (sent, responder) = res.defer();
+        kept.lock().unwrap().push(responder);
+        Ok(sent)
+    });
+    let config = Config { reply_timeout: Duration::from_secs(1), ..Config::default() };
+    let mut virtual_loop = VirtualLoop::with_clock(config, Box::new(clock.clone()));
+    let clients: Vec<_> = (0..CALLS).map(|_| virtual_loop.connect()).collect();
+    clients.iter().for_each(|client| virtual_loop.act(client, &mut app, |wire| wire.inbound.extend(POST.bytes())));
+    for responder in std::mem::take(&mut *deferred.lock().unwrap()) {
+        let clock = clock.clone();
+        responder.respond(move |res| {
+            clock.work(Duration::from_millis(50));
+            res.text("in time")
+        });
+    }
+    ticks(&mut virtual_loop, &clock, 100, |sessions| {
+        sessions.pump_runnable(&mut app);
+        sessions.deliver(&mut app);
+        sessions.expire_deadlines(&mut app);
+    });
+    assert!(clients.iter().all(|client| client.link.wire().outbound.ends_with(b"in time")));
+}
+
+#[test]
+fn sessions_that_wait_for_their_turns_do_not_hold_up_the_deadlines_of_others() {
+    const SLOW: u64 = 200_000;
+    let (mut virtual_loop, mut app, clock) = working();
+    let drip = virtual_loop.connect();
+    let waiting: Vec<_> = (0..1_000).map(|_| virtual_loop.connect()).collect();
+    waiting.iter().for_each(|client| virtual_loop.deliver(client, |wire| wire.inbound.extend(takes(SLOW).bytes())));
+    virtual_loop.act(&drip, &mut app, |wire| wire.inbound.extend(b"GET /unfinished"));
+    waiting.iter().for_each(|client| virtual_loop.deliver(client, |wire| wire.inbound.extend(takes(SLOW).bytes())));
+    // They are overdue, all of them, and wait.
+    clock.work(Duration::from_secs(31));
+    ticks(&mut virtual_loop, &clock, 3, |sessions| {
+        sessions.pump_runnable(&mut app);
+        sessions.expire_deadlines(&mut app);
+        clock.work(Duration::from_millis(500));
+    });
+    assert!(drip.link.wire().outbound.starts_with(b"HTTP/1.1 408 "), "its head has 10 seconds");
+    let expired = |client: &&Connected| client.link.wire().closed.is_some();
+    assert_eq!(waiting.iter().filter(expired).count(), 0, "nobody has looked at what they sent");
+}
+
+#[test]
+fn a_drain_that_is_cut_counts_what_lies_unread_in_the_sockets() {
+    let (mut virtual_loop, mut app, clock) = working();
+    let clients: Vec<_> = (0..6).map(|_| virtual_loop.connect()).collect();
+    clients.iter().for_each(|client| virtual_loop.act(client, &mut app, |wire| wire.inbound.extend(takes(1).bytes())));
+    let asks = takes(20_000);
+    clients[..3].iter().for_each(|client| virtual_loop.deliver(client, |wire| wire.inbound.extend(asks.bytes())));
+    let sessions = virtual_loop.sessions_mut();
+    sessions.draining = Draining::Grace;
+    sessions.look_at_all();
+    // The time of this tick is enough for one of them.
+    sessions.set_now(clock.now());
+    sessions.pump_runnable(&mut app);
+    assert_eq!(sessions.cut(), 2, "two lose their requests; the idle ones lose nothing");
 }
