@@ -48,7 +48,7 @@ impl Clock for Stopped {
 #[derive(Clone, Debug)]
 pub(crate) struct Connected {
     pub(crate) link: Link,
-    key: usize,
+    pub(crate) key: usize,
 }
 
 impl VirtualLoop {
