@@ -40,7 +40,9 @@ pub(super) fn after_tick(world: &World) {
         let has_heartbeat = |errand: &Errand| errand.whose.0 == session.transport.number && beats(errand);
         let beats = lock(&world.affairs).errands.iter().any(has_heartbeat);
         deadline(world, &outside.kernel.sockets[session.transport.number], session, beats);
-        let uploads = world.application.live.sinks.iter().any(|sink| sink.whose.0 == session.transport.number);
+        // What came for a sink that has ended is there until the session has another turn.
+        let has_sink = world.application.live.sinks.iter().any(|sink| sink.whose.0 == session.transport.number);
+        let uploads = has_sink || session.queued;
         memory(&world.sessions, session, uploads);
         requests(world, outside, session, true);
         if !session.queued {
