@@ -367,8 +367,9 @@ impl<T: Transport> Sessions<T> {
                     let mut letter = Some(letter);
                     self.timed_turn(key, service, &mut |session, cx| {
                         let Some(letter) = letter.take() else { return };
-                        // The idle timeout begins again: the client could not send while its content was paused.
-                        if matches!(letter, Letter::Resume) {
+                        // The idle timeout begins again: the client could not send while its content was paused, and
+                        // waited while its reply was awaited.
+                        if matches!(letter, Letter::Resume | Letter::Answer(_) | Letter::Unanswered) {
                             session.activity = cx.now;
                         }
                         session.connection.deliver(cx, letter);

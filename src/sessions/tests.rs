@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::exchange::{Output, Protocol};
+use crate::exchange::{Output, Protocol, Responder};
 use crate::http::Moment;
 use crate::limits::{EXPIRE_BUDGET, HIGH_WATER, MAX_READ, TURN_BYTES, TURN_OUTPUT, TURN_REQUESTS};
 use crate::sessions::Polled;
@@ -163,4 +163,25 @@ fn many_deadlines_that_pass_together_expire_over_several_ticks() {
         assert_eq!(sessions.len(), left);
     }
     assert_eq!(sessions.next_deadline(), None);
+}
+
+#[test]
+fn the_idle_timeout_begins_again_when_a_deferred_reply_is_given() {
+    let mut app = Router::new(Vec::new());
+    app.get("/", |kept: &mut Vec<Responder>, _, res| {
+        let (sent, responder) = res.defer();
+        kept.push(responder);
+        Ok(sent)
+    });
+    let config = Config { idle_timeout: Duration::from_secs(1), min_send_rate: 0, ..Config::default() };
+    let mut virtual_loop = VirtualLoop::new(config);
+    let client = virtual_loop.connect();
+    client.link.wire_mut().window = 0;
+    virtual_loop.act(&client, &mut app, |wire| wire.inbound.extend(GET.bytes()));
+    virtual_loop.wait(&mut app, Duration::from_secs(5));
+    app.state_mut().pop().expect("it was called").send("x".repeat(100_000));
+    virtual_loop.wait(&mut app, Duration::from_millis(900));
+    assert_eq!(client.link.wire().closed, None, "the client waited for the reply, and has a second to take it");
+    virtual_loop.wait(&mut app, Duration::from_secs(2));
+    assert!(client.link.wire().closed.is_some());
 }
