@@ -64,7 +64,7 @@ impl<T: Transport> Sessions<T> {
         }
     }
 
-    /// Gives turns to the polite sessions first, then to new ones, then to those that have used up their last turn.
+    /// Gives turns to the polite sessions first, then to new ones, then to those that have used up a turn.
     #[inline(never)]
     fn pump_many(&mut self, service: &mut dyn Service) {
         self.file_bytes = self.share_of_files();
