@@ -29,7 +29,7 @@ const MAX_LINE: usize = 1024;
 struct Echo;
 
 impl Protocol<Room> for Echo {
-    fn on_data(&mut self, _: &mut Room, bytes: &[u8], out: &mut Output<'_>) -> io::Result<usize> {
+    fn on_data(&mut self, _: &mut Room, bytes: &mut [u8], out: &mut Output<'_>) -> io::Result<usize> {
         let mut understood = 0;
         for line in bytes.split_inclusive(|&byte| byte == b'\n') {
             match line {

@@ -23,6 +23,12 @@ impl Receive {
         &self.memory[self.start..self.end]
     }
 
+    /// The same bytes, to be changed where they are.
+    #[inline]
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.memory[self.start..self.end]
+    }
+
     /// Whether all bytes are consumed.
     #[inline]
     pub(crate) const fn is_empty(&self) -> bool {

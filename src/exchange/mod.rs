@@ -40,13 +40,17 @@ pub(crate) use draining::Draining;
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::Endpoints;
 pub use flow::{
-    Abort, BodySender, BodySink, BodySource, Chunk, Duplex, Intake, IterSource, Output, Progress, Protocol,
+    Abort, BodySender, BodySink, BodySource, Chunk, Duplex, Intake, IterSource, LocalWaker, Output, Progress, Protocol,
     ProtocolEvent, ReadSource, Responder, Resumer, SendError, TryIterSource, Waker, from_iter, from_reader,
     try_from_iter,
 };
-pub(crate) use flow::{Address, Answer, Circumstances, Letter, Mailbox, Stream, Ticket, Waited};
+pub(crate) use flow::{
+    Address, Answer, Circumstances, Letter, Mailbox, Outbox, Stream, Surroundings, Ticket, Waited, Wishes,
+};
 pub(crate) use guard::{dispose, guard};
-pub(crate) use observer::{ConnectionId, DrainCause, FinishedReply, Observer, Tick, Timeout, Watch};
+pub(crate) use observer::{
+    ConnectionId, DrainCause, FinishedReply, MessageRecord, Observer, ProtocolClose, Tick, Timeout, Watch,
+};
 pub use pairs::Pairs;
 pub(crate) use params::{MAX_PARAMS, Params, Spans};
 pub(crate) use reply::{Reply, Rest};

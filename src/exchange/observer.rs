@@ -55,6 +55,28 @@ pub enum Timeout {
     Linger,
 }
 
+/// A message of another protocol, such as WebSocket, that came whole or was queued to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageRecord {
+    /// Whether the client sent it, and not the server.
+    pub received: bool,
+    /// Whether it is text.
+    pub is_text: bool,
+    /// Bytes of its content, decoded.
+    pub bytes: u64,
+}
+
+/// How another protocol, such as WebSocket, has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProtocolClose<'a> {
+    /// The code that the client or the server gave: for WebSocket that of RFC 6455 §7.4, or 1005 if there was none.
+    pub code: u16,
+    /// The reason that came with it; perhaps empty. A client's reason is its own text: print it with care.
+    pub reason: &'a str,
+    /// Whether the client began the end.
+    pub by_client: bool,
+}
+
 /// What made the server drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -117,6 +139,13 @@ pub trait Observer {
 
     /// Another protocol has taken over the connection (Node's `upgrade`). Its 101 is a finished reply too.
     fn upgraded(&mut self, id: ConnectionId) {}
+
+    /// A message of another protocol came or was queued to be sent. Pings and their like do not count.
+    fn message(&mut self, id: ConnectionId, message: &MessageRecord) {}
+
+    /// Another protocol has ended in good order: both sides have said so. After it comes
+    /// [`connection_closed`](Self::connection_closed), which comes alone if the connection ended in another way.
+    fn protocol_closed(&mut self, id: ConnectionId, close: &ProtocolClose<'_>) {}
 
     /// A request was answered with an error, because the handler failed or panicked, or the request was malformed.
     fn request_failed(&mut self, id: ConnectionId, error: &Error) {}

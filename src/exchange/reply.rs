@@ -206,6 +206,11 @@ impl Reply {
         matches!(self.rest, Some(Rest::Switched))
     }
 
+    /// The mailbox of the loop.
+    pub(crate) const fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+
     /// Where other threads can reach this exchange.
     pub(crate) fn address(&mut self) -> Address {
         let ticket = *self.draft.ticket.get_or_insert_with(|| {

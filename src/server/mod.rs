@@ -30,7 +30,9 @@ mod workers;
 // the server.
 pub use crate::exchange::clock::Clock;
 pub use crate::exchange::close_reason::CloseReason;
-pub use crate::exchange::observer::{ConnectionId, DrainCause, FinishedReply, Observer, Tick, Timeout};
+pub use crate::exchange::observer::{
+    ConnectionId, DrainCause, FinishedReply, MessageRecord, Observer, ProtocolClose, Tick, Timeout,
+};
 pub use access_log::{AccessLog, LogFormat};
 pub use clock::SystemClock;
 pub use error::{Error, Result};

@@ -20,6 +20,7 @@ impl<T> Sessions<T> {
             self.turns.shrink_to_fit();
             self.ended.shrink_to_fit();
             self.letters.shrink_to_fit();
+            self.outbox.shrink();
         }
     }
 }

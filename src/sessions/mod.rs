@@ -25,6 +25,7 @@ mod timekeeper;
 mod transport;
 mod turns;
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -37,8 +38,8 @@ pub(crate) use transport::{Transport, send_by_reading};
 
 use crate::config::Config;
 use crate::exchange::{
-    Clock, CloseReason, ConnectionId, Draining, Endpoint, Letter, Mailbox, Observer, Reply, Service, Ticket, Watch,
-    dispose,
+    Clock, CloseReason, ConnectionId, Draining, Endpoint, Letter, Mailbox, Observer, Outbox, Reply, Service, Ticket,
+    Watch, dispose,
 };
 use crate::h1::Pools;
 use crate::http::{Millis, Moment};
@@ -66,6 +67,8 @@ pub(crate) struct Sessions<T> {
     scratch: Scratch,
     reply: Reply,
     mailbox: Arc<Mailbox>,
+    /// Where the application leaves wake-ups on this thread.
+    outbox: Rc<Outbox>,
     /// Letters that were taken from the mailbox and not delivered yet, the first one last.
     letters: Vec<(Ticket, Letter)>,
     next_id: u64,
@@ -103,6 +106,7 @@ impl<T> Sessions<T> {
             pools,
             scratch: Scratch::default(),
             reply,
+            outbox: Outbox::new(Arc::clone(&mailbox)),
             mailbox,
             letters: Vec::new(),
             next_id: 1,
@@ -353,6 +357,7 @@ impl<T: Transport> Sessions<T> {
     pub(crate) fn deliver(&mut self, service: &mut dyn Service) {
         if self.letters.is_empty() {
             self.mailbox.take(&mut self.letters);
+            self.outbox.take(&mut self.letters);
             self.letters.reverse();
         }
         if self.letters.len() > 1 {

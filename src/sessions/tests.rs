@@ -88,7 +88,7 @@ fn a_turn_writes_no_more_than_its_budget_of_memory() {
 struct Flood;
 
 impl Protocol<u32> for Flood {
-    fn on_data(&mut self, _: &mut u32, bytes: &[u8], _: &mut Output<'_>) -> io::Result<usize> {
+    fn on_data(&mut self, _: &mut u32, bytes: &mut [u8], _: &mut Output<'_>) -> io::Result<usize> {
         // It consumes one byte at a time, although many have come.
         Ok(bytes.len().min(1))
     }

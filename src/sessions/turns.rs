@@ -155,6 +155,8 @@ impl<T: Transport> Sessions<T> {
             watch: &mut self.watch,
             idle_timeout: &mut idle_timeout,
             draining: self.draining,
+            outbox: &self.outbox,
+            letters_wait: !self.letters.is_empty(),
         };
         first(session, &mut cx);
         let turn = Turn {

@@ -170,7 +170,7 @@ fn what_the_router_answers_itself_allocates_nothing() {
 struct Silent;
 
 impl<S> Protocol<S> for Silent {
-    fn on_data(&mut self, _: &mut S, bytes: &[u8], _: &mut Output<'_>) -> std::io::Result<usize> {
+    fn on_data(&mut self, _: &mut S, bytes: &mut [u8], _: &mut Output<'_>) -> std::io::Result<usize> {
         Ok(bytes.len())
     }
 }

@@ -20,8 +20,8 @@ struct Parrot {
 }
 
 impl Protocol<()> for Parrot {
-    fn on_data(&mut self, _: &mut (), bytes: &[u8], out: &mut Output<'_>) -> io::Result<usize> {
-        out.write(bytes);
+    fn on_data(&mut self, _: &mut (), bytes: &mut [u8], out: &mut Output<'_>) -> io::Result<usize> {
+        out.write(&*bytes);
         Ok(bytes.len())
     }
 

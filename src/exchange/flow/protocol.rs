@@ -1,18 +1,14 @@
 //! Another protocol on a connection, after a 101.
 
-use std::fmt;
 use std::io;
-use std::time::Duration;
 
-use super::mailbox::{Address, Waker};
-use crate::buffer::{Content, OutputQueue};
+use super::output::Output;
 use crate::exchange::CloseReason;
-use crate::limits::HIGH_WATER;
 
 /// A protocol that has taken over a connection: see [`Routes::upgrade`](crate::router::Routes::upgrade).
 ///
 /// The server still drives the connection. It reads only while less than the high-water mark is owed, and the idle
-/// timeout and the minimum rate of sending hold as before.
+/// timeout and the minimum rate of sending hold as before. WebSocket has an interface of its own, `Routes::websocket`.
 ///
 /// ```
 /// use monoloop::exchange::{Output, Protocol};
@@ -22,8 +18,8 @@ use crate::limits::HIGH_WATER;
 /// struct Echo;
 ///
 /// impl<S> Protocol<S> for Echo {
-///     fn on_data(&mut self, _: &mut S, bytes: &[u8], out: &mut Output<'_>) -> io::Result<usize> {
-///         out.write(bytes);
+///     fn on_data(&mut self, _: &mut S, bytes: &mut [u8], out: &mut Output<'_>) -> io::Result<usize> {
+///         out.write(&*bytes);
 ///         Ok(bytes.len())
 ///     }
 /// }
@@ -35,20 +31,33 @@ use crate::limits::HIGH_WATER;
 #[allow(unused_variables, reason = "the default methods do nothing; their arguments are named for the reader")]
 pub trait Protocol<S> {
     /// Handles bytes of the client, and returns how many of them it has used. The rest is passed again: at once if any
-    /// byte was used, or else together with the next bytes. While the [output is full](Output::is_full), nothing is
-    /// read and nothing is passed. Using nothing while the receive buffer
+    /// byte was used, or else together with the next bytes. While the [output is full](Output::is_full) or input is
+    /// [paused](Output::pause), nothing is read and nothing is passed. Using nothing while the receive buffer
     /// ([`Config::max_head`](crate::Config::max_head)) is full is an error.
     ///
+    /// The protocol may change the bytes where they are, to decode them. The bytes that it does not use are passed
+    /// again as it has left them.
+    ///
     /// # Errors
-    /// An error closes the connection at once, as do those of the other methods.
-    fn on_data(&mut self, state: &mut S, bytes: &[u8], out: &mut Output<'_>) -> io::Result<usize>;
+    /// An error closes the connection at once, as do those of the other methods. An error of the kind
+    /// [`TimedOut`](io::ErrorKind::TimedOut) is reported as an idle timeout.
+    fn on_data(&mut self, state: &mut S, bytes: &mut [u8], out: &mut Output<'_>) -> io::Result<usize>;
 
     /// Writes output, for which there is room. It is called at the beginning, when less than the low-water mark is owed
-    /// again, and after a call of the [waker](Output::waker).
+    /// again, and after a call of a [waker](Output::waker).
     ///
     /// # Errors
     /// As [`on_data`](Self::on_data).
     fn on_writable(&mut self, state: &mut S, out: &mut Output<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The time is over that [`Output::set_alarm`] has set, so that the protocol can ask a silent client for a sign of
+    /// life, or give it up. The alarm is off now, and can be set again.
+    ///
+    /// # Errors
+    /// As [`on_data`](Self::on_data).
+    fn on_alarm(&mut self, state: &mut S, out: &mut Output<'_>) -> io::Result<()> {
         Ok(())
     }
 
@@ -76,12 +85,16 @@ pub trait Protocol<S> {
 }
 
 impl<S, T: Protocol<S> + ?Sized> Protocol<S> for Box<T> {
-    fn on_data(&mut self, state: &mut S, bytes: &[u8], out: &mut Output<'_>) -> io::Result<usize> {
+    fn on_data(&mut self, state: &mut S, bytes: &mut [u8], out: &mut Output<'_>) -> io::Result<usize> {
         (**self).on_data(state, bytes, out)
     }
 
     fn on_writable(&mut self, state: &mut S, out: &mut Output<'_>) -> io::Result<()> {
         (**self).on_writable(state, out)
+    }
+
+    fn on_alarm(&mut self, state: &mut S, out: &mut Output<'_>) -> io::Result<()> {
+        (**self).on_alarm(state, out)
     }
 
     fn on_end(&mut self, state: &mut S, out: &mut Output<'_>) -> io::Result<()> {
@@ -98,65 +111,16 @@ impl<S, T: Protocol<S> + ?Sized> Protocol<S> for Box<T> {
 }
 
 /// An event of a protocol: a call of a method of [`Protocol`], as a value.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub enum ProtocolEvent<'a> {
     /// Bytes have arrived.
-    Data(&'a [u8]),
+    Data(&'a mut [u8]),
     /// There is room for output.
     Writable,
+    /// The alarm is due.
+    Alarm,
     /// The client has closed its side.
     End,
     /// The server has begun to drain.
     Drain,
-}
-
-/// The output of a protocol, and its wishes for the connection.
-pub struct Output<'a> {
-    queue: &'a mut OutputQueue,
-    address: &'a Address,
-    pub(crate) closes: bool,
-    pub(crate) idle_timeout: Option<Duration>,
-}
-
-impl<'a> Output<'a> {
-    pub(crate) const fn new(queue: &'a mut OutputQueue, address: &'a Address) -> Self {
-        Self { queue, address, closes: false, idle_timeout: None }
-    }
-
-    /// Queues bytes. Borrowed or few bytes are copied; all others are sent from where they are.
-    pub fn write<'c>(&mut self, bytes: impl Into<Content<'c>>) {
-        self.queue.push(bytes.into());
-    }
-
-    /// Bytes that are owed to the client.
-    pub fn owed(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// Whether so much is owed that the protocol should stop until [`Protocol::on_writable`] is called.
-    pub fn is_full(&self) -> bool {
-        self.queue.len() >= HIGH_WATER
-    }
-
-    /// Sends what is owed, and then closes the connection. No more bytes are passed to the protocol.
-    pub const fn close(&mut self) {
-        self.closes = true;
-    }
-
-    /// Sets the idle timeout of the connection, from now on.
-    pub const fn set_idle_timeout(&mut self, timeout: Duration) {
-        self.idle_timeout = Some(timeout);
-    }
-
-    /// A waker, by which any thread causes a call of [`Protocol::on_writable`]. A protocol that sends on its own needs
-    /// it.
-    pub fn waker(&self) -> Waker {
-        Waker::new(self.address.clone())
-    }
-}
-
-impl fmt::Debug for Output<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Output({} bytes owed)", self.queue.len())
-    }
 }

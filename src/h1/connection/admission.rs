@@ -189,7 +189,7 @@ impl Connection {
         match (key, said) {
             (Some(key), Said::Switch) => {
                 cx.watch.tell(|observer| observer.upgraded(cx.id));
-                let upgraded = Upgraded::new(key, cx.reply.address());
+                let upgraded = Upgraded::new(key, cx.reply.address().ticket, cx.now);
                 self.enter(cx.id, Phase::Upgraded(Box::new(upgraded)));
             }
             (None, Said::Switch) => self.abort(cx, CloseReason::ProtocolFailed),

@@ -1,5 +1,6 @@
 //! What passes between a connection, its driver and its steps, beside bytes.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::exchange::Exchange;
@@ -7,7 +8,7 @@ use super::incoming::Collecting;
 use super::states::Ending;
 use crate::buffer::{Ledger, OutputQueue, Pace, Pool, Receive};
 use crate::config::Config;
-use crate::exchange::{Clock, CloseReason, ConnectionId, Draining, Reply, Service, Watch};
+use crate::exchange::{Clock, CloseReason, ConnectionId, Draining, Outbox, Reply, Service, Watch};
 use crate::http::{Millis, Moment};
 use crate::limits::{MEMORY_OF_POOL, POOL_BUSY_BYTES, POOL_BYTES};
 
@@ -26,6 +27,10 @@ pub(crate) struct Context<'a> {
     /// The connection's own idle timeout; a handler may set it.
     pub(crate) idle_timeout: &'a mut Millis,
     pub(crate) draining: Draining,
+    /// Where the application leaves wake-ups on this thread.
+    pub(crate) outbox: &'a Rc<Outbox>,
+    /// Letters wait for more than a tick.
+    pub(crate) letters_wait: bool,
 }
 
 impl Context<'_> {

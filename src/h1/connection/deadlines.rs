@@ -51,8 +51,13 @@ impl Connection {
         match self.limit(config, idle_timeout, activity) {
             Idle => activity + idle_timeout,
             BesideIdle(due, _) => due.min(activity + idle_timeout),
-            Alone(due, _) => due,
+            Alone(due, _) => due.min(self.alarm()),
         }
+    }
+
+    /// When the alarm of a protocol is due, whatever else is timed.
+    fn alarm(&self) -> Moment {
+        if let Phase::Upgraded(upgraded) = &self.phase { upgraded.alarm() } else { Moment::MAX }
     }
 
     /// The deadline of the current phase, and the timeout that it represents.
@@ -73,7 +78,12 @@ impl Connection {
             Phase::HalfClosed { reason: CloseReason::Drained, .. } => Alone(since + DRAIN_LINGER, Timeout::Linger),
             Phase::HalfClosed { .. } => Alone(since + config.linger_timeout, Timeout::Linger),
             Phase::Closed { .. } => Alone(activity, Timeout::Idle),
-            Phase::Head(_) | Phase::Upgraded(_) | Phase::Ending { .. } => Idle,
+            Phase::Upgraded(upgraded) => match upgraded.resumption_due(config) {
+                Some(due) => Alone(due, Timeout::Reply),
+                None if upgraded.alarm() < Moment::MAX => Alone(upgraded.alarm(), Timeout::Idle),
+                None => Idle,
+            },
+            Phase::Head(_) | Phase::Ending { .. } => Idle,
         }
     }
 
@@ -126,13 +136,17 @@ impl Connection {
             Phase::Head(_) if is_within_head => {
                 self.fail(cx, ProtocolError::Timeout, reason);
             }
+            Phase::Upgraded(upgraded) if upgraded.is_paused() => self.abort(cx, reason),
             Phase::Head(_) | Phase::Upgraded(_) => self.finish(cx, Ending::at_once(reason)),
         }
     }
 
-    /// Marks the stream so that its source is asked, if its heartbeat is due because nothing was sent since `activity`.
-    /// Returns whether it was due.
+    /// Lets the application do what is due, in the turn that follows: the source of a stream gives its heartbeat,
+    /// because nothing was sent since `activity`, or a protocol has set an alarm. Returns whether anything is due.
     pub(crate) fn beat(&mut self, cx: &Context<'_>, activity: Moment) -> bool {
+        if let Phase::Upgraded(upgraded) = &mut self.phase {
+            return upgraded.take_alarm(cx.now);
+        }
         if self.silent_stream().is_none() {
             return false;
         }
@@ -160,6 +174,9 @@ impl Connection {
     pub(crate) fn forgive(&mut self, late: Duration) {
         if let Some(output) = &mut self.buffers.output {
             output.pace.postpone(late);
+        }
+        if let Phase::Upgraded(upgraded) = &mut self.phase {
+            upgraded.forgive(late);
         }
         if let Phase::Exchange(exchange) = &mut self.phase {
             exchange.forgive(late);

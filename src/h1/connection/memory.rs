@@ -10,7 +10,6 @@ use super::context::{Context, Pools};
 use super::exchange::Exchange;
 use super::phase::Phase;
 use super::states::{ContentState, Ending, ReplyState};
-use super::upgraded::Upgraded;
 use crate::buffer::{OutputQueue, cost};
 use crate::exchange::{Abort, CloseReason};
 use crate::wire::ProtocolError;
@@ -84,7 +83,7 @@ impl Connection {
             Phase::Exchange(exchange) | Phase::Closed { unfinished: Some(exchange), .. } => {
                 exchange.memory(watched).saturating_add(size_of::<Exchange>())
             }
-            Phase::Upgraded(_) => size_of::<Upgraded>(),
+            Phase::Upgraded(upgraded) => upgraded.memory(),
             Phase::Head(_) | Phase::Ending { .. } | Phase::HalfClosed { .. } | Phase::Closed { .. } => 0,
         };
         self.buffers.memory().saturating_add(phase)
@@ -118,7 +117,8 @@ impl Connection {
     /// Whether the connection holds memory until its client sends or takes something.
     pub(crate) fn holds_for_client(&self) -> bool {
         let is_collecting = matches!(&self.phase, Phase::Exchange(exchange) if exchange.is_collecting());
-        self.output().is_some() || is_collecting || self.is_within_head()
+        let holds_part = matches!(&self.phase, Phase::Upgraded(upgraded) if upgraded.holds_for_client());
+        self.output().is_some() || is_collecting || holds_part || self.is_within_head()
     }
 
     const fn is_ending(&self) -> bool {

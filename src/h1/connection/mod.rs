@@ -115,6 +115,9 @@ impl Connection {
                 return collecting.filled(count);
             }
         }
+        if let Phase::Upgraded(upgraded) = &mut self.phase {
+            upgraded.received(cx.now);
+        }
         let input = self.buffers.input.as_mut().expect("bytes are received into a room that was given out");
         input.filled(count);
     }
@@ -128,7 +131,8 @@ impl Connection {
     #[inline]
     pub(crate) fn wants_read(&self) -> bool {
         let wanted = match &self.phase {
-            Phase::Head(_) | Phase::Upgraded(_) => !self.buffers.held,
+            Phase::Head(_) => !self.buffers.held,
+            Phase::Upgraded(upgraded) => !self.buffers.held && !upgraded.is_paused(),
             Phase::Exchange(exchange) => !self.buffers.held && exchange.content.wants_read(),
             Phase::Ending { left, .. } | Phase::HalfClosed { left, .. } => *left > 0,
             Phase::Closed { .. } => false,
@@ -205,7 +209,7 @@ impl Connection {
     pub(crate) fn awaits(&self, ticket: Ticket) -> bool {
         match &self.phase {
             Phase::Exchange(exchange) => exchange.awaits(ticket),
-            Phase::Upgraded(upgraded) => upgraded.address.ticket == ticket,
+            Phase::Upgraded(upgraded) => upgraded.awaits(ticket),
             _ => false,
         }
     }
@@ -218,6 +222,7 @@ impl Connection {
                 self.end_exchange(cx);
             }
             (Phase::Upgraded(upgraded), Letter::Wake) => upgraded.may_write = true,
+            (Phase::Upgraded(upgraded), Letter::Resume) => upgraded.resume(cx.now),
             (_, unwanted) => dispose(unwanted),
         }
     }
@@ -227,6 +232,7 @@ impl Connection {
     pub(crate) const fn waits_for_application(&self) -> bool {
         match &self.phase {
             Phase::Exchange(exchange) => exchange.reply.waits_for_application() || exchange.content.is_paused(),
+            Phase::Upgraded(upgraded) => upgraded.is_paused(),
             _ => false,
         }
     }

@@ -23,7 +23,7 @@ impl Connection {
             Phase::Exchange(exchange) => {
                 exchange.step(&mut self.buffers, cx, endpoints, scratch, budget).map_err(Break::Abort)
             }
-            Phase::Upgraded(upgraded) => upgraded.step(&mut self.buffers, cx, budget),
+            Phase::Upgraded(upgraded) => upgraded.step(&mut self.buffers, cx, endpoints, budget),
             Phase::Ending { .. } | Phase::HalfClosed { .. } | Phase::Closed { .. } => return self.discard_rest(),
             // The step within a head is `heads`.
             Phase::Head(_) => return Step::Stalled,

@@ -156,7 +156,7 @@ fn phases() -> Vec<Phase> {
         exchange(ContentState::Collected(Box::default()), ReplyState::Unbegun),
         exchange(ContentState::Done, ReplyState::Whole(None)),
         exchange(ContentState::Done, ReplyState::Whole(Some(ending))),
-        Phase::Upgraded(Box::new(Upgraded::new(LiveKey(0), new_reply().address()))),
+        Phase::Upgraded(Box::new(Upgraded::new(LiveKey(0), new_reply().address().ticket, Moment::ZERO))),
         Phase::ending(ending, false),
         Phase::HalfClosed { reason, left: 0 },
         Phase::closed(reason),

@@ -1,83 +1,201 @@
 //! Another protocol on the connection, after 101 (RFC 9110 §7.8).
 
+use std::io::ErrorKind;
+use std::time::Duration;
+
 use super::buffers::Buffers;
 use super::context::{Break, Budget, Context, Step};
 use super::incoming::Room;
 use super::states::Ending;
-use crate::exchange::{Address, CloseReason, LiveKey, Output, ProtocolEvent, Service, guard};
-use crate::http::Printable;
+use crate::config::Config;
+use crate::exchange::{
+    CloseReason, Endpoints, LiveKey, Output, ProtocolEvent, Service, Surroundings, Ticket, Timeout, Wishes, guard,
+};
+use crate::http::{Moment, Printable};
 use crate::limits::POOL_MAX_BUFFER;
 
-/// A protocol that has taken over, as the connection knows it.
+/// A protocol that has taken over, as the connection knows it. An idle connection has one, so it is small: the address
+/// where letters reach it is put together when it is needed.
 #[derive(Debug)]
 pub(super) struct Upgraded {
+    /// The number of its ticket.
+    serial: u64,
+    /// When the last bytes of the client came.
+    heard: Moment,
+    wishes: Wishes,
+    /// Room for the next read.
+    pub(super) room: Room,
     pub(super) key: LiveKey,
-    /// Where letters reach it.
-    pub(super) address: Address,
+    /// The length of the input prefix that the protocol has seen and has not used.
+    looked_at: u32,
     /// It is to be told that there is room.
     pub(super) may_write: bool,
+    /// It is to be told that its alarm is due.
+    alarmed: bool,
     /// It was told that the client has closed its side.
     ended: bool,
     /// It was told of the drain.
     drained: bool,
-    /// The length of the input prefix that the protocol has seen and has not used.
-    looked_at: usize,
-    /// Room for the next read.
-    pub(super) room: Room,
 }
 
 impl Upgraded {
-    pub(super) const fn new(key: LiveKey, address: Address) -> Self {
-        let room = Room::up_to(POOL_MAX_BUFFER);
-        Self { key, address, may_write: true, ended: false, drained: false, looked_at: 0, room }
+    pub(super) const fn new(key: LiveKey, ticket: Ticket, now: Moment) -> Self {
+        Self {
+            serial: ticket.serial,
+            heard: now,
+            wishes: Wishes::NONE,
+            room: Room::up_to(POOL_MAX_BUFFER),
+            key,
+            looked_at: 0,
+            may_write: true,
+            alarmed: false,
+            ended: false,
+            drained: false,
+        }
     }
+
+    /// Whether a letter with this ticket is for this protocol.
+    pub(super) const fn awaits(&self, ticket: Ticket) -> bool {
+        self.serial == ticket.serial
+    }
+
+    /// Notes that bytes have come.
+    pub(super) const fn received(&mut self, now: Moment) {
+        self.heard = now;
+    }
+
+    /// Whether the application has paused input.
+    pub(super) const fn is_paused(&self) -> bool {
+        self.wishes.are_to_wait()
+    }
+
+    /// Takes back one of the pauses. Input goes on when none is left.
+    pub(super) const fn resume(&mut self, now: Moment) {
+        self.wishes.pauses = self.wishes.pauses.saturating_sub(1);
+        // Nobody listened to the client meanwhile.
+        (self.heard, self.looked_at) = (now, 0);
+    }
+
+    /// Bytes of memory that it holds.
+    pub(super) const fn memory(&self) -> usize {
+        size_of::<Self>() + self.wishes.memory as usize
+    }
+
+    /// Whether it holds a part of something until the client sends the rest.
+    pub(super) const fn holds_for_client(&self) -> bool {
+        self.wishes.memory > 0
+    }
+
+    // ---- time -------------------------------------------------------------------------------------------------------
+
+    /// When its alarm is due; `Moment::MAX` if none is set.
+    pub(super) const fn alarm(&self) -> Moment {
+        self.wishes.alarm
+    }
+
+    /// When input must be resumed, if it is paused.
+    pub(super) fn resumption_due(&self, config: &Config) -> Option<Moment> {
+        self.is_paused().then(|| self.heard + config.reply_timeout)
+    }
+
+    /// Notes that the alarm is due, if it is. Returns whether it is.
+    pub(super) fn take_alarm(&mut self, now: Moment) -> bool {
+        let is_due = self.wishes.alarm <= now;
+        if is_due {
+            (self.alarmed, self.wishes.alarm) = (true, Moment::MAX);
+        }
+        is_due
+    }
+
+    /// Adds `late` to its deadlines, because nobody listened for that time.
+    pub(super) fn forgive(&mut self, late: Duration) {
+        self.wishes.alarm = self.wishes.alarm + late;
+        self.heard = self.heard + late;
+    }
+
+    // ---- the step ---------------------------------------------------------------------------------------------------
 
     /// Tells the protocol the next thing that it has to know.
     pub(super) fn step(
         &mut self,
         buffers: &mut Buffers,
         cx: &mut Context<'_>,
+        endpoints: &dyn Endpoints,
         budget: &mut Budget,
     ) -> Result<Step, Break> {
+        if self.alarmed && self.wishes.ends_at_alarm {
+            log::debug!("conn {}: the client did not close its side in time", cx.id);
+            return Err(Break::Abort(CloseReason::ProtocolEnded));
+        }
         let Buffers { input, output, input_ended, .. } = buffers;
-        let bytes = input.as_deref().map_or(&[][..], |input| input.bytes());
-        let has_something = self.may_write || bytes.len() > self.looked_at;
-        if has_something && budget.bytes == 0 {
+        let bytes = input.as_deref_mut().map_or(&mut [][..], |input| input.bytes_mut());
+        let has_data = bytes.len() > self.looked_at as usize && !self.is_paused();
+        // Bytes may make more letters, and those that wait come first.
+        let must_wait = budget.bytes == 0 || (cx.letters_wait && !self.may_write && !self.alarmed);
+        if (self.may_write || has_data) && must_wait {
             return Ok(Step::OutOfBudget);
         }
-        let Some(event) = self.next_event(bytes, *input_ended, cx.draining.has_begun()) else {
+        let offered = bytes.len();
+        let Some(event) = self.next_event(bytes, has_data, *input_ended, cx.draining.has_begun()) else {
             return Ok(Step::Stalled);
         };
+        let (is_data, is_writable) =
+            (matches!(event, ProtocolEvent::Data(_)), matches!(event, ProtocolEvent::Writable));
         let queue = output.get_or_insert_with(|| cx.pools.output.lend());
         queue.compact();
         let before = queue.len();
-        let mut out = Output::new(queue, &self.address);
+        let was_paused = self.is_paused();
+        let ticket = Ticket { slot: cx.reply.slot, serial: self.serial };
+        let mut out = Output {
+            queue,
+            ticket,
+            wishes: &mut self.wishes,
+            idle_timeout: None,
+            around: Surroundings {
+                id: cx.id,
+                now: cx.now,
+                heard: self.heard,
+                end_of_turn: budget.end,
+                clock: cx.clock,
+                draining: cx.draining,
+                endpoints,
+                mailbox: cx.reply.mailbox(),
+                outbox: cx.outbox,
+                watch: cx.watch,
+            },
+        };
         let result = guard(|| cx.service.protocol(self.key, event, &mut out));
-        let (closes, idle_timeout, written) = (out.closes, out.idle_timeout, out.owed() - before);
+        let (idle_timeout, written) = (out.idle_timeout, out.owed() - before);
         // A protocol that writes whenever it may has its share of the turn, and no more. What it has read was counted
         // when it was read.
-        if matches!(event, ProtocolEvent::Writable) {
+        if is_writable {
             budget.bytes = budget.bytes.saturating_sub(written);
         }
         if let Some(timeout) = idle_timeout {
             *cx.idle_timeout = timeout.into();
         }
-        let understood = result.unwrap_or_else(|panic| Err(std::io::Error::other(panic))).map_err(|error| {
-            log::debug!("conn {}: the protocol failed: {}", cx.id, Printable(&error));
-            Break::Abort(CloseReason::ProtocolFailed)
-        })?;
-        if let ProtocolEvent::Data(bytes) = event {
-            let offered = bytes.len();
+        if self.is_paused() && !was_paused {
+            self.heard = cx.now;
+        }
+        let understood =
+            result.unwrap_or_else(|panic| Err(std::io::Error::other(panic))).map_err(|error| failed(cx, &error))?;
+        if is_data {
             self.consume(buffers, cx, offered, understood)?;
         }
-        if closes {
+        if self.wishes.closes {
             return Err(Break::Finish(Ending::lingering(CloseReason::ProtocolEnded)));
         }
         Ok(Step::Again)
     }
 
     /// The next thing that the protocol has to know, if there is one. Notes that it is told.
-    fn next_event<'a>(&mut self, bytes: &'a [u8], input_ended: bool, draining: bool) -> Option<ProtocolEvent<'a>> {
+    fn next_event<'a>(
+        &mut self,
+        bytes: &'a mut [u8],
+        has_data: bool,
+        input_ended: bool,
+        draining: bool,
+    ) -> Option<ProtocolEvent<'a>> {
         if std::mem::take(&mut self.may_write) {
             // What it left for want of room is given again.
             self.looked_at = 0;
@@ -86,10 +204,14 @@ impl Upgraded {
         if draining && !std::mem::replace(&mut self.drained, true) {
             return Some(ProtocolEvent::Drain);
         }
-        if bytes.len() > self.looked_at {
+        if std::mem::take(&mut self.alarmed) {
+            return Some(ProtocolEvent::Alarm);
+        }
+        if has_data {
             return Some(ProtocolEvent::Data(bytes));
         }
-        (input_ended && !std::mem::replace(&mut self.ended, true)).then_some(ProtocolEvent::End)
+        let has_ended = input_ended && !self.is_paused() && !std::mem::replace(&mut self.ended, true);
+        has_ended.then_some(ProtocolEvent::End)
     }
 
     /// Takes the bytes out of the input that the protocol has understood.
@@ -102,14 +224,25 @@ impl Upgraded {
     ) -> Result<(), Break> {
         let left = offered.saturating_sub(understood);
         // A protocol that has understood something may understand more of it.
-        self.looked_at = if understood == 0 { left } else { 0 };
+        self.looked_at = if understood == 0 { left as u32 } else { 0 };
         buffers.consume(offered - left);
-        if understood == 0 && left >= cx.config.max_head {
+        if understood == 0 && left >= cx.config.max_head && !self.is_paused() {
             log::debug!("conn {}: the protocol leaves {left} bytes", cx.id);
             return Err(Break::Abort(CloseReason::ProtocolFailed));
         }
         Ok(())
     }
+}
+
+/// Logs the failure of a protocol, and returns why the connection ends.
+#[cold]
+fn failed(cx: &mut Context<'_>, error: &std::io::Error) -> Break {
+    log::debug!("conn {}: the protocol failed: {}", cx.id, Printable(error));
+    if error.kind() != ErrorKind::TimedOut {
+        return Break::Abort(CloseReason::ProtocolFailed);
+    }
+    cx.watch.tell(|observer| observer.timed_out(cx.id, Timeout::Idle));
+    Break::Abort(CloseReason::IdleTimeout)
 }
 
 /// Tells a protocol that its connection has ended.

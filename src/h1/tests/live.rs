@@ -333,7 +333,7 @@ fn deferred(app: &mut Router<App>) {
 struct Mirror;
 
 impl Protocol<App> for Mirror {
-    fn on_data(&mut self, app: &mut App, bytes: &[u8], out: &mut Output<'_>) -> io::Result<usize> {
+    fn on_data(&mut self, app: &mut App, bytes: &mut [u8], out: &mut Output<'_>) -> io::Result<usize> {
         app.live.told.push(Told::Data(bytes.to_vec()));
         let mut understood = 0;
         while let Some(end) = bytes[understood..].iter().position(|&byte| byte == b'\n') {

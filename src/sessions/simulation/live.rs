@@ -221,6 +221,7 @@ impl Live {
                 }
                 protocol.taken == protocol.length
             }
+            ProtocolEvent::Alarm => false,
             ProtocolEvent::End | ProtocolEvent::Drain => true,
         };
         if ends && affairs.random.percent(50) {

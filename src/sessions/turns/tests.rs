@@ -235,7 +235,7 @@ fn deadlines_expire_for_a_part_of_a_tick() {
 struct Parting(Worked);
 
 impl Protocol<Vec<u64>> for Parting {
-    fn on_data(&mut self, _: &mut Vec<u64>, bytes: &[u8], _: &mut Output<'_>) -> io::Result<usize> {
+    fn on_data(&mut self, _: &mut Vec<u64>, bytes: &mut [u8], _: &mut Output<'_>) -> io::Result<usize> {
         Ok(bytes.len())
     }
 

@@ -1,0 +1,195 @@
+//! What a protocol can do with its connection.
+
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::mailbox::{Address, Mailbox, Resumer, Waker};
+use super::outbox::{LocalWaker, Outbox};
+use super::ticket::Ticket;
+use crate::buffer::{Content, OutputQueue};
+use crate::exchange::{Clock, ConnectionId, Draining, Endpoint, Endpoints, MessageRecord, ProtocolClose, Watch};
+use crate::http::Moment;
+use crate::limits::HIGH_WATER;
+
+/// The output of a protocol, its wishes for the connection, and what it can know of it.
+pub struct Output<'a> {
+    pub(crate) queue: &'a mut OutputQueue,
+    pub(crate) ticket: Ticket,
+    pub(crate) wishes: &'a mut Wishes,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) around: Surroundings<'a>,
+}
+
+/// What a protocol wants of its connection, beside output.
+#[derive(Debug)]
+pub(crate) struct Wishes {
+    /// When [`Protocol::on_alarm`](super::Protocol::on_alarm) is called, or the connection closes.
+    pub(crate) alarm: Moment,
+    /// Bytes of memory that the protocol holds.
+    pub(crate) memory: u32,
+    /// How many [`Resumer`]s are out.
+    pub(crate) pauses: u16,
+    /// What is owed is the last.
+    pub(crate) closes: bool,
+    /// The alarm is the end of the connection.
+    pub(crate) ends_at_alarm: bool,
+}
+
+impl Wishes {
+    pub(crate) const NONE: Self =
+        Self { alarm: Moment::MAX, memory: 0, pauses: 0, closes: false, ends_at_alarm: false };
+
+    /// Whether input is paused.
+    pub(crate) const fn are_to_wait(&self) -> bool {
+        self.pauses > 0
+    }
+}
+
+/// What a protocol can know of its connection and of the loop.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) id: ConnectionId,
+    pub(crate) now: Moment,
+    /// When the last bytes of the client came.
+    pub(crate) heard: Moment,
+    /// When the turn is over.
+    pub(crate) end_of_turn: Moment,
+    pub(crate) clock: &'a mut dyn Clock,
+    pub(crate) draining: Draining,
+    pub(crate) endpoints: &'a dyn Endpoints,
+    pub(crate) mailbox: &'a Arc<Mailbox>,
+    pub(crate) outbox: &'a Rc<Outbox>,
+    pub(crate) watch: &'a mut Watch,
+}
+
+impl Output<'_> {
+    // ---- bytes ------------------------------------------------------------------------------------------------------
+
+    /// Queues bytes. Borrowed or few bytes are copied; all others are sent from where they are.
+    pub fn write<'c>(&mut self, bytes: impl Into<Content<'c>>) {
+        self.queue.push(bytes.into());
+    }
+
+    /// Bytes that are owed to the client.
+    pub fn owed(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether so much is owed that the protocol should stop until
+    /// [`Protocol::on_writable`](super::Protocol::on_writable) is called.
+    pub fn is_full(&self) -> bool {
+        self.queue.len() >= HIGH_WATER
+    }
+
+    // ---- the end ----------------------------------------------------------------------------------------------------
+
+    /// Sends what is owed, and then closes the connection. No more bytes are passed to the protocol.
+    pub const fn close(&mut self) {
+        self.wishes.closes = true;
+    }
+
+    /// Closes the connection when the client has closed its side, or at the latest `after` this time. Until then bytes
+    /// are passed to the protocol as before. It is for protocols that say goodbye, and can [close](Self::close) earlier
+    /// when the client has answered. It replaces the [alarm](Self::set_alarm).
+    pub fn close_when(&mut self, after: Duration) {
+        self.wishes.ends_at_alarm = true;
+        self.wishes.alarm = self.around.now + after;
+    }
+
+    // ---- time -------------------------------------------------------------------------------------------------------
+
+    /// Has [`Protocol::on_alarm`](super::Protocol::on_alarm) called once, `after` this time. It replaces the alarm that
+    /// was set before. While one is set, the idle timeout does not end the connection.
+    ///
+    /// After [`close_when`](Self::close_when) it does nothing.
+    pub fn set_alarm(&mut self, after: Duration) {
+        if !self.wishes.ends_at_alarm {
+            self.wishes.alarm = self.around.now + after;
+        }
+    }
+
+    /// How long ago the last bytes of the client came.
+    pub const fn silence(&self) -> Duration {
+        self.around.now.since(self.around.heard)
+    }
+
+    /// Sets the idle timeout of the connection, from now on.
+    pub const fn set_idle_timeout(&mut self, timeout: Duration) {
+        self.idle_timeout = Some(timeout);
+    }
+
+    /// Reads the clock, and returns whether the time of this turn is over. A protocol that does much with few bytes
+    /// should then leave the rest of the bytes, so that other connections do not wait.
+    pub fn is_time_over(&mut self) -> bool {
+        self.around.clock.now() >= self.around.end_of_turn
+    }
+
+    // ---- input ------------------------------------------------------------------------------------------------------
+
+    /// Pauses input until the [`Resumer`] is used or dropped. The socket is not read, so the client has to wait, too.
+    /// After [`Config::reply_timeout`](crate::Config::reply_timeout) without a resumption, the connection closes.
+    pub fn pause(&mut self) -> Resumer {
+        self.wishes.pauses += 1;
+        Resumer::new(self.address())
+    }
+
+    /// Says how many bytes of memory the protocol holds for this connection, now and until the next call. They count
+    /// towards [`Config::max_memory`](crate::Config::max_memory).
+    pub fn set_memory(&mut self, bytes: usize) {
+        self.wishes.memory = u32::try_from(bytes).unwrap_or(u32::MAX);
+    }
+
+    // ---- calls from elsewhere ---------------------------------------------------------------------------------------
+
+    /// A waker, by which any thread causes a call of [`Protocol::on_writable`](super::Protocol::on_writable). A
+    /// protocol that sends on its own needs one.
+    pub fn waker(&self) -> Waker {
+        Waker::new(self.address())
+    }
+
+    /// A waker for the loop's own thread, which costs less and locks nothing.
+    pub fn local_waker(&self) -> LocalWaker {
+        LocalWaker::new(Rc::clone(self.around.outbox), self.ticket)
+    }
+
+    /// Where other threads reach the protocol.
+    fn address(&self) -> Address {
+        Address { mailbox: Arc::clone(self.around.mailbox), ticket: self.ticket }
+    }
+
+    // ---- what it can know -------------------------------------------------------------------------------------------
+
+    /// The number of the connection, as an [`Observer`](crate::server::Observer) has it.
+    pub const fn id(&self) -> ConnectionId {
+        self.around.id
+    }
+
+    /// The client's end of the connection.
+    pub fn peer(&self) -> Endpoint {
+        self.around.endpoints.peer()
+    }
+
+    /// Whether the server drains.
+    pub fn is_draining(&self) -> bool {
+        self.around.draining.has_begun()
+    }
+
+    /// Tells the observer of a message that came or was sent.
+    pub fn report_message(&mut self, message: MessageRecord) {
+        let Surroundings { watch, id, .. } = &mut self.around;
+        watch.tell(|observer| observer.message(*id, &message));
+    }
+
+    /// Tells the observer how the protocol has ended, if both sides know.
+    pub fn report_close(&mut self, close: &ProtocolClose<'_>) {
+        let Surroundings { watch, id, .. } = &mut self.around;
+        watch.tell(|observer| observer.protocol_closed(*id, close));
+    }
+}
+
+impl fmt::Debug for Output<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Output({} bytes owed)", self.queue.len())
+    }
+}
