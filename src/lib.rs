@@ -105,6 +105,9 @@ pub mod server;
 mod sessions;
 pub mod sse;
 pub mod testing;
+#[cfg(feature = "websocket")]
+#[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
+pub mod websocket;
 mod wire;
 
 /// Parts of the machine by themselves, for `benches/`. They may change or go at any time.

@@ -1,0 +1,117 @@
+//! Which pages may open a WebSocket. Browsers send `Origin` with each handshake and ask nobody else (RFC 6454, RFC 6455
+//! §10.2), so a server that does not look lets every page of the web act for its visitors.
+
+use crate::http::{Error, Fields, Result};
+
+/// The origins whose pages may open a WebSocket. A request without `Origin` comes from a program that is not a browser,
+/// and is always allowed; the origin `null` never is, except with [`Any`](Self::Any).
+///
+/// ```
+/// use monoloop::websocket::Origins;
+///
+/// let origins = Origins::list(["https://example.com", "http://localhost:3000"]);
+/// assert_ne!(origins, Origins::default());
+/// assert_eq!(Origins::default(), Origins::Same);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origins {
+    /// The origin's host and port must be those of the request. Behind a proxy, that needs the proxy to pass `Host` on.
+    /// The scheme is not compared, since a TLS terminator changes it.
+    #[default]
+    Same,
+    /// Those of a [list](Self::list).
+    Listed(OriginList),
+    /// All. Then nothing but the application protects a visitor who has a cookie.
+    Any,
+}
+
+/// Some origins: see [`Origins::list`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginList(Vec<Origin>);
+
+impl Origins {
+    /// These origins, such as `https://example.com` or `http://localhost:3000`. Scheme, host and port must be the same;
+    /// the default port of `http` and `https` may be left out.
+    ///
+    /// # Panics
+    /// If one of them is not an origin: it has no scheme, a path, or the like.
+    pub fn list<T: AsRef<str>>(origins: impl IntoIterator<Item = T>) -> Self {
+        let parse = |text: T| {
+            let text = text.as_ref();
+            Origin::parse(text.as_bytes()).unwrap_or_else(|| panic!("{text:?} is no origin like https://example.com"))
+        };
+        Self::Listed(OriginList(origins.into_iter().map(parse).collect()))
+    }
+
+    /// Checks the `Origin` of a request for the authority `host`.
+    ///
+    /// # Errors
+    /// A 403 that says how to allow the origin.
+    pub(super) fn check(&self, fields: Fields<'_>, host: Option<&str>) -> Result<()> {
+        let mut origins = fields.all("Origin");
+        let (first, more) = (origins.next(), origins.next());
+        let Some(text) = first.filter(|_| *self != Self::Any) else { return Ok(()) };
+        let origin = Origin::parse(text).filter(|_| more.is_none());
+        let is_allowed = match (self, &origin) {
+            (Self::Same, Some(origin)) => host.is_some_and(|host| origin.is_of(host)),
+            (Self::Listed(list), Some(origin)) => list.0.contains(origin),
+            _ => false,
+        };
+        if is_allowed { Ok(()) } else { Err(forbidden(text, origin.is_some(), host, self)) }
+    }
+}
+
+#[cold]
+fn forbidden(text: &[u8], is_origin: bool, host: Option<&str>, origins: &Origins) -> Error {
+    let text = String::from_utf8_lossy(text);
+    let message = match origins {
+        _ if !is_origin => format!("The origin {text:?} may not open a WebSocket here"),
+        Origins::Same => format!(
+            "The origin {text:?} may not open a WebSocket of the host {:?}. To allow it, name it in Origins::list, or, \
+             if a proxy has changed the host, let it pass Host on",
+            host.unwrap_or_default()
+        ),
+        _ => format!("The origin {text:?} may not open a WebSocket here. To allow it, name it in Origins::list"),
+    };
+    Error::new(403, message)
+}
+
+/// A serialised origin (RFC 6454 §6.2), in lower case and without the default port of its scheme.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Origin {
+    scheme: String,
+    authority: String,
+}
+
+impl Origin {
+    /// Returns `None` for anything else, such as `null`.
+    fn parse(text: &[u8]) -> Option<Self> {
+        let (scheme, authority) = std::str::from_utf8(text).ok()?.split_once("://")?;
+        let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        let is_other = |byte: u8| !byte.is_ascii_graphic() || b"/?#@,\\".contains(&byte);
+        if !is_scheme || authority.is_empty() || authority.bytes().any(is_other) {
+            return None;
+        }
+        let scheme = scheme.to_ascii_lowercase();
+        let authority = without_default_port(authority, &scheme).to_ascii_lowercase();
+        Some(Self { scheme, authority })
+    }
+
+    /// Whether it is that of a page of this host.
+    fn is_of(&self, host: &str) -> bool {
+        matches!(&self.scheme[..], "http" | "https")
+            && without_default_port(host, &self.scheme).eq_ignore_ascii_case(&self.authority)
+    }
+}
+
+fn without_default_port<'a>(authority: &'a str, scheme: &str) -> &'a str {
+    let port = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => return authority,
+    };
+    // An empty port is the default one, too (RFC 3986 §3.2.3).
+    authority.strip_suffix(port).or(authority.strip_suffix(':')).unwrap_or(authority)
+}

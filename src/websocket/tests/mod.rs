@@ -1,0 +1,3 @@
+//! The codec, driven without a connection.
+
+mod frames;
