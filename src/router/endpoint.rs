@@ -3,12 +3,12 @@
 use super::path::Pattern;
 use super::unhandled::Unhandled;
 use crate::exchange::{BodySink, Duplex, Protocol, Request, Response, Sent};
-use crate::http::{Method, MethodSet, Result};
+use crate::http::{Error, Method, MethodSet, Result, is_token};
 
 type Whole<S> = Box<dyn Fn(&mut S, &Request<'_>, Response<'_>) -> Result<Sent>>;
 type SinkFactory<S> = Box<dyn Fn(&mut S, &Request<'_>) -> Result<Box<dyn BodySink<S>>>>;
 type DuplexFactory<S> = Box<dyn Fn(&mut S, &Request<'_>, Response<'_>) -> Result<(Sent, Box<dyn Duplex<S>>)>>;
-pub(super) type ProtocolFactory<S> =
+type ProtocolFactory<S> =
     Box<dyn for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, Box<dyn Protocol<S>>)>>;
 
 /// A path, and the handler for each method.
@@ -44,6 +44,8 @@ pub(super) enum Callback<S> {
 /// A protocol to which a client can switch at a path.
 pub(super) struct Upgrade<S> {
     pub(super) protocol: Box<str>,
+    /// Fields of the reply to a client that does not offer it.
+    pub(super) required: &'static [(&'static str, &'static str)],
     pub(super) factory: ProtocolFactory<S>,
 }
 
@@ -88,7 +90,7 @@ impl<S> Endpoint<S> {
         );
         self.handlers.push(handler);
         self.by_method = Method::ALL.map(|method| self.find(method).map_or(NO_HANDLER, |at| at as u8));
-        *self.unhandled = Unhandled::new(self.allowed(), self.protocols());
+        *self.unhandled = Unhandled::new(self.allowed(), self.upgrade_required());
     }
 
     /// Adds a protocol to which clients can switch.
@@ -100,7 +102,7 @@ impl<S> Endpoint<S> {
         let known = self.upgrades.iter().any(|known| known.protocol.eq_ignore_ascii_case(protocol));
         assert!(!known, "{path} can be upgraded to {protocol} already");
         self.upgrades.push(upgrade);
-        *self.unhandled = Unhandled::new(self.allowed(), self.protocols());
+        *self.unhandled = Unhandled::new(self.allowed(), self.upgrade_required());
     }
 
     /// The handler for `method`.
@@ -143,10 +145,44 @@ impl<S> Endpoint<S> {
         })
     }
 
-    /// The protocols that this path supports, as a comma-separated list.
-    fn protocols(&self) -> Option<String> {
+    /// The reply to a GET that offers none of the protocols of this path, if it has any (RFC 9110 §15.5.22).
+    fn upgrade_required(&self) -> Option<Error> {
         let names: Vec<&str> = self.upgrades.iter().map(|upgrade| &*upgrade.protocol).collect();
-        (!names.is_empty()).then(|| names.join(", "))
+        let error = Error::new(426, "This is served by another protocol");
+        let error = error.with_header("Upgrade", names.join(", ")).with_header("Connection", "upgrade");
+        let fields = self.upgrades.iter().flat_map(|upgrade| upgrade.required);
+        let error = fields.fold(error, |error, &(name, value)| error.with_header(name, value));
+        (!names.is_empty()).then_some(error)
+    }
+}
+
+impl<S> Upgrade<S> {
+    /// # Panics
+    /// If `protocol` is not the name of one.
+    pub(super) fn new<T: Protocol<S> + 'static>(
+        protocol: &str,
+        required: &'static [(&'static str, &'static str)],
+        factory: impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, T)> + 'static,
+    ) -> Self {
+        assert!(protocol.split('/').all(|part| is_token(part.as_bytes())), "not the name of a protocol: {protocol:?}");
+        Self { protocol: protocol.into(), required, factory: BoxedFactory(factory).into_boxed() }
+    }
+}
+
+/// Wraps the factory of an upgrade, and boxes the protocols that it makes.
+struct BoxedFactory<F>(F);
+
+impl<F> BoxedFactory<F> {
+    fn into_boxed<S, T: Protocol<S> + 'static>(self) -> ProtocolFactory<S>
+    where
+        F: for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, T)> + 'static,
+    {
+        fn call<'r, S, T: Protocol<S> + 'static>(
+            made: Result<(Response<'r>, T)>,
+        ) -> Result<(Response<'r>, Box<dyn Protocol<S>>)> {
+            made.map(|(response, protocol)| (response, Box::new(protocol) as Box<dyn Protocol<S>>))
+        }
+        Box::new(move |state, request, response| call((self.0)(state, request, response)))
     }
 }
 

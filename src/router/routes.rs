@@ -1,14 +1,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::endpoint::{Callback, Endpoint, Handler, MethodFilter, ProtocolFactory, Upgrade};
+use super::endpoint::{Callback, Endpoint, Handler, MethodFilter, Upgrade};
 use super::middleware::{Next, Scoped};
 use super::path::Pattern;
 use super::tasks::{NewTimer, Timer, Timers};
 use super::trie::Trie;
 use super::unhandled::NoEndpoint;
 use crate::exchange::{BodySink, Duplex, Params, Protocol, Request, Response, Sent, Spans};
-use crate::http::{Method, MethodSet, Moment, Result, is_token};
+use crate::http::{Method, MethodSet, Moment, Result};
 
 /// A table of routes and middleware. A [`Router`](super::Router) uses it, or it is mounted in another table.
 ///
@@ -270,16 +270,25 @@ impl<S> Routes<S> {
     ///
     /// # Panics
     /// In the same cases as [`get`](Self::get), and if `protocol` is not a valid protocol name.
-    #[doc(alias("websocket", "protocol"))]
+    #[doc(alias = "protocol")]
     pub fn upgrade<T: Protocol<S> + 'static>(
         &mut self,
         path: &str,
         protocol: &str,
         factory: impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, T)> + 'static,
     ) {
-        assert!(protocol.split('/').all(|part| is_token(part.as_bytes())), "not the name of a protocol: {protocol:?}");
-        let boxed = BoxedFactory(factory);
-        self.add_upgrade(Pattern::parse(path), Upgrade { protocol: protocol.into(), factory: boxed.into_boxed() });
+        self.add_protocol(path, protocol, &[], factory);
+    }
+
+    /// [`upgrade`](Self::upgrade) for a protocol whose 426 has these fields, too.
+    pub(crate) fn add_protocol<T: Protocol<S> + 'static>(
+        &mut self,
+        path: &str,
+        protocol: &str,
+        required: &'static [(&'static str, &'static str)],
+        factory: impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, T)> + 'static,
+    ) {
+        self.add_upgrade(Pattern::parse(path), Upgrade::new(protocol, required, factory));
     }
 
     /// Calls `task` with the state once, `delay` after the server has started. The task must not block.
@@ -406,23 +415,6 @@ impl<S> Routes<S> {
             panic!("{} and {known} are one path with two sets of parameter names", pattern.as_str());
         }
         index
-    }
-}
-
-/// Wraps the factory of an upgrade, and boxes the protocols that it makes.
-struct BoxedFactory<F>(F);
-
-impl<F> BoxedFactory<F> {
-    fn into_boxed<S, T: Protocol<S> + 'static>(self) -> ProtocolFactory<S>
-    where
-        F: for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, T)> + 'static,
-    {
-        fn call<'r, S, T: Protocol<S> + 'static>(
-            made: Result<(Response<'r>, T)>,
-        ) -> Result<(Response<'r>, Box<dyn Protocol<S>>)> {
-            made.map(|(response, protocol)| (response, Box::new(protocol) as Box<dyn Protocol<S>>))
-        }
-        Box::new(move |state, request, response| call((self.0)(state, request, response)))
     }
 }
 

@@ -13,15 +13,11 @@ pub(super) struct Unhandled {
 }
 
 impl Unhandled {
-    /// Prepares the answers of a path with these methods, and with a comma-separated list of protocols.
-    pub(super) fn new(allowed: MethodSet, protocols: Option<String>) -> Self {
+    /// Prepares the answers of a path with these methods, and the one to a GET on a path with other protocols.
+    pub(super) fn new(allowed: MethodSet, other_protocol: Option<Error>) -> Self {
         let allowed = allowed.to_string();
         let allow = PreparedField::new("Allow", &allowed);
         let not_allowed = Error::new(405, "Method not allowed").with_header("Allow", allowed);
-        let other_protocol = protocols.map(|protocols| {
-            let error = Error::new(426, "This is served by another protocol");
-            error.with_header("Upgrade", protocols).with_header("Connection", "upgrade")
-        });
         Self {
             allow,
             not_allowed: PreparedError::new(not_allowed),

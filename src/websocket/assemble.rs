@@ -119,6 +119,15 @@ impl Partial {
         }
     }
 
+    /// Bytes of memory that it takes.
+    pub(super) fn memory(&self) -> usize {
+        let content = match &self.content {
+            Content::Text(text) => text.capacity(),
+            Content::Binary(bytes) | Content::Deflated(bytes) => bytes.capacity(),
+        };
+        content + size_of::<Self>()
+    }
+
     /// Whether the current frame is not all there.
     pub(super) const fn is_within_frame(&self) -> bool {
         self.missing > 0

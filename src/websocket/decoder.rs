@@ -62,6 +62,15 @@ enum Found {
 }
 
 impl Decoder {
+    pub(super) const fn new() -> Self {
+        Self { partial: None, is_handed_out: false, is_closed: false }
+    }
+
+    /// Bytes of memory that it holds.
+    pub(super) fn memory(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.memory())
+    }
+
     /// Finds the next event. Returns how many bytes of the input were used, and the event if there is one; without one,
     /// what was not used (at most 131 bytes) must be passed again together with the next bytes. The payloads in
     /// the input are unmasked in place.

@@ -11,6 +11,12 @@ pub(crate) mod code {
     pub(crate) const TRY_AGAIN_LATER: u16 = 1013;
 }
 
+/// What a Close frame without a code means, on the side that gets it (RFC 6455 §7.1.5).
+pub(crate) const NO_CODE: u16 = 1005;
+
+/// What an end without a Close frame means.
+pub(crate) const NO_CLOSE: u16 = 1006;
+
 /// Why the connection must fail: the code of the Close frame that says so, and a sentence for its reason and the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {

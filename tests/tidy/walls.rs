@@ -16,11 +16,11 @@ const LAYERS: [&str; 16] = [
     "wire",
     "exchange",
     "sse",
-    "websocket",
     "h1",
     "sessions",
     "testing",
     "router",
+    "websocket",
     "middleware",
     "files",
     "server",
@@ -79,7 +79,10 @@ const CIRCLES: [(&[&str], &str); 3] = [
         "a reply holds the mailbox, its letters are functions of a response, and the response borrows the reply",
     ),
     (&["testing/mod.rs", "testing/request.rs"], "the client makes a request, and the request has that client send it"),
-    (&["demo/mod.rs", "demo/streams.rs"], "the handlers of the example take its state, as those of a user would"),
+    (
+        &["demo/mod.rs", "demo/sockets.rs", "demo/streams.rs"],
+        "the handlers of the example take its state, as those of a user would",
+    ),
 ];
 
 #[test]

@@ -10,7 +10,7 @@ use super::outbox::{LocalWaker, Outbox};
 use super::ticket::Ticket;
 use crate::buffer::{Content, OutputQueue};
 use crate::exchange::{Clock, ConnectionId, Draining, Endpoint, Endpoints, MessageRecord, ProtocolClose, Watch};
-use crate::http::Moment;
+use crate::http::{Millis, Moment};
 use crate::limits::HIGH_WATER;
 
 /// The output of a protocol, its wishes for the connection, and what it can know of it.
@@ -18,7 +18,7 @@ pub struct Output<'a> {
     pub(crate) queue: &'a mut OutputQueue,
     pub(crate) ticket: Ticket,
     pub(crate) wishes: &'a mut Wishes,
-    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) idle_timeout: &'a mut Millis,
     pub(crate) around: Surroundings<'a>,
 }
 
@@ -71,6 +71,32 @@ impl Output<'_> {
         self.queue.push(bytes.into());
     }
 
+    /// The buffer to whose end few bytes can be written in place.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn inline(&mut self) -> &mut Vec<u8> {
+        self.queue.inline()
+    }
+
+    /// The same output for a shorter time, so that a part of the protocol can own it.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn reborrow(&mut self) -> Output<'_> {
+        let Self { queue, ticket, wishes, idle_timeout, around } = self;
+        let Surroundings { id, now, heard, end_of_turn, clock, draining, endpoints, mailbox, outbox, watch } = around;
+        let around = Surroundings {
+            id: *id,
+            now: *now,
+            heard: *heard,
+            end_of_turn: *end_of_turn,
+            clock: &mut **clock,
+            draining: *draining,
+            endpoints: *endpoints,
+            mailbox,
+            outbox,
+            watch,
+        };
+        Output { queue, ticket: *ticket, wishes, idle_timeout, around }
+    }
+
     /// Bytes that are owed to the client.
     pub fn owed(&self) -> usize {
         self.queue.len()
@@ -115,8 +141,8 @@ impl Output<'_> {
     }
 
     /// Sets the idle timeout of the connection, from now on.
-    pub const fn set_idle_timeout(&mut self, timeout: Duration) {
-        self.idle_timeout = Some(timeout);
+    pub fn set_idle_timeout(&mut self, timeout: Duration) {
+        *self.idle_timeout = timeout.into();
     }
 
     /// Reads the clock, and returns whether the time of this turn is over. A protocol that does much with few bytes
@@ -132,6 +158,11 @@ impl Output<'_> {
     pub fn pause(&mut self) -> Resumer {
         self.wishes.pauses += 1;
         Resumer::new(self.address())
+    }
+
+    /// Whether input is paused.
+    pub const fn is_paused(&self) -> bool {
+        self.wishes.are_to_wait()
     }
 
     /// Says how many bytes of memory the protocol holds for this connection, now and until the next call. They count

@@ -150,7 +150,7 @@ impl Upgraded {
             queue,
             ticket,
             wishes: &mut self.wishes,
-            idle_timeout: None,
+            idle_timeout: cx.idle_timeout,
             around: Surroundings {
                 id: cx.id,
                 now: cx.now,
@@ -165,14 +165,11 @@ impl Upgraded {
             },
         };
         let result = guard(|| cx.service.protocol(self.key, event, &mut out));
-        let (idle_timeout, written) = (out.idle_timeout, out.owed() - before);
+        let written = out.owed() - before;
         // A protocol that writes whenever it may has its share of the turn, and no more. What it has read was counted
         // when it was read.
         if is_writable {
             budget.bytes = budget.bytes.saturating_sub(written);
-        }
-        if let Some(timeout) = idle_timeout {
-            *cx.idle_timeout = timeout.into();
         }
         if self.is_paused() && !was_paused {
             self.heard = cx.now;

@@ -3,6 +3,7 @@
 //! It is written as a user of the library would write it: the state is an ordinary struct, and a handler is a function
 //! that gets it.
 
+mod sockets;
 mod streams;
 mod users;
 
@@ -19,6 +20,7 @@ use users::{User, Users};
 pub(crate) struct Demo {
     users: Users,
     ticks: streams::Ticks,
+    chat: sockets::Chat,
     /// The handle to the event loop, for replies that come later.
     handle: Option<Handle<Demo>>,
 }
@@ -42,6 +44,8 @@ pub(crate) fn app() -> Router<Demo> {
     app.sink(Method::Post, "/upload", |_, _| Ok(streams::Upload::default()));
     app.get("/big", streams::big);
     app.get("/events", streams::events);
+    app.websocket("/ws/echo", |_, _, offer| Ok((offer, sockets::Echo))).max_message(sockets::MAX_ECHO);
+    app.websocket("/ws/chat", sockets::enter);
     app.every(Duration::from_secs(1), |demo| {
         if let Err(error) = demo.ticks.tick() {
             log::error!("cannot send a tick: {error:?}");

@@ -1,0 +1,162 @@
+//! A WebSocket as the protocol of a connection: it turns what the client sends into calls of the handler.
+
+use std::io;
+use std::rc::Rc;
+
+use super::assemble::Limits;
+use super::decoder::{Decoder, Event};
+use super::failure::{NO_CLOSE, code};
+use super::frame::Opcode;
+use super::handler::{Closed, WebSocket};
+use super::link::{Link, Stage, write_frame};
+use super::message::Message;
+use super::offer::Deflate;
+use super::settings::Settings;
+use super::socket::Socket;
+use crate::exchange::{CloseReason, MessageRecord, Output, Protocol, guard};
+use crate::http::{Error, Printable, Result};
+
+/// A WebSocket with its handler. An idle one takes 48 bytes and the handler's own.
+pub(super) struct Connection<T> {
+    decoder: Decoder,
+    link: Link,
+    handler: T,
+}
+
+impl<T> Connection<T> {
+    pub(super) const fn new(handler: T, settings: Rc<Settings>, deflate: Deflate) -> Self {
+        Self { decoder: Decoder::new(), link: Link::new(settings, deflate), handler }
+    }
+}
+
+impl<S, T: WebSocket<S>> Protocol<S> for Connection<T> {
+    fn on_data(&mut self, state: &mut S, bytes: &mut [u8], out: &mut Output<'_>) -> io::Result<usize> {
+        let limits = self.link.limits();
+        let mut used = 0;
+        loop {
+            let (count, event) = match self.decoder.next(&mut bytes[used..], &limits) {
+                Ok(found) => found,
+                Err(failure) => {
+                    self.link.fail(failure, out);
+                    return Ok(bytes.len());
+                }
+            };
+            used += count;
+            let Some(event) = event else { break };
+            let message = match event {
+                Event::Text(text) => Message::Text(text),
+                Event::Binary(bytes) => Message::Binary(bytes),
+                control => {
+                    let called = self.link.control(control, out);
+                    if let Some(payload) = called {
+                        call(&mut self.link, out, |ws| self.handler.pong(state, payload, ws));
+                    }
+                    if self.link.stage == Stage::Closed || must_stop(out) {
+                        break;
+                    }
+                    continue;
+                }
+            };
+            if self.link.stage == Stage::Open {
+                out.report_message(MessageRecord {
+                    received: true,
+                    is_text: message.is_text(),
+                    bytes: message.as_bytes().len() as u64,
+                });
+                call(&mut self.link, out, |ws| self.handler.message(state, message, ws));
+            }
+            if must_stop(out) {
+                break;
+            }
+        }
+        self.decoder.done();
+        self.link.settle(self.decoder.memory(), out);
+        Ok(used)
+    }
+
+    /// The first call opens the socket.
+    fn on_writable(&mut self, state: &mut S, out: &mut Output<'_>) -> io::Result<()> {
+        if self.link.stage == Stage::Opening {
+            self.link.stage = Stage::Open;
+            self.link.begin_to_listen(out);
+            call(&mut self.link, out, |ws| self.handler.open(state, ws));
+        }
+        self.link.deliver(out);
+        if self.link.was_full && !out.is_full() && self.link.stage == Stage::Open {
+            call(&mut self.link, out, |ws| self.handler.writable(state, ws));
+        }
+        self.link.settle(self.decoder.memory(), out);
+        Ok(())
+    }
+
+    fn on_alarm(&mut self, _: &mut S, out: &mut Output<'_>) -> io::Result<()> {
+        match self.link.listen(out) {
+            true => Ok(()),
+            false => Err(io::Error::new(io::ErrorKind::TimedOut, "the client has not answered a ping")),
+        }
+    }
+
+    fn on_drain(&mut self, _: &mut S, out: &mut Output<'_>) -> io::Result<()> {
+        self.link.close(code::GOING_AWAY, "the server is stopping", out);
+        Ok(())
+    }
+
+    fn on_close(mut self: Box<Self>, state: &mut S, why: CloseReason) {
+        self.link.leave_rooms();
+        let Self { link, handler, .. } = *self;
+        let (code, reason, is_clean) = match &link.end {
+            Some(end) => (end.code, &*end.reason, end.is_clean),
+            None => (NO_CLOSE, "", false),
+        };
+        Box::new(handler).close(state, Closed { code, reason, is_clean, connection: why });
+    }
+}
+
+/// Whether the rest of the input has to wait: for the client, for the application, or for other connections.
+fn must_stop(out: &mut Output<'_>) -> bool {
+    out.is_full() || out.is_paused() || out.is_time_over()
+}
+
+/// Calls a method of the handler. If it fails, the socket is closed.
+#[inline]
+fn call(link: &mut Link, out: &mut Output<'_>, call: impl FnOnce(&mut Socket<'_>) -> Result<()>) {
+    let result = guard(|| call(&mut Socket { link, out: out.reborrow() }));
+    match result {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => failed(link, out, &error),
+        Err(panic) => failed(link, out, &Error::internal(panic)),
+    }
+}
+
+/// Logs the failure of a handler, and closes the socket.
+#[cold]
+fn failed(link: &mut Link, out: &mut Output<'_>, error: &Error) {
+    log::error!("conn {}: a WebSocket handler failed: {}", out.id(), Printable(format_args!("{error:?}")));
+    let reason = if error.status() < 500 { error.message() } else { "Internal error" };
+    link.close(code::INTERNAL, reason, out);
+}
+
+impl Link {
+    /// What the client may send now.
+    fn limits(&self) -> Limits {
+        let sizes = self.settings.sizes.get();
+        Limits { max_message: sizes.message, max_fragments: sizes.fragments, deflate: self.deflate > 0 }
+    }
+
+    /// Handles a control frame. Returns the payload of a pong.
+    fn control<'e>(&mut self, event: Event<'e>, out: &mut Output<'_>) -> Option<&'e [u8]> {
+        match event {
+            Event::Ping(payload) if self.is_open() => write_frame(out, Opcode::Pong, true, payload),
+            Event::Pong(payload) if self.stage == Stage::Open => return Some(payload),
+            Event::Close { code, reason } => self.closed_by_client(code, reason, out),
+            _ => {}
+        }
+        None
+    }
+
+    /// The end of a call: notes what the next one has to know.
+    fn settle(&mut self, memory: usize, out: &mut Output<'_>) {
+        self.was_full = out.is_full();
+        out.set_memory(memory + self.member.as_ref().map_or(0, |member| member.memory()));
+    }
+}

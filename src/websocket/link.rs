@@ -1,0 +1,196 @@
+//! What a WebSocket keeps between two calls: how it writes, listens and ends.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::close;
+use super::failure::{Failure, NO_CODE, code};
+use super::frame::{Opcode, encode_header};
+use super::member::Member;
+use super::message::Message;
+use super::offer::Deflate;
+use super::settings::Settings;
+use crate::exchange::{MessageRecord, Output, ProtocolClose};
+
+/// What a WebSocket keeps between two calls, beside the decoder and the handler. Every idle socket has one.
+pub(super) struct Link {
+    pub(super) settings: Rc<Settings>,
+    /// The socket as rooms know it, from the first one on that it has joined.
+    pub(super) member: Option<Rc<Member>>,
+    /// How it has ended, once it has.
+    pub(super) end: Option<Box<End>>,
+    pub(super) stage: Stage,
+    /// The kind of the message that is being sent in parts.
+    pub(super) part: Option<Opcode>,
+    /// So much was owed after the last call that the handler is told when it has left.
+    pub(super) was_full: bool,
+    /// A ping was sent, and nothing has come since.
+    pub(super) awaits_pong: bool,
+    /// How messages are compressed.
+    pub(super) deflate: Deflate,
+}
+
+/// How far a WebSocket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The handler was not called yet.
+    Opening,
+    Open,
+    /// Our Close frame is sent, and that of the client is awaited.
+    Closing,
+    /// Nothing more is sent or read.
+    Closed,
+}
+
+/// How a WebSocket has ended.
+pub(super) struct End {
+    pub(super) code: u16,
+    pub(super) reason: Box<str>,
+    pub(super) is_clean: bool,
+}
+
+/// Writes a frame.
+pub(super) fn write_frame(out: &mut Output<'_>, opcode: Opcode, is_last: bool, payload: &[u8]) {
+    let inline = out.inline();
+    encode_header(inline, opcode, is_last, false, payload.len());
+    inline.extend_from_slice(payload);
+}
+
+impl Link {
+    pub(super) const fn new(settings: Rc<Settings>, deflate: Deflate) -> Self {
+        Self {
+            settings,
+            member: None,
+            end: None,
+            stage: Stage::Opening,
+            part: None,
+            was_full: false,
+            awaits_pong: false,
+            deflate,
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Opening | Stage::Open)
+    }
+
+    #[inline]
+    pub(super) fn write_message(&mut self, message: Message<'_>, out: &mut Output<'_>) {
+        write_frame(out, message.opcode(), true, message.as_bytes());
+        out.report_message(MessageRecord {
+            received: false,
+            is_text: message.is_text(),
+            bytes: message.as_bytes().len() as u64,
+        });
+    }
+
+    /// Sends what rooms have given, as long as there is room.
+    pub(super) fn deliver(&mut self, out: &mut Output<'_>) {
+        let Some(member) = &self.member else { return };
+        member.look();
+        while self.part.is_none()
+            && !out.is_full()
+            && let Some(prepared) = member.next()
+        {
+            prepared.write(out);
+            out.report_message(MessageRecord {
+                received: false,
+                is_text: prepared.is_text,
+                bytes: prepared.content as u64,
+            });
+        }
+        member.looked();
+        if member.is_dropped() {
+            self.close(code::TRY_AGAIN_LATER, "the client is too slow", out);
+        }
+    }
+
+    // ---- the end ----------------------------------------------------------------------------------------------------
+
+    /// Says goodbye, and goes on reading until the client has said so, too.
+    pub(super) fn close(&mut self, code: u16, reason: &str, out: &mut Output<'_>) {
+        if self.is_open() {
+            close::encode(out.inline(), code, reason);
+            self.end(Stage::Closing, code, reason, false);
+            out.close_when(self.settings.times.get().close);
+        }
+    }
+
+    /// Fails the connection (RFC 6455 §7.1.7): says why, and does not wait for an answer.
+    #[cold]
+    pub(super) fn fail(&mut self, failure: Failure, out: &mut Output<'_>) {
+        log::debug!("conn {}: WebSocket: {}", out.id(), failure.why);
+        if self.is_open() {
+            close::encode(out.inline(), failure.code, failure.why);
+            self.end(Stage::Closed, failure.code, failure.why, false);
+        }
+        self.stage = Stage::Closed;
+        out.close();
+    }
+
+    /// The client has sent a Close frame: answers it, unless it is the answer.
+    pub(super) fn closed_by_client(&mut self, code: Option<u16>, reason: &str, out: &mut Output<'_>) {
+        let by_client = self.is_open();
+        if by_client {
+            match code {
+                Some(code) => close::encode(out.inline(), code, ""),
+                None => close::encode_empty(out.inline()),
+            }
+            self.end(Stage::Closed, code.unwrap_or(NO_CODE), reason, true);
+        }
+        self.stage = Stage::Closed;
+        if let Some(end) = &mut self.end {
+            end.is_clean = true;
+            out.report_close(&ProtocolClose { code: end.code, reason: &end.reason, by_client });
+        }
+        out.close();
+    }
+
+    fn end(&mut self, stage: Stage, code: u16, reason: &str, is_clean: bool) {
+        self.stage = stage;
+        self.end = Some(Box::new(End { code, reason: reason.into(), is_clean }));
+        self.leave_rooms();
+    }
+
+    pub(super) fn leave_rooms(&mut self) {
+        if let Some(member) = self.member.take() {
+            member.depart();
+        }
+    }
+
+    // ---- time -------------------------------------------------------------------------------------------------------
+
+    /// Sets the alarm for the first ping.
+    pub(super) fn begin_to_listen(&self, out: &mut Output<'_>) {
+        self.set_alarm(self.settings.times.get().ping, out);
+    }
+
+    fn set_alarm(&self, after: Duration, out: &mut Output<'_>) {
+        if after < Duration::MAX {
+            out.set_alarm(after.max(Duration::from_millis(1)));
+        }
+    }
+
+    /// Sends a ping to a client that was silent, or finds out that it has not answered the last one. Returns whether it
+    /// is still there, as far as we know.
+    ///
+    /// A client that has not taken what it is owed may not have seen the ping, and one that is paused was not heard. So
+    /// nothing is asked of them.
+    pub(super) fn listen(&mut self, out: &mut Output<'_>) -> bool {
+        let times = self.settings.times.get();
+        let (silence, is_excused) = (out.silence(), out.owed() > 0 || out.is_paused());
+        let was_asked = std::mem::take(&mut self.awaits_pong);
+        if is_excused {
+            self.set_alarm(times.ping, out);
+        } else if was_asked && silence >= times.pong {
+            return false;
+        } else if silence >= times.ping {
+            write_frame(out, Opcode::Ping, true, b"");
+            self.awaits_pong = true;
+            self.set_alarm(times.pong, out);
+        } else {
+            self.set_alarm(times.ping.saturating_sub(silence), out);
+        }
+        true
+    }
+}

@@ -1,0 +1,157 @@
+//! A socket as rooms know it: what it was given to send, and how it is reached.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::rc::Rc;
+
+use super::prepared::Prepared;
+use crate::exchange::LocalWaker;
+use crate::limits::CHANNEL_BYTES;
+
+/// How many of the members of a room have ended and are still listed. It stands for the room.
+pub(super) type Absent = Rc<Cell<usize>>;
+
+/// A socket as rooms know it.
+pub(super) struct Member {
+    waker: LocalWaker,
+    inbox: RefCell<VecDeque<Rc<Prepared>>>,
+    /// Bytes that the frames in the inbox take.
+    cost: Cell<usize>,
+    /// The rooms that list it, by their counts of those that have ended.
+    rooms: RefCell<Vec<Absent>>,
+    fate: Cell<Fate>,
+    /// The socket was woken and has not looked since.
+    is_told: Cell<bool>,
+    /// The client does not take what the socket is owed.
+    is_blocked: Cell<bool>,
+    /// It takes no more messages until it has sent half of those that wait.
+    is_full: Cell<bool>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Here,
+    /// It is to be closed, because it is slow.
+    Dropped,
+    Gone,
+}
+
+/// The memory that a frame takes in an inbox.
+fn cost(frame: &Prepared) -> usize {
+    frame.len() + size_of::<Rc<Prepared>>()
+}
+
+impl Member {
+    pub(super) fn new(waker: LocalWaker) -> Rc<Self> {
+        Rc::new(Self {
+            waker,
+            inbox: RefCell::default(),
+            cost: Cell::new(0),
+            rooms: RefCell::default(),
+            fate: Cell::new(Fate::Here),
+            is_told: Cell::new(false),
+            is_blocked: Cell::new(false),
+            is_full: Cell::new(false),
+        })
+    }
+
+    /// Notes that a room lists it. Returns false if that room does already.
+    pub(super) fn join(&self, room: &Absent) -> bool {
+        let mut rooms = self.rooms.borrow_mut();
+        let is_new = !rooms.iter().any(|other| Rc::ptr_eq(other, room));
+        if is_new {
+            rooms.push(Rc::clone(room));
+        }
+        is_new
+    }
+
+    /// Notes that a room does not list it any more.
+    pub(super) fn leave(&self, room: &Absent) {
+        self.rooms.borrow_mut().retain(|other| !Rc::ptr_eq(other, room));
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.fate.get() == Fate::Gone
+    }
+
+    /// Whether it is to be closed, because it is slow.
+    pub(super) fn is_dropped(&self) -> bool {
+        self.fate.get() == Fate::Dropped
+    }
+
+    /// Takes a frame, unless its client has kept it from sending those that wait.
+    ///
+    /// Only a client that is slow counts against it, and not a loop that has not come to it: how much a loop can give
+    /// to it before it has a turn is bounded, since the loop passes no bytes on while sockets wait for a room.
+    pub(super) fn offer(&self, frame: &Rc<Prepared>) -> bool {
+        if self.fate.get() != Fate::Here || (self.is_full.get() && self.is_blocked.get()) {
+            return false;
+        }
+        let cost = self.cost.get() + cost(frame);
+        self.cost.set(cost);
+        self.is_full.set(cost >= CHANNEL_BYTES);
+        self.inbox.borrow_mut().push_back(Rc::clone(frame));
+        self.wake();
+        true
+    }
+
+    /// Has the socket look, unless it will anyway.
+    fn wake(&self) {
+        if !self.is_told.replace(true) {
+            self.waker.wake();
+        }
+    }
+
+    /// Marks a slow one, which leaves `room` at once, and the others when it has closed.
+    pub(super) fn drop_from(&self, room: &Absent) {
+        if self.fate.get() == Fate::Here {
+            self.fate.set(Fate::Dropped);
+        }
+        self.leave(room);
+        self.wake();
+    }
+
+    /// Begins to look into the inbox.
+    pub(super) fn look(&self) {
+        self.is_told.set(false);
+    }
+
+    /// Takes the next frame.
+    pub(super) fn next(&self) -> Option<Rc<Prepared>> {
+        let frame = self.inbox.borrow_mut().pop_front()?;
+        self.cost.set(self.cost.get() - cost(&frame));
+        Some(frame)
+    }
+
+    /// Notes how the look has ended: frames are left if the client does not take what is owed. An empty inbox gives its
+    /// memory back, since most sockets are idle at most times.
+    pub(super) fn looked(&self) {
+        let mut inbox = self.inbox.borrow_mut();
+        self.is_blocked.set(!inbox.is_empty());
+        if self.cost.get() <= CHANNEL_BYTES / 2 {
+            self.is_full.set(false);
+        }
+        if inbox.is_empty() {
+            *inbox = VecDeque::new();
+        }
+    }
+
+    /// Bytes of memory that its inbox takes, without the frames, which are shared.
+    pub(super) fn memory(&self) -> usize {
+        self.inbox.borrow().capacity() * size_of::<Rc<Prepared>>()
+    }
+
+    /// Leaves all rooms, because the socket has ended.
+    pub(super) fn depart(&self) {
+        self.fate.set(Fate::Gone);
+        self.inbox.take();
+        self.rooms.take().iter().for_each(|room| room.set(room.get() + 1));
+    }
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Member({} frames wait)", self.inbox.borrow().len())
+    }
+}
