@@ -6,6 +6,8 @@ pub(crate) mod internals;
 mod pipe;
 mod reply;
 mod request;
+#[cfg(feature = "websocket")]
+mod socket;
 #[cfg(test)]
 mod tests;
 mod virtual_loop;
@@ -15,6 +17,9 @@ use std::time::{Duration, SystemTime};
 
 pub use reply::TestReply;
 pub use request::TestRequest;
+#[cfg(feature = "websocket")]
+#[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
+pub use socket::{TestHandshake, TestMessage, TestSocket};
 
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 pub(crate) use pipe::{Pipe, Wire};
@@ -279,6 +284,22 @@ impl<A: Service> TestClient<A> {
     fn act(&mut self, action: impl FnOnce(&mut pipe::Wire)) -> &mut Self {
         self.virtual_loop.act(&self.connection, &mut self.app, action);
         self
+    }
+
+    // ---- connections of their own -----------------------------------------------------------------------------------
+
+    /// Opens a connection beside the client's own.
+    #[cfg(feature = "websocket")]
+    #[track_caller]
+    fn open_link(&mut self) -> Connected {
+        assert!(!self.virtual_loop.is_draining(), "a server that drains accepts no connections");
+        self.virtual_loop.connect()
+    }
+
+    /// Applies an action to such a connection.
+    #[cfg(feature = "websocket")]
+    fn act_on(&mut self, connected: &Connected, action: impl FnOnce(&mut pipe::Wire)) {
+        self.virtual_loop.act(connected, &mut self.app, action);
     }
 
     // ---- time -------------------------------------------------------------------------------------------------------
