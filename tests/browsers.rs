@@ -9,9 +9,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::process::{End, Process, RUN};
+use support::browser::Browser;
+use support::process::{End, Process};
 use support::serve::{Folder, Serve, works};
-use support::{Client, assert_same, pattern};
+use support::{assert_same, pattern};
 
 // ---- curl -----------------------------------------------------------------------------------------------------------
 
@@ -259,81 +260,6 @@ fn contents(directory: &Path, found: &mut Vec<String>) {
 }
 
 // ---- Chromium -------------------------------------------------------------------------------------------------------
-
-/// A browser that WebDriver controls.
-struct Browser {
-    _driver: Process,
-    client: Client,
-    session: String,
-}
-
-impl Browser {
-    /// Returns `None` if no browser is installed. A run of CI must have one.
-    #[track_caller]
-    fn start() -> Option<Self> {
-        if !works(&["chromedriver", "--version"]) || !works(&["chromium", "--version"]) {
-            return None;
-        }
-        let mut driver = Command::new("chromedriver");
-        driver.arg("--port=0");
-        let mut driver = Process::start(driver);
-        let port = loop {
-            let line = driver.line();
-            let told = line.split_once("started successfully on port ");
-            if let Some((_, port)) = told {
-                break port.trim_end_matches('.').parse::<u16>().expect("a port");
-            }
-        };
-        let mut client = Client::tcp(([127, 0, 0, 1], port).into());
-        client.socket().set_read_timeout(Some(2 * RUN)).expect("a timeout can be set");
-        let args = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--mute-audio"];
-        let options = json!({ "args": args });
-        let capabilities = json!({ "alwaysMatch": { "browserName": "chrome", "goog:chromeOptions": options } });
-        let reply = ask(&mut client, "POST", "/session", &json!({ "capabilities": capabilities }));
-        let session = format!("/session/{}", reply["sessionId"].as_str().expect("a session"));
-        Some(Self { _driver: driver, client, session })
-    }
-
-    #[track_caller]
-    fn open(&mut self, url: &str) {
-        ask(&mut self.client, "POST", &format!("{}/url", self.session), &json!({ "url": url }));
-    }
-
-    /// Runs a script whose value is a promise.
-    #[track_caller]
-    fn run(&mut self, script: &str) -> Value {
-        let script = format!(
-            "const done = arguments[0]; (async () => {{ {script} }})().then(done, error => done('failed: ' + error));"
-        );
-        let command = format!("{}/execute/async", self.session);
-        ask(&mut self.client, "POST", &command, &json!({ "script": script, "args": [] }))
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        // The driver ends the browser when the session ends. A browser that does not end in time ends with its driver.
-        let head = format!("DELETE {} HTTP/1.1\r\nHost: localhost\r\n\r\n", self.session);
-        if self.client.try_send(head.as_bytes()).is_ok() {
-            let _ = self.client.try_reply();
-        }
-    }
-}
-
-/// Sends a command of WebDriver, and returns its value.
-#[track_caller]
-fn ask(client: &mut Client, method: &str, path: &str, content: &Value) -> Value {
-    let content = content.to_string();
-    let length = content.len();
-    client.send(format!(
-        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-         Content-Length: {length}\r\n\r\n{content}"
-    ));
-    let reply = client.reply();
-    let mut value: Value = serde_json::from_slice(&reply.content).expect("WebDriver answers in JSON");
-    assert_eq!(reply.status, 200, "{path}: {value}");
-    value["value"].take()
-}
 
 /// A page with the usual parts. It loads its script as a module, so the type of the script is checked, and so is that
 /// of the style sheet.

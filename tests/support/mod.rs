@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
+#[cfg(all(feature = "cli", target_os = "linux"))]
+pub(crate) mod browser;
 mod client;
 #[cfg(target_os = "linux")]
 mod kernel;
