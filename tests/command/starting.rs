@@ -13,6 +13,9 @@ fn the_routes_are_printed_before_the_address() {
     let demo = Demo::start(&[]);
     let expected = "Available routes:
   GET    /
+  GET    /page.css
+  GET    /page.js
+  GET    /page.svg
   GET    /users
   GET    /users/:id
   POST   /users

@@ -1,8 +1,10 @@
-//! The example API: users in memory, streamed bodies, and a few routes for measurements and experiments.
+//! The example API: users in memory, streamed bodies, a few routes for measurements and experiments, and a page that
+//! tries them out.
 //!
 //! It is written as a user of the library would write it: the state is an ordinary struct, and a handler is a function
 //! that gets it.
 
+mod page;
 mod sockets;
 mod streams;
 mod users;
@@ -34,7 +36,7 @@ pub(crate) fn connect(running: &mut Running<Demo>) {
 pub(crate) fn app() -> Router<Demo> {
     let mut app = Router::new(Demo::default());
     app.with(Cors::any().middleware());
-    app.get("/", |_, _, res| res.json(&Welcome { message: "Welcome to the API", version: "1.0" }));
+    page::add(&mut app);
     app.get("/users", |demo, _, res| res.json(&List { users: demo.users.all() }));
     app.get("/users/:id", |demo, req, res| res.json(demo.users.get(req.param("id")?)?));
     app.post("/users", |demo, req, res| res.status(201).json(demo.users.add(req.json()?)?));
@@ -81,12 +83,6 @@ fn slow(demo: &mut Demo, req: &Request<'_>, res: Response<'_>) -> Result<Sent> {
 }
 
 // The content of the replies. `json!` would work too, but a struct keeps the order of its fields and allocates nothing.
-
-#[derive(Serialize)]
-struct Welcome {
-    message: &'static str,
-    version: &'static str,
-}
 
 #[derive(Serialize)]
 struct List<'a> {
