@@ -25,6 +25,8 @@ fn the_routes_are_printed_before_the_address() {
   POST   /upload
   GET    /big
   GET    /events
+  GET    /ws/echo (upgrade)
+  GET    /ws/chat (upgrade)
   GET    /slow
   GET    /fail
   GET    /plaintext
