@@ -123,7 +123,11 @@ pub mod internals {
 /// The bodies of the fuzz targets in `tests/fuzz/`.
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 #[doc(hidden)]
-pub use h1::fuzzing;
+pub mod fuzzing {
+    pub use crate::h1::fuzzing::{chunked, connection, head, readings, reply, target};
+    #[cfg(feature = "websocket")]
+    pub use crate::websocket::fuzzing::websocket;
+}
 
 pub use config::Config;
 pub use exchange::{BodyWriter, Endpoint, Request, Response, Sent};

@@ -12,4 +12,4 @@ mod tests;
 
 pub(crate) use connection::{Budget, Connection, Context, End, Pools, Stall};
 #[cfg(all(any(test, fuzzing), feature = "json"))]
-pub use tests::fuzzing;
+pub(crate) use tests::fuzzing;

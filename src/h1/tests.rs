@@ -15,7 +15,7 @@
 
 mod app;
 mod bench;
-pub mod fuzzing;
+pub(crate) mod fuzzing;
 mod live;
 mod play;
 mod reader;

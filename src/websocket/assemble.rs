@@ -104,11 +104,7 @@ impl Partial {
     /// and no larger than the message can become.
     fn grow(&mut self, taken: usize, limits: &Limits) {
         let len = self.len() + taken;
-        let capacity = match &self.content {
-            Content::Text(text) => text.capacity(),
-            Content::Binary(bytes) | Content::Deflated(bytes) => bytes.capacity(),
-        };
-        if len <= capacity {
+        if len <= self.capacity() {
             return;
         }
         let still = if self.fin { self.missing - taken } else { self.room(limits) - taken };
@@ -151,6 +147,13 @@ impl Partial {
             Content::Text(text) => Message::Text(text.as_str()),
             Content::Binary(bytes) => Message::Binary(bytes),
             Content::Deflated(bytes) => Message::Deflated { text: self.is_text, bytes },
+        }
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        match &self.content {
+            Content::Text(text) => text.capacity(),
+            Content::Binary(bytes) | Content::Deflated(bytes) => bytes.capacity(),
         }
     }
 

@@ -83,10 +83,27 @@ impl Decoder {
         input: &'a mut [u8],
         limits: &Limits,
     ) -> Result<(usize, Option<Event<'a>>), Failure> {
-        self.next_slow(input, limits)
+        if self.partial.is_none()
+            && !self.is_closed
+            && let Some((is_text, used)) = short_message(input, limits)
+        {
+            let (header, payload) = input[..used].split_at_mut(SHORT_HEADER);
+            unmask(payload, [header[2], header[3], header[4], header[5]]);
+            if !is_text {
+                return Ok((used, Some(Event::Binary(payload))));
+            }
+            if let Ok(text) = std::str::from_utf8(payload) {
+                return Ok((used, Some(Event::Text(text))));
+            }
+            self.fail();
+            return Err(Failure::NOT_UTF8);
+        }
+        self.next_of_any(input, limits)
     }
 
-    fn next_slow<'a>(
+    /// Does the same for any input.
+    #[inline(never)]
+    fn next_of_any<'a>(
         &'a mut self,
         input: &'a mut [u8],
         limits: &Limits,
@@ -95,16 +112,11 @@ impl Decoder {
         let (used, found) = self.find(input, limits).inspect_err(|_| self.fail())?;
         let event = match found {
             Found::Nothing => None,
-            Found::Frame(header) => match event(header.first, &input[used - header.len..used]) {
-                Ok(event) => {
-                    self.is_closed = header.first.opcode == Opcode::Close;
-                    Some(event)
-                }
-                Err(failure) => {
-                    self.fail();
-                    return Err(failure);
-                }
-            },
+            Found::Frame(header) => {
+                let event = event(header.first, &input[used - header.len..used]).inspect_err(|_| self.fail())?;
+                self.is_closed = header.first.opcode == Opcode::Close;
+                Some(event)
+            }
             Found::Message => {
                 self.is_handed_out = true;
                 self.partial.as_ref().map(|partial| partial.message().into())
@@ -119,6 +131,12 @@ impl Decoder {
             self.partial = None;
             self.is_handed_out = false;
         }
+    }
+
+    /// Bytes of the buffer of a message that is partly there.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn capacity(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.capacity())
     }
 
     fn fail(&mut self) {
@@ -170,6 +188,19 @@ impl Decoder {
         };
         Header::parse(first, bytes, room)
     }
+}
+
+/// Bytes of the header of a frame whose payload has at most 125 bytes.
+const SHORT_HEADER: usize = 6;
+
+/// Whether the input begins with a whole message of one frame with a short header, as nearly all are, that is not
+/// compressed. Returns whether it is text, and the length of the frame.
+#[inline(always)]
+fn short_message(input: &[u8], limits: &Limits) -> Option<(bool, usize)> {
+    let [first @ (0x81 | 0x82), second @ 0x80..=0xfd, ..] = *input else { return None };
+    let len = usize::from(second & 0x7f);
+    let is_whole = SHORT_HEADER + len <= input.len() && len <= limits.max_message;
+    is_whole.then_some((first == 0x81, SHORT_HEADER + len))
 }
 
 /// The event of a whole frame.

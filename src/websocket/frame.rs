@@ -145,55 +145,42 @@ fn extended<const N: usize>(bytes: &[u8], most: usize) -> Result<Option<usize>, 
 
 /// Masks or unmasks `bytes`, the first of which is masked by `key[0]` (RFC 6455 §5.3).
 ///
-/// All loads are wide, and those at both ends may overlap: they come before the stores. So there is no loop over single
-/// bytes.
+/// The two ends of the bytes are loaded before the stores, and may overlap. So no byte is handled by itself, except
+/// where there are less than four.
 #[inline]
 pub(crate) fn unmask(bytes: &mut [u8], key: [u8; 4]) {
-    let word = u32::from_ne_bytes(key);
-    if bytes.len() < 16 {
-        return unmask_few(bytes, word);
+    let len = bytes.len();
+    if let Some(&last) = bytes.last_chunk::<16>() {
+        let wide = repeat(key);
+        bytes.as_chunks_mut::<16>().0.iter_mut().for_each(|chunk| *chunk = xor(*chunk, wide));
+        bytes[len - 16..].copy_from_slice(&xor(last, repeat(rotate(key, len - 16))));
+    } else if let (Some(&first), Some(&last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        bytes[..8].copy_from_slice(&xor(first, repeat(key)));
+        bytes[len - 8..].copy_from_slice(&xor(last, repeat(rotate(key, len - 8))));
+    } else if let (Some(&first), Some(&last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        bytes[..4].copy_from_slice(&xor(first, key));
+        bytes[len - 4..].copy_from_slice(&xor(last, rotate(key, len - 4)));
+    } else {
+        bytes.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
     }
-    let wide = [word; 4];
-    let last = *bytes.last_chunk::<16>().expect("there are 16");
-    // The rotated key begins with the byte of the key that masks the first byte of `last`.
-    let rotated = rotate(key, bytes.len() - 16);
-    for chunk in bytes.as_chunks_mut::<16>().0 {
-        *chunk = xor(*chunk, wide);
-    }
-    *bytes.last_chunk_mut::<16>().expect("there are 16") = xor(last, [u32::from_ne_bytes(rotated); 4]);
+}
+
+/// The compiler makes this one wide operation.
+#[inline(always)]
+fn xor<const N: usize>(mut bytes: [u8; N], key: [u8; N]) -> [u8; N] {
+    bytes.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
+    bytes
+}
+
+#[inline(always)]
+fn repeat<const N: usize>(key: [u8; 4]) -> [u8; N] {
+    std::array::from_fn(|at| key[at % 4])
 }
 
 /// The key for the bytes after the first `masked` ones.
 #[inline]
 pub(crate) const fn rotate(key: [u8; 4], masked: usize) -> [u8; 4] {
     u32::from_le_bytes(key).rotate_right(8 * (masked as u32 & 3)).to_le_bytes()
-}
-
-#[inline(always)]
-fn xor(bytes: [u8; 16], key: [u32; 4]) -> [u8; 16] {
-    let [a, b, c, d] = key;
-    let key = (a as u128) | (b as u128) << 32 | (c as u128) << 64 | (d as u128) << 96;
-    (u128::from_ne_bytes(bytes) ^ key).to_ne_bytes()
-}
-
-#[inline]
-fn unmask_few(bytes: &mut [u8], word: u32) {
-    let key = word.to_ne_bytes();
-    let len = bytes.len();
-    if let (Some(&head), Some(&tail)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        let mask = |bytes: [u8; 8], key: [u8; 4]| {
-            let word = u32::from_ne_bytes(key) as u64;
-            (u64::from_ne_bytes(bytes) ^ (word | word << 32)).to_ne_bytes()
-        };
-        bytes[..8].copy_from_slice(&mask(head, key));
-        bytes[len - 8..].copy_from_slice(&mask(tail, rotate(key, len - 8)));
-    } else if let (Some(&head), Some(&tail)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        let mask = |bytes: [u8; 4], key| (u32::from_ne_bytes(bytes) ^ u32::from_ne_bytes(key)).to_ne_bytes();
-        bytes[..4].copy_from_slice(&mask(head, key));
-        bytes[len - 4..].copy_from_slice(&mask(tail, rotate(key, len - 4)));
-    } else {
-        bytes.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
-    }
 }
 
 /// The header of a frame of the server, which is not masked.

@@ -65,7 +65,7 @@ mod room;
 mod route;
 mod settings;
 mod socket;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod tests;
 mod utf8;
 
@@ -76,3 +76,5 @@ pub use origins::{OriginList, Origins};
 pub use room::{Room, Slow};
 pub use route::WebSocketRoute;
 pub use socket::Socket;
+#[cfg(any(test, fuzzing))]
+pub(crate) use tests::fuzzing;

@@ -20,6 +20,9 @@ impl Text {
     /// 1007 if no further bytes can make it UTF-8.
     pub(crate) fn push(&mut self, piece: &[u8]) -> Result<(), Failure> {
         let piece = self.complete(piece)?;
+        if piece.is_empty() {
+            return Ok(());
+        }
         let (whole, begun) = piece.split_at(piece.len() - begun(piece));
         self.text.push_str(from_utf8(whole).map_err(|_| Failure::NOT_UTF8)?);
         self.pend(begun)
