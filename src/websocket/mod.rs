@@ -51,6 +51,10 @@ mod assemble;
 mod close;
 mod connection;
 mod decoder;
+#[cfg(feature = "websocket-deflate")]
+mod deflate;
+#[cfg(feature = "websocket-deflate")]
+mod extension;
 mod failure;
 mod frame;
 mod handler;

@@ -17,6 +17,8 @@ mod reference;
 mod autobahn;
 #[cfg(test)]
 mod autobahn_text;
+#[cfg(all(test, feature = "websocket-deflate"))]
+mod compressed;
 #[cfg(test)]
 mod frames;
 #[cfg(test)]
