@@ -4,8 +4,9 @@ use std::io;
 use std::rc::Rc;
 
 use super::assemble::Limits;
+use super::compression;
 use super::decoder::{Decoder, Event};
-use super::failure::{NO_CLOSE, code};
+use super::failure::{Failure, NO_CLOSE, code};
 use super::frame::Opcode;
 use super::handler::{Closed, WebSocket};
 use super::link::{Link, Stage, write_frame};
@@ -13,7 +14,7 @@ use super::message::Message;
 use super::offer::Deflate;
 use super::settings::Settings;
 use super::socket::Socket;
-use crate::exchange::{CloseReason, MessageRecord, Output, Protocol, guard};
+use crate::exchange::{CloseReason, Output, Protocol, guard};
 use crate::http::{Error, Printable, Result};
 
 /// A WebSocket with its handler. An idle one takes 48 bytes and the handler's own.
@@ -43,29 +44,8 @@ impl<S, T: WebSocket<S>> Protocol<S> for Connection<T> {
             };
             used += count;
             let Some(event) = event else { break };
-            let message = match event {
-                Event::Text(text) => Message::Text(text),
-                Event::Binary(bytes) => Message::Binary(bytes),
-                control => {
-                    let called = self.link.control(control, out);
-                    if let Some(payload) = called {
-                        call(&mut self.link, out, |ws| self.handler.pong(state, payload, ws));
-                    }
-                    if self.link.stage == Stage::Closed || must_stop(out) {
-                        break;
-                    }
-                    continue;
-                }
-            };
-            if self.link.stage == Stage::Open {
-                out.report_message(MessageRecord {
-                    received: true,
-                    is_text: message.is_text(),
-                    bytes: message.as_bytes().len() as u64,
-                });
-                call(&mut self.link, out, |ws| self.handler.message(state, message, ws));
-            }
-            if must_stop(out) {
+            take(&mut self.link, &mut self.handler, state, event, out);
+            if self.link.stage == Stage::Closed || must_stop(out) {
                 break;
             }
         }
@@ -117,6 +97,42 @@ fn must_stop(out: &mut Output<'_>) -> bool {
     out.is_full() || out.is_paused() || out.is_time_over()
 }
 
+/// Handles what the client has sent.
+#[inline]
+fn take<S, T: WebSocket<S>>(link: &mut Link, handler: &mut T, state: &mut S, event: Event<'_>, out: &mut Output<'_>) {
+    match event {
+        Event::Text(text) => pass(link, handler, state, Message::Text(text), out),
+        Event::Binary(bytes) => pass(link, handler, state, Message::Binary(bytes), out),
+        Event::Deflated { text, bytes } => match compression::inflate(bytes, link.limits().max_message) {
+            Ok(content) if !text => pass(link, handler, state, Message::Binary(&content), out),
+            Ok(content) => match std::str::from_utf8(&content) {
+                Ok(text) => pass(link, handler, state, Message::Text(text), out),
+                Err(_) => link.fail(Failure::NOT_UTF8, out),
+            },
+            Err(failure) => link.fail(failure, out),
+        },
+        Event::Ping(payload) if link.is_open() => write_frame(out, Opcode::Pong, payload),
+        Event::Pong(payload) if link.stage == Stage::Open => call(link, out, |ws| handler.pong(state, payload, ws)),
+        Event::Close { code, reason } => link.closed_by_client(code, reason, out),
+        Event::Ping(_) | Event::Pong(_) => {}
+    }
+}
+
+/// Passes a message to the handler. What comes after the server's Close frame is not wanted any more.
+#[inline]
+fn pass<S, T: WebSocket<S>>(
+    link: &mut Link,
+    handler: &mut T,
+    state: &mut S,
+    message: Message<'_>,
+    out: &mut Output<'_>,
+) {
+    if link.stage == Stage::Open {
+        out.report_message(message.record(true));
+        call(link, out, |ws| handler.message(state, message, ws));
+    }
+}
+
 /// Calls a method of the handler. If it fails, the socket is closed.
 #[inline]
 fn call(link: &mut Link, out: &mut Output<'_>, call: impl FnOnce(&mut Socket<'_>) -> Result<()>) {
@@ -141,17 +157,6 @@ impl Link {
     fn limits(&self) -> Limits {
         let sizes = self.settings.sizes.get();
         Limits { max_message: sizes.message, max_fragments: sizes.fragments, deflate: self.deflate > 0 }
-    }
-
-    /// Handles a control frame. Returns the payload of a pong.
-    fn control<'e>(&mut self, event: Event<'e>, out: &mut Output<'_>) -> Option<&'e [u8]> {
-        match event {
-            Event::Ping(payload) if self.is_open() => write_frame(out, Opcode::Pong, true, payload),
-            Event::Pong(payload) if self.stage == Stage::Open => return Some(payload),
-            Event::Close { code, reason } => self.closed_by_client(code, reason, out),
-            _ => {}
-        }
-        None
     }
 
     /// The end of a call: notes what the next one has to know.

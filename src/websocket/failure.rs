@@ -2,7 +2,6 @@
 
 /// The codes that the server sends by itself (RFC 6455 §7.4.1; 1013 is registered with IANA).
 pub(crate) mod code {
-    pub(crate) const NORMAL: u16 = 1000;
     pub(crate) const GOING_AWAY: u16 = 1001;
     pub(crate) const PROTOCOL_ERROR: u16 = 1002;
     pub(crate) const INVALID_DATA: u16 = 1007;

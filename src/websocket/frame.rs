@@ -212,6 +212,11 @@ impl EncodedHeader {
         Self { bytes, len: size }
     }
 
+    /// The header of a compressed message.
+    pub(crate) fn deflated(is_text: bool, len: usize) -> Self {
+        Self::new(if is_text { Opcode::Text } else { Opcode::Binary }, true, true, len)
+    }
+
     #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]

@@ -65,12 +65,8 @@ impl<'a> Handshake<'a> {
         self.listed_protocols().filter_map(|name| std::str::from_utf8(name).ok())
     }
 
-    /// Whether the client speaks this subprotocol. Case matters.
-    pub(crate) fn offers(&self, protocol: &str) -> bool {
-        self.protocols().any(|offered| offered == protocol)
-    }
-
     /// The values of `Sec-WebSocket-Extensions`, in order.
+    #[cfg(feature = "websocket-deflate")]
     pub(crate) fn extensions(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.fields.all("Sec-WebSocket-Extensions")
     }

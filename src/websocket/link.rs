@@ -4,13 +4,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::close;
+use super::compression;
 use super::failure::{Failure, NO_CODE, code};
 use super::frame::{Opcode, encode_header};
 use super::member::Member;
 use super::message::Message;
 use super::offer::Deflate;
 use super::settings::Settings;
-use crate::exchange::{MessageRecord, Output, ProtocolClose};
+use crate::exchange::{Output, ProtocolClose};
 
 /// What a WebSocket keeps between two calls, beside the decoder and the handler. Every idle socket has one.
 pub(super) struct Link {
@@ -49,8 +50,13 @@ pub(super) struct End {
     pub(super) is_clean: bool,
 }
 
-/// Writes a frame.
-pub(super) fn write_frame(out: &mut Output<'_>, opcode: Opcode, is_last: bool, payload: &[u8]) {
+/// Writes a frame that is not fragmented.
+pub(super) fn write_frame(out: &mut Output<'_>, opcode: Opcode, payload: &[u8]) {
+    write_part(out, opcode, true, payload);
+}
+
+/// Writes a frame, perhaps the last one of its message.
+pub(super) fn write_part(out: &mut Output<'_>, opcode: Opcode, is_last: bool, payload: &[u8]) {
     let inline = out.inline();
     encode_header(inline, opcode, is_last, false, payload.len());
     inline.extend_from_slice(payload);
@@ -76,12 +82,26 @@ impl Link {
 
     #[inline]
     pub(super) fn write_message(&mut self, message: Message<'_>, out: &mut Output<'_>) {
-        write_frame(out, message.opcode(), true, message.as_bytes());
-        out.report_message(MessageRecord {
-            received: false,
-            is_text: message.is_text(),
-            bytes: message.as_bytes().len() as u64,
-        });
+        let content = message.as_bytes();
+        match self.deflate {
+            0 => write_frame(out, message.opcode(), content),
+            bits => self.write_deflated(message, bits, out),
+        }
+        out.report_message(message.record(false));
+    }
+
+    /// Writes a message to a client that takes compressed ones.
+    #[inline(never)]
+    fn write_deflated(&self, message: Message<'_>, bits: Deflate, out: &mut Output<'_>) {
+        let content = message.as_bytes();
+        let is_worth_it = content.len() >= self.settings.sizes.get().deflate_from;
+        match is_worth_it.then(|| compression::deflate(content, bits)).flatten() {
+            Some(deflated) => {
+                encode_header(out.inline(), message.opcode(), true, true, deflated.len());
+                out.write(deflated);
+            }
+            None => write_frame(out, message.opcode(), content),
+        }
     }
 
     /// Sends what rooms have given, as long as there is room.
@@ -92,12 +112,8 @@ impl Link {
             && !out.is_full()
             && let Some(prepared) = member.next()
         {
-            prepared.write(out);
-            out.report_message(MessageRecord {
-                received: false,
-                is_text: prepared.is_text,
-                bytes: prepared.content as u64,
-            });
+            prepared.write(self.deflate, self.settings.sizes.get().deflate_from, out);
+            out.report_message(prepared.record);
         }
         member.looked();
         if member.is_dropped() {
@@ -185,7 +201,7 @@ impl Link {
         } else if was_asked && silence >= times.pong {
             return false;
         } else if silence >= times.ping {
-            write_frame(out, Opcode::Ping, true, b"");
+            write_frame(out, Opcode::Ping, b"");
             self.awaits_pong = true;
             self.set_alarm(times.pong, out);
         } else {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::frame::Opcode;
+use crate::exchange::MessageRecord;
 #[cfg(feature = "json")]
 use crate::http::{Error, Result};
 
@@ -42,6 +43,11 @@ impl<'a> Message<'a> {
 
     pub(super) const fn is_text(self) -> bool {
         matches!(self, Self::Text(_))
+    }
+
+    /// What an observer learns of it.
+    pub(super) const fn record(self, received: bool) -> MessageRecord {
+        MessageRecord { received, is_text: self.is_text(), bytes: self.as_bytes().len() as u64 }
     }
 
     /// The opcode of its first frame.

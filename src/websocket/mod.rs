@@ -45,10 +45,9 @@
 //! Reading order: `route` (how a request becomes a socket), `handler`, `connection` (the calls), `decoder` and what it
 //! uses, `socket`, `room`; then `handshake`, `origins`, `offer`.
 
-#![allow(dead_code, reason = "compression is not there yet")]
-
 mod assemble;
 mod close;
+mod compression;
 mod connection;
 mod decoder;
 #[cfg(feature = "websocket-deflate")]

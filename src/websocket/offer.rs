@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::handshake::Handshake;
 use crate::exchange::Response;
+use crate::http::Result;
 
 /// The WebSocket that a client asks for, before the application has accepted it: see
 /// [`Routes::websocket`](crate::router::Routes::websocket).
@@ -19,12 +20,19 @@ pub struct Offer<'r> {
 /// Whether messages are compressed: with the size of the window, as the exponent of two; 0 means not at all.
 pub(super) type Deflate = u8;
 
+/// The widest window.
+pub(super) const WIDEST: Deflate = 15;
+
 impl<'r> Offer<'r> {
-    pub(super) fn new(handshake: &Handshake<'_>, response: Response<'r>) -> Self {
+    /// `may_deflate` says whether the route compresses messages.
+    ///
+    /// # Errors
+    /// A 400 for a malformed list of extensions.
+    pub(super) fn new(handshake: &Handshake<'_>, may_deflate: bool, response: Response<'r>) -> Result<Self> {
         let response = response.header("Sec-WebSocket-Accept", handshake.accept());
         let protocols = handshake.protocols().map(str::to_owned).collect();
-        let (response, deflate) = negotiate(handshake, response);
-        Self { response, protocols, chosen: None, deflate }
+        let (response, deflate) = if may_deflate { negotiate(handshake, response)? } else { (response, 0) };
+        Ok(Self { response, protocols, chosen: None, deflate })
     }
 
     /// The subprotocols that the client speaks, the one that it likes best first.
@@ -81,8 +89,19 @@ impl<'r> Offer<'r> {
     }
 }
 
-fn negotiate<'r>(_: &Handshake<'_>, response: Response<'r>) -> (Response<'r>, Deflate) {
-    (response, 0)
+/// Agrees to compress messages, if the client offers that.
+#[cfg(feature = "websocket-deflate")]
+fn negotiate<'r>(handshake: &Handshake<'_>, response: Response<'r>) -> Result<(Response<'r>, Deflate)> {
+    Ok(match super::extension::negotiate(handshake.extensions())? {
+        Some(agreed) => (response.header("Sec-WebSocket-Extensions", agreed.to_string()), agreed.window_bits()),
+        None => (response, 0),
+    })
+}
+
+#[cfg(not(feature = "websocket-deflate"))]
+#[allow(clippy::unnecessary_wraps, reason = "with the feature it may fail")]
+fn negotiate<'r>(_: &Handshake<'_>, response: Response<'r>) -> Result<(Response<'r>, Deflate)> {
+    Ok((response, 0))
 }
 
 impl fmt::Debug for Offer<'_> {

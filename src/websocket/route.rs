@@ -51,7 +51,7 @@ impl WebSocketRoute {
     }
 
     /// Sets from how many bytes on a message to the client is compressed, if the client takes compressed ones; by
-    /// default 256.
+    /// default 256. With [`usize::MAX`] nothing is compressed in either direction.
     #[cfg(feature = "websocket-deflate")]
     #[cfg_attr(docsrs, doc(cfg(feature = "websocket-deflate")))]
     pub fn deflate_from(self, bytes: usize) -> Self {
@@ -133,5 +133,5 @@ impl<S> Routes<S> {
 /// Checks the handshake of a request, and makes an offer of it.
 fn begin<'r>(settings: &Settings, request: &Request<'_>, response: Response<'r>) -> Result<Offer<'r>> {
     let handshake = Handshake::read(request.headers(), request.host(), &settings.origins.borrow())?;
-    Ok(Offer::new(&handshake, response))
+    Offer::new(&handshake, settings.sizes.get().deflate_from < usize::MAX, response)
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::close;
 use super::frame::{MAX_CONTROL, Opcode};
-use super::link::{Link, write_frame};
+use super::link::{Link, write_frame, write_part};
 use super::member::Member;
 use super::message::Message;
 use crate::exchange::{ConnectionId, Endpoint, Output, Resumer};
@@ -70,7 +70,7 @@ impl Socket<'_> {
             return Ok(());
         }
         let opcode = if self.link.part.is_some() { Opcode::Continuation } else { kind };
-        write_frame(&mut self.out, opcode, is_last, part.as_bytes());
+        write_part(&mut self.out, opcode, is_last, part.as_bytes());
         self.link.part = (!is_last).then_some(kind);
         if is_last {
             self.link.deliver(&mut self.out);
@@ -88,7 +88,7 @@ impl Socket<'_> {
             return Err(Error::internal("a ping has at most 125 bytes"));
         }
         if self.link.is_open() {
-            write_frame(&mut self.out, Opcode::Ping, true, payload);
+            write_frame(&mut self.out, Opcode::Ping, payload);
         }
         Ok(())
     }
