@@ -15,7 +15,7 @@ pub(super) type Absent = Rc<Cell<usize>>;
 /// A socket as rooms know it.
 pub(super) struct Member {
     waker: LocalWaker,
-    inbox: RefCell<VecDeque<Rc<Prepared>>>,
+    inbox: RefCell<Inbox>,
     /// Bytes that the frames in the inbox take.
     cost: Cell<usize>,
     /// The rooms that list it, by their counts of those that have ended.
@@ -27,6 +27,30 @@ pub(super) struct Member {
     is_blocked: Cell<bool>,
     /// It takes no more messages until it has sent half of those that wait.
     is_full: Cell<bool>,
+}
+
+/// Frames that wait, in their order. One of them needs no memory of its own: most of the time there is no more than one.
+#[derive(Default)]
+struct Inbox {
+    first: Option<Rc<Prepared>>,
+    others: VecDeque<Rc<Prepared>>,
+}
+
+impl Inbox {
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
+
+    fn push(&mut self, frame: Rc<Prepared>) {
+        match self.len() {
+            0 => self.first = Some(frame),
+            _ => self.others.push_back(frame),
+        }
+    }
+
+    fn pop(&mut self) -> Option<Rc<Prepared>> {
+        self.first.take().or_else(|| self.others.pop_front())
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,7 +115,7 @@ impl Member {
         let cost = self.cost.get() + cost(frame);
         self.cost.set(cost);
         self.is_full.set(cost >= CHANNEL_BYTES);
-        self.inbox.borrow_mut().push_back(Rc::clone(frame));
+        self.inbox.borrow_mut().push(Rc::clone(frame));
         self.wake();
         true
     }
@@ -119,7 +143,7 @@ impl Member {
 
     /// Takes the next frame.
     pub(super) fn next(&self) -> Option<Rc<Prepared>> {
-        let frame = self.inbox.borrow_mut().pop_front()?;
+        let frame = self.inbox.borrow_mut().pop()?;
         self.cost.set(self.cost.get() - cost(&frame));
         Some(frame)
     }
@@ -128,18 +152,18 @@ impl Member {
     /// memory back, since most sockets are idle at most times.
     pub(super) fn looked(&self) {
         let mut inbox = self.inbox.borrow_mut();
-        self.is_blocked.set(!inbox.is_empty());
+        self.is_blocked.set(inbox.len() > 0);
         if self.cost.get() <= CHANNEL_BYTES / 2 {
             self.is_full.set(false);
         }
-        if inbox.is_empty() {
-            *inbox = VecDeque::new();
+        if inbox.len() == 0 && inbox.others.capacity() > 0 {
+            inbox.others = VecDeque::new();
         }
     }
 
     /// Bytes of memory that its inbox takes, without the frames, which are shared.
     pub(super) fn memory(&self) -> usize {
-        self.inbox.borrow().capacity() * size_of::<Rc<Prepared>>()
+        self.inbox.borrow().others.capacity() * size_of::<Rc<Prepared>>()
     }
 
     /// Leaves all rooms, because the socket has ended.

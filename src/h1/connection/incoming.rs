@@ -205,25 +205,33 @@ impl Flow {
     }
 }
 
-/// The size of reads for a sink or a protocol. It doubles when a read fills it, and halves after a small read.
+/// The size of reads for a sink or a protocol. It doubles when a read fills it, and halves after some small reads in a
+/// row: one of them may be only the rest of what the read before it has not held.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     bytes: u32,
-    most: u32,
+    most_kib: u16,
+    /// Small reads in a row.
+    small: u8,
 }
+
+/// How many small reads halve the room.
+const SMALL_READS: u8 = 4;
 
 impl Room {
     /// Room of a small buffer at first, and then up to `most` bytes.
     pub(super) const fn up_to(most: usize) -> Self {
-        Self { bytes: RECEIVE_BUFFER as u32, most: most as u32 }
+        Self { bytes: RECEIVE_BUFFER as u32, most_kib: (most / 1024) as u16, small: 0 }
     }
 
     /// Notes that a read of `count` bytes was offered room for `offered`.
     pub(super) fn learn(&mut self, count: usize, offered: usize) {
+        self.small = if count < offered / 4 { self.small + 1 } else { 0 };
         if count == offered {
-            self.bytes = (self.bytes * 2).min(self.most);
-        } else if count < offered / 4 {
+            self.bytes = (self.bytes * 2).min(u32::from(self.most_kib) * 1024);
+        } else if self.small == SMALL_READS {
             self.bytes = (self.bytes / 2).max(RECEIVE_BUFFER as u32);
+            self.small = 0;
         }
     }
 
