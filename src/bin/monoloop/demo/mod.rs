@@ -46,7 +46,9 @@ pub(crate) fn app() -> Router<Demo> {
     app.sink(Method::Post, "/upload", |_, _| Ok(streams::Upload::default()));
     app.get("/big", streams::big);
     app.get("/events", streams::events);
-    app.websocket("/ws/echo", |_, _, offer| Ok((offer, sockets::Echo))).max_message(sockets::MAX_ECHO);
+    app.websocket("/ws/echo", |_, _, offer| Ok((offer, sockets::Echo)))
+        .max_message(sockets::MAX_ECHO)
+        .max_fragments(sockets::MAX_FRAGMENTS);
     app.websocket("/ws/chat", sockets::enter);
     app.every(Duration::from_secs(1), |demo| {
         if let Err(error) = demo.ticks.tick() {
