@@ -12,8 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::load::{Load, Outcomes};
-use crate::proxy::Proxy;
+use crate::proxy;
 use crate::servers::Server;
+use crate::support::proxy::Proxy;
 use crate::{least_requests, rounds};
 
 const SERVERS: usize = 4;
@@ -116,13 +117,13 @@ fn roll<R: Restart>(
 
 #[test]
 fn restarts_on_a_passed_socket_behind_haproxy_lose_nothing() {
-    let outcomes = roll("passed, HAProxy", rounds(10), OnPassedSocket::start, |servers| Proxy::haproxy(servers, ""));
+    let outcomes = roll("passed, HAProxy", rounds(10), OnPassedSocket::start, |servers| proxy::haproxy(servers, ""));
     outcomes.into_iter().for_each(|outcomes| outcomes.assert_all_answered(least_requests()));
 }
 
 #[test]
 fn restarts_on_a_passed_socket_behind_nginx_lose_nothing() {
-    let outcomes = roll("passed, nginx", rounds(10), OnPassedSocket::start, Proxy::nginx);
+    let outcomes = roll("passed, nginx", rounds(10), OnPassedSocket::start, proxy::nginx);
     outcomes.into_iter().for_each(|outcomes| outcomes.assert_all_answered(least_requests()));
 }
 
@@ -142,19 +143,19 @@ fn assert_nearly_all_answered(outcomes: Option<Outcomes>, times: usize) {
 #[test]
 fn restarts_behind_haproxy_lose_only_what_the_kernel_resets() {
     let times = rounds(4);
-    let outcomes = roll("HAProxy", times, OnSameAddress::start, |servers| Proxy::haproxy(servers, ""));
+    let outcomes = roll("HAProxy", times, OnSameAddress::start, |servers| proxy::haproxy(servers, ""));
     assert_nearly_all_answered(outcomes, times);
 }
 
 #[test]
 fn restarts_behind_haproxy_that_asks_the_next_server_lose_only_what_the_kernel_resets() {
     let (times, option) = (rounds(10), "option redispatch 1");
-    let outcomes = roll("HAProxy, redispatch", times, OnSameAddress::start, |servers| Proxy::haproxy(servers, option));
+    let outcomes = roll("HAProxy, redispatch", times, OnSameAddress::start, |servers| proxy::haproxy(servers, option));
     assert_nearly_all_answered(outcomes, times);
 }
 
 #[test]
 fn restarts_behind_nginx_lose_only_what_the_kernel_resets() {
     let times = rounds(10);
-    assert_nearly_all_answered(roll("nginx", times, OnSameAddress::start, Proxy::nginx), times);
+    assert_nearly_all_answered(roll("nginx", times, OnSameAddress::start, proxy::nginx), times);
 }

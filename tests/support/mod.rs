@@ -12,6 +12,8 @@ mod log;
 #[cfg(feature = "cli")]
 pub(crate) mod process;
 #[cfg(all(feature = "cli", target_os = "linux"))]
+pub(crate) mod proxy;
+#[cfg(all(feature = "cli", target_os = "linux"))]
 pub(crate) mod serve;
 
 use std::fmt::Debug;
