@@ -121,9 +121,10 @@ pub mod internals {
 }
 
 /// The bodies of the fuzz targets in `tests/fuzz/`.
-#[cfg(all(any(test, fuzzing), feature = "json"))]
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing {
+    #[cfg(feature = "json")]
     pub use crate::h1::fuzzing::{chunked, connection, head, readings, reply, target};
     #[cfg(feature = "websocket")]
     pub use crate::websocket::fuzzing::websocket;

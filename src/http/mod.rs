@@ -23,7 +23,7 @@ pub(crate) use date::parse_http_date;
 pub(crate) use date::{DateText, http_date, iso_date};
 pub use error::{Error, OptionExt, Result};
 pub(crate) use error::{PreparedError, is_plain_json, push_json_string};
-#[cfg(all(test, feature = "files"))]
+#[cfg(all(test, any(feature = "files", feature = "websocket")))]
 pub(crate) use fields::TestFields;
 pub use fields::{Fields, FieldsIter};
 pub(crate) use fields::{Line, LineShape, lines, trim};

@@ -153,15 +153,19 @@ impl Decoder {
             if self.partial.as_ref().is_none_or(|partial| !partial.is_within_frame()) {
                 let Some(header) = self.header(&input[used..], limits)? else { return Ok((used, Found::Nothing)) };
                 let is_control = header.first.opcode.is_control();
-                let end = used + header.size + header.len;
-                if is_control || (self.partial.is_none() && header.first.fin && end <= input.len()) {
-                    let Some(frame) = input.get_mut(used..end) else { return Ok((used, Found::Nothing)) };
-                    unmask(&mut frame[header.size..], header.key);
-                    return Ok((end, Found::Frame(header)));
+                let begin = used + header.size;
+                if is_control || (self.partial.is_none() && header.first.fin) {
+                    if let Some(payload) = input[begin..].get_mut(..header.len) {
+                        unmask(payload, header.key);
+                        return Ok((begin + header.len, Found::Frame(header)));
+                    }
+                    if is_control {
+                        return Ok((used, Found::Nothing));
+                    }
                 }
                 let partial = self.partial.get_or_insert_with(|| Box::new(Partial::new(header.first)));
                 partial.begin(&header, limits)?;
-                used += header.size;
+                used = begin;
             }
             let Some(partial) = &mut self.partial else { return Ok((used, Found::Nothing)) };
             used += partial.take(&mut input[used..], limits)?;

@@ -22,4 +22,8 @@ mod compressed;
 #[cfg(test)]
 mod frames;
 #[cfg(test)]
+mod handshakes;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod table;

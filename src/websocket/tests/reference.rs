@@ -74,7 +74,7 @@ impl Reader<'_> {
         }
         let is_deflated = self.message.as_ref().map_or(is_deflated, |message| message.is_deflated);
         let more = if is_deflated { self.limits.max_message / 64 + 64 } else { 0 };
-        let most = (self.limits.max_message + more) as u128;
+        let most = self.limits.max_message as u128 + more as u128;
         let has = self.message.as_ref().map_or(0, |message| message.bytes.len()) as u128;
         let (digits, least): (u32, u128) = match short {
             126 => (2, 126),
