@@ -62,6 +62,23 @@ fn version_and_key_must_be_there_once() {
     }
 }
 
+/// The last digit of the key has two bits of the last byte.
+#[test]
+fn a_key_is_good_if_it_can_be_decoded() {
+    for last in 0..=u8::MAX {
+        for digit in [b'A', b'z', b'+', b'/', b'-', b'_', b'=', b' '] {
+            let key = [&[digit; 21][..], &[last], b"=="].concat();
+            let decoded = data_encoding::BASE64
+                .decode_len(24)
+                .is_ok_and(|len| data_encoding::BASE64.decode_mut(&key, &mut vec![0; len]).is_ok_and(|len| len == 16));
+            let lines = [("Sec-WebSocket-Version", &b"13"[..]), ("Sec-WebSocket-Key", &key)];
+            let fields = TestFields::new(lines);
+            let is_good = Handshake::read(fields.get(), None, &Origins::Same).is_ok();
+            assert_eq!(is_good, decoded, "{}", key.escape_ascii());
+        }
+    }
+}
+
 #[test]
 fn the_426_names_the_protocol_and_its_version() {
     let error = upgrade_required();
