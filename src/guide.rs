@@ -26,8 +26,10 @@ guides! {
     routing "../docs/guide/routing.md";
     #[doc(alias("cookie", "session", "form", "query", "json", "error"))]
     requests_and_replies "../docs/guide/requests-and-replies.md";
-    #[doc(alias("upload", "stream", "sse", "websocket", "defer", "async"))]
+    #[doc(alias("upload", "stream", "sse", "defer", "async"))]
     streaming "../docs/STREAMING.md";
+    #[doc(alias("ws", "chat", "room", "broadcast", "socket.io", "realtime"))]
+    websocket "../docs/WEBSOCKET.md";
     #[doc(alias("static", "range", "etag", "cache"))]
     files "../docs/FILES.md";
     #[doc(alias("test"))]

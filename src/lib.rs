@@ -40,6 +40,8 @@
 //! | stream a reply | [`Response::stream`], [`Response::channel`] | [bodies][streaming] |
 //! | answer later, from another thread | [`Response::defer`] | [bodies][streaming] |
 //! | send events to browsers | [`sse`] | [bodies][streaming] |
+//! | speak WebSocket | [`Routes::websocket`], [`websocket`] | [WebSocket](guide::websocket) |
+//! | send a message to many WebSockets | [`websocket::Room`] | [WebSocket](guide::websocket) |
 //! | upgrade to another protocol | [`Routes::upgrade`] | [bodies][streaming] |
 //! | serve files | [`Files`], [`Response::file`] | [files](guide::files) |
 //! | run a task later, or again and again | [`Routes::after`], [`Routes::every`] | [routing](guide::routing) |
@@ -57,9 +59,10 @@
 //!
 //! # Features
 //!
-//! Four features are on by default: `json` (the methods named `json`), `files` (static files: `Files` and
-//! `Response::file`), `signals` (the drain on SIGTERM and SIGINT) and `cli` (the `monoloop` command).
-//! `default-features = false` leaves the core.
+//! Five features are on by default: `json` (the methods named `json`), `files` (static files: `Files` and
+//! `Response::file`), `websocket` (`Routes::websocket`), `signals` (the drain on SIGTERM and SIGINT) and `cli` (the
+//! `monoloop` command). `websocket-deflate` is off: it compresses WebSocket messages. `default-features = false` leaves
+//! the core.
 //!
 //! # For contributors
 //!
@@ -76,12 +79,17 @@
 //! [`Registered::max_content`]: router::Registered::max_content
 #![cfg_attr(feature = "json", doc = "[`Response::json`]: Response::json\n[`Request::json`]: Request::json")]
 #![cfg_attr(feature = "files", doc = "[`Response::file`]: Response::file\n[`Files`]: Files")]
+#![cfg_attr(feature = "websocket", doc = "[`Routes::websocket`]: router::Routes::websocket")]
+#![cfg_attr(feature = "websocket", doc = "[`websocket`]: mod@websocket\n[`websocket::Room`]: websocket::Room")]
 //! [`Response::json`]: #features
 //! [`Request::json`]: #features
 //! [`Response::file`]: #features
 //! [`Files`]: #features
+//! [`Routes::websocket`]: #features
+//! [`websocket`]: #features
+//! [`websocket::Room`]: #features
 
-// The four links above are there twice: the first definition counts, and without its feature a method is not there.
+// The seven links above are there twice: the first definition counts, and without its feature a method is not there.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -92,9 +100,9 @@ pub mod exchange;
 #[cfg(feature = "files")]
 #[cfg_attr(docsrs, doc(cfg(feature = "files")))]
 pub mod files;
-// As tests, its examples need JSON and files. It belongs to no feature, so it gets no badge.
+// As tests, its examples need JSON, files and WebSocket. It belongs to no feature, so it gets no badge.
 #[cfg_attr(docsrs, doc(auto_cfg = false))]
-#[cfg(all(doc, any(not(doctest), all(feature = "files", feature = "json"))))]
+#[cfg(all(doc, any(not(doctest), all(feature = "files", feature = "json", feature = "websocket"))))]
 pub mod guide;
 mod h1;
 pub mod http;
