@@ -29,7 +29,7 @@ pub(super) struct Member {
     is_full: Cell<bool>,
 }
 
-/// Frames that wait, in their order. One of them needs no memory of its own: most of the time there is no more than one.
+/// Frames that wait, in their order. One of them needs no memory of its own, and most of the time there is only one.
 #[derive(Default)]
 struct Inbox {
     first: Option<Rc<Prepared>>,

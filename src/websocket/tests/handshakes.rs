@@ -24,6 +24,11 @@ fn status(lines: &[(&str, &str)]) -> u16 {
     }
 }
 
+/// Whether the client speaks this subprotocol.
+fn offers(handshake: &Handshake<'_>, name: &str) -> bool {
+    handshake.protocols().any(|offered| offered == name)
+}
+
 #[test]
 fn the_key_is_answered_as_in_the_rfc() {
     assert_eq!(AcceptKey::new(KEY.1.as_bytes()).as_str(), ACCEPT);
@@ -94,7 +99,7 @@ fn subprotocols_are_different_tokens_in_order() {
         let fields = fields(&[&[VERSION, KEY][..], &lines].concat());
         let handshake = Handshake::read(fields.get(), None, &Origins::Same).map_err(|error| error.status())?;
         let names: Vec<_> = handshake.protocols().collect();
-        assert!(names.iter().all(|name| handshake.offers(name)));
+        assert!(names.iter().all(|name| offers(&handshake, name)));
         Ok(names.join(" "))
     };
     let good: [(&[&str], &str); 7] = [
@@ -119,9 +124,10 @@ fn subprotocols_are_different_tokens_in_order() {
     }
     let fields = fields(&[VERSION, KEY, ("Sec-WebSocket-Protocol", "chat")]);
     let handshake = Handshake::read(fields.get(), None, &Origins::Same).unwrap();
-    assert!(handshake.offers("chat") && !handshake.offers("Chat") && !handshake.offers(""));
+    assert!(offers(&handshake, "chat") && !offers(&handshake, "Chat") && !offers(&handshake, ""));
 }
 
+#[cfg(feature = "websocket-deflate")]
 #[test]
 fn the_offers_of_extensions_are_handed_on() {
     let extensions = "Sec-WebSocket-Extensions";
