@@ -45,7 +45,7 @@ pub use flow::{
     try_from_iter,
 };
 pub(crate) use flow::{
-    Address, Answer, Circumstances, Letter, Mailbox, Outbox, Stream, Surroundings, Ticket, Waited, Wishes,
+    Address, Answer, Circumstances, LAST_ALARM, Letter, Mailbox, Outbox, Stream, Surroundings, Ticket, Waited, Wishes,
 };
 pub(crate) use guard::{dispose, guard};
 pub(crate) use observer::{

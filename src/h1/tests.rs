@@ -70,3 +70,5 @@ mod targets;
 mod trailers;
 #[cfg(test)]
 mod upgrades;
+#[cfg(test)]
+mod wishes;

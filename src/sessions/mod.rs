@@ -271,9 +271,10 @@ impl<T> Sessions<T> {
 }
 
 impl<T> Drop for Sessions<T> {
-    /// Closes the mailbox and disposes of the letters, because nothing will read them any more.
+    /// Closes the mailbox and the outbox and disposes of the letters, because nothing will read them any more.
     fn drop(&mut self) {
         self.mailbox.close();
+        self.outbox.close();
         std::mem::take(&mut self.letters).into_iter().for_each(|(_, letter)| dispose(letter));
     }
 }
@@ -336,14 +337,15 @@ impl<T: Transport> Sessions<T> {
 
     /// Expires a session that has come up in the wheel, if its deadline has passed.
     fn expire(&mut self, key: usize, looked_until: Moment, service: &mut dyn Service) {
-        let session = &self.slab[key];
+        let has_letters = self.has_letters();
+        let session = &mut self.slab[key];
         if session.closed {
             return;
         }
         let deadline = session.deadline(&self.config);
         // An answer may be among the letters that are not delivered yet.
-        let awaits_letter = self.has_letters() && session.connection.waits_for_application();
-        if session.queued {
+        let awaits_letter = has_letters && session.connection.waits_for_application();
+        if session.queued && !session.connection.is_overdue(looked_until) {
             // Nobody has looked yet at what the session has received. Its turn arms the deadline again.
         } else if deadline > looked_until || awaits_letter {
             self.wheel.arm(&mut self.slab, key, deadline);

@@ -23,7 +23,7 @@ pub use mailbox::{Resumer, Waker};
 pub use outbox::LocalWaker;
 pub(crate) use outbox::Outbox;
 pub use output::Output;
-pub(crate) use output::{Surroundings, Wishes};
+pub(crate) use output::{LAST_ALARM, Surroundings, Wishes};
 pub use protocol::{Protocol, ProtocolEvent};
 pub use responder::Responder;
 pub(crate) use responder::Waited;

@@ -22,29 +22,27 @@ pub struct Output<'a> {
     pub(crate) around: Surroundings<'a>,
 }
 
-/// What a protocol wants of its connection, beside output.
-#[derive(Debug)]
+/// The last moment at which an alarm can be due. It is not [`Moment::MAX`], which says that no alarm is set.
+pub(crate) const LAST_ALARM: Moment = Moment::from_nanos(u64::MAX - 1);
+
+/// What a protocol wants of its connection, beside output: what held before the call, and what it has changed.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Wishes {
-    /// When [`Protocol::on_alarm`](super::Protocol::on_alarm) is called, or the connection closes.
+    /// When [`Protocol::on_alarm`](super::Protocol::on_alarm) is called, or the connection closes; `Moment::MAX` if no
+    /// alarm is set.
     pub(crate) alarm: Moment,
+    /// The alarm is due, and the call is still to come.
+    pub(crate) alarmed: bool,
+    /// The alarm is the end of the connection.
+    pub(crate) ends_at_alarm: bool,
     /// Bytes of memory that the protocol holds.
     pub(crate) memory: u32,
     /// How many [`Resumer`]s are out.
-    pub(crate) pauses: u16,
+    pub(crate) pauses: u32,
     /// What is owed is the last.
     pub(crate) closes: bool,
-    /// The alarm is the end of the connection.
-    pub(crate) ends_at_alarm: bool,
-}
-
-impl Wishes {
-    pub(crate) const NONE: Self =
-        Self { alarm: Moment::MAX, memory: 0, pauses: 0, closes: false, ends_at_alarm: false };
-
-    /// Whether input is paused.
-    pub(crate) const fn are_to_wait(&self) -> bool {
-        self.pauses > 0
-    }
+    /// The protocol knows that its time is over, so it may leave bytes that it could use.
+    pub(crate) knows_time: bool,
 }
 
 /// What a protocol can know of its connection and of the loop.
@@ -118,26 +116,37 @@ impl Output<'_> {
     /// Closes the connection when the client has closed its side, or at the latest `after` this time. Until then bytes
     /// are passed to the protocol as before. It is for protocols that say goodbye, and can [close](Self::close) earlier
     /// when the client has answered. It replaces the [alarm](Self::set_alarm).
+    ///
+    /// The connection closes at that time even if bytes are still owed, or input is paused. A second call sets another
+    /// time.
     pub fn close_when(&mut self, after: Duration) {
         self.wishes.ends_at_alarm = true;
-        self.wishes.alarm = self.around.now + after;
+        self.replace_alarm(after);
     }
 
     // ---- time -------------------------------------------------------------------------------------------------------
 
-    /// Has [`Protocol::on_alarm`](super::Protocol::on_alarm) called once, `after` this time. It replaces the alarm that
-    /// was set before. While one is set, the idle timeout does not end the connection.
+    /// Has [`Protocol::on_alarm`](super::Protocol::on_alarm) called once, `after` this time: never earlier, and about a
+    /// quarter of a second later at most. It replaces the alarm that was set before. While one is set, the idle timeout
+    /// does not end the connection. An alarm that is due while the output is [full](Self::is_full) waits until there is
+    /// room again; input that is [paused](Self::pause) does not stop it.
     ///
     /// After [`close_when`](Self::close_when) it does nothing.
     pub fn set_alarm(&mut self, after: Duration) {
         if !self.wishes.ends_at_alarm {
-            self.wishes.alarm = self.around.now + after;
+            self.replace_alarm(after);
         }
     }
 
-    /// How long ago the last bytes of the client came.
+    fn replace_alarm(&mut self, after: Duration) {
+        self.wishes.alarm = (self.around.now + after).min(LAST_ALARM);
+        self.wishes.alarmed = false;
+    }
+
+    /// How long the server has listened and nothing came: since the last bytes of the client, or since input went on
+    /// after a [pause](Self::pause) or after the output was [full](Self::is_full). Zero while input is paused.
     pub const fn silence(&self) -> Duration {
-        self.around.now.since(self.around.heard)
+        if self.is_paused() { Duration::ZERO } else { self.around.now.since(self.around.heard) }
     }
 
     /// Sets the idle timeout of the connection, from now on.
@@ -146,15 +155,20 @@ impl Output<'_> {
     }
 
     /// Reads the clock, and returns whether the time of this turn is over. A protocol that does much with few bytes
-    /// should then leave the rest of the bytes, so that other connections do not wait.
+    /// should then leave the rest of the bytes, so that other connections do not wait. They are passed again in its
+    /// next turn, even if it has used none.
     pub fn is_time_over(&mut self) -> bool {
-        self.around.clock.now() >= self.around.end_of_turn
+        let is_over = self.around.clock.now() >= self.around.end_of_turn;
+        self.wishes.knows_time |= is_over;
+        is_over
     }
 
     // ---- input ------------------------------------------------------------------------------------------------------
 
     /// Pauses input until the [`Resumer`] is used or dropped. The socket is not read, so the client has to wait, too.
-    /// After [`Config::reply_timeout`](crate::Config::reply_timeout) without a resumption, the connection closes.
+    /// If input is still paused after [`Config::reply_timeout`](crate::Config::reply_timeout), the connection closes.
+    ///
+    /// After two pauses, both must be resumed.
     pub fn pause(&mut self) -> Resumer {
         self.wishes.pauses += 1;
         Resumer::new(self.address())
@@ -162,11 +176,13 @@ impl Output<'_> {
 
     /// Whether input is paused.
     pub const fn is_paused(&self) -> bool {
-        self.wishes.are_to_wait()
+        self.wishes.pauses > 0
     }
 
     /// Says how many bytes of memory the protocol holds for this connection, now and until the next call. They count
-    /// towards [`Config::max_memory`](crate::Config::max_memory).
+    /// towards [`Config::max_memory`](crate::Config::max_memory). Where that is short, the connection may end: at once
+    /// if it holds more than before, and after some seconds if its client sends nothing, since the server takes what it
+    /// holds for a part that waits for the rest.
     pub fn set_memory(&mut self, bytes: usize) {
         self.wishes.memory = u32::try_from(bytes).unwrap_or(u32::MAX);
     }

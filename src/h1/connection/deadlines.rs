@@ -8,6 +8,7 @@ use super::context::Context;
 use super::exchange::Exchange;
 use super::phase::Phase;
 use super::states::{ContentState, Ending, ReplyState, Streaming};
+use super::upgraded::AtAlarm;
 use crate::config::Config;
 use crate::exchange::{Abort, CloseReason, Timeout};
 use crate::http::{Error, Millis, Moment};
@@ -143,9 +144,9 @@ impl Connection {
 
     /// Lets the application do what is due, in the turn that follows: the source of a stream gives its heartbeat,
     /// because nothing was sent since `activity`, or a protocol has set an alarm. Returns whether anything is due.
-    pub(crate) fn beat(&mut self, cx: &Context<'_>, activity: Moment) -> bool {
-        if let Phase::Upgraded(upgraded) = &mut self.phase {
-            return upgraded.take_alarm(cx.now);
+    pub(crate) fn beat(&mut self, cx: &mut Context<'_>, activity: Moment) -> bool {
+        if matches!(self.phase, Phase::Upgraded(_)) {
+            return self.take_alarm(cx, activity);
         }
         if self.silent_stream().is_none() {
             return false;
@@ -157,6 +158,31 @@ impl Connection {
             },
             _ => false,
         }
+    }
+
+    /// Does what a protocol wants at its alarm, if that is due. Returns whether it is.
+    fn take_alarm(&mut self, cx: &mut Context<'_>, activity: Moment) -> bool {
+        // A protocol that sets one alarm after the other does not save a client that takes nothing, nor itself from
+        // what it keeps paused.
+        if let Alone(due, Timeout::Send | Timeout::Reply) = self.limit(cx.config, *cx.idle_timeout, activity)
+            && due <= cx.now
+        {
+            return false;
+        }
+        let Phase::Upgraded(upgraded) = &mut self.phase else { return false };
+        let taken = upgraded.take_alarm(cx.now);
+        if taken == Some(AtAlarm::Ends) {
+            log::debug!("conn {}: the client did not close its side in time", cx.id);
+            self.abort(cx, CloseReason::ProtocolEnded);
+        }
+        taken.is_some()
+    }
+
+    /// Whether the alarm of a protocol comes up for the second time while its session waits for a turn: then the
+    /// session has had one since, so that its client was heard. Other deadlines wait as long as the client is active;
+    /// an alarm does not.
+    pub(crate) fn is_overdue(&mut self, looked_until: Moment) -> bool {
+        if let Phase::Upgraded(upgraded) = &mut self.phase { upgraded.is_overdue(looked_until) } else { false }
     }
 
     /// The stream that is being sent, if the connection does nothing else. While content comes, the content is timed.

@@ -61,6 +61,7 @@ impl Connection {
             log::trace!("conn {}: no longer held", cx.id);
             if let Phase::Upgraded(upgraded) = &mut self.phase {
                 upgraded.may_write = true;
+                upgraded.listens_again(cx.now);
             }
             cx.watch.tell(|observer| observer.backpressure(cx.id, false));
         }

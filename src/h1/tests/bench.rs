@@ -176,6 +176,11 @@ impl<A: Witness> Bench<A> {
         self
     }
 
+    /// Bytes that all connections are charged for.
+    pub(super) fn charged(&self) -> usize {
+        self.virtual_loop.sessions().pools().ledger.charged()
+    }
+
     /// Cuts all connections, and returns the number of those that were still owed something.
     pub(super) fn cut(&mut self) -> usize {
         self.virtual_loop.sessions_mut().cut()

@@ -1,5 +1,6 @@
 //! Routes whose exchanges outlive their handler, and what these record for the test.
 
+mod obedient;
 mod streams;
 
 pub(super) use streams::from_fn;
@@ -14,7 +15,8 @@ use super::bench::Bench;
 use crate::config::Config;
 use crate::exchange::Responder;
 use crate::exchange::{
-    Abort, BodySender, BodySink, CloseReason, Duplex, Intake, Output, Protocol, Resumer, Trailers, Waker, from_iter,
+    Abort, BodySender, BodySink, CloseReason, Duplex, Intake, LocalWaker, Output, Protocol, Resumer, Trailers, Waker,
+    from_iter,
 };
 use crate::http::Method;
 use crate::limits::MAX_READ;
@@ -47,6 +49,11 @@ pub(super) struct Live {
     pub(super) upgraded: usize,
     /// The protocol stays open when the client has closed its side.
     pub(super) stays: bool,
+    /// What an obedient protocol does in these calls.
+    pub(super) at_room: Vec<&'static str>,
+    pub(super) at_alarm: Vec<&'static str>,
+    pub(super) at_drain: Vec<&'static str>,
+    pub(super) locals: Vec<LocalWaker>,
 }
 
 impl Live {
@@ -65,6 +72,7 @@ impl Live {
 pub(super) enum Told {
     Data(Vec<u8>),
     Writable,
+    Alarm,
     End,
     Drain,
     Closed(CloseReason),
@@ -92,7 +100,7 @@ pub(super) fn bench_with(config: Config) -> Bench {
     bench
 }
 
-fn router() -> Router<App> {
+pub(super) fn router() -> Router<App> {
     let mut app = app::router();
     streams::streams(&mut app);
     streams::faults(&mut app);
@@ -100,6 +108,7 @@ fn router() -> Router<App> {
     duplexes(&mut app);
     deferred(&mut app);
     upgrades(&mut app);
+    obedient::obedient(&mut app);
     app
 }
 

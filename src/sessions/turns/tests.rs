@@ -1,5 +1,7 @@
 //! Tests of how the time of a tick is shared out, with handlers that take as long as the test says.
 
+mod protocols;
+
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
