@@ -8,6 +8,7 @@ use super::live::Sink;
 use super::outside::{Outside, SimulatedSocket};
 use super::world::World;
 use crate::exchange::Progress;
+use crate::http::Moment;
 use crate::limits::{
     CHANNEL_BYTES, CONTENT_BUFFER, HIGH_WATER, LINGER_BYTES, LOW_WATER, MAX_READ, PART_TIME, POOL_BUSY_BYTES,
     POOL_BYTES, POOL_LARGEST_BUFFER, POOL_MAX_BUFFER, RECEIVE_BUFFER, WHEEL_SLOT,
@@ -47,6 +48,7 @@ pub(super) fn after_tick(world: &World) {
         requests(world, outside, session, true);
         if !session.queued {
             sleeper(world, outside, session);
+            wishes(world, session);
             application_waits(world, outside, session);
             requests(world, outside, session, false);
         }
@@ -164,6 +166,23 @@ fn application_waits(world: &World, outside: &Outside, session: &Session<Simulat
     }
     if let Some(protocol) = world.application.live.protocol_of(number) {
         assert!(protocol.greeted, "connection {number} sleeps, but its protocol was not told that it may write");
+        assert!(!protocol.woken, "connection {number} sleeps, but its protocol was woken");
+        let reads = connection.wants_read() || outside.kernel.sockets[number].fin || affairs.pauses(protocol.whose) > 0;
+        assert!(reads, "connection {number} sleeps, but the application has not paused its input: {protocol:?}");
+    }
+}
+
+/// A protocol is told of its alarm in time, and a goodbye has its end.
+fn wishes(world: &World, session: &Session<SimulatedSocket>) {
+    let (connection, number) = (&session.connection, session.transport.number);
+    let Some(protocol) = world.application.live.protocol_of(number) else { return };
+    // While the session waits for a turn, or while letters are on their way, nothing is judged.
+    let not_yet = deadlines_go_on(world) || world.awaits_letters() || connection.close_reason().is_some();
+    let now = world.sessions.looked_until();
+    let is_late = |due: Moment| now > due.max(world.queued_until[number]) + 2 * WHEEL_SLOT;
+    let alarm = protocol.alarm.filter(|_| !connection.is_held());
+    for due in [alarm, protocol.goodbye].into_iter().flatten() {
+        assert!(not_yet || !is_late(due), "connection {number}: {due:?} is past at {now:?}: {protocol:?}");
     }
 }
 

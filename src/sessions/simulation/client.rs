@@ -33,6 +33,9 @@ pub(super) struct Manner {
     pub(super) fin_when_done: bool,
     /// The number of bytes after which the client resets the connection.
     pub(super) reset_at: Option<usize>,
+    /// The number of bytes after which the client falls silent: it neither sends nor closes its side before the server
+    /// has ended the connection.
+    pub(super) silent_at: Option<usize>,
     /// How many of a hundred sends are followed by urgent data.
     pub(super) urgent: usize,
     /// The server has little memory, so it may refuse any request with a 503.
@@ -158,6 +161,9 @@ impl Client {
         if self.fin_sent || matches!(self.ending, Some(Ending::Reset | Ending::Ours)) {
             return false;
         }
+        if !self.polite && self.ending.is_none() && self.manner.silent_at.is_some_and(|at| self.sent >= at) {
+            return false;
+        }
         let socket = &kernel.sockets[self.number];
         let room = socket.client_room() > 0 || socket.facts.closed.is_some();
         self.wants_fin() || self.wants_reset() || (self.sent < self.limit() && room)
@@ -191,7 +197,8 @@ impl Client {
             return self.sent;
         }
         let whole = self.script.stream.len();
-        let ends = [self.manner.fin_at, self.manner.reset_at];
+        let silent_at = self.manner.silent_at.filter(|_| self.ending.is_none());
+        let ends = [self.manner.fin_at, self.manner.reset_at, silent_at];
         let most = ends.into_iter().flatten().fold(whole, usize::min);
         if self.manner.deaf {
             return most;

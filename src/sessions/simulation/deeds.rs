@@ -33,7 +33,7 @@ pub(super) struct Traits {
 pub(super) fn lasting(random: &mut Random, taste: &Taste, config: &Config) -> Draft {
     match random.below(100) {
         0..45 => reply(random, taste),
-        45..90 => upload(random, taste, config),
+        45..80 => upload(random, taste, config),
         _ => upgrade(random, taste),
     }
 }
@@ -185,6 +185,6 @@ fn upgrade(random: &mut Random, taste: &Taste) -> Draft {
         true => ("upgradefail", CloseReason::ProtocolFailed),
         false => ("upgrade", CloseReason::ProtocolEnded),
     };
-    let traits = Traits { upgrades: true, unannounced: true, ..Traits::default() };
+    let traits = Traits { upgrades: true, unannounced: true, late: true, ..Traits::default() };
     Draft { status: 101, fields, traits, ends: Some(reason), ..draft("GET", deed, length) }
 }

@@ -63,6 +63,8 @@ pub(super) struct Facts {
     pub(super) sent: usize,
     /// Bytes that the server has read.
     pub(super) taken: usize,
+    /// When it read the last of them.
+    pub(super) heard: Moment,
     /// How many bytes the server had read when it closed its side, and when that was.
     pub(super) ended: Option<(usize, Moment)>,
     /// When the server closed the socket, and why.
@@ -317,6 +319,7 @@ impl Kernel {
             }
         }
         socket.facts.taken += count;
+        socket.facts.heard = self.now;
         socket.unread_since = (!socket.received.is_empty()).then_some(self.now);
         socket.has_moved(self.now);
         Ok(count)

@@ -1,17 +1,15 @@
-//! What the simulated application keeps as long as an exchange lives: sinks and protocols. Each of them checks that it
-//! gets what the client has sent, in order, and exactly one end.
+//! What the simulated application keeps as long as an exchange lives: sinks, and protocols (see `protocols`). Each of
+//! them checks that it gets what the client has sent, in order, and exactly one end.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::affairs::{Shared, Whose, lock};
 use super::application::content;
 use super::errands::{How, What, begin_answer};
+use super::protocols::Protocol;
 use super::sources::{Plan, Pull};
-use crate::exchange::{
-    Abort, BodySender, CloseReason, Intake, LiveKey, Output, ProtocolEvent, Response, SendError, Sent,
-};
+use crate::exchange::{Abort, BodySender, Intake, LiveKey, Response, SendError, Sent};
 use crate::http::{Error, Result};
 
 /// All sinks and protocols, live ones and ended ones.
@@ -33,18 +31,6 @@ pub(super) struct Sink {
     sender: Option<BodySender>,
     /// Set when the sink has ended. Errands can wait for it.
     released: Arc<AtomicBool>,
-}
-
-#[derive(Debug)]
-pub(super) struct Protocol {
-    pub(super) whose: Whose,
-    length: usize,
-    pub(super) taken: usize,
-    until: usize,
-    pub(super) greeted: bool,
-    /// It ends when it is woken.
-    closing: bool,
-    pub(super) closed: Option<CloseReason>,
 }
 
 /// How the reply to an upload is given, at its head or at its end.
@@ -167,82 +153,6 @@ impl Live {
         if let Some(before) = before {
             affairs.blame(format!("{:?}: a sink that had ended ({before:?}) is aborted: {why:?}", sink.whose));
         }
-    }
-
-    // ---- protocols --------------------------------------------------------------------------------------------------
-
-    pub(super) fn upgrade(&mut self, shared: &Shared, whose: Whose, fails: bool, length: usize) -> LiveKey {
-        let until = if fails { lock(shared).random.size(length) } else { usize::MAX };
-        let protocol = Protocol { whose, length, taken: 0, until, greeted: false, closing: false, closed: None };
-        self.protocols.push(protocol);
-        LiveKey(self.protocols.len() as u32 - 1)
-    }
-
-    pub(super) fn protocol(
-        &mut self,
-        shared: &Shared,
-        key: LiveKey,
-        event: ProtocolEvent<'_>,
-        out: &mut Output<'_>,
-    ) -> io::Result<usize> {
-        let protocol = &mut self.protocols[key.0 as usize];
-        let mut affairs = lock(shared);
-        affairs.note(|| {
-            format!("protocol of {:?}: {event:?} at {}", protocol.whose, protocol.taken).chars().take(90).collect()
-        });
-        if protocol.closed.is_some() || !(protocol.greeted || matches!(event, ProtocolEvent::Writable)) {
-            affairs.blame(format!("{:?}: {protocol:?} is told of {event:?}", protocol.whose));
-        }
-        let mut understood = 0;
-        let ends = match event {
-            ProtocolEvent::Writable if protocol.closing => {
-                out.close();
-                return Ok(0);
-            }
-            ProtocolEvent::Writable => {
-                out.write(if protocol.greeted { "!" } else { "?" });
-                protocol.greeted = true;
-                if affairs.random.percent(30) {
-                    affairs.put_off(protocol.whose, What::Wake(out.waker(), None));
-                }
-                false
-            }
-            ProtocolEvent::Data(bytes) => {
-                let (connection, number) = protocol.whose;
-                let (from, to) = (protocol.taken, protocol.taken + bytes.len());
-                if to > protocol.length || bytes != &content(connection, number, protocol.length)[from..to] {
-                    affairs.blame(format!("{:?}: not what was said: {} bytes at {from}", protocol.whose, bytes.len()));
-                }
-                understood = if to >= protocol.length { bytes.len() } else { bytes.len() - bytes.len() % 5 };
-                out.write(&bytes[..understood]);
-                protocol.taken += understood;
-                if protocol.taken >= protocol.until {
-                    return Err(io::Error::other("failed as asked"));
-                }
-                protocol.taken == protocol.length
-            }
-            ProtocolEvent::Alarm => false,
-            ProtocolEvent::End | ProtocolEvent::Drain => true,
-        };
-        if ends && affairs.random.percent(50) {
-            out.close();
-        } else if ends {
-            protocol.closing = true;
-            affairs.put_off(protocol.whose, What::Wake(out.waker(), None));
-        }
-        Ok(understood)
-    }
-
-    pub(super) fn protocol_closed(&mut self, shared: &Shared, key: LiveKey, why: CloseReason) {
-        let protocol = &mut self.protocols[key.0 as usize];
-        if let Some(before) = protocol.closed.replace(why) {
-            lock(shared).blame(format!("{:?}: a protocol is closed twice: {before:?}, {why:?}", protocol.whose));
-        }
-    }
-
-    /// The protocol that a connection speaks.
-    pub(super) fn protocol_of(&self, connection: usize) -> Option<&Protocol> {
-        self.protocols.iter().rev().find(|protocol| protocol.whose.0 == connection && protocol.closed.is_none())
     }
 
     /// The sink of a connection.

@@ -17,7 +17,7 @@
 //! ```
 //!
 //! Reading order: `world` (how time passes), `kernel` and `far_side` (what epoll promises), `outside` (the transport),
-//! `client`, `script`, `deeds`, `profile` (the clients), `application`, `files`, `live`, `sources`, `affairs` and
+//! `client`, `script`, `deeds`, `profile` (the clients), `application`, `files`, `live`, `protocols`, `sources`, `affairs` and
 //! `errands` (the replies, at once or later), `checks`, `sharing` and `verdict` (what must hold).
 
 mod affairs;
@@ -34,6 +34,7 @@ mod live;
 mod notes;
 mod outside;
 mod profile;
+mod protocols;
 mod random;
 mod replies;
 mod script;

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::exchange::{CloseReason, ConnectionId, Endpoint, FinishedReply, Observer, Request};
+use crate::exchange::{CloseReason, ConnectionId, Endpoint, FinishedReply, MessageRecord, Observer, Request, Timeout};
 
 /// What the observer saw of one connection.
 #[derive(Debug, Default)]
@@ -13,6 +13,10 @@ pub(super) struct Watched {
     pub(super) closed: usize,
     pub(super) requests: usize,
     pub(super) replies: usize,
+    /// Messages of another protocol.
+    pub(super) messages: usize,
+    /// How often a deadline has passed.
+    pub(super) timed_out: usize,
     /// Whether backpressure is on.
     pub(super) held: bool,
     /// How often backpressure was switched to the state that it already had.
@@ -58,6 +62,14 @@ impl Observer for Watcher {
 
     fn reply_finished(&mut self, id: ConnectionId, _: &FinishedReply) {
         self.note(id, |watched| watched.replies += 1);
+    }
+
+    fn message(&mut self, id: ConnectionId, _: &MessageRecord) {
+        self.note(id, |watched| watched.messages += 1);
+    }
+
+    fn timed_out(&mut self, id: ConnectionId, _: Timeout) {
+        self.note(id, |watched| watched.timed_out += 1);
     }
 
     fn backpressure(&mut self, id: ConnectionId, on: bool) {

@@ -124,6 +124,7 @@ impl Profile {
             fin_at: random.percent(15).then(|| random.below(length + 1)),
             fin_when_done: random.percent(50),
             reset_at: random.percent(7).then(|| random.below(length + 1)),
+            silent_at: random.percent(7).then(|| random.below(length + 1)),
             urgent: random.pick(&[0, 0, 0, 20]),
             may_be_refused: self.config.max_memory.is_some(),
         };

@@ -6,6 +6,7 @@ use super::affairs::lock;
 use super::client::{Client, Ending};
 use super::errands::What;
 use super::kernel::Facts;
+use super::protocols::Protocol;
 use super::world::World;
 use crate::exchange::{Abort, CloseReason};
 use crate::http::Moment;
@@ -134,6 +135,26 @@ impl Case<'_> {
             "connection {number} has {replies} replies: {watched:?}"
         );
         assert!(watched.replies <= watched.requests + 1, "connection {number}: {watched:?}");
+        let reported = self.protocol().map_or(0, |protocol| protocol.reported);
+        assert_eq!(watched.messages, reported, "connection {number}: {watched:?}");
+        let timed_out = format!("{:?}", self.reason).ends_with("Timeout");
+        assert!(watched.timed_out > 0 || !timed_out, "connection {number}: {:?}, {watched:?}", self.reason);
+    }
+
+    /// The other protocol that the connection has spoken.
+    fn protocol(&self) -> Option<&Protocol> {
+        self.world.application.live.last_protocol_of(self.client.number)
+    }
+
+    /// How long the client was silent at least when its protocol gave it up, if it did.
+    fn gave_up(&self) -> Option<Duration> {
+        self.protocol().and_then(|protocol| protocol.gave_up)
+    }
+
+    /// Whether the connection closed because the time of a goodbye was over.
+    fn was_goodbye(&self) -> bool {
+        let due = self.protocol().and_then(|protocol| protocol.goodbye);
+        self.reason == CloseReason::ProtocolEnded && due.is_some_and(|due| due <= self.closed)
     }
 
     /// The reason for which the connection closed agrees with what can be seen from outside.
@@ -168,7 +189,7 @@ impl Case<'_> {
             }
             CloseReason::ProtocolEnded => last.is_some_and(|last| {
                 let early = client.fin_sent || self.world.draining_since.is_some();
-                last.traits.upgrades && (last.ends == Some(reason) || early)
+                last.traits.upgrades && (last.ends == Some(reason) || early || self.was_goodbye())
             }),
             // The client was still waiting for the reply with the file. Later requests may be answered, too.
             CloseReason::FileShrank => {
@@ -178,6 +199,9 @@ impl Case<'_> {
             CloseReason::ReplyTimeout => {
                 let waited = self.closed.since(client.connects_at) >= self.world.profile.config.reply_timeout;
                 last.is_some_and(|last| last.traits.late) && waited
+            }
+            CloseReason::IdleTimeout if self.gave_up().is_some() => {
+                self.gave_up() <= Some(self.closed.since(facts.heard))
             }
             CloseReason::IdleTimeout => {
                 // While its content was paused, the client could not send.
@@ -242,7 +266,7 @@ impl Case<'_> {
             self.client.number,
             self.facts
         );
-        matches!(self.reason, CloseReason::Cut | CloseReason::OutOfMemory) || timeout
+        matches!(self.reason, CloseReason::Cut | CloseReason::OutOfMemory) || timeout || self.was_goodbye()
     }
 
     /// A reset can take replies away from the client, so it must have one of these reasons.
@@ -271,10 +295,12 @@ impl Case<'_> {
         let whole = matches!(reason, CloseReason::NotPersistent | CloseReason::HandlerClosed | CloseReason::Drained);
         let cut_short = last.is_some_and(|last| last.traits.streams) && !whole;
         let failed = matches!(reason, CloseReason::ProtocolFailed | CloseReason::FileShrank);
+        // Nothing was read while input was paused.
+        let paused = reason == CloseReason::ReplyTimeout && last.is_some_and(|last| last.traits.upgrades);
         // The connection lingered when the drain was cut.
         let cut = self.world.cut_at.is_some_and(|at| at <= self.closed);
         assert!(
-            waited || unheard || silent || cut || cut_short || failed || self.was_given_up(),
+            waited || unheard || silent || cut || cut_short || failed || paused || self.was_given_up(),
             "connection {}: a reset after {reason:?}, closed at {:?}: {facts:?}, {last:?}",
             client.number,
             self.closed

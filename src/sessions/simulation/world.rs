@@ -178,6 +178,10 @@ impl World {
                 _ => {}
             }
         }
+        // The application may be at work between two ticks.
+        if self.random.percent(5) {
+            self.application.live.wake_any(&mut self.random);
+        }
         if self.has_work() {
             let lateness = if self.random.percent(self.profile.late) { 700_000 } else { 300 };
             let passed = Duration::from_micros(self.random.size(lateness) as u64);
@@ -278,8 +282,11 @@ impl World {
         let waiting = Waiting::note(self);
         self.sessions.pump_runnable(&mut self.application);
         let without_turn = waiting.judge(self);
-        if self.has_letters || self.sessions.mailbox().is_rung() {
+        let delivers = self.has_letters || self.sessions.mailbox().is_rung();
+        if delivers {
             self.deliver();
+            // Bytes wait until all letters are delivered that waited before.
+            self.late_turns += self.sessions.given.len();
         }
         let unheard = checks::unheard(self);
         self.sessions.expire_deadlines(&mut self.application);
