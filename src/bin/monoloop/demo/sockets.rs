@@ -11,8 +11,9 @@ use super::Demo;
 /// The longest message that is echoed, in bytes.
 pub(super) const MAX_ECHO: usize = 16 << 20;
 
-/// The frames of a message that is echoed, at most. The Autobahn test suite sends 4 MiB in frames of 64 bytes.
-pub(super) const MAX_FRAGMENTS: usize = 1 << 16;
+/// The frames of a message that is echoed, at most. The Autobahn test suite sends 4 MiB in frames of 64 bytes, and then
+/// an empty one.
+pub(super) const MAX_FRAGMENTS: usize = 1 << 17;
 
 /// Sends each message back.
 pub(super) struct Echo;
