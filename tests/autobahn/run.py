@@ -3,7 +3,8 @@
 
     cargo build --release
     tests/autobahn/run.py                           groups 1 to 7, 9 and 10: 301 cases, some four minutes
-    tests/autobahn/run.py --deflate                 12 and 13 as well: 216 cases of compression, some minutes more
+    tests/autobahn/run.py --deflate                 12 and 13 as well: 216 cases of compression, some minutes more;
+                                                    it needs cargo build --release --features websocket-deflate
     tests/autobahn/run.py --cases '5.*,7.1.*'       only these
     tests/autobahn/run.py --url ws://127.0.0.1:9001/    another server, which runs already
     tests/autobahn/run.py --env ~/autobahn          keep what is installed there, and use it again
@@ -20,6 +21,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
@@ -217,9 +220,17 @@ def parse_options() -> argparse.Namespace:
     return options
 
 
+def end(_signal: int, _frame: FrameType | None) -> None:
+    """SIGTERM ends the run as Ctrl-C does, and neither the suite nor the server is left behind."""
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, end)
     try:
         sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the suite and the server have been stopped")
     except Unavailable as why:
         print(f"skipped: {why}")
     except Failed as why:
