@@ -19,6 +19,7 @@ What is done
     text-16k       the same as text, which a server must check.
     broadcast-1k   1,000 members of a room. One of them says 64 bytes, which come to all, and then says the next.
     broadcast-10k  10,000 members.
+    burst-1k       1,000 members, and 16 messages in a write of the speaker.
     idle           resident memory for each of 10,000 sockets that have said and got 64 bytes and 2 KiB.
     idle-deflate   the same with permessage-deflate, offered as browsers do; the answer of 2 KiB is compressed.
     slow           a room of 10,000 in which messages of 16 KiB are said, with an echo beside it that asks without a
@@ -222,6 +223,7 @@ def scenarios(sockets: int) -> list[Scenario]:
         echo("text-16k", "64 connections, text of 16 KiB", "text", 16384),
         broadcast("broadcast-1k", min(1000, sockets)),
         broadcast("broadcast-10k", sockets),
+        broadcast("burst-1k", min(1000, sockets), 16),
         Scenario("idle", f"{sockets:,} silent sockets", MEMORY, idle),
         Scenario("idle-deflate", f"{sockets:,} silent sockets with permessage-deflate", MEMORY, idle, Needs(True)),
         Scenario("slow", f"{SLOW_MESSAGES} messages of {SLOW_SIZE:,} bytes to {sockets:,} members, and again when "
@@ -237,12 +239,13 @@ def echo(name: str, title: str, kind: str, size: int, batch: int = 1) -> Scenari
     return Scenario(name, title, CPU, run, Needs(read_buffer=max(4096, 2 * size)))
 
 
-def broadcast(name: str, members: int) -> Scenario:
+def broadcast(name: str, members: int, batch: int = 1) -> Scenario:
     def run(peer: Peer, needs: Needs, plan: Plan) -> Row:
-        arguments = ["broadcast", ROOM, str(members), "64", str(plan.warmup), str(plan.window)]
+        arguments = ["broadcast", ROOM, str(members), "64", str(batch), str(plan.warmup), str(plan.window)]
         return converse(peer, needs, arguments, "deliveries", plan)
 
-    return Scenario(name, f"64 bytes to {members:,} members of a room", CPU, run)
+    at_once = f", {batch} at once" if batch > 1 else ""
+    return Scenario(name, f"64 bytes to {members:,} members of a room{at_once}", CPU, run)
 
 
 NAMES = [scenario.name for scenario in scenarios(10_000)]

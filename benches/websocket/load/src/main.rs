@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! websocket-load echo PORT PATH CONNECTIONS text|binary SIZE BATCH WARMUP SECONDS
-//! websocket-load broadcast PORT PATH MEMBERS SIZE WARMUP SECONDS
+//! websocket-load broadcast PORT PATH MEMBERS SIZE BATCH WARMUP SECONDS
 //! websocket-load slow PORT PATH ECHO_PATH MEMBERS SIZE STOPPED MESSAGES
 //! websocket-load idle PORT PATH SOCKETS plain|deflate
 //! ```
@@ -57,12 +57,12 @@ fn run(arguments: &[&str]) -> Result<String> {
                 echo::Load { connections: connections.parse()?, opcode, size: size.parse()?, batch: batch.parse()? };
             echo::echo(target(port, path)?, &load, time(warmup)?, time(seconds)?)
         }
-        ["broadcast", port, path, members, size, warmup, seconds] => {
-            let talk = Talk { members: members.parse()?, size: size.parse()? };
+        ["broadcast", port, path, members, size, batch, warmup, seconds] => {
+            let talk = Talk { members: members.parse()?, size: size.parse()?, batch: batch.parse()? };
             room::broadcast(target(port, path)?, &talk, time(warmup)?, time(seconds)?)
         }
         ["slow", port, path, echo, members, size, stopped, messages] => {
-            let talk = Talk { members: members.parse()?, size: size.parse()? };
+            let talk = Talk { members: members.parse()?, size: size.parse()?, batch: 1 };
             room::slow(target(port, path)?, target(port, echo)?, &talk, stopped.parse()?, messages.parse()?)
         }
         ["idle", port, path, sockets, kind] => {

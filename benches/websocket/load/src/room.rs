@@ -13,6 +13,8 @@ pub(crate) struct Talk {
     pub(crate) members: usize,
     /// Bytes of a message.
     pub(crate) size: usize,
+    /// Messages that are said at once, with one write.
+    pub(crate) batch: usize,
 }
 
 /// A message to all members for as long as the time goes on.
@@ -21,7 +23,7 @@ pub(crate) fn broadcast(target: Target<'_>, talk: &Talk, warmup: Duration, secon
     room.speak(|_, time| time < warmup)?;
     let measure = Measure::begin()?;
     let messages = room.speak(|_, time| time < seconds)?;
-    Ok(format!("{{{}}}", measure.end("deliveries", messages * talk.members)?))
+    Ok(format!("{{{}}}", measure.end("deliveries", messages * talk.batch * talk.members)?))
 }
 
 /// Messages to all members, then as many when some of them do not read any more; and an echo beside both.
@@ -80,7 +82,8 @@ impl Room {
         opened.append(&mut Target { is_far: true, ..target }.open(stopped)?);
         let said = content(talk.size);
         // A server answers a handshake before, or after, its socket is a member. All are, when each has heard the last.
-        let (message, answer) = (frame::masked(frame::TEXT, &said), frame::plain(frame::TEXT, &said));
+        let message = frame::masked(frame::TEXT, &said).repeat(talk.batch);
+        let answer = frame::plain(frame::TEXT, &said).repeat(talk.batch);
         opened[0].write_all(&message)?;
         for stream in &mut opened {
             expect(stream, &answer)?;
