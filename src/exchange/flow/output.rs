@@ -144,7 +144,8 @@ impl Output<'_> {
     }
 
     /// How long the server has listened and nothing came: since the last bytes of the client, or since input went on
-    /// after a [pause](Self::pause) or after the output was [full](Self::is_full). Zero while input is paused.
+    /// after a [pause](Self::pause) or after the output was [full](Self::is_full). Zero while input is paused, and
+    /// while bytes wait that the protocol was not given yet, or has left for want of time.
     pub const fn silence(&self) -> Duration {
         if self.is_paused() { Duration::ZERO } else { self.around.now.since(self.around.heard) }
     }

@@ -195,7 +195,8 @@ impl Upgraded {
             around: Surroundings {
                 id: cx.id,
                 now: cx.now,
-                heard: self.heard,
+                // While bytes wait for the protocol, the client is not silent. More may be in the socket.
+                heard: if has_data { cx.now } else { self.heard },
                 end_of_turn: budget.end,
                 clock: cx.clock,
                 draining: cx.draining,

@@ -17,8 +17,8 @@
 //! ```
 //!
 //! Reading order: `world` (how time passes), `kernel` and `far_side` (what epoll promises), `outside` (the transport),
-//! `client`, `script`, `deeds`, `profile` (the clients), `application`, `files`, `live`, `protocols`, `sources`, `affairs` and
-//! `errands` (the replies, at once or later), `checks`, `sharing` and `verdict` (what must hold).
+//! `client`, `script`, `deeds`, `profile` (the clients), `application`, `files`, `live`, `protocols`, `sources`,
+//! `affairs` and `errands` (the replies, at once or later), `checks`, `sharing` and `verdict` (what must hold).
 
 mod affairs;
 mod application;

@@ -1,5 +1,5 @@
-//! The protocols of the simulated application: an echo that sets alarms, pauses its input, gives silent clients up, says
-//! goodbye, and is woken by others. Each checks that everything happens, and not too early, and once.
+//! The protocols of the simulated application: an echo that sets alarms, pauses its input, gives silent clients up,
+//! says goodbye, and is woken by others. Each checks that everything happens, and not too early, and once.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;

@@ -48,8 +48,9 @@ impl Protocol<Vec<u64>> for Busy {
         Ok(())
     }
 
-    fn on_alarm(&mut self, _: &mut Vec<u64>, _: &mut Output<'_>) -> io::Result<()> {
-        self.log("alarm");
+    fn on_alarm(&mut self, _: &mut Vec<u64>, out: &mut Output<'_>) -> io::Result<()> {
+        // Bytes wait for it, and more of them in the socket.
+        self.log(if out.silence() == Duration::ZERO { "alarm" } else { "silence" });
         Ok(())
     }
 
