@@ -33,7 +33,12 @@ impl Connection {
                 self.end_exchange(cx);
                 // A connection that is to end makes no more calls, and its last bytes must leave with the FIN.
                 let may_call_again = step == Step::Again && self.phase.goes_on();
-                return if may_call_again && budget.is_late(cx) { Step::OutOfBudget } else { step };
+                if !may_call_again || !budget.is_late(cx) {
+                    return step;
+                }
+                // All that is owed may leave before the next turn, and a protocol waits to be told of it.
+                self.hold_if_full(cx);
+                return Step::OutOfBudget;
             }
             Err(Break::Finish(ending)) => self.finish(cx, ending),
             Err(Break::Abort(reason)) => self.abort(cx, reason),
