@@ -162,6 +162,10 @@ impl Link {
     /// The end of a call: notes what the next one has to know.
     fn settle(&mut self, memory: usize, out: &mut Output<'_>) {
         self.was_full = out.is_full();
-        out.set_memory(memory + self.member.as_ref().map_or(0, |member| member.memory()));
+        let inbox = self.member.as_ref().map_or(0, |member| {
+            member.set_blocked(self.was_full || self.part.is_some());
+            member.memory()
+        });
+        out.set_memory(memory + inbox);
     }
 }

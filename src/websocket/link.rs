@@ -107,7 +107,7 @@ impl Link {
     /// Sends what rooms have given, as long as there is room.
     pub(super) fn deliver(&mut self, out: &mut Output<'_>) {
         let Some(member) = &self.member else { return };
-        member.look();
+        member.look(self.part.is_none() && !out.is_full());
         while self.part.is_none()
             && !out.is_full()
             && let Some(prepared) = member.next()
@@ -116,7 +116,7 @@ impl Link {
             out.report_message(prepared.record);
         }
         member.looked();
-        if member.is_dropped() {
+        if member.is_dropped() && member.is_empty() && self.part.is_none() {
             self.close(code::TRY_AGAIN_LATER, "the client is too slow", out);
         }
     }

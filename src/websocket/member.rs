@@ -23,10 +23,20 @@ pub(super) struct Member {
     fate: Cell<Fate>,
     /// The socket was woken and has not looked since.
     is_told: Cell<bool>,
-    /// The client does not take what the socket is owed.
+    /// No frame can leave, because the client does not take what it is owed.
     is_blocked: Cell<bool>,
     /// It takes no more messages until it has sent half of those that wait.
     is_full: Cell<bool>,
+    /// The chances that it has had since it has looked.
+    chances: Cell<Chances>,
+}
+
+/// How often a socket was woken to show that it is the client that blocks it.
+#[derive(Clone, Copy, Default)]
+struct Chances {
+    given: u8,
+    /// The round of wake-ups in which it had the last one.
+    round: u32,
 }
 
 /// Frames that wait, in their order. One of them needs no memory of its own, and most of the time there is only one.
@@ -77,6 +87,7 @@ impl Member {
             is_told: Cell::new(false),
             is_blocked: Cell::new(false),
             is_full: Cell::new(false),
+            chances: Cell::default(),
         })
     }
 
@@ -109,7 +120,8 @@ impl Member {
     /// Only a client that is slow counts against it, and not a loop that has not come to it: how much a loop can give
     /// to it before it has a turn is bounded, since the loop passes no bytes on while sockets wait for a room.
     pub(super) fn offer(&self, frame: &Rc<Prepared>) -> bool {
-        if self.fate.get() != Fate::Here || (self.is_full.get() && self.is_blocked.get()) {
+        let seems_slow = self.is_full.get() && self.is_blocked.get();
+        if self.fate.get() != Fate::Here || (seems_slow && !self.has_a_chance()) {
             return false;
         }
         let cost = self.cost.get() + cost(frame);
@@ -118,6 +130,24 @@ impl Member {
         self.inbox.borrow_mut().push(Rc::clone(frame));
         self.wake();
         true
+    }
+
+    /// Whether it may be the loop that blocks it: its output was full when its turn was over, its client has taken all
+    /// since, and it waits for the next turn. So it is woken, and it looks in the turn that this brings, unless its
+    /// client blocks it. What is posted in one round is taken in the next one, and is delivered when the round after
+    /// that begins.
+    #[cold]
+    fn has_a_chance(&self) -> bool {
+        let (Chances { given, round }, now) = (self.chances.get(), self.waker.rounds());
+        if given > 0 && round == now {
+            return true;
+        }
+        let is_left = given < 2;
+        if is_left {
+            self.chances.set(Chances { given: given + 1, round: now });
+            self.waker.wake();
+        }
+        is_left
     }
 
     /// Has the socket look, unless it will anyway.
@@ -136,9 +166,12 @@ impl Member {
         self.wake();
     }
 
-    /// Begins to look into the inbox.
-    pub(super) fn look(&self) {
+    /// Begins to look into the inbox, from which frames can leave or not.
+    pub(super) fn look(&self, can_send: bool) {
         self.is_told.set(false);
+        if can_send {
+            self.chances.take();
+        }
     }
 
     /// Takes the next frame.
@@ -148,11 +181,19 @@ impl Member {
         Some(frame)
     }
 
-    /// Notes how the look has ended: frames are left if the client does not take what is owed. An empty inbox gives its
-    /// memory back, since most sockets are idle at most times.
+    /// Whether no frame waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.inbox.borrow().len() == 0
+    }
+
+    /// Notes whether frames can leave: not while the output is full, nor within a message that comes in parts.
+    pub(super) fn set_blocked(&self, is_blocked: bool) {
+        self.is_blocked.set(is_blocked);
+    }
+
+    /// Notes that the look has ended. An empty inbox gives its memory back, since most sockets are idle at most times.
     pub(super) fn looked(&self) {
         let mut inbox = self.inbox.borrow_mut();
-        self.is_blocked.set(inbox.len() > 0);
         if self.cost.get() <= CHANNEL_BYTES / 2 {
             self.is_full.set(false);
         }
@@ -164,6 +205,12 @@ impl Member {
     /// Bytes of memory that its inbox takes, without the frames, which are shared.
     pub(super) fn memory(&self) -> usize {
         self.inbox.borrow().others.capacity() * size_of::<Rc<Prepared>>()
+    }
+
+    /// How many rooms list it.
+    #[cfg(test)]
+    pub(super) fn rooms(&self) -> usize {
+        self.rooms.borrow().len()
     }
 
     /// Leaves all rooms, because the socket has ended.

@@ -55,7 +55,7 @@ impl Room {
     /// Adds a socket, which gets all messages from now on. It leaves by itself when it ends. If it is in the room
     /// already, or is closing, nothing happens.
     pub fn join(&mut self, ws: &mut Socket<'_>) {
-        let Some(member) = ws.member() else { return };
+        let Some(member) = ws.member().filter(|member| !member.is_dropped()) else { return };
         if !member.join(&self.absent) {
             return;
         }
@@ -160,6 +160,13 @@ impl Room {
     /// [`Slow::Drop`].
     pub const fn skipped(&self) -> u64 {
         self.skipped
+    }
+}
+
+impl Drop for Room {
+    /// A socket that joins many rooms must not keep those that are gone.
+    fn drop(&mut self) {
+        self.members.iter().for_each(|member| member.leave(&self.absent));
     }
 }
 
