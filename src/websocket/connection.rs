@@ -32,6 +32,7 @@ impl<T> Connection<T> {
 
 impl<S, T: WebSocket<S>> Protocol<S> for Connection<T> {
     fn on_data(&mut self, state: &mut S, bytes: &mut [u8], out: &mut Output<'_>) -> io::Result<usize> {
+        self.link.awaits_pong = false;
         let limits = self.link.limits();
         let mut used = 0;
         loop {
