@@ -31,12 +31,13 @@ impl Socket<'_> {
     /// A 500 if a message is being [sent in parts](Self::send_part), since it would be torn.
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<()> {
         let message = message.into();
+        if !self.link.is_open() {
+            return Ok(());
+        }
         if self.link.part.is_some() {
             return Err(Error::internal("a message is being sent in parts: no other may begin before its last part"));
         }
-        if self.link.is_open() {
-            self.link.write_message(message, &mut self.out);
-        }
+        self.link.write_message(message, &mut self.out);
         Ok(())
     }
 
@@ -63,11 +64,11 @@ impl Socket<'_> {
     pub fn send_part<'m>(&mut self, part: impl Into<Message<'m>>, is_last: bool) -> Result<()> {
         let part = part.into();
         let kind = part.opcode();
-        if self.link.part.is_some_and(|first| first != kind) {
-            return Err(Error::internal("a part is not of the kind of its message"));
-        }
         if !self.link.is_open() {
             return Ok(());
+        }
+        if self.link.part.is_some_and(|first| first != kind) {
+            return Err(Error::internal("a part is not of the kind of its message"));
         }
         let opcode = if self.link.part.is_some() { Opcode::Continuation } else { kind };
         write_part(&mut self.out, opcode, is_last, part.as_bytes());
