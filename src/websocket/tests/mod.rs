@@ -1,4 +1,4 @@
-//! The codec, driven without a connection.
+//! The codec, driven without a connection; and, in `sockets`, whole sockets.
 //!
 //! Most tests are tables: (name, frames, events, what becomes of the connection). Each row is fed whole, byte by byte,
 //! and cut in two at every place, also after another frame and before one. The outcome must not depend on how the bytes
@@ -25,5 +25,7 @@ mod frames;
 mod handshakes;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod sockets;
 #[cfg(test)]
 mod table;
