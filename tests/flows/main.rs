@@ -7,6 +7,8 @@ mod support;
 mod content;
 mod deferred;
 mod protocols;
+#[cfg(feature = "websocket")]
+mod sockets;
 mod tasks;
 
 use std::io;
