@@ -147,7 +147,8 @@ pub trait Observer {
     /// [`connection_closed`](Self::connection_closed), which comes alone if the connection ended in another way.
     fn protocol_closed(&mut self, id: ConnectionId, close: &ProtocolClose<'_>) {}
 
-    /// A request was answered with an error, because the handler failed or panicked, or the request was malformed.
+    /// A request was answered with an error, because the handler failed or panicked, or the request was malformed; or
+    /// the handler of a WebSocket failed or panicked.
     fn request_failed(&mut self, id: ConnectionId, error: &Error) {}
 
     /// A deadline passed. The connection closes, at once or after a 408.

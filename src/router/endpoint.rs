@@ -41,11 +41,22 @@ pub(super) enum Callback<S> {
     Duplex(DuplexFactory<S>),
 }
 
+/// What a client gets that does not offer the protocol of a path, beside the name of the protocol (RFC 9110 §15.5.22).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) message: &'static str,
+    pub(crate) fields: &'static [(&'static str, &'static str)],
+}
+
+impl Wanted {
+    pub(super) const ANY: Self = Self { message: "This is served by another protocol", fields: &[] };
+}
+
 /// A protocol to which a client can switch at a path.
 pub(super) struct Upgrade<S> {
     pub(super) protocol: Box<str>,
-    /// Fields of the reply to a client that does not offer it.
-    pub(super) required: &'static [(&'static str, &'static str)],
+    /// What the reply to a client says that does not offer it.
+    pub(super) wanted: Wanted,
     pub(super) factory: ProtocolFactory<S>,
 }
 
@@ -148,11 +159,10 @@ impl<S> Endpoint<S> {
     /// The reply to a GET that offers none of the protocols of this path, if it has any (RFC 9110 §15.5.22).
     fn upgrade_required(&self) -> Option<Error> {
         let names: Vec<&str> = self.upgrades.iter().map(|upgrade| &*upgrade.protocol).collect();
-        let error = Error::new(426, "This is served by another protocol");
+        let error = Error::new(426, self.upgrades.first()?.wanted.message);
         let error = error.with_header("Upgrade", names.join(", ")).with_header("Connection", "upgrade");
-        let fields = self.upgrades.iter().flat_map(|upgrade| upgrade.required);
-        let error = fields.fold(error, |error, &(name, value)| error.with_header(name, value));
-        (!names.is_empty()).then_some(error)
+        let fields = self.upgrades.iter().flat_map(|upgrade| upgrade.wanted.fields);
+        Some(fields.fold(error, |error, &(name, value)| error.with_header(name, value)))
     }
 }
 
@@ -161,11 +171,11 @@ impl<S> Upgrade<S> {
     /// If `protocol` is not the name of one.
     pub(super) fn new<T: Protocol<S> + 'static>(
         protocol: &str,
-        required: &'static [(&'static str, &'static str)],
+        wanted: Wanted,
         factory: impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, T)> + 'static,
     ) -> Self {
         assert!(protocol.split('/').all(|part| is_token(part.as_bytes())), "not the name of a protocol: {protocol:?}");
-        Self { protocol: protocol.into(), required, factory: BoxedFactory(factory).into_boxed() }
+        Self { protocol: protocol.into(), wanted, factory: BoxedFactory(factory).into_boxed() }
     }
 }
 

@@ -26,6 +26,8 @@ use std::sync::Arc;
 
 use crate::exchange::{Response, Sent};
 use crate::http::{Error, Result};
+#[cfg(feature = "websocket")]
+pub(crate) use endpoint::Wanted;
 use live::Live;
 pub use middleware::Next;
 use middleware::Unrequested;

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::endpoint::{Callback, Endpoint, Handler, MethodFilter, Upgrade};
+use super::endpoint::{Callback, Endpoint, Handler, MethodFilter, Upgrade, Wanted};
 use super::middleware::{Next, Scoped};
 use super::path::Pattern;
 use super::tasks::{NewTimer, Timer, Timers};
@@ -277,18 +277,18 @@ impl<S> Routes<S> {
         protocol: &str,
         factory: impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, T)> + 'static,
     ) {
-        self.add_protocol(path, protocol, &[], factory);
+        self.add_protocol(path, protocol, Wanted::ANY, factory);
     }
 
-    /// [`upgrade`](Self::upgrade) for a protocol whose 426 has these fields, too.
+    /// [`upgrade`](Self::upgrade) for a protocol with a 426 of its own.
     pub(crate) fn add_protocol<T: Protocol<S> + 'static>(
         &mut self,
         path: &str,
         protocol: &str,
-        required: &'static [(&'static str, &'static str)],
+        wanted: Wanted,
         factory: impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, T)> + 'static,
     ) {
-        self.add_upgrade(Pattern::parse(path), Upgrade::new(protocol, required, factory));
+        self.add_upgrade(Pattern::parse(path), Upgrade::new(protocol, wanted, factory));
     }
 
     /// Calls `task` with the state once, `delay` after the server has started. The task must not block.

@@ -32,7 +32,7 @@ impl<T> Connection<T> {
 
 impl<S, T: WebSocket<S>> Protocol<S> for Connection<T> {
     fn on_data(&mut self, state: &mut S, bytes: &mut [u8], out: &mut Output<'_>) -> io::Result<usize> {
-        self.link.awaits_pong = false;
+        self.link.hear(out);
         let limits = self.link.limits();
         let mut used = 0;
         loop {
@@ -58,7 +58,7 @@ impl<S, T: WebSocket<S>> Protocol<S> for Connection<T> {
     /// The first call opens the socket.
     fn on_writable(&mut self, state: &mut S, out: &mut Output<'_>) -> io::Result<()> {
         if self.link.stage == Stage::Opening {
-            self.link.stage = Stage::Open;
+            (self.link.stage, self.link.was_open) = (Stage::Open, true);
             self.link.begin_to_listen(out);
             call(&mut self.link, out, |ws| self.handler.open(state, ws));
         }
@@ -89,7 +89,7 @@ impl<S, T: WebSocket<S>> Protocol<S> for Connection<T> {
             Some(end) => (end.code, &*end.reason, end.is_clean),
             None => (NO_CLOSE, "", false),
         };
-        Box::new(handler).close(state, Closed { code, reason, is_clean, connection: why });
+        Box::new(handler).close(state, Closed { code, reason, is_clean, was_open: link.was_open, connection: why });
     }
 }
 
@@ -145,11 +145,15 @@ fn call(link: &mut Link, out: &mut Output<'_>, call: impl FnOnce(&mut Socket<'_>
     }
 }
 
-/// Logs the failure of a handler, and closes the socket.
+/// Logs the failure of a handler, tells the observer, and closes the socket. The faults of clients must not fill the
+/// log.
 #[cold]
 fn failed(link: &mut Link, out: &mut Output<'_>, error: &Error) {
-    log::error!("conn {}: a WebSocket handler failed: {}", out.id(), Printable(format_args!("{error:?}")));
-    let reason = if error.status() < 500 { error.message() } else { "Internal error" };
+    let is_ours = error.status() >= 500;
+    let level = if is_ours { log::Level::Error } else { log::Level::Debug };
+    log::log!(level, "conn {}: a WebSocket handler failed: {}", out.id(), Printable(format_args!("{error:?}")));
+    out.report_failure(error);
+    let reason = if is_ours { "Internal error" } else { error.message() };
     link.close(code::INTERNAL, reason, out);
 }
 

@@ -62,6 +62,8 @@ pub struct Closed<'a> {
     pub reason: &'a str,
     /// Whether both sides have sent a Close frame.
     pub is_clean: bool,
+    /// Whether [`WebSocket::open`] was called. A client can vanish before that.
+    pub was_open: bool,
     /// Why the connection below has ended.
     pub connection: CloseReason,
 }

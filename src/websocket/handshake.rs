@@ -7,6 +7,7 @@ use sha1::{Digest, Sha1};
 
 use super::origins::Origins;
 use crate::http::{Error, Fields, Result, is_token};
+use crate::router::Wanted;
 
 /// What makes the answer one of a server that knows WebSocket (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -95,13 +96,18 @@ impl<'a> Handshake<'a> {
 /// Most subprotocols of a request. Each is compared with those before it.
 const MAX_PROTOCOLS: usize = 64;
 
-/// The reply to a request that is for a WebSocket route, and is none for a WebSocket of this version (RFC 6455 §4.4,
-/// RFC 9110 §15.5.22).
-pub(crate) fn upgrade_required() -> Error {
-    Error::new(426, "This is a WebSocket of version 13")
-        .with_header("Upgrade", "websocket")
-        .with_header("Connection", "upgrade")
-        .with_header("Sec-WebSocket-Version", "13")
+/// What a client gets that does not ask for a WebSocket of this version (RFC 6455 §4.4). In most cases a proxy has lost
+/// the question.
+pub(super) const WANTED: Wanted = Wanted {
+    message: "This is a WebSocket of version 13. A proxy must pass Upgrade and Connection on",
+    fields: &[("Sec-WebSocket-Version", "13")],
+};
+
+/// The reply to a client that asks for another version.
+pub(super) fn upgrade_required() -> Error {
+    let error =
+        Error::new(426, WANTED.message).with_header("Upgrade", "websocket").with_header("Connection", "upgrade");
+    WANTED.fields.iter().fold(error, |error, &(name, value)| error.with_header(name, value))
 }
 
 /// The value of a field that must be there exactly once.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::close;
 use super::compression;
-use super::failure::{Failure, NO_CODE, code};
+use super::failure::{Failure, NO_CODE};
 use super::frame::{Opcode, encode_header};
 use super::member::Member;
 use super::message::Message;
@@ -23,6 +23,8 @@ pub(super) struct Link {
     pub(super) stage: Stage,
     /// The kind of the message that is being sent in parts.
     pub(super) part: Option<Opcode>,
+    /// The handler's `open` was called.
+    pub(super) was_open: bool,
     /// So much was owed after the last call that the handler is told when it has left.
     pub(super) was_full: bool,
     /// A ping was sent, and nothing has come since.
@@ -70,6 +72,7 @@ impl Link {
             end: None,
             stage: Stage::Opening,
             part: None,
+            was_open: false,
             was_full: false,
             awaits_pong: false,
             deflate,
@@ -106,6 +109,17 @@ impl Link {
 
     /// Sends what rooms have given, as long as there is room.
     pub(super) fn deliver(&mut self, out: &mut Output<'_>) {
+        self.send_waiting(out);
+        let Some(member) = &self.member else { return };
+        if member.is_empty()
+            && self.part.is_none()
+            && let Some((code, reason)) = member.goodbye()
+        {
+            self.close(code, &reason, out);
+        }
+    }
+
+    fn send_waiting(&mut self, out: &mut Output<'_>) {
         let Some(member) = &self.member else { return };
         member.look(self.part.is_none() && !out.is_full());
         while self.part.is_none()
@@ -116,16 +130,15 @@ impl Link {
             out.report_message(prepared.record);
         }
         member.looked();
-        if member.is_dropped() && member.is_empty() && self.part.is_none() {
-            self.close(code::TRY_AGAIN_LATER, "the client is too slow", out);
-        }
     }
 
     // ---- the end ----------------------------------------------------------------------------------------------------
 
-    /// Says goodbye, and goes on reading until the client has said so, too.
+    /// Says goodbye, and goes on reading until the client has said so, too. What rooms have given before goes first, as
+    /// far as there is room.
     pub(super) fn close(&mut self, code: u16, reason: &str, out: &mut Output<'_>) {
         if self.is_open() {
+            self.send_waiting(out);
             close::encode(out.inline(), code, reason);
             self.end(Stage::Closing, code, reason, false);
             out.close_when(self.settings.times.get().close);
@@ -176,9 +189,17 @@ impl Link {
 
     // ---- time -------------------------------------------------------------------------------------------------------
 
-    /// Sets the alarm for the first ping.
+    /// Sets the alarm for the next ping.
     pub(super) fn begin_to_listen(&self, out: &mut Output<'_>) {
         self.set_alarm(self.settings.times.get().ping, out);
+    }
+
+    /// Notes that bytes have come, which answer a ping, whatever they are.
+    #[inline]
+    pub(super) fn hear(&mut self, out: &mut Output<'_>) {
+        if std::mem::take(&mut self.awaits_pong) {
+            self.begin_to_listen(out);
+        }
     }
 
     fn set_alarm(&self, after: Duration, out: &mut Output<'_>) {

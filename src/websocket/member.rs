@@ -21,6 +21,8 @@ pub(super) struct Member {
     /// The rooms that list it, by their counts of those that have ended.
     rooms: RefCell<Vec<Absent>>,
     fate: Cell<Fate>,
+    /// The code and the reason with which it is to be closed.
+    goodbye: Cell<Option<Box<Goodbye>>>,
     /// The socket was woken and has not looked since.
     is_told: Cell<bool>,
     /// No frame can leave, because the client does not take what it is owed.
@@ -63,11 +65,14 @@ impl Inbox {
     }
 }
 
+/// The code and the reason of a Close frame.
+type Goodbye = (u16, Box<str>);
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Here,
-    /// It is to be closed, because it is slow.
-    Dropped,
+    /// It is to be closed.
+    Closing,
     Gone,
 }
 
@@ -84,6 +89,7 @@ impl Member {
             cost: Cell::new(0),
             rooms: RefCell::default(),
             fate: Cell::new(Fate::Here),
+            goodbye: Cell::default(),
             is_told: Cell::new(false),
             is_blocked: Cell::new(false),
             is_full: Cell::new(false),
@@ -110,9 +116,14 @@ impl Member {
         self.fate.get() == Fate::Gone
     }
 
-    /// Whether it is to be closed, because it is slow.
-    pub(super) fn is_dropped(&self) -> bool {
-        self.fate.get() == Fate::Dropped
+    /// Whether it is to be closed.
+    pub(super) fn is_closing(&self) -> bool {
+        self.fate.get() == Fate::Closing
+    }
+
+    /// Takes the code and the reason with which it is to be closed, if it is.
+    pub(super) fn goodbye(&self) -> Option<Goodbye> {
+        self.goodbye.take().map(|goodbye| *goodbye)
     }
 
     /// Takes a frame, unless its client has kept it from sending those that wait.
@@ -157,10 +168,11 @@ impl Member {
         }
     }
 
-    /// Marks a slow one, which leaves `room` at once, and the others when it has closed.
-    pub(super) fn drop_from(&self, room: &Absent) {
+    /// Has the socket close when it has sent what waits. It leaves `room` at once, and the others when it has closed.
+    pub(super) fn close(&self, room: &Absent, code: u16, reason: &str) {
         if self.fate.get() == Fate::Here {
-            self.fate.set(Fate::Dropped);
+            self.fate.set(Fate::Closing);
+            self.goodbye.replace(Some(Box::new((code, reason.into()))));
         }
         self.leave(room);
         self.wake();

@@ -9,10 +9,14 @@
 use std::fmt;
 use std::rc::Rc;
 
+use super::failure::code;
 use super::member::{Absent, Member};
 use super::message::Message;
 use super::prepared::Prepared;
-use super::socket::Socket;
+use super::socket::{Socket, check_close};
+#[cfg(feature = "json")]
+use crate::http::Error;
+use crate::http::Result;
 
 /// Sends the same messages to many WebSockets. It is a part of the application's state and needs no lock, because
 /// sending needs `&mut S`. A socket can be in several rooms.
@@ -55,7 +59,7 @@ impl Room {
     /// Adds a socket, which gets all messages from now on. It leaves by itself when it ends. If it is in the room
     /// already, or is closing, nothing happens.
     pub fn join(&mut self, ws: &mut Socket<'_>) {
-        let Some(member) = ws.member().filter(|member| !member.is_dropped()) else { return };
+        let Some(member) = ws.member().filter(|member| !member.is_closing()) else { return };
         if !member.join(&self.absent) {
             return;
         }
@@ -92,9 +96,8 @@ impl Room {
     /// A 500 if the value cannot be serialised.
     #[cfg(feature = "json")]
     #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
-    pub fn send_json<T: serde::Serialize + ?Sized>(&mut self, value: &T) -> crate::http::Result<usize> {
-        let text = serde_json::to_string(value).map_err(crate::http::Error::from)?;
-        Ok(self.send(&text))
+    pub fn send_json<T: serde::Serialize + ?Sized>(&mut self, value: &T) -> Result<usize> {
+        Ok(self.send(&serde_json::to_string(value).map_err(Error::from)?))
     }
 
     /// [`send_json`](Self::send_json) to all members but this one.
@@ -103,13 +106,8 @@ impl Room {
     /// As [`send_json`](Self::send_json).
     #[cfg(feature = "json")]
     #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
-    pub fn send_json_to_others<T: serde::Serialize + ?Sized>(
-        &mut self,
-        value: &T,
-        but: &Socket<'_>,
-    ) -> crate::http::Result<usize> {
-        let text = serde_json::to_string(value).map_err(crate::http::Error::from)?;
-        Ok(self.send_to_others(&text, but))
+    pub fn send_json_to_others<T: serde::Serialize + ?Sized>(&mut self, value: &T, but: &Socket<'_>) -> Result<usize> {
+        Ok(self.send_to_others(&serde_json::to_string(value).map_err(Error::from)?, but))
     }
 
     fn send_where(&mut self, message: Message<'_>, is_meant: impl Fn(&Member) -> bool) -> usize {
@@ -131,7 +129,7 @@ impl Room {
                 (false, Slow::Skip) => *skipped += 1,
                 (false, Slow::Drop) => {
                     *dropped += 1;
-                    member.drop_from(absent);
+                    member.close(absent, code::TRY_AGAIN_LATER, "the client is too slow");
                     return false;
                 }
             }
@@ -139,6 +137,19 @@ impl Room {
         });
         absent.set(0);
         taken
+    }
+
+    /// Closes all members, after what they were given: each client gets `code` and `reason`. The room is empty then. A
+    /// room of one is a way to close, or to reach, a certain socket from anywhere.
+    ///
+    /// # Errors
+    /// As [`Socket::close`].
+    #[doc(alias("kick", "disconnect", "terminate"))]
+    pub fn close(&mut self, code: u16, reason: &str) -> Result<()> {
+        check_close(code, reason)?;
+        self.members.drain(..).for_each(|member| member.close(&self.absent, code, reason));
+        self.absent.set(0);
+        Ok(())
     }
 
     /// How many sockets are in the room.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::connection::Connection;
-use super::handshake::Handshake;
+use super::handshake::{Handshake, WANTED};
 use super::offer::Offer;
 use super::settings::{Settings, Sizes, Times};
 use super::{Origins, WebSocket};
@@ -120,7 +120,7 @@ impl<S> Routes<S> {
     ) -> WebSocketRoute {
         let settings = Rc::new(Settings::default());
         let shared = Rc::clone(&settings);
-        self.add_protocol(path, "websocket", &[("Sec-WebSocket-Version", "13")], move |state, request, response| {
+        self.add_protocol(path, "websocket", WANTED, move |state, request, response| {
             let offer = begin(&shared, request, response)?;
             let (offer, handler) = factory(state, request, offer)?;
             let (response, deflate) = offer.accept();

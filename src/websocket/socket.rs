@@ -102,12 +102,7 @@ impl Socket<'_> {
     /// A 500 if the code may not be sent: it must be one of 1000 to 1003, 1007 to 1014, or 3000 to 4999 (RFC 6455
     /// §7.4). A 500 if the reason is longer than 123 bytes.
     pub fn close(&mut self, code: u16, reason: &str) -> Result<()> {
-        if !close::may_be_sent(code) {
-            return Err(Error::internal(format!("{code} is not a code for the end of a WebSocket")));
-        }
-        if reason.len() > close::MAX_REASON {
-            return Err(Error::internal("a reason has at most 123 bytes"));
-        }
+        check_close(code, reason)?;
         self.link.close(code, reason, &mut self.out);
         Ok(())
     }
@@ -165,6 +160,15 @@ impl Socket<'_> {
     /// The socket as rooms know it, if it has joined one.
     pub(super) const fn known_member(&self) -> Option<&Rc<Member>> {
         self.link.member.as_ref()
+    }
+}
+
+/// Checks that a Close frame can have this code and this reason.
+pub(super) fn check_close(code: u16, reason: &str) -> Result<()> {
+    match (close::may_be_sent(code), reason.len()) {
+        (false, _) => Err(Error::internal(format!("{code} is not a code for the end of a WebSocket"))),
+        (true, ..=close::MAX_REASON) => Ok(()),
+        (true, _) => Err(Error::internal("a reason has at most 123 bytes")),
     }
 }
 

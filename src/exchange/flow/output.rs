@@ -10,6 +10,8 @@ use super::outbox::{LocalWaker, Outbox};
 use super::ticket::Ticket;
 use crate::buffer::{Content, OutputQueue};
 use crate::exchange::{Clock, ConnectionId, Draining, Endpoint, Endpoints, MessageRecord, ProtocolClose, Watch};
+#[cfg(feature = "websocket")]
+use crate::http::Error;
 use crate::http::{Millis, Moment};
 use crate::limits::HIGH_WATER;
 
@@ -227,6 +229,13 @@ impl Output<'_> {
     pub fn report_message(&mut self, message: MessageRecord) {
         let Surroundings { watch, id, .. } = &mut self.around;
         watch.tell(|observer| observer.message(*id, &message));
+    }
+
+    /// Tells the observer that the application has failed.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn report_failure(&mut self, error: &Error) {
+        let Surroundings { watch, id, .. } = &mut self.around;
+        watch.tell(|observer| observer.request_failed(*id, error));
     }
 
     /// Tells the observer how the protocol has ended, if both sides know.

@@ -82,7 +82,7 @@ impl WebSocket<World> for Probe {
     }
 
     fn close(self: Box<Self>, world: &mut World, end: Closed<'_>) {
-        let Closed { code, reason, is_clean, connection } = end;
+        let Closed { code, reason, is_clean, connection, .. } = end;
         let clean = if is_clean { "clean" } else { "unclean" };
         self.note(world, &format!("close {code} {reason:?} {clean} {connection:?}"));
         match self.close.split_once(' ') {
@@ -133,6 +133,12 @@ fn run(script: &str, world: &mut World, ws: &mut Socket<'_>) -> Result<()> {
                 let room = &mut world.rooms[room.parse().unwrap_or(0)];
                 let taken = if verb == "say" { room.send(text) } else { room.send_to_others(text, ws) };
                 world.calls.push(format!("{taken} have taken it"));
+            }
+            "shut" => {
+                let mut words = rest.splitn(3, ' ').map(|word| (word, word.parse().unwrap_or(0)));
+                let mut next = || words.next().unwrap_or_default();
+                let ((_, room), (_, code), (reason, _)) = (next(), next(), next());
+                world.rooms[usize::from(room)].close(code, reason)?;
             }
             "burst" => {
                 let text = "b".repeat(1024);

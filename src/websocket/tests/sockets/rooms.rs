@@ -47,13 +47,34 @@ fn the_size_is_right_at_each_moment() {
     assert_eq!(sizes(&client), [1, 1, 0]);
     ann.send(&mut client, "join 0;say 0 x;leave 0;join 0;close 1000;join 0;join 2;leave 0");
     assert_eq!(sizes(&client), [1, 0, 0], "who closes has left");
-    assert_eq!(all(&mut ann), [closed(1000, "")]);
+    assert_eq!(all(&mut ann), [text("x"), closed(1000, "")], "what was given before goes first");
     bob.cut(&mut client);
     assert_eq!(sizes(&client), [0, 0, 0]);
     let mut carl = join(&mut client, "carl");
     assert_eq!(sizes(&client), [1, 0, 0]);
     carl.half_close(&mut client);
     assert_eq!(sizes(&client), [0, 0, 0]);
+}
+
+#[test]
+fn a_room_closes_all_its_members_after_what_they_were_given() {
+    let mut client = client();
+    let [mut ann, mut bob] = ["ann", "bob"].map(|name| join(&mut client, name));
+    bob.send(&mut client, "join 1");
+    let mut eve = open(&mut client, "eve");
+    eve.send(&mut client, "say 0 last;shut 0 4000 closing time;say 0 too late");
+    let sizes = client.app().state().sizes();
+    assert_eq!(sizes, [0, 0, 0]);
+    for socket in [&mut ann, &mut bob] {
+        assert_eq!(all(socket), [text("last"), closed(4000, "closing time")]);
+        socket.close(&mut client, 4000, "");
+    }
+    assert_eq!(all(&mut eve), []);
+    let ends: Vec<String> = calls(&mut client).into_iter().filter(|call| call.contains("close")).collect();
+    assert_eq!(ends, ["ann", "bob"].map(|name| format!("{name} close 4000 \"closing time\" clean ProtocolEnded")));
+    eve.send(&mut client, "join 0;shut 0 1005 no such code");
+    assert_eq!(client.app().state().sizes(), [0, 0, 0], "eve has failed");
+    assert_eq!(all(&mut eve), [closed(1011, "Internal error")]);
 }
 
 #[test]

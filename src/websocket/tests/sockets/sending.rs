@@ -6,6 +6,7 @@ use std::thread;
 
 use super::probe::{all, app_with, calls, client, client_of, client_with, closed, join, open, secs, text};
 use crate::exchange::{CloseReason, ConnectionId, MessageRecord, Observer, ProtocolClose};
+use crate::http::Error;
 use crate::limits::HIGH_WATER;
 use crate::testing::TestMessage;
 use crate::{Config, TestClient};
@@ -288,6 +289,10 @@ impl Observer for Log {
         self.0.borrow_mut().push(format!("{id} closed {code} {reason:?} {by_client}"));
     }
 
+    fn request_failed(&mut self, id: ConnectionId, error: &Error) {
+        self.0.borrow_mut().push(format!("{id} failed: {error:?}"));
+    }
+
     fn connection_closed(&mut self, id: ConnectionId, reason: CloseReason) {
         self.0.borrow_mut().push(format!("{id} {reason:?}"));
     }
@@ -319,4 +324,8 @@ fn an_observer_learns_of_messages_and_of_ends() {
     let mut carl = join(&mut client, "carl");
     carl.cut(&mut client);
     assert_eq!(taken(), ["4 upgraded", "4 SocketError"]);
+    let mut dora = join(&mut client, "dora");
+    dora.send(&mut client, "fail");
+    let failure = &taken()[2];
+    assert!(failure.starts_with("5 failed: ") && failure.contains("a secret"), "{failure}");
 }

@@ -49,6 +49,17 @@ fn a_client_that_answers_each_ping_is_kept_for_ever() {
     assert_eq!((calls.len(), &calls[1][..]), (101, "a pong "));
 }
 
+#[test]
+fn a_long_time_for_pongs_does_not_put_off_the_next_ping() {
+    let mut client = client_with(|route| route.ping_after(secs(10)).pong_within(secs(100)));
+    let mut socket = open(&mut client, "a");
+    for round in 0..5 {
+        client.advance(secs(10) + WHEEL_SLOT);
+        assert_eq!(all(&mut socket), [ping()], "round {round}");
+        socket.pong(&mut client, b"");
+    }
+}
+
 /// An alarm comes up to a slot of the wheel late, and the pong may have come in the first moment.
 #[test]
 fn a_pong_in_time_is_in_time_whenever_it_comes() {
