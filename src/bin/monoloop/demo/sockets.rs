@@ -37,7 +37,6 @@ pub(super) struct Chat {
 /// Who is in the room.
 pub(super) struct Guest {
     name: String,
-    has_joined: bool,
 }
 
 /// What the server says, as JSON.
@@ -85,14 +84,13 @@ pub(super) fn enter<'r>(demo: &mut Demo, req: &Request<'_>, offer: Offer<'r>) ->
         demo.chat.guests += 1;
         name = format!("guest {}", demo.chat.guests);
     }
-    Ok((offer, Guest { name, has_joined: false }))
+    Ok((offer, Guest { name }))
 }
 
 impl WebSocket<Demo> for Guest {
     fn open(&mut self, demo: &mut Demo, ws: &mut Socket<'_>) -> Result<()> {
         let room = &mut demo.chat.room;
         room.join(ws);
-        self.has_joined = true;
         let (name, here) = (&*self.name, room.len());
         ws.send_json(&Notice::Welcome { name, here })?;
         room.send_json_to_others(&Notice::Joined { name, here }, ws)?;
@@ -109,9 +107,9 @@ impl WebSocket<Demo> for Guest {
         Ok(())
     }
 
-    fn close(self: Box<Self>, demo: &mut Demo, _: Closed<'_>) {
+    fn close(self: Box<Self>, demo: &mut Demo, end: Closed<'_>) {
         let room = &mut demo.chat.room;
-        if self.has_joined
+        if end.was_open
             && let Err(error) = room.send_json(&Notice::Left { name: &self.name, here: room.len() })
         {
             log::error!("cannot say that a guest has left: {error:?}");
