@@ -208,8 +208,8 @@ impl<T: Transport> Session<T> {
         let mut sends = turn.sends;
         let mut budget = Budget { requests: TURN_REQUESTS, bytes: TURN_BYTES, end: turn.end };
         self.check_client(cx);
-        // Input that is already in the receive buffer comes first.
-        let mut reads = self.connection.has_no_input() && self.may_read();
+        // Input that is already in the receive buffer comes first, unless it waits for more.
+        let mut reads = self.connection.needs_input() && self.may_read();
         loop {
             if reads {
                 self.fill(cx, &mut budget, turn.partial_reads);

@@ -53,7 +53,8 @@ pub trait Protocol<S> {
     }
 
     /// The time is over that [`Output::set_alarm`] has set, so that the protocol can ask a silent client for a sign of
-    /// life, or give it up. The alarm is off now, and can be set again.
+    /// life, or give it up. The alarm is off now, and can be set again. If it is not, the idle timeout holds again,
+    /// and a connection that has been idle for longer ends unless something is written.
     ///
     /// # Errors
     /// As [`on_data`](Self::on_data).

@@ -98,6 +98,11 @@ impl Upgraded {
         }
     }
 
+    /// Whether it has looked at all that has come.
+    pub(super) fn needs_input(&self, buffers: &Buffers) -> bool {
+        buffers.bytes().len() <= self.looked_at as usize
+    }
+
     /// Whether the application has paused input.
     pub(super) const fn is_paused(&self) -> bool {
         self.pauses > 0

@@ -154,8 +154,9 @@ fn application_waits(world: &World, outside: &Outside, session: &Session<Simulat
         // arrives, another timeout runs.
         let since = late.since.max(outside.kernel.sockets[number].facts.moved);
         let over = late.cancelled + late.answered > 0 || holds_content;
-        // While the connection waited for a turn, it was not judged.
-        let until = (since + timeout).max(world.queued_until[number]);
+        // While the connection waited for a turn, or its content was paused, it was not judged.
+        let resumed = affairs.resumed.get(number).copied().unwrap_or_default();
+        let until = (since + timeout).max(world.queued_until[number]).max(resumed);
         let in_time = now <= until + 2 * WHEEL_SLOT || not_yet;
         assert!(over || in_time, "connection {number} waits too long: {late:?}");
     }
@@ -232,6 +233,8 @@ fn deadline(world: &World, socket: &Socket, session: &Session<SimulatedSocket>, 
     let (number, now) = (session.transport.number, sessions.looked_until());
     // A session that waits for its turn is looked at first, and comes up again a slot later.
     let deadline = session.deadline(&sessions.config).max(world.queued_until[number]);
+    // After an alarm the idle timeout holds again, and may have passed.
+    let deadline = world.application.live.protocol_of(number).map_or(deadline, |protocol| deadline.max(protocol.rung));
     let not_yet = deadlines_go_on(world);
     // The application's time begins when the client has taken all earlier output.
     let moved = socket.facts.moved;

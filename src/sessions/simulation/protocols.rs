@@ -28,6 +28,8 @@ pub(super) struct Protocol {
     began: Moment,
     /// When its alarm is due, if one is set.
     pub(super) alarm: Option<Moment>,
+    /// When it was last told of an alarm. Before that, the idle timeout was off.
+    pub(super) rung: Moment,
     /// When its connection closes at the latest, if it has said goodbye.
     pub(super) goodbye: Option<Moment>,
     /// It was told that the client has closed its side.
@@ -101,6 +103,7 @@ impl Live {
             temper,
             began: affairs.now,
             alarm: None,
+            rung: Moment::ZERO,
             goodbye: None,
             ended: false,
             asked: false,
@@ -281,6 +284,7 @@ impl Protocol {
             Some(due) if due <= affairs.now => {}
             other => affairs.blame(format!("{:?}: an alarm that is not due: {other:?}", self.whose)),
         }
+        self.rung = affairs.now;
         if self.goodbye.is_some() {
             affairs.blame(format!("{:?}: an alarm after the goodbye", self.whose));
         }

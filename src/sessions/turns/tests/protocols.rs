@@ -226,3 +226,41 @@ fn bytes_that_are_left_for_want_of_time_are_passed_in_the_next_turn() {
     assert!(calls[..3] == [true; 3] && calls.len() > 3 && !calls[3..].contains(&true), "{calls:?}");
     assert_eq!((counts[3].1, client.link.wire().closed, client.link.wire().inbound.len()), (0, None, 0));
 }
+
+/// A protocol that waits for a full stop. Each of its calls uses up a turn, and it always wakes itself.
+struct Slow(Worked, Rc<RefCell<Vec<u8>>>);
+
+impl Protocol<Vec<u64>> for Slow {
+    fn on_data(&mut self, _: &mut Vec<u64>, bytes: &mut [u8], _: &mut Output<'_>) -> io::Result<usize> {
+        self.0.work(TURN_TIME);
+        if !bytes.ends_with(b".") {
+            return Ok(0);
+        }
+        self.1.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn on_writable(&mut self, _: &mut Vec<u64>, out: &mut Output<'_>) -> io::Result<()> {
+        self.0.work(TURN_TIME);
+        out.local_waker().wake();
+        Ok(())
+    }
+}
+
+#[test]
+fn bytes_that_wait_for_more_do_not_keep_a_busy_session_from_reading() {
+    let (mut virtual_loop, mut app, clock) = working();
+    let came = Rc::<RefCell<Vec<u8>>>::default();
+    let (noted, works) = (Rc::clone(&came), clock.clone());
+    app.upgrade("/up", "echo", move |_, _, res| Ok((res, Slow(works.clone(), Rc::clone(&noted)))));
+    let client = virtual_loop.connect();
+    for bytes in [UP, "hal", "f", "."] {
+        virtual_loop.deliver(&client, |wire| wire.inbound.extend(bytes.bytes()));
+        ticks(&mut virtual_loop, &clock, 4, |sessions| {
+            sessions.pump_runnable(&mut app);
+            sessions.deliver(&mut app);
+        });
+        assert_eq!(client.link.wire().inbound.len(), 0, "{bytes:?} was not read");
+    }
+    assert_eq!(*came.borrow(), b"half.");
+}
