@@ -183,8 +183,8 @@ def slow(peer: Peer, needs: Needs, plan: Plan) -> Row:
             beside = window(server, client, PATIENCE)
             peak = server.memory("VmHWM")
             heard = json.loads(client.line(PATIENCE))
-    row = {"growth_bytes": max(0, peak - start), "start_bytes": start, "missed": heard["missed"], **beside,
-           **shares(beside, heard["beside"])}
+    row = {"growth_bytes": max(0, peak - start), "start_bytes": start, "stopped": STOPPED, "missed": heard["missed"],
+           **beside, **shares(beside, heard["beside"])}
     for name, spent in (("before", before), ("beside", beside)):
         row |= {f"us_{name}": spent["server_cpu_s"] * 1e6 / heard[name]["deliveries"],
                 **{f"{key}_{name}": heard[name][key] for key in ("wait", "longest_wait", "echoes")}}
