@@ -146,8 +146,8 @@ impl Connection {
         self.buffers.has_no_input()
     }
 
-    /// Whether nothing can be done with what has come until more comes. A protocol may have looked at all of it, and may
-    /// have other calls that use up each turn, in which the socket would not be read.
+    /// Whether nothing can be done with what has come until more comes. A protocol may have looked at all of it, and
+    /// may have other calls that use up each turn, in which the socket would not be read.
     #[inline]
     pub(crate) fn needs_input(&self) -> bool {
         self.has_no_input() || matches!(&self.phase, Phase::Upgraded(upgraded) if upgraded.needs_input(&self.buffers))
