@@ -46,7 +46,8 @@ impl<S, T: WebSocket<S>> Protocol<S> for Connection<T> {
             used += count;
             let Some(event) = event else { break };
             take(&mut self.link, &mut self.handler, state, event, out);
-            if self.link.stage == Stage::Closed || must_stop(out) {
+            // The clock is read only if there is more to do.
+            if used == bytes.len() || self.link.stage == Stage::Closed || must_stop(out) {
                 break;
             }
         }

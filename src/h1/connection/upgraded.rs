@@ -212,7 +212,7 @@ impl Upgraded {
             },
         };
         let result = guard(|| cx.service.protocol(self.key, event, &mut out));
-        let written = out.owed() - before;
+        let (written, is_full) = (out.owed() - before, out.is_full());
         // A protocol that writes whenever it may has its share of the turn, and no more. What it has read was counted
         // when it was read.
         if is_writable {
@@ -228,7 +228,17 @@ impl Upgraded {
         if wishes.closes || (self.ends_at_alarm && self.ended) {
             return Err(Break::Finish(Ending::lingering(CloseReason::ProtocolEnded)));
         }
-        Ok(Step::Again)
+        // Nearly always this was all. A full output must be noted before anything else is done.
+        Ok(if is_full || self.has_more(buffers, cx) { Step::Again } else { Step::Stalled })
+    }
+
+    /// Whether the protocol has to be told of something more.
+    fn has_more(&self, buffers: &Buffers, cx: &Context<'_>) -> bool {
+        self.may_write
+            || self.alarmed
+            || !self.needs_input(buffers)
+            || (cx.draining.has_begun() && !self.drained)
+            || (buffers.input_ended && !self.ended)
     }
 
     /// What the protocol has wished for so far.
