@@ -129,7 +129,8 @@ impl Member {
     /// Takes a frame, unless its client has kept it from sending those that wait.
     ///
     /// Only a client that is slow counts against it, and not a loop that has not come to it: how much a loop can give
-    /// to it before it has a turn is bounded, since the loop passes no bytes on while sockets wait for a room.
+    /// to it before it has a turn is bounded, since the loop passes no bytes on to those who speak in rooms while
+    /// sockets wait for one.
     pub(super) fn offer(&self, frame: &Rc<Prepared>) -> bool {
         let seems_slow = self.is_full.get() && self.is_blocked.get();
         if self.fate.get() != Fate::Here || (seems_slow && !self.has_a_chance()) {

@@ -37,6 +37,11 @@ impl Outbox {
         waiting.push(to);
     }
 
+    /// How many wake-ups wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.borrow().len()
+    }
+
     /// Moves all wake-ups to the end of `into`, in the order in which they were posted. Those that were taken before
     /// must all be delivered.
     pub(crate) fn take(&self, into: &mut Vec<(Ticket, Letter)>) {

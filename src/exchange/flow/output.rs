@@ -41,6 +41,8 @@ pub(crate) struct Wishes {
     pub(crate) memory: u32,
     /// How many [`Resumer`]s are out.
     pub(crate) pauses: u32,
+    /// The protocol takes wake-ups of this thread, or leaves some.
+    pub(crate) wakes: bool,
     /// What is owed is the last.
     pub(crate) closes: bool,
     /// The protocol knows that its time is over, so it may leave bytes that it could use.
@@ -199,7 +201,11 @@ impl Output<'_> {
     }
 
     /// A waker for the loop's own thread, which costs less and locks nothing.
-    pub fn local_waker(&self) -> LocalWaker {
+    ///
+    /// While wake-ups of an earlier tick wait for the loop, no bytes are passed to the protocols that have such a waker
+    /// or have used one: they could make wake-ups faster than these are delivered.
+    pub fn local_waker(&mut self) -> LocalWaker {
+        self.wishes.wakes = true;
         LocalWaker::new(Rc::clone(self.around.outbox), self.ticket)
     }
 

@@ -40,6 +40,8 @@ pub(super) struct Upgraded {
     alarmed: bool,
     /// The alarm is the end of the connection.
     ends_at_alarm: bool,
+    /// It takes wake-ups of the loop's own thread, or has left some.
+    wakes: bool,
     /// The alarm has come up while the session waited for its turn.
     late: bool,
     /// It was told that the client has closed its side.
@@ -74,6 +76,7 @@ impl Upgraded {
             may_write: true,
             alarmed: false,
             ends_at_alarm: false,
+            wakes: false,
             late: false,
             ended: false,
             drained: false,
@@ -176,8 +179,8 @@ impl Upgraded {
         let Buffers { input, output, input_ended, .. } = buffers;
         let bytes = input.as_deref_mut().map_or(&mut [][..], |input| input.bytes_mut());
         let has_data = bytes.len() > self.looked_at as usize && !self.is_paused();
-        // Bytes may make more letters, and those that wait come first.
-        let must_wait = budget.bytes == 0 || (cx.letters_wait && !self.may_write && !self.alarmed);
+        // Its bytes may make more letters, and those that wait come first.
+        let must_wait = budget.bytes == 0 || (cx.letters_wait && self.wakes && !self.may_write && !self.alarmed);
         if (self.may_write || has_data) && must_wait {
             return Ok(Step::OutOfBudget);
         }
@@ -189,7 +192,7 @@ impl Upgraded {
             (matches!(event, ProtocolEvent::Data(_)), matches!(event, ProtocolEvent::Writable));
         let queue = output.get_or_insert_with(|| cx.pools.output.lend());
         queue.compact();
-        let before = queue.len();
+        let (before, letters) = (queue.len(), cx.outbox.len());
         let ticket = Ticket { slot: cx.reply.slot, serial: self.serial };
         let mut wishes = self.wishes();
         let mut out = Output {
@@ -218,6 +221,7 @@ impl Upgraded {
         if is_writable {
             budget.bytes = budget.bytes.saturating_sub(written);
         }
+        wishes.wakes |= cx.outbox.len() > letters;
         self.grant(&wishes, cx.now);
         let understood =
             result.unwrap_or_else(|panic| Err(std::io::Error::other(panic))).map_err(|error| failed(cx, &error))?;
@@ -249,6 +253,7 @@ impl Upgraded {
             ends_at_alarm: self.ends_at_alarm,
             memory: self.memory,
             pauses: self.pauses,
+            wakes: self.wakes,
             closes: false,
             knows_time: false,
         }
@@ -261,7 +266,7 @@ impl Upgraded {
         }
         self.late &= wishes.alarm == self.alarm;
         (self.alarm, self.alarmed, self.ends_at_alarm) = (wishes.alarm, wishes.alarmed, wishes.ends_at_alarm);
-        (self.memory, self.pauses) = (wishes.memory, wishes.pauses);
+        (self.memory, self.pauses, self.wakes) = (wishes.memory, wishes.pauses, wishes.wakes);
     }
 
     /// The next thing that the protocol has to know, if there is one. Notes that it is told.

@@ -143,6 +143,46 @@ fn bytes_wait_while_letters_wait_from_an_earlier_tick() {
     assert_eq!(told, [(budget + 1, 0, 1), (2 * budget + 1, 0, 1), (after, 4, 0), (after, 4, 0)]);
 }
 
+/// Counts bytes and takes no wake-ups. A byte `w` makes it wake all the others.
+struct Speaker(Rc<RefCell<Calls>>, Rc<RefCell<usize>>);
+
+impl Protocol<Vec<u64>> for Speaker {
+    fn on_data(&mut self, _: &mut Vec<u64>, bytes: &mut [u8], _: &mut Output<'_>) -> io::Result<usize> {
+        *self.1.borrow_mut() += bytes.len();
+        if bytes.contains(&b'w') {
+            self.0.borrow().wakers.iter().for_each(LocalWaker::wake);
+        }
+        Ok(bytes.len())
+    }
+}
+
+#[test]
+fn a_protocol_without_wake_ups_does_not_wait_for_those_of_others_until_it_makes_some() {
+    let (mut virtual_loop, mut app, clock, _, calls) = woken();
+    let said = Rc::<RefCell<usize>>::default();
+    let (noted, counted) = (Rc::clone(&calls), Rc::clone(&said));
+    app.upgrade("/speak", "echo", move |_, _, res| Ok((res, Speaker(Rc::clone(&noted), Rc::clone(&counted)))));
+    let speaker = virtual_loop.connect();
+    let speak = UP.replace("/up", "/speak");
+    virtual_loop.act(&speaker, &mut app, |wire| wire.inbound.extend(speak.bytes()));
+    let mut say = |bytes: &[u8]| {
+        (0..2 * POSTED_BUDGET).for_each(|_| calls.borrow().wakers[0].wake());
+        virtual_loop.sessions_mut().deliver(&mut app);
+        virtual_loop.deliver(&speaker, |wire| wire.inbound.extend(bytes));
+        let mut told = Vec::new();
+        ticks(&mut virtual_loop, &clock, 3, |sessions| {
+            sessions.pump_runnable(&mut app);
+            told.push(*said.borrow());
+            sessions.deliver(&mut app);
+        });
+        virtual_loop.turn(&mut app);
+        told
+    };
+    assert_eq!(say(b"quiet"), [5, 5, 5], "it does not wait");
+    assert_eq!(say(b"w"), [6, 6, 6]);
+    assert_eq!(say(b"again")[0], 6, "it has left wake-ups, so it waits for those of others");
+}
+
 #[test]
 fn bytes_are_passed_however_many_letters_follow_one_another() {
     for count in [1, POSTED_BUDGET, 5 * POSTED_BUDGET] {
