@@ -145,7 +145,14 @@ impl<S> Service for Router<S> {
                 return Err(Error::internal("this route has no protocol that the client offers"));
             };
             let (response, protocol) = (upgrade.factory)(state, request, response)?;
-            Ok((response.switch(&upgrade.protocol)?, Some(Recipient::Protocol(protocol))))
+            match response.switch(&upgrade.protocol) {
+                Ok(sent) => Ok((sent, Some(Recipient::Protocol(protocol)))),
+                Err(error) => {
+                    // A factory that has counted its protocol learns that there is none.
+                    protocol.on_close(state, CloseReason::ProtocolFailed);
+                    Err(error)
+                }
+            }
         };
         let (sent, recipient) = self.route(request, response, upgrade, |answered| Ok((answered?, None)))?;
         Ok((sent, recipient.map(|recipient| self.live.keep(recipient))))

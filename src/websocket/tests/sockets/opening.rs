@@ -372,3 +372,13 @@ fn a_handshake_that_waits_when_the_drain_begins_is_answered_and_closed_with_1001
     assert_eq!(client.ended(), Some(CloseReason::ProtocolEnded));
     assert_eq!(calls(&mut client), ["open", "close 1001 \"the server is stopping\" clean ProtocolEnded"]);
 }
+
+#[test]
+fn a_handler_whose_101_cannot_be_made_is_closed() {
+    let mut app = app_with(|route| route);
+    app.websocket("/bad", |_, req, offer: Offer<'_>| Ok((offer.header("no name", "x"), Probe::new(req))));
+    let mut client = TestClient::new(app);
+    let reply = client.websocket("/bad").try_open().unwrap_err();
+    assert_eq!(reply.status(), 500);
+    assert_eq!(calls(&mut client), ["close 1006 \"\" unclean ProtocolFailed"]);
+}
