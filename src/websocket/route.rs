@@ -45,9 +45,10 @@ impl WebSocketRoute {
         self.set_sizes(|sizes| sizes.message = bytes)
     }
 
-    /// Sets how many frames a message of a client may have; by default 1024. More close the socket with 1009.
+    /// Sets how many frames a message of a client may have, at least 1; by default 1024. More close the socket with
+    /// 1009.
     pub fn max_fragments(self, frames: usize) -> Self {
-        self.set_sizes(|sizes| sizes.fragments = frames)
+        self.set_sizes(|sizes| sizes.fragments = frames.max(1))
     }
 
     /// Sets from how many bytes on a message to the client is compressed, if the client takes compressed ones; by

@@ -380,3 +380,13 @@ fn a_message_may_have_the_size_of_the_limit_and_the_limit_can_be_set() {
     socket.frame(&mut client, true, 0, &[7; 50_001]);
     assert_eq!(all(&mut socket), [closed(1009, "a message is too long")]);
 }
+
+#[test]
+fn a_message_of_one_frame_is_not_fragmented_however_it_comes() {
+    let mut client = client_with(|route| route.max_fragments(0));
+    let mut ann = open(&mut client, "ann");
+    let frame = b"\x81\x86\0\0\0\0echo x";
+    ann.write(&mut client, &frame[..9]);
+    ann.write(&mut client, &frame[9..]);
+    assert_eq!(ann.next(), Some(text("x")));
+}
