@@ -76,10 +76,13 @@ enum Fate {
     Gone,
 }
 
-/// The memory that a frame takes in an inbox.
+/// The memory that a frame takes in an inbox. Of a short one, most of it is what describes the frame.
 fn cost(frame: &Prepared) -> usize {
-    frame.len() + size_of::<Rc<Prepared>>()
+    frame.len() + FRAME
 }
+
+/// What a frame takes beside its bytes: the pointer to it, and the counts of those who share it and its bytes.
+const FRAME: usize = size_of::<Prepared>() + size_of::<Rc<Prepared>>() + 4 * size_of::<usize>();
 
 impl Member {
     pub(super) fn new(waker: LocalWaker) -> Rc<Self> {

@@ -153,3 +153,16 @@ fn a_member_that_never_ends_its_message_in_parts_holds_no_more_than_a_slow_one()
     let got = all(&mut endless);
     assert_eq!((&got[0], got.last()), (&text("begun and ended"), Some(&closed(1013, "the client is too slow"))));
 }
+
+/// A message of one byte takes more than a hundred bytes of memory while it waits.
+#[test]
+fn short_messages_that_wait_are_counted_by_their_memory() {
+    let mut client = client();
+    let mut slow = open(&mut client, "slow");
+    slow.set_window(&mut client, 0);
+    slow.send(&mut client, "join 1;fill");
+    let mut author = open(&mut client, "author");
+    (0..2000).for_each(|_| author.send(&mut client, "say 1 x"));
+    let taken = 2000 - client.app().state().rooms[1].skipped() as usize;
+    assert!((100..CHANNEL_BYTES / 100).contains(&taken), "{taken} were taken");
+}
