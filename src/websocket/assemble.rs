@@ -107,7 +107,7 @@ impl Partial {
         if len <= self.capacity() {
             return;
         }
-        let still = if self.fin { self.missing - taken } else { self.room(limits) - taken };
+        let still = if self.fin { self.missing - taken } else { self.room(limits).saturating_sub(taken) };
         let wanted = len + still.min(len);
         match &mut self.content {
             Content::Text(text) => text.grow(wanted),

@@ -255,3 +255,14 @@ fn a_part_of_a_message_does_not_wait_in_the_input() {
     let outcome = play(&[&frame(2, b"")[..], &parts, &frame(0x80, b"")].concat(), &limits, &[13]);
     assert_eq!(outcome.seen.len(), 1);
 }
+
+#[test]
+fn a_limit_may_be_lowered_within_a_message() {
+    let mut message = [frame(2, &[7; 1000]), frame(0x80, b"")].concat();
+    let (begun, rest) = message.split_at_mut(400);
+    let mut decoder = Decoder::default();
+    assert_eq!(decoder.next(begun, &LIMITS), Ok((400, None)));
+    let lower = Limits { max_message: 500, ..LIMITS };
+    let (used, event) = decoder.next(rest, &lower).expect("the frame was announced before");
+    assert_eq!((used, event.map(Seen::from)), (rest.len(), Some(Seen::Binary(vec![7; 1000]))));
+}
