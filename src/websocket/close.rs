@@ -30,19 +30,25 @@ pub(crate) fn parse(payload: &[u8]) -> Result<(Option<u16>, &str), Failure> {
     }
 }
 
-/// Appends a Close frame. A reason of more than [`MAX_REASON`] bytes is cut between two characters.
+/// As much of a reason as a Close frame can have: at most [`MAX_REASON`] bytes, cut between two characters.
+pub(crate) fn shortened(reason: &str) -> &str {
+    let mut len = reason.len().min(MAX_REASON);
+    while !reason.is_char_boundary(len) {
+        len -= 1;
+    }
+    &reason[..len]
+}
+
+/// Appends a Close frame. A reason that is too long is [shortened].
 ///
 /// # Panics
 /// In debug builds, if the code [may not be sent](may_be_sent).
 pub(crate) fn encode(out: &mut Vec<u8>, code: u16, reason: &str) {
     debug_assert!(may_be_sent(code), "{code} may not be sent");
-    let mut len = reason.len().min(MAX_REASON);
-    while !reason.is_char_boundary(len) {
-        len -= 1;
-    }
-    frame::encode_header(out, Opcode::Close, true, false, 2 + len);
+    let reason = shortened(reason);
+    frame::encode_header(out, Opcode::Close, true, false, 2 + reason.len());
     out.extend(code.to_be_bytes());
-    out.extend_from_slice(&reason.as_bytes()[..len]);
+    out.extend_from_slice(reason.as_bytes());
 }
 
 /// Appends a Close frame without a code: the answer to one that has none (RFC 6455 §5.5.1).

@@ -139,6 +139,7 @@ impl Link {
     pub(super) fn close(&mut self, code: u16, reason: &str, out: &mut Output<'_>) {
         if self.is_open() {
             self.send_waiting(out);
+            let reason = close::shortened(reason);
             close::encode(out.inline(), code, reason);
             self.end(Stage::Closing, code, reason, false);
             out.close_when(self.settings.times.get().close);

@@ -390,3 +390,14 @@ fn a_message_of_one_frame_is_not_fragmented_however_it_comes() {
     ann.write(&mut client, &frame[9..]);
     assert_eq!(ann.next(), Some(text("x")));
 }
+
+#[test]
+fn a_reason_that_is_too_long_is_cut_for_both_sides() {
+    let mut client = client();
+    let mut ann = open(&mut client, "ann");
+    ann.send(&mut client, &format!("refuse {}", "\u{e9}".repeat(100)));
+    let cut = "\u{e9}".repeat(61);
+    assert_eq!(all(&mut ann), [closed(1011, &cut)]);
+    ann.close(&mut client, 1011, "");
+    assert_eq!(calls(&mut client).last(), Some(&format!("ann close 1011 \"{cut}\" clean ProtocolEnded")));
+}
