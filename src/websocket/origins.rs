@@ -35,7 +35,7 @@ impl Origins {
     /// the default port of `http` and `https` may be left out.
     ///
     /// # Panics
-    /// If one of them is not an origin: it has no scheme, a path, or the like.
+    /// If one of them is not an origin: it has no scheme, a path, a `*`, or the like.
     pub fn list<T: AsRef<str>>(origins: impl IntoIterator<Item = T>) -> Self {
         let parse = |text: T| {
             let text = text.as_ref();
@@ -90,7 +90,7 @@ impl Origin {
         let (scheme, authority) = std::str::from_utf8(text).ok()?.split_once("://")?;
         let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
             && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-        let is_other = |byte: u8| !byte.is_ascii_graphic() || b"/?#@,\\".contains(&byte);
+        let is_other = |byte: u8| !byte.is_ascii_graphic() || b"/?#@,*\\".contains(&byte);
         if !is_scheme || authority.is_empty() || authority.bytes().any(is_other) {
             return None;
         }

@@ -250,7 +250,9 @@ fn any_origin_is_any_text() {
 
 #[test]
 fn what_is_no_origin_cannot_be_listed() {
-    for text in ["", "null", "example.com", "https://example.com/", "https://", "https://a b", "*"] {
+    for text in
+        ["", "null", "example.com", "https://example.com/", "https://", "https://a b", "*", "https://*.example.com"]
+    {
         let listed = std::panic::catch_unwind(|| Origins::list([text]));
         assert!(listed.is_err(), "{text:?} was taken");
     }
