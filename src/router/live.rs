@@ -80,6 +80,7 @@ impl<S> Live<S> {
         match event {
             ProtocolEvent::Data(bytes) => protocol.on_data(state, bytes, out),
             ProtocolEvent::Writable => protocol.on_writable(state, out).map(|()| 0),
+            ProtocolEvent::Blocked => protocol.on_blocked(state, out).map(|()| 0),
             ProtocolEvent::Alarm => protocol.on_alarm(state, out).map(|()| 0),
             ProtocolEvent::End => protocol.on_end(state, out).map(|()| 0),
             ProtocolEvent::Drain => protocol.on_drain(state, out).map(|()| 0),

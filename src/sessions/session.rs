@@ -231,7 +231,15 @@ impl<T: Transport> Session<T> {
                     self.connection.drain(cx);
                     return self.end(cx);
                 }
-                Stall::Input | Stall::Output => return self.end(cx),
+                Stall::Output => {
+                    self.connection.advance_held(
+                        cx,
+                        &Ends { peer: &self.peer, transport: &self.transport },
+                        &mut budget,
+                    );
+                    return self.end(cx);
+                }
+                Stall::Input => return self.end(cx),
             };
         }
     }

@@ -71,6 +71,12 @@ impl<S, T: WebSocket<S>> Protocol<S> for Connection<T> {
         Ok(())
     }
 
+    /// A room has something for a client that takes nothing.
+    fn on_blocked(&mut self, _: &mut S, out: &mut Output<'_>) -> io::Result<()> {
+        self.link.blocked(out);
+        Ok(())
+    }
+
     fn on_alarm(&mut self, _: &mut S, out: &mut Output<'_>) -> io::Result<()> {
         match self.link.listen(out) {
             true => Ok(()),
@@ -168,10 +174,6 @@ impl Link {
     /// The end of a call: notes what the next one has to know.
     fn settle(&mut self, memory: usize, out: &mut Output<'_>) {
         self.was_full = out.is_full();
-        let inbox = self.member.as_ref().map_or(0, |member| {
-            member.set_blocked(self.was_full || self.part.is_some());
-            member.memory()
-        });
-        out.set_memory(memory + inbox);
+        out.set_memory(memory + self.member.as_ref().map_or(0, |member| member.memory()));
     }
 }

@@ -119,9 +119,19 @@ impl Link {
         }
     }
 
+    /// The client takes nothing, so what rooms have given must wait. If the socket is to be closed, the client has its
+    /// time from now on, whether or not it will ever read the Close frame.
+    pub(super) fn blocked(&self, out: &mut Output<'_>) {
+        let Some(member) = &self.member else { return };
+        member.look(true);
+        if member.is_closing() {
+            out.close_when(self.settings.times.get().close);
+        }
+    }
+
     fn send_waiting(&mut self, out: &mut Output<'_>) {
         let Some(member) = &self.member else { return };
-        member.look(self.part.is_none() && !out.is_full());
+        member.look(self.part.is_some());
         while self.part.is_none()
             && !out.is_full()
             && let Some(prepared) = member.next()

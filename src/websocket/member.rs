@@ -25,20 +25,10 @@ pub(super) struct Member {
     goodbye: Cell<Option<Box<Goodbye>>>,
     /// The socket was woken and has not looked since.
     is_told: Cell<bool>,
-    /// No frame can leave, because the client does not take what it is owed.
+    /// No frame can leave: the output is full and the client takes nothing, or a message is being sent in parts.
     is_blocked: Cell<bool>,
     /// It takes no more messages until it has sent half of those that wait.
     is_full: Cell<bool>,
-    /// The chances that it has had since it has looked.
-    chances: Cell<Chances>,
-}
-
-/// How often a socket was woken to show that it is the client that blocks it.
-#[derive(Clone, Copy, Default)]
-struct Chances {
-    given: u8,
-    /// The round of wake-ups in which it had the last one.
-    round: u32,
 }
 
 /// Frames that wait, in their order. One of them needs no memory of its own, and most of the time there is only one.
@@ -96,7 +86,6 @@ impl Member {
             is_told: Cell::new(false),
             is_blocked: Cell::new(false),
             is_full: Cell::new(false),
-            chances: Cell::default(),
         })
     }
 
@@ -135,8 +124,7 @@ impl Member {
     /// to it before it has a turn is bounded, since the loop passes no bytes on to those who speak in rooms while
     /// sockets wait for one.
     pub(super) fn offer(&self, frame: &Rc<Prepared>) -> bool {
-        let seems_slow = self.is_full.get() && self.is_blocked.get();
-        if self.fate.get() != Fate::Here || (seems_slow && !self.has_a_chance()) {
+        if self.fate.get() != Fate::Here || (self.is_full.get() && self.is_blocked.get()) {
             return false;
         }
         let cost = self.cost.get() + cost(frame);
@@ -145,24 +133,6 @@ impl Member {
         self.inbox.borrow_mut().push(Rc::clone(frame));
         self.wake();
         true
-    }
-
-    /// Whether it may be the loop that blocks it: its output was full when its turn was over, its client has taken all
-    /// since, and it waits for the next turn. So it is woken, and it looks in the turn that this brings, unless its
-    /// client blocks it. What is posted in one round is taken in the next one, and is delivered when the round after
-    /// that begins.
-    #[cold]
-    fn has_a_chance(&self) -> bool {
-        let (Chances { given, round }, now) = (self.chances.get(), self.waker.rounds());
-        if given > 0 && round == now {
-            return true;
-        }
-        let is_left = given < 2;
-        if is_left {
-            self.chances.set(Chances { given: given + 1, round: now });
-            self.waker.wake();
-        }
-        is_left
     }
 
     /// Has the socket look, unless it will anyway.
@@ -177,17 +147,18 @@ impl Member {
         if self.fate.get() == Fate::Here {
             self.fate.set(Fate::Closing);
             self.goodbye.replace(Some(Box::new((code, reason.into()))));
+            // Also a socket that is blocked, and waits to be told that it can go on, has to know this.
+            self.is_told.set(true);
+            self.waker.wake();
         }
         self.leave(room);
-        self.wake();
     }
 
-    /// Begins to look into the inbox, from which frames can leave or not.
-    pub(super) fn look(&self, can_send: bool) {
-        self.is_told.set(false);
-        if can_send {
-            self.chances.take();
-        }
+    /// The socket begins to send what waits, or finds that it cannot, because it `is_blocked`. Then it need not be told
+    /// of more: it goes on by itself as soon as it can.
+    pub(super) fn look(&self, is_blocked: bool) {
+        self.is_told.set(is_blocked);
+        self.is_blocked.set(is_blocked);
     }
 
     /// Takes the next frame.
@@ -200,11 +171,6 @@ impl Member {
     /// Whether no frame waits.
     pub(super) fn is_empty(&self) -> bool {
         self.inbox.borrow().len() == 0
-    }
-
-    /// Notes whether frames can leave: not while the output is full, nor within a message that comes in parts.
-    pub(super) fn set_blocked(&self, is_blocked: bool) {
-        self.is_blocked.set(is_blocked);
     }
 
     /// Notes that the look has ended. An empty inbox gives its memory back, since most sockets are idle at most times.

@@ -14,15 +14,13 @@ pub(crate) struct Outbox {
     waiting: RefCell<Vec<Ticket>>,
     /// The loop is gone, so that nothing looks into the outbox any more.
     closed: Cell<bool>,
-    /// How often the loop has taken them.
-    rounds: Cell<u32>,
     /// The loop looks into the outbox when the mailbox rings.
     mailbox: Arc<Mailbox>,
 }
 
 impl Outbox {
     pub(crate) fn new(mailbox: Arc<Mailbox>) -> Rc<Self> {
-        Rc::new(Self { waiting: RefCell::default(), rounds: Cell::new(0), closed: Cell::new(false), mailbox })
+        Rc::new(Self { waiting: RefCell::default(), closed: Cell::new(false), mailbox })
     }
 
     /// Leaves a wake-up. The first one rings, because the application may be at work while the loop sleeps.
@@ -42,10 +40,8 @@ impl Outbox {
         self.waiting.borrow().len()
     }
 
-    /// Moves all wake-ups to the end of `into`, in the order in which they were posted. Those that were taken before
-    /// must all be delivered.
+    /// Moves all wake-ups to the end of `into`, in the order in which they were posted.
     pub(crate) fn take(&self, into: &mut Vec<(Ticket, Letter)>) {
-        self.rounds.set(self.rounds.get().wrapping_add(1));
         into.extend(self.waiting.borrow_mut().drain(..).map(|to| (to, Letter::Wake)));
     }
 
@@ -84,12 +80,6 @@ impl LocalWaker {
     /// Makes the loop call [`Protocol::on_writable`](super::Protocol::on_writable).
     pub fn wake(&self) {
         self.outbox.post(self.ticket);
-    }
-
-    /// How often the loop has taken wake-ups. When it takes a round of them, all rounds before are delivered.
-    #[cfg(feature = "websocket")]
-    pub(crate) fn rounds(&self) -> u32 {
-        self.outbox.rounds.get()
     }
 }
 

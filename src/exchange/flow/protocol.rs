@@ -52,6 +52,15 @@ pub trait Protocol<S> {
         Ok(())
     }
 
+    /// A [waker](Output::waker) was used, but the output is full, and the client takes nothing for now. When it has
+    /// taken enough, [`on_writable`](Self::on_writable) follows.
+    ///
+    /// # Errors
+    /// As [`on_data`](Self::on_data).
+    fn on_blocked(&mut self, state: &mut S, out: &mut Output<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
     /// The time is over that [`Output::set_alarm`] has set, so that the protocol can ask a silent client for a sign of
     /// life, or give it up. The alarm is off now, and can be set again. If it is not, the idle timeout holds again,
     /// and a connection that has been idle for longer ends unless something is written.
@@ -72,7 +81,8 @@ pub trait Protocol<S> {
         Ok(())
     }
 
-    /// The server has begun to drain. By default, what is owed is sent and the connection closes.
+    /// The server has begun to drain. By default, what is owed is sent and the connection closes. This is also called
+    /// while the output is full.
     ///
     /// # Errors
     /// As [`on_data`](Self::on_data).
@@ -92,6 +102,10 @@ impl<S, T: Protocol<S> + ?Sized> Protocol<S> for Box<T> {
 
     fn on_writable(&mut self, state: &mut S, out: &mut Output<'_>) -> io::Result<()> {
         (**self).on_writable(state, out)
+    }
+
+    fn on_blocked(&mut self, state: &mut S, out: &mut Output<'_>) -> io::Result<()> {
+        (**self).on_blocked(state, out)
     }
 
     fn on_alarm(&mut self, state: &mut S, out: &mut Output<'_>) -> io::Result<()> {
@@ -118,6 +132,8 @@ pub enum ProtocolEvent<'a> {
     Data(&'a mut [u8]),
     /// There is room for output.
     Writable,
+    /// The protocol was woken, but the output is full, and the client takes nothing.
+    Blocked,
     /// The alarm is due.
     Alarm,
     /// The client has closed its side.

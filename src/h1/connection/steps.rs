@@ -46,6 +46,22 @@ impl Connection {
         Step::Again
     }
 
+    /// Tells a protocol what it has to know although so much is owed that the connection is held. The driver calls it
+    /// when it has found that the client takes nothing.
+    #[cold]
+    pub(crate) fn advance_held(&mut self, cx: &mut Context<'_>, endpoints: &dyn Endpoints, budget: &mut Budget) {
+        while self.buffers.held
+            && let Phase::Upgraded(upgraded) = &mut self.phase
+        {
+            match upgraded.step(&mut self.buffers, cx, endpoints, budget) {
+                Ok(Step::Stalled) => return,
+                Ok(_) => {}
+                Err(Break::Finish(ending)) => self.finish(cx, ending),
+                Err(Break::Abort(reason)) => self.abort(cx, reason),
+            }
+        }
+    }
+
     // ---- from phase to phase ----------------------------------------------------------------------------------------
 
     /// Enters the next phase: the one place where the phase changes. Returns the old one for what it holds.

@@ -36,6 +36,8 @@ pub(super) struct Upgraded {
     pauses: u32,
     /// It is to be told that there is room.
     pub(super) may_write: bool,
+    /// It was told that there is room, for the first time.
+    begun: bool,
     /// It is to be told that its alarm is due.
     alarmed: bool,
     /// The alarm is the end of the connection.
@@ -74,6 +76,7 @@ impl Upgraded {
             memory: 0,
             pauses: 0,
             may_write: true,
+            begun: false,
             alarmed: false,
             ends_at_alarm: false,
             wakes: false,
@@ -176,18 +179,21 @@ impl Upgraded {
         endpoints: &dyn Endpoints,
         budget: &mut Budget,
     ) -> Result<Step, Break> {
-        let Buffers { input, output, input_ended, .. } = buffers;
+        let Buffers { input, output, input_ended, held, .. } = buffers;
         let bytes = input.as_deref_mut().map_or(&mut [][..], |input| input.bytes_mut());
         let has_data = bytes.len() > self.looked_at as usize && !self.is_paused();
         // Its bytes may make more letters, and those that wait come first.
         let must_wait = budget.bytes == 0 || (cx.letters_wait && self.wakes && !self.may_write && !self.alarmed);
-        if (self.may_write || has_data) && must_wait {
+        if (self.may_write || has_data) && must_wait && !*held {
             return Ok(Step::OutOfBudget);
         }
         let offered = bytes.len();
-        let Some(event) = self.next_event(bytes, has_data, *input_ended, cx.draining.has_begun()) else {
-            return Ok(Step::Stalled);
+        let draining = cx.draining.has_begun();
+        let event = match *held {
+            true => self.event_while_held(draining),
+            false => self.next_event(bytes, has_data, *input_ended, draining),
         };
+        let Some(event) = event else { return Ok(Step::Stalled) };
         let (is_data, is_writable) =
             (matches!(event, ProtocolEvent::Data(_)), matches!(event, ProtocolEvent::Writable));
         let queue = output.get_or_insert_with(|| cx.pools.output.lend());
@@ -279,7 +285,7 @@ impl Upgraded {
     ) -> Option<ProtocolEvent<'a>> {
         if std::mem::take(&mut self.may_write) {
             // What it left for want of room is given again.
-            self.looked_at = 0;
+            (self.looked_at, self.begun) = (0, true);
             return Some(ProtocolEvent::Writable);
         }
         if draining && !std::mem::replace(&mut self.drained, true) {
@@ -293,6 +299,18 @@ impl Upgraded {
         }
         let has_ended = input_ended && !self.is_paused() && !std::mem::replace(&mut self.ended, true);
         has_ended.then_some(ProtocolEvent::End)
+    }
+
+    /// What the protocol has to know although its client takes nothing: that it must come to its end, or that it was
+    /// woken in vain. That there is room is told when there is.
+    fn event_while_held<'a>(&mut self, draining: bool) -> Option<ProtocolEvent<'a>> {
+        if !self.begun {
+            return None;
+        }
+        if draining && !std::mem::replace(&mut self.drained, true) {
+            return Some(ProtocolEvent::Drain);
+        }
+        std::mem::take(&mut self.may_write).then_some(ProtocolEvent::Blocked)
     }
 
     /// Takes the bytes out of the input that the protocol has understood, of those that it was offered. `knows_time`

@@ -197,6 +197,12 @@ impl Protocol {
                 understood = self.echo(affairs, bytes, hurries, out)?;
                 self.taken == self.length
             }
+            ProtocolEvent::Blocked => {
+                if out.owed() == 0 {
+                    affairs.blame(format!("{:?}: it is blocked, and nothing is owed", self.whose));
+                }
+                false
+            }
             ProtocolEvent::Alarm => {
                 self.ring(affairs, out)?;
                 false
