@@ -121,8 +121,9 @@ impl Output<'_> {
     /// are passed to the protocol as before. It is for protocols that say goodbye, and can [close](Self::close) earlier
     /// when the client has answered. It replaces the [alarm](Self::set_alarm).
     ///
-    /// The connection closes at that time even if bytes are still owed, or input is paused. A second call sets another
-    /// time.
+    /// The connection closes at that time even if input is paused, or bytes are still owed. But if the client has sent
+    /// or taken any bytes just before, it gets what is owed, as after [`close`](Self::close). A second call sets
+    /// another time.
     pub fn close_when(&mut self, after: Duration) {
         self.wishes.ends_at_alarm = true;
         self.replace_alarm(after);

@@ -173,7 +173,13 @@ impl Connection {
         let taken = upgraded.take_alarm(cx.now);
         if taken == Some(AtAlarm::Ends) {
             log::debug!("conn {}: the client did not close its side in time", cx.id);
-            self.abort(cx, CloseReason::ProtocolEnded);
+            match self.output() {
+                // A client that reads slowly gets all that was said before the goodbye.
+                Some(_) if cx.config.min_send_rate > 0 && activity + cx.config.linger_timeout > cx.now => {
+                    self.finish(cx, Ending::lingering(CloseReason::ProtocolEnded));
+                }
+                _ => self.abort(cx, CloseReason::ProtocolEnded),
+            }
         }
         taken.is_some()
     }

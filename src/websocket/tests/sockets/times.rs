@@ -260,3 +260,19 @@ fn a_client_that_takes_nothing_at_all_is_given_up() {
     assert_eq!(socket.ended(), Some(CloseReason::SendTimeout));
     assert_eq!(calls(&mut client).last().unwrap(), "a close 1006 \"\" unclean SendTimeout");
 }
+
+/// Its message is larger than what it can take until the deadline of the goodbye.
+#[test]
+fn a_client_that_reads_slowly_gets_all_that_was_sent_before_the_close() {
+    let mut client = client();
+    let mut slow = open(&mut client, "slow");
+    slow.set_window(&mut client, 0);
+    slow.send(&mut client, "bytes 1000000;close 1000 bye");
+    for _ in 0..11 {
+        client.advance(secs(1));
+        slow.set_window(&mut client, 100_000);
+    }
+    assert_eq!(all(&mut slow), [TestMessage::Binary(vec![b'x'; 1_000_000]), closed(1000, "bye")]);
+    client.advance(secs(3));
+    assert_eq!(slow.ended(), Some(CloseReason::ProtocolEnded));
+}
