@@ -13,10 +13,17 @@ pub(super) fn inflate(bytes: &[u8], max: usize) -> Result<Vec<u8>, Failure> {
     Ok(content)
 }
 
+/// Most bytes that are compressed in one call, since nobody else is served meanwhile: that of this many takes some 10 ms.
+#[cfg(feature = "websocket-deflate")]
+const MOST: usize = 1 << 20;
+
 /// Compresses the content of a message for a window of `1 << window_bits` bytes. Returns `None` if that would not make
-/// it shorter.
+/// it shorter, or the message is too long.
 #[cfg(feature = "websocket-deflate")]
 pub(super) fn deflate(content: &[u8], window_bits: u8) -> Option<Vec<u8>> {
+    if content.len() > MOST {
+        return None;
+    }
     let mut bytes = Vec::new();
     of_this_loop(|deflater| deflater.deflate(content, window_bits, &mut bytes)).then_some(bytes)
 }

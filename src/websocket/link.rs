@@ -107,33 +107,37 @@ impl Link {
         }
     }
 
-    /// Sends what rooms have given, as long as there is room.
+    /// Sends what rooms have given, as long as there is room, and closes the socket if a room wants that.
     pub(super) fn deliver(&mut self, out: &mut Output<'_>) {
-        self.send_waiting(out);
-        let Some(member) = &self.member else { return };
-        if member.is_empty()
-            && self.part.is_none()
+        self.send_waiting(out, |out| !out.is_full());
+        if self.part.is_none() {
+            self.obey_room(out);
+        }
+    }
+
+    /// The client takes nothing, so what rooms have given must wait.
+    pub(super) fn blocked(&mut self, out: &mut Output<'_>) {
+        if let Some(member) = &self.member {
+            member.look(true);
+            self.obey_room(out);
+        }
+    }
+
+    /// Closes the socket, if a room wants that.
+    fn obey_room(&mut self, out: &mut Output<'_>) {
+        if let Some(member) = &self.member
             && let Some((code, reason)) = member.goodbye()
         {
             self.close(code, &reason, out);
         }
     }
 
-    /// The client takes nothing, so what rooms have given must wait. If the socket is to be closed, the client has its
-    /// time from now on, whether or not it will ever read the Close frame.
-    pub(super) fn blocked(&self, out: &mut Output<'_>) {
-        let Some(member) = &self.member else { return };
-        member.look(true);
-        if member.is_closing() {
-            out.close_when(self.settings.times.get().close);
-        }
-    }
-
-    fn send_waiting(&mut self, out: &mut Output<'_>) {
+    /// Sends what rooms have given, while `may_send` says so. A message in parts comes first.
+    fn send_waiting(&mut self, out: &mut Output<'_>, may_send: impl Fn(&Output<'_>) -> bool) {
         let Some(member) = &self.member else { return };
         member.look(self.part.is_some());
         while self.part.is_none()
-            && !out.is_full()
+            && may_send(out)
             && let Some(prepared) = member.next()
         {
             prepared.write(self.deflate, self.settings.sizes.get().deflate_from, out);
@@ -144,11 +148,11 @@ impl Link {
 
     // ---- the end ----------------------------------------------------------------------------------------------------
 
-    /// Says goodbye, and goes on reading until the client has said so, too. What rooms have given before goes first, as
-    /// far as there is room.
+    /// Says goodbye, and goes on reading until the client has said so, too. What rooms have given before goes first. It
+    /// is bounded, so it may be more than the output would take otherwise.
     pub(super) fn close(&mut self, code: u16, reason: &str, out: &mut Output<'_>) {
         if self.is_open() {
-            self.send_waiting(out);
+            self.send_waiting(out, |_| true);
             let reason = close::shortened(reason);
             close::encode(out.inline(), code, reason);
             self.end(Stage::Closing, code, reason, false);

@@ -168,11 +168,6 @@ impl Member {
         Some(frame)
     }
 
-    /// Whether no frame waits.
-    pub(super) fn is_empty(&self) -> bool {
-        self.inbox.borrow().len() == 0
-    }
-
     /// Notes that the look has ended. An empty inbox gives its memory back, since most sockets are idle at most times.
     pub(super) fn looked(&self) {
         let mut inbox = self.inbox.borrow_mut();

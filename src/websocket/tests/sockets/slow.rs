@@ -72,20 +72,16 @@ fn a_member_that_is_full_of_its_own_messages_is_slow() {
 }
 
 #[test]
-fn a_dropped_member_leaves_its_other_rooms_when_it_has_closed() {
+fn a_dropped_member_leaves_its_other_rooms_too() {
     let mut client = client();
     let mut slow = join(&mut client, "slow");
     slow.send(&mut client, "join 1;join 2");
     let mut author = open(&mut client, "author");
     slow.set_window(&mut client, 0);
     flood(&mut client, &mut author, 0, 300);
-    assert_eq!(client.app().state().sizes(), [0, 1, 1]);
-    flood(&mut client, &mut author, 1, 1);
-    assert_eq!((client.app().state().sizes(), client.app().state().rooms[1].skipped()), ([0, 1, 1], 1));
-    flood(&mut client, &mut author, 2, 1);
-    assert_eq!((client.app().state().sizes(), client.app().state().rooms[2].dropped()), ([0, 1, 0], 1));
-    slow.cut(&mut client);
-    assert_eq!(client.app().state().sizes(), [0, 0, 0]);
+    let world = client.app().state();
+    assert_eq!((world.sizes(), world.rooms.each_ref().map(|room| room.dropped())), ([0, 0, 0], [1, 0, 0]));
+    assert_eq!(slow.ended(), None, "it has its time to take what it is owed");
 }
 
 #[test]
@@ -103,15 +99,47 @@ fn a_dropped_member_cannot_join_again() {
 }
 
 #[test]
-fn a_dropped_member_that_takes_nothing_is_given_up_in_the_end() {
+fn a_dropped_member_that_takes_nothing_is_cut_when_it_does_not_answer_in_time() {
     let mut client = client();
     let mut slow = join(&mut client, "slow");
     let mut author = open(&mut client, "author");
     slow.set_window(&mut client, 0);
     flood(&mut client, &mut author, 0, 300);
-    client.advance(secs(61));
-    assert_eq!(slow.ended(), Some(CloseReason::SendTimeout));
-    assert_eq!(calls(&mut client).last().unwrap(), "slow close 1006 \"\" unclean SendTimeout");
+    client.advance(secs(4));
+    assert_eq!(slow.ended(), None);
+    client.advance(secs(2));
+    assert_eq!(slow.ended(), Some(CloseReason::ProtocolEnded));
+    let end = "slow close 1013 \"the client is too slow\" unclean ProtocolEnded";
+    assert_eq!(calls(&mut client).last().unwrap(), end);
+}
+
+/// However much it is owed, a client that takes nothing is told of the end within the call, and cut in time.
+#[test]
+fn a_client_that_takes_nothing_holds_up_no_end() {
+    for (owed, how, code) in [
+        ("bytes 1000;join 1", "room", 4000),
+        ("fill;join 1", "room", 4000),
+        ("fill;bytes 1000000;join 1", "room", 4000),
+        ("fill", "drain", 1001),
+        ("fill;join 1;say 1 waits", "drain", 1001),
+        ("bytes 1000", "drain", 1001),
+    ] {
+        let mut client = client();
+        let mut author = open(&mut client, "author");
+        let mut slow = open(&mut client, "slow");
+        slow.set_window(&mut client, 0);
+        slow.send(&mut client, owed);
+        match how {
+            "room" => author.send(&mut client, "shut 1 4000 go"),
+            _ => _ = client.drain(),
+        }
+        assert_eq!(slow.ended(), None);
+        client.advance(secs(6));
+        assert_eq!(slow.ended(), Some(CloseReason::ProtocolEnded), "{owed}, {how}");
+        let calls = calls(&mut client);
+        let end = calls.iter().find(|call| call.starts_with("slow close")).expect("it has ended");
+        assert!(end.starts_with(&format!("slow close {code} ")), "{owed}, {how}: {end}");
+    }
 }
 
 #[test]
