@@ -10,7 +10,31 @@ use crate::http::Result;
 /// An error or a panic in a method is logged, and closes the socket with the code 1011. If the error has a status of
 /// 400 to 499, the client gets its message as the reason.
 ///
-/// See the example of the [module](super).
+/// ```
+/// use monoloop::websocket::{Message, Socket, WebSocket};
+/// use monoloop::{Result, Router, TestClient};
+///
+/// /// Answers each message with the number of those that this client has sent.
+/// struct Counter(u32);
+///
+/// impl<S> WebSocket<S> for Counter {
+///     fn message(&mut self, _: &mut S, _: Message<'_>, ws: &mut Socket<'_>) -> Result<()> {
+///         self.0 += 1;
+///         ws.send(&self.0.to_string())
+///     }
+/// }
+///
+/// let mut app = Router::new(());
+/// app.websocket("/count", |_, _, offer| Ok((offer, Counter(0))));
+///
+/// let mut client = TestClient::new(app);
+/// let mut ann = client.websocket("/count").open();
+/// ann.send(&mut client, "one");
+/// ann.send(&mut client, "two");
+/// assert_eq!((ann.text(), ann.text()), ("1".to_owned(), "2".to_owned()));
+/// ```
+///
+/// The example of the [module](super) has a room.
 #[doc(alias("ws", "socket", "handler"))]
 #[allow(unused_variables, reason = "the default methods do nothing; their arguments are named for the reader")]
 pub trait WebSocket<S> {
@@ -51,7 +75,72 @@ pub trait WebSocket<S> {
     fn close(self: Box<Self>, state: &mut S, end: Closed<'_>) {}
 }
 
+/// So one route can serve several kinds of handlers: its factory returns a `Box<dyn WebSocket<S>>`.
+impl<S, T: WebSocket<S> + ?Sized> WebSocket<S> for Box<T> {
+    fn open(&mut self, state: &mut S, ws: &mut Socket<'_>) -> Result<()> {
+        (**self).open(state, ws)
+    }
+
+    fn message(&mut self, state: &mut S, message: Message<'_>, ws: &mut Socket<'_>) -> Result<()> {
+        (**self).message(state, message, ws)
+    }
+
+    fn writable(&mut self, state: &mut S, ws: &mut Socket<'_>) -> Result<()> {
+        (**self).writable(state, ws)
+    }
+
+    fn pong(&mut self, state: &mut S, payload: &[u8], ws: &mut Socket<'_>) -> Result<()> {
+        (**self).pong(state, payload, ws)
+    }
+
+    fn close(self: Box<Self>, state: &mut S, end: Closed<'_>) {
+        (*self).close(state, end);
+    }
+}
+
 /// How a WebSocket has ended.
+///
+/// `code` says what the two programs have told each other, and `connection` says what the server knows of the
+/// connection below:
+///
+/// - `ProtocolEnded` with 1006: the client has closed the connection, and has sent no Close frame.
+/// - `ProtocolEnded` with any other code: both sides have said goodbye (`is_clean`), or the client has not answered the
+///   goodbye of the server, or it has broken a rule or a limit (1002, 1007, 1009).
+/// - `SocketError`: the connection was reset.
+/// - `IdleTimeout`: the client has not answered a ping.
+/// - `SendTimeout`: the client has taken too little of what it was owed.
+/// - `ReplyTimeout`: the application has paused the socket for too long.
+/// - `OutOfMemory`: the server was short of memory.
+/// - `Cut`: the drain had no more time, or a second signal came.
+/// - `ProtocolFailed`: the 101 could not be made, so the socket was never open.
+///
+/// The last seven come with 1006. If the connection ends between a Close frame and its answer, they come with the code
+/// of that frame.
+///
+/// ```
+/// use monoloop::server::CloseReason;
+/// use monoloop::websocket::{Closed, Message, Socket, WebSocket};
+/// use monoloop::{Result, Router, TestClient};
+///
+/// struct Quiet;
+///
+/// impl WebSocket<Vec<(u16, CloseReason)>> for Quiet {
+///     fn message(&mut self, _: &mut Vec<(u16, CloseReason)>, _: Message<'_>, _: &mut Socket<'_>) -> Result<()> {
+///         Ok(())
+///     }
+///
+///     fn close(self: Box<Self>, ends: &mut Vec<(u16, CloseReason)>, end: Closed<'_>) {
+///         ends.push((end.code, end.connection));
+///     }
+/// }
+///
+/// let mut app = Router::new(Vec::new());
+/// app.websocket("/", |_, _, offer| Ok((offer, Quiet)));
+/// let mut client = TestClient::new(app);
+/// client.websocket("/").open().close(&mut client, 1001, "");
+/// client.websocket("/").open().cut(&mut client);
+/// assert_eq!(client.app().state(), &[(1001, CloseReason::ProtocolEnded), (1006, CloseReason::SocketError)]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Closed<'a> {

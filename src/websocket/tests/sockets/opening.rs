@@ -2,11 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use super::probe::{Client, Probe, app_with, calls, client, client_with, closed, open};
+use super::probe::{Client, Probe, World, app_with, calls, client, client_with, closed, open};
 use crate::exchange::CloseReason;
 use crate::testing::TestReply;
-use crate::websocket::{Offer, Origins};
-use crate::{Error, TestClient};
+use crate::websocket::{Message, Offer, Origins, Socket, WebSocket};
+use crate::{Error, Result, TestClient};
 
 /// The lines of a handshake after the request line. The key is the example of RFC 6455 §1.3.
 const LINES: &str = "Host: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -255,6 +255,7 @@ fn a_path_with_a_socket_alone_says_so() {
     let mut client = client();
     let reply = client.get("/ws").send();
     assert_eq!((reply.status(), reply.header("Sec-WebSocket-Version")), (426, Some("13")));
+    assert!(reply.text().contains("A proxy must pass Upgrade and Connection on"), "{reply:?}");
     assert_eq!((client.head("/ws").send().status(), client.post("/ws").send().status()), (426, 405));
     assert_eq!(client.options("/ws").send().header("Allow"), Some("GET, OPTIONS"));
 }
@@ -371,6 +372,40 @@ fn a_handshake_that_waits_when_the_drain_begins_is_answered_and_closed_with_1001
     client.write(b"\x88\x82\0\0\0\0\x03\xe9").half_close();
     assert_eq!(client.ended(), Some(CloseReason::ProtocolEnded));
     assert_eq!(calls(&mut client), ["open", "close 1001 \"the server is stopping\" clean ProtocolEnded"]);
+}
+
+/// Each method of the trait has to go through the box.
+#[test]
+fn one_route_can_serve_several_kinds_of_handlers() {
+    struct Shout;
+    impl WebSocket<World> for Shout {
+        fn message(&mut self, _: &mut World, message: Message<'_>, ws: &mut Socket<'_>) -> Result<()> {
+            ws.send(&message.as_text().unwrap_or_default().to_uppercase())
+        }
+    }
+
+    let mut app = app_with(|route| route);
+    app.websocket("/either", |_, req, offer: Offer<'_>| {
+        let handler: Box<dyn WebSocket<World>> = match req.query("name") {
+            Some(_) => Box::new(Probe::new(req)),
+            None => Box::new(Shout),
+        };
+        Ok((offer, handler))
+    });
+    let mut client = TestClient::new(app);
+    let mut shout = client.websocket("/either").open();
+    shout.send(&mut client, "hello");
+    assert_eq!(shout.text(), "HELLO");
+
+    let mut probe = client.websocket("/either?name=a").open();
+    probe.set_window(&mut client, 0);
+    probe.send(&mut client, "fill");
+    probe.set_window(&mut client, usize::MAX);
+    probe.pong(&mut client, b"x");
+    probe.close(&mut client, 1000, "");
+    probe.half_close(&mut client);
+    let wanted = ["open", "message fill", "writable", "pong x", "close 1000 \"\" clean ProtocolEnded"];
+    assert_eq!(calls(&mut client), wanted.map(|call| format!("a {call}")));
 }
 
 #[test]
