@@ -96,17 +96,16 @@ impl<'a> Handshake<'a> {
 /// Most subprotocols of a request. Each is compared with those before it.
 const MAX_PROTOCOLS: usize = 64;
 
-/// What a client gets that does not ask for a WebSocket of this version (RFC 6455 §4.4). In most cases a proxy has lost
-/// the question.
+/// What a client gets that does not ask for a WebSocket. In most cases a proxy has lost the question.
 pub(super) const WANTED: Wanted = Wanted {
     message: "This is a WebSocket of version 13. A proxy must pass Upgrade and Connection on",
     fields: &[("Sec-WebSocket-Version", "13")],
 };
 
-/// The reply to a client that asks for another version.
+/// The reply to a client that asks for another version (RFC 6455 §4.4).
 pub(super) fn upgrade_required() -> Error {
-    let error =
-        Error::new(426, WANTED.message).with_header("Upgrade", "websocket").with_header("Connection", "upgrade");
+    let error = Error::new(426, "This is a WebSocket of version 13");
+    let error = error.with_header("Upgrade", "websocket").with_header("Connection", "upgrade");
     WANTED.fields.iter().fold(error, |error, &(name, value)| error.with_header(name, value))
 }
 

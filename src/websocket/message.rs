@@ -62,7 +62,8 @@ impl<'a> Message<'a> {
     #[cfg(feature = "json")]
     #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     pub fn json<T: serde::Deserialize<'a>>(self) -> Result<T> {
-        serde_json::from_slice(self.as_bytes()).map_err(|error| Error::bad_request(format!("Not the JSON: {error}")))
+        let value = serde_json::from_slice(self.as_bytes());
+        value.map_err(|error| Error::bad_request(format!("Not the JSON that is expected here: {error}")))
     }
 }
 

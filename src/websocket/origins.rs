@@ -34,14 +34,22 @@ impl Origins {
     /// These origins, such as `https://example.com` or `http://localhost:3000`. Scheme, host and port must be the same;
     /// the default port of `http` and `https` may be left out.
     ///
+    /// The list takes the place of [`Same`](Self::Same). So name the origin of your own pages, too.
+    ///
     /// # Panics
     /// If one of them is not an origin: it has no scheme, a path, a `*`, or the like.
+    #[track_caller]
     pub fn list<T: AsRef<str>>(origins: impl IntoIterator<Item = T>) -> Self {
-        let parse = |text: T| {
+        let mut list = Vec::new();
+        for text in origins {
             let text = text.as_ref();
-            Origin::parse(text.as_bytes()).unwrap_or_else(|| panic!("{text:?} is no origin like https://example.com"))
-        };
-        Self::Listed(OriginList(origins.into_iter().map(parse).collect()))
+            match Origin::parse(text.as_bytes()) {
+                Some(origin) => list.push(origin),
+                None if text.contains('*') => panic!("{text:?} is a pattern: name each origin, or use Origins::Any"),
+                None => panic!("{text:?} is no origin like https://example.com"),
+            }
+        }
+        Self::Listed(OriginList(list))
     }
 
     /// Checks the `Origin` of a request for the authority `host`.

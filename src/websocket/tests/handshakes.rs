@@ -90,6 +90,7 @@ fn the_426_names_the_protocol_and_its_version() {
     let fields: Vec<_> = error.headers().collect();
     let wanted = [("Upgrade", "websocket"), ("Connection", "upgrade"), ("Sec-WebSocket-Version", "13")];
     assert_eq!((error.status(), &fields[..]), (426, &wanted[..]));
+    assert_eq!(error.message(), "This is a WebSocket of version 13");
 }
 
 #[test]
@@ -254,7 +255,10 @@ fn what_is_no_origin_cannot_be_listed() {
         ["", "null", "example.com", "https://example.com/", "https://", "https://a b", "*", "https://*.example.com"]
     {
         let listed = std::panic::catch_unwind(|| Origins::list([text]));
-        assert!(listed.is_err(), "{text:?} was taken");
+        let panic = listed.expect_err("it cannot be listed");
+        let message = panic.downcast_ref::<String>().expect("a formatted message");
+        assert_eq!(message.contains("is a pattern: name each origin"), text.contains('*'), "{message}");
+        assert!(message.starts_with(&format!("{text:?} is ")), "{message}");
     }
 }
 

@@ -263,7 +263,9 @@ fn json_is_sent_and_read() {
     assert_eq!((all(&mut ann), all(&mut bob)), (["3", "7"].map(text).to_vec(), ["7", "\"others\""].map(text).to_vec()));
     ann.send(&mut client, "{}");
     match ann.next() {
-        Some(TestMessage::Close(Some(1011), reason)) => assert!(reason.starts_with("Not the JSON: "), "{reason}"),
+        Some(TestMessage::Close(Some(1011), reason)) => {
+            assert!(reason.starts_with("Not the JSON that is expected here: "), "{reason}");
+        }
         other => panic!("{other:?}"),
     }
 }
