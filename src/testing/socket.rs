@@ -108,7 +108,10 @@ impl<A: Service> TestHandshake<'_, A> {
     /// If the server refuses.
     #[track_caller]
     pub fn open(self) -> TestSocket {
-        self.try_open().unwrap_or_else(|reply| panic!("the server refuses the WebSocket: {reply:?}"))
+        match self.try_open() {
+            Ok(socket) => socket,
+            Err(reply) => panic!("the server refuses the WebSocket: {reply:?}"),
+        }
     }
 
     /// Opens the socket.
@@ -125,7 +128,8 @@ impl<A: Service> TestHandshake<'_, A> {
         client.act_on(&connected, |wire| wire.inbound.extend(head.as_bytes().iter().chain(b"\r\n")));
         let (reply, len) = {
             let wire = connected.link.wire();
-            TestReply::parse(&wire.outbound, false).unwrap_or_else(|| panic!("no reply: {wire:?}"))
+            let Some(parsed) = TestReply::parse(&wire.outbound, false) else { panic!("no reply: {wire:?}") };
+            parsed
         };
         connected.link.wire_mut().outbound.drain(..len);
         match reply.status() {
@@ -144,6 +148,20 @@ impl TestSocket {
         self.frame(client, true, if message.as_text().is_some() { 1 } else { 2 }, message.as_bytes());
     }
 
+    /// Sends a value as JSON, in a text message.
+    ///
+    /// # Panics
+    /// If it cannot be serialised.
+    #[cfg(feature = "json")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+    #[track_caller]
+    pub fn send_json<T: serde::Serialize + ?Sized, A: Service>(&mut self, client: &mut TestClient<A>, value: &T) {
+        match serde_json::to_string(value) {
+            Ok(text) => self.send(client, &text),
+            Err(error) => panic!("the value is not sent: {error}"),
+        }
+    }
+
     /// Sends a ping.
     pub fn ping<A: Service>(&mut self, client: &mut TestClient<A>, payload: &[u8]) {
         self.frame(client, true, 9, payload);
@@ -154,7 +172,8 @@ impl TestSocket {
         self.frame(client, true, 10, payload);
     }
 
-    /// Sends a Close frame. The server answers one, and closes the connection.
+    /// Sends a Close frame. The server answers one, and closes its side of the connection. The connection has
+    /// [ended](Self::ended) when the client closes its side, too: see [`half_close`](Self::half_close).
     pub fn close<A: Service>(&mut self, client: &mut TestClient<A>, code: u16, reason: &str) {
         self.frame(client, true, 8, &[&code.to_be_bytes(), reason.as_bytes()].concat());
     }
@@ -190,7 +209,8 @@ impl TestSocket {
         client.act_on(&self.connected, |wire| wire.window = bytes);
     }
 
-    /// Half-closes the connection, without a Close frame.
+    /// Half-closes the connection: no more bytes come from the client. A good client does this when both sides have
+    /// sent a Close frame. Without Close frames, it is a client that leaves without a goodbye.
     pub fn half_close<A: Service>(&mut self, client: &mut TestClient<A>) {
         client.act_on(&self.connected, |wire| wire.fin = true);
     }
@@ -203,6 +223,9 @@ impl TestSocket {
     // ---- from the server --------------------------------------------------------------------------------------------
 
     /// Takes the next message, whole, or the next control frame. Returns `None` if none is there.
+    ///
+    /// When the test itself has used a room, or has called the state in another way, no socket has had a turn since:
+    /// call [`client.advance(Duration::ZERO)`](TestClient::advance) first.
     ///
     /// # Panics
     /// If the server has sent what is no frame of a server.
@@ -241,9 +264,46 @@ impl TestSocket {
     /// If it is anything else, or none is there.
     #[track_caller]
     pub fn text(&mut self) -> String {
-        match self.next() {
-            Some(TestMessage::Text(text)) => text,
-            other => panic!("not a text message: {other:?}, and the connection has ended: {:?}", self.ended()),
+        match (self.next(), self.ended()) {
+            (Some(TestMessage::Text(text)), _) => text,
+            (Some(other), _) => panic!("the next message is no text: {other:?}"),
+            (None, None) => panic!("no message is there"),
+            (None, Some(why)) => panic!("no message is there, and the connection has ended: {why}"),
+        }
+    }
+
+    /// Takes the next message, which must be text, and parses it as JSON.
+    ///
+    /// ```
+    /// # use monoloop::{Result, Router, TestClient};
+    /// # use monoloop::websocket::{Message, Socket, WebSocket};
+    /// struct Adder;
+    ///
+    /// impl<S> WebSocket<S> for Adder {
+    ///     fn message(&mut self, _: &mut S, message: Message<'_>, ws: &mut Socket<'_>) -> Result<()> {
+    ///         let (left, right): (u32, u32) = message.json()?;
+    ///         ws.send_json(&(left + right))
+    ///     }
+    /// }
+    ///
+    /// let mut app = Router::new(());
+    /// app.websocket("/add", |_, _, offer| Ok((offer, Adder)));
+    /// let mut client = TestClient::new(app);
+    /// let mut ann = client.websocket("/add").open();
+    /// ann.send_json(&mut client, &(1, 2));
+    /// assert_eq!(ann.json::<u32>(), 3);
+    /// ```
+    ///
+    /// # Panics
+    /// As [`text`](Self::text); and if the text is not JSON, or does not fit `T`.
+    #[cfg(feature = "json")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+    #[track_caller]
+    pub fn json<T: serde::de::DeserializeOwned>(&mut self) -> T {
+        let text = self.text();
+        match serde_json::from_str(&text) {
+            Ok(value) => value,
+            Err(error) => panic!("{error} in the JSON {text:?}"),
         }
     }
 
@@ -269,7 +329,8 @@ impl TestSocket {
         self.reply.header(name)
     }
 
-    /// Why the server has ended the connection; `None` if it has not.
+    /// Why the connection has ended; `None` if it has not. After Close frames in both directions the server waits for
+    /// the client's FIN: see [`half_close`](Self::half_close).
     pub fn ended(&self) -> Option<CloseReason> {
         self.connected.link.wire().closed
     }

@@ -70,6 +70,33 @@ fn a_missing_reply_panics_with_the_bytes_that_came() {
     assert!(text.starts_with("no reply to GET / HTTP/1.1: \"HTTP/1.1 200\" came"), "{text}");
 }
 
+#[cfg(feature = "websocket")]
+#[test]
+fn a_missing_message_panics_and_says_whether_the_connection_has_ended() {
+    use crate::websocket::{Message, Socket, WebSocket};
+
+    struct Echo;
+    impl<S> WebSocket<S> for Echo {
+        fn message(&mut self, _: &mut S, message: Message<'_>, ws: &mut Socket<'_>) -> crate::Result<()> {
+            ws.send(message)
+        }
+    }
+
+    let mut app = Router::new(());
+    app.websocket("/echo", |_, _, offer| Ok((offer, Echo)));
+    let mut client = TestClient::new(app);
+    let mut socket = client.websocket("/echo").open();
+    let panics = |socket: &mut crate::testing::TestSocket| {
+        let panic = catch_unwind(AssertUnwindSafe(|| socket.text())).unwrap_err();
+        panic.downcast::<String>().map_or_else(|panic| (*panic.downcast::<&str>().unwrap()).to_owned(), |text| *text)
+    };
+    assert_eq!(panics(&mut socket), "no message is there");
+    socket.send(&mut client, b"\x01");
+    assert_eq!(panics(&mut socket), "the next message is no text: Binary([1])");
+    socket.cut(&mut client);
+    assert_eq!(panics(&mut socket), "no message is there, and the connection has ended: the socket failed");
+}
+
 #[test]
 fn a_server_that_drains_accepts_no_connections() {
     let mut client = client();
