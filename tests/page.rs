@@ -324,6 +324,41 @@ fn a_browser_that_is_online_again_connects_at_once() {
     shows(&mut browser, "chat-status", "Connected. Nobody else is here.");
 }
 
+/// The page took a welcome for success, and asked four times a second.
+#[test]
+fn a_server_that_drops_each_guest_after_the_welcome_is_asked_less_and_less_often() {
+    let Some(mut browser) = Browser::start() else { return };
+    let demo = Demo::start();
+    browser.open(&demo.url());
+    join(&mut browser, "Ann");
+    // The page waits for no time, and says how long it would have waited.
+    browser.run(
+        "const { setTimeout } = window;
+         const delays = [];
+         window.eighth = new Promise(resolve => {
+             window.setTimeout = (task, time) => {
+                 if (time === 10_000) return;
+                 if (delays.push(time) < 8) setTimeout(task);
+                 else resolve(delays);
+             };
+         });
+         window.WebSocket = class {
+             constructor() {
+                 setTimeout(() => {
+                     this.onopen();
+                     this.onmessage({ data: JSON.stringify({ kind: 'welcome', name: 'Ann', here: 1 }) });
+                     this.onclose({ code: 1011 });
+                 });
+             }
+             close() {}
+         };",
+    );
+    demo.kill();
+    let delays = browser.run("return await eighth");
+    let delays: Vec<f64> = delays.as_array().expect("a list").iter().filter_map(|delay| delay.as_f64()).collect();
+    assert!(delays[0] <= 250.0 && delays[7] >= 2500.0, "{delays:?}");
+}
+
 // ---- how it looks, and what it may do -------------------------------------------------------------------------------
 
 /// Fills the page with what is wide: a long name, a long word, and a long reply.
