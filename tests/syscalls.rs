@@ -32,10 +32,15 @@ const CLOSE: &str = "GET /plaintext HTTP/1.1\r\nHost: test\r\nConnection: close\
 
 // ---- the limits -----------------------------------------------------------------------------------------------------
 
-/// One read, one write, and a share of a poll.
+/// The most polls that the clients' turns may cost on average. How many there are depends on the speed of the machine:
+/// a tick of the loop ends after 5 ms, also if it has not come to all clients, and the others wait for the next poll.
+/// There were 0.03 on an idle machine, and 0.16 on a busy one. A loop that polls for each turn of a client has 1.
+const POLLS: f64 = 0.5;
+
+/// One read and one write.
 #[test]
 fn a_request_on_a_kept_connection_costs_two_calls() {
-    hold(DEMO, "a request on a kept connection", 2.2, 1, |server, rounds| kept(server, rounds, 1, HELLO));
+    hold(DEMO, "a request on a kept connection", 2.1, 1, |server, rounds| kept(server, rounds, 1, HELLO));
 }
 
 /// One read and one write for all of the requests.
@@ -44,8 +49,8 @@ fn requests_that_are_pipelined_share_their_calls() {
     hold(DEMO, "a request of 16 that are pipelined", 0.15, 16, |server, rounds| kept(server, rounds, 16, HELLO));
 }
 
-/// Accept, register, read, write, shutdown, close, and shares of a poll and of the accept that finds nothing. The
-/// shutdown lets data and FIN leave in one segment, which saves more than the call costs.
+/// Accept, register, read, write, shutdown, close, and a share of the accept that finds nothing. The shutdown lets data
+/// and FIN leave in one segment, which saves more than the call costs.
 #[test]
 fn a_connection_for_each_request_costs_few_calls() {
     hold(DEMO, "a connection with one request", 6.1, 1, |server, rounds| {
@@ -70,14 +75,14 @@ fn a_connection_for_each_request_costs_few_calls() {
 #[test]
 fn a_small_file_costs_two_calls() {
     let site = Site::new("small", 1000);
-    hold(&site.command(), "a small file", 2.2, 1, |server, rounds| kept(server, rounds, 1, FILE));
+    hold(&site.command(), "a small file", 2.1, 1, |server, rounds| kept(server, rounds, 1, FILE));
 }
 
 /// One read, a check whether the file has changed, the head, and the content from the page cache.
 #[test]
 fn a_file_of_100_kib_costs_four_calls() {
     let site = Site::new("middling", 100 << 10);
-    hold(&site.command(), "a file of 100 KiB", 4.3, 1, |server, rounds| kept(server, rounds, 1, FILE));
+    hold(&site.command(), "a file of 100 KiB", 4.1, 1, |server, rounds| kept(server, rounds, 1, FILE));
 }
 
 /// The same clients send this many requests at a time, in each round.
@@ -114,7 +119,8 @@ fn reply_length(client: &mut TcpStream, request: &str, end: &[u8]) -> usize {
     reply.len()
 }
 
-/// Checks that a round of `depth` requests from each client costs no more than `limit` calls for each request.
+/// Checks that a round of `depth` requests from each client costs no more than `limit` calls for each request, beside
+/// its share of the polls.
 #[track_caller]
 fn hold(command: &[&str], what: &str, limit: f64, depth: usize, drive: impl Fn(&Server, usize)) {
     if !strace_works() {
@@ -126,20 +132,23 @@ fn hold(command: &[&str], what: &str, limit: f64, depth: usize, drive: impl Fn(&
         server.end()
     });
     let times = ((ROUNDS[1] - ROUNDS[0]) * CLIENTS * depth) as f64;
-    let mut total = 0.0;
+    let (mut total, mut polls) = (0.0, 0.0);
     let mut calls = String::new();
     // In debug builds, the standard library uses this call to check that a descriptor is open before it closes it.
     let debug_only = |call: &str| cfg!(debug_assertions) && call == "fcntl";
     for (call, count) in long.iter().filter(|(call, _)| !debug_only(call)) {
         let each = (*count as f64 - short.get(call).copied().unwrap_or(0) as f64) / times;
-        total += each;
+        let is_poll = call.starts_with("epoll_") && call.contains("wait");
+        *if is_poll { &mut polls } else { &mut total } += each;
         if each != 0.0 {
             write!(calls, "\n  {call:<16}{each:>8.4}").expect("a string takes it");
         }
     }
-    println!("{what}: {total:.4} system calls{calls}");
+    println!("{what}: {total:.4} system calls and {polls:.4} polls{calls}");
     assert!(total > 0.0, "strace has counted nothing");
-    assert!(total <= limit, "{what} costs {total:.4} system calls, more than {limit}:{calls}");
+    assert!(total <= limit, "{what} costs {total:.4} system calls beside the polls, more than {limit}:{calls}");
+    let limit = POLLS / depth as f64;
+    assert!(polls <= limit, "{what} costs {polls:.4} polls, more than {limit}:{calls}");
 }
 
 /// Whether strace is installed and may trace here. A run of CI must have it.
