@@ -6,9 +6,14 @@
 //!     {"kind":"say","text":"hello"}
 //! curl localhost:3000/rooms                                           who is where
 //! ```
+//!
+//! A connection can vanish without a word, and the server notices that only when a ping is not answered. A guest who
+//! comes back before that gets the name all the same, if it has the same `session`: a random text that its page has
+//! made.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
+use monoloop::server::ConnectionId;
 use monoloop::websocket::{Closed, Message, Room, Slow, Socket, WebSocket};
 use monoloop::{Result, Router, Server};
 use serde::{Deserialize, Serialize};
@@ -23,14 +28,24 @@ const MAX_MESSAGE: usize = 4096;
 // nothing, so a guest who cannot stay is let in first, and told why then.
 const NOT_UNDERSTOOD: u16 = 4000;
 const NAME_TAKEN: u16 = 4001;
+const TAKEN_OVER: u16 = 4002;
 
 /// The state: the chats that have guests. Every call gets it as `&mut`, and no two calls ever run at once.
 type Chats = BTreeMap<String, Chat>;
 
 struct Chat {
     room: Room,
-    names: BTreeSet<String>,
+    guests: BTreeMap<String, Place>,
     last: VecDeque<Line>,
+}
+
+/// The place of a guest in a chat. The sockets that it had before may still live.
+struct Place {
+    session: String,
+    /// The socket that has the place now.
+    id: ConnectionId,
+    /// A room with this one socket. Whatever has the state can close the socket by it.
+    own: Room,
 }
 
 #[derive(Serialize)]
@@ -51,7 +66,7 @@ enum Wish {
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Notice<'a> {
-    Welcome { here: &'a BTreeSet<String>, last: &'a VecDeque<Line> },
+    Welcome { here: Vec<&'a str>, last: &'a VecDeque<Line> },
     Joined { name: &'a str },
     Said(&'a Line),
     Typing { name: &'a str },
@@ -62,27 +77,39 @@ enum Notice<'a> {
 struct Guest {
     chat: String,
     name: String,
-    is_in: bool,
+    session: String,
+    /// The number of its connection, if it was let in.
+    id: Option<ConnectionId>,
 }
 
 impl WebSocket<Chats> for Guest {
     fn open(&mut self, chats: &mut Chats, ws: &mut Socket<'_>) -> Result<()> {
         let chat = chats.entry(self.chat.clone()).or_default();
-        self.is_in = chat.names.insert(self.name.clone());
-        if !self.is_in {
-            return ws.close(NAME_TAKEN, "Somebody here has that name");
+        let mut own = Room::new(Slow::Drop);
+        own.join(ws);
+        let place = Place { session: self.session.clone(), id: ws.id(), own };
+        match chat.guests.get_mut(&self.name) {
+            None => {
+                chat.room.send_json(&Notice::Joined { name: &self.name })?;
+                chat.guests.insert(self.name.clone(), place);
+            }
+            Some(old) if old.session == self.session && !self.session.is_empty() => {
+                old.own.close(TAKEN_OVER, "You have come back on another connection")?;
+                *old = place;
+            }
+            Some(_) => return ws.close(NAME_TAKEN, "Somebody here has that name"),
         }
-        ws.send_json(&Notice::Welcome { here: &chat.names, last: &chat.last })?;
-        chat.room.send_json(&Notice::Joined { name: &self.name })?;
+        self.id = Some(ws.id());
         chat.room.join(ws);
-        Ok(())
+        ws.send_json(&Notice::Welcome { here: chat.names(), last: &chat.last })
     }
 
     fn message(&mut self, chats: &mut Chats, message: Message<'_>, ws: &mut Socket<'_>) -> Result<()> {
         let Ok(wish) = message.json() else {
             return ws.close(NOT_UNDERSTOOD, r#"Send {"kind":"say","text":"..."} or {"kind":"typing"}"#);
         };
-        let (chat, name) = (chats.entry(self.chat.clone()).or_default(), &*self.name);
+        let Some(chat) = chats.get_mut(&self.chat) else { return Ok(()) };
+        let name = &*self.name;
         match wish {
             Wish::Say { text } => {
                 let line = Line { name: name.to_owned(), text };
@@ -94,12 +121,16 @@ impl WebSocket<Chats> for Guest {
         Ok(())
     }
 
-    /// The socket has left the room already. A chat without guests is forgotten.
+    /// The socket has left the room already. If another one has taken its place, nobody has left the chat. A chat
+    /// without guests is forgotten.
     fn close(self: Box<Self>, chats: &mut Chats, end: Closed<'_>) {
-        let Some(chat) = chats.get_mut(&self.chat).filter(|_| self.is_in) else { return };
+        let Some(chat) = chats.get_mut(&self.chat) else { return };
+        if chat.guests.get(&self.name).map(|place| place.id) != self.id || self.id.is_none() {
+            return;
+        }
         println!("{:?} has left {:?} with the code {}", self.name, self.chat, end.code);
-        chat.names.remove(&self.name);
-        if chat.names.is_empty() {
+        chat.guests.remove(&self.name);
+        if chat.guests.is_empty() {
             chats.remove(&self.chat);
         } else if let Err(error) = chat.room.send_json(&Notice::Left { name: &self.name }) {
             println!("cannot say so: {error:?}");
@@ -108,6 +139,10 @@ impl WebSocket<Chats> for Guest {
 }
 
 impl Chat {
+    fn names(&self) -> Vec<&str> {
+        self.guests.keys().map(String::as_str).collect()
+    }
+
     fn remember(&mut self, line: Line) {
         if self.last.len() == KEPT {
             self.last.pop_front();
@@ -119,20 +154,85 @@ impl Chat {
 impl Default for Chat {
     fn default() -> Self {
         // A guest who is too slow to get every message is sent away with 1013, and can come back for the last ones.
-        Self { room: Room::new(Slow::Drop), names: BTreeSet::new(), last: VecDeque::new() }
+        Self { room: Room::new(Slow::Drop), guests: BTreeMap::new(), last: VecDeque::new() }
     }
 }
 
-fn main() -> monoloop::server::Result<()> {
+fn app() -> Router<Chats> {
     let mut app = Router::new(Chats::new());
     app.websocket("/rooms/:room", |_, req, offer| {
         let name = req.query("name").unwrap_or("somebody".into()).into_owned();
-        Ok((offer, Guest { chat: req.param("room")?, name, is_in: false }))
+        // An access log has the query. Where a name is worth something, take the session from a cookie.
+        let session = req.query("session").unwrap_or_default().into_owned();
+        Ok((offer, Guest { chat: req.param("room")?, name, session, id: None }))
     })
     .max_message(MAX_MESSAGE);
     app.get("/rooms", |chats, _, res| {
-        res.json(&chats.iter().map(|(name, chat)| (name, &chat.names)).collect::<BTreeMap<_, _>>())
+        res.json(&chats.iter().map(|(name, chat)| (name, chat.names())).collect::<BTreeMap<_, _>>())
     });
-    println!("listening on http://127.0.0.1:3000");
-    Server::bind("127.0.0.1:3000")?.run(app)
+    app
+}
+
+fn main() -> monoloop::server::Result<()> {
+    let server = Server::bind("127.0.0.1:3000")?;
+    println!("listening on http://{}", server.local_addr());
+    server.run(app())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use monoloop::TestClient;
+    use monoloop::testing::TestMessage;
+
+    use super::*;
+
+    const ANN: &str = "/rooms/tea?name=Ann&session=s3cret";
+
+    fn closed(code: u16, reason: &str) -> Option<TestMessage> {
+        Some(TestMessage::Close(Some(code), reason.to_owned()))
+    }
+
+    #[test]
+    fn a_guest_who_comes_back_takes_the_place_of_the_old_socket() {
+        let mut client = TestClient::new(app());
+        let mut bob = client.websocket("/rooms/tea?name=Bob").open();
+        let mut old = client.websocket(ANN).open();
+        assert!(old.text().contains(r#""here":["Ann","Bob"]"#));
+        let mut new = client.websocket(ANN).open();
+        assert!(new.text().contains(r#""here":["Ann","Bob"]"#));
+        client.advance(Duration::ZERO);
+        assert_eq!(old.next(), closed(TAKEN_OVER, "You have come back on another connection"));
+        old.cut(&mut client); // its `close` comes after the `open` of the new one
+        assert_eq!(client.get("/rooms").send().text(), r#"{"tea":["Ann","Bob"]}"#);
+
+        new.send(&mut client, r#"{"kind":"say","text":"back"}"#);
+        new.close(&mut client, 1000, "");
+        let heard: Vec<_> = std::iter::from_fn(|| bob.next()).skip(1).collect();
+        let notices = [
+            r#"{"kind":"joined","name":"Ann"}"#,
+            r#"{"kind":"said","name":"Ann","text":"back"}"#,
+            r#"{"kind":"left","name":"Ann"}"#,
+        ];
+        assert_eq!(heard, notices.map(|text| TestMessage::Text(text.to_owned())));
+    }
+
+    #[test]
+    fn another_guest_does_not_get_the_name() {
+        for other in ["/rooms/tea?name=Ann", "/rooms/tea?name=Ann&session=guess"] {
+            let mut client = TestClient::new(app());
+            let mut ann = client.websocket(ANN).open();
+            let mut thief = client.websocket(other).open();
+            assert_eq!(thief.next(), closed(NAME_TAKEN, "Somebody here has that name"));
+            thief.cut(&mut client);
+            ann.send(&mut client, r#"{"kind":"say","text":"still here"}"#);
+            assert!(ann.text().contains("welcome") && ann.text().contains("still here"));
+        }
+        // Two without a session are two guests.
+        let mut client = TestClient::new(app());
+        let _ann = client.websocket("/rooms/tea?name=Ann").open();
+        let mut other = client.websocket("/rooms/tea?name=Ann").open();
+        assert_eq!(other.next(), closed(NAME_TAKEN, "Somebody here has that name"));
+    }
 }
