@@ -51,7 +51,9 @@ fn main() -> monoloop::server::Result<()> {
         }
     });
 
-    let running = Server::bind("127.0.0.1:3000")?.start(app)?;
+    let server = Server::bind("127.0.0.1:3000")?;
+    let address = server.local_addr();
+    let running = server.start(app)?;
     let queue = Arc::new(Mutex::new(queue));
     for _ in 0..THREADS {
         let (queue, handle) = (Arc::clone(&queue), running.handle());
@@ -62,7 +64,7 @@ fn main() -> monoloop::server::Result<()> {
             }
         });
     }
-    println!("listening on http://127.0.0.1:3000");
+    println!("listening on http://{address}");
     running.run()
 }
 

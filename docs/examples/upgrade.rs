@@ -64,6 +64,7 @@ fn main() -> monoloop::server::Result<()> {
         // What stands in the head of the 101; and a speaker may think for five minutes.
         Ok((res.header("X-Speakers", room.speakers.to_string()).idle_timeout(Duration::from_secs(300)), Echo))
     });
-    println!("listening on http://127.0.0.1:3000");
-    Server::bind("127.0.0.1:3000")?.run(app)
+    let server = Server::bind("127.0.0.1:3000")?;
+    println!("listening on http://{}", server.local_addr());
+    server.run(app)
 }
