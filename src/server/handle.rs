@@ -46,6 +46,10 @@ impl<S> Handle<S> {
     /// in the order in which they were posted. The handle of a worker posts to that worker and its state. Once the
     /// server has ended, tasks are dropped without a call.
     ///
+    /// This never waits, and the number of tasks that wait has no bound. A thread that has more to post than the loop
+    /// can do should put much into one task, or wait until its last task was called, for example through a channel. The
+    /// guide on [WebSocket](crate::guide::websocket#other-threads) shows that.
+    ///
     /// ```
     /// use monoloop::{Router, Server};
     ///

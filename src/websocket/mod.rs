@@ -41,9 +41,9 @@
 //!     Ok((offer, Chat { name }))
 //! });
 //! ```
-//!
-//! Reading order: `route` (how a request becomes a socket), `handler`, `connection` (the calls), `decoder` and what it
-//! uses, `socket`, `room`; then `handshake`, `origins`, `offer`.
+
+// Reading order: `route` (how a request becomes a socket), `handler`, `connection` (the calls), `decoder` and what it
+// uses, `socket`, `room`; then `handshake`, `origins`, `offer`.
 
 mod assemble;
 mod close;

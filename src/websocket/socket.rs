@@ -16,6 +16,26 @@ use crate::http::{Error, Result};
 /// What is sent goes to the client in the order of the calls, after what was sent before. Nothing here waits: what the
 /// client has not taken yet stays in memory, and [`is_full`](Self::is_full) says when that is enough. While the socket
 /// is full, no further message is read from its client.
+///
+/// ```
+/// use monoloop::Result;
+/// use monoloop::websocket::{Message, Socket, WebSocket};
+///
+/// struct Sums;
+///
+/// impl<S> WebSocket<S> for Sums {
+///     fn open(&mut self, _: &mut S, ws: &mut Socket<'_>) -> Result<()> {
+///         log::info!("socket {} is from {}", ws.id(), ws.peer());
+///         ws.send("Send numbers")
+///     }
+///
+///     fn message(&mut self, _: &mut S, message: Message<'_>, ws: &mut Socket<'_>) -> Result<()> {
+///         let Some(text) = message.as_text() else { return ws.close(1003, "Text only") };
+///         let sum: u32 = text.split_whitespace().filter_map(|word| word.parse::<u32>().ok()).sum();
+///         ws.send(&sum.to_string())
+///     }
+/// }
+/// ```
 pub struct Socket<'a> {
     pub(super) link: &'a mut Link,
     pub(super) out: Output<'a>,
