@@ -13,7 +13,7 @@ pub(super) fn inflate(bytes: &[u8], max: usize) -> Result<Vec<u8>, Failure> {
     Ok(content)
 }
 
-/// Most bytes that are compressed in one call, since nobody else is served meanwhile: that of this many takes some 10 ms.
+/// Most bytes that are compressed in one call, which takes some 10 ms: nobody else is served meanwhile.
 #[cfg(feature = "websocket-deflate")]
 const MOST: usize = 1 << 20;
 
