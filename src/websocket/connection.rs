@@ -3,7 +3,6 @@
 use std::io;
 use std::rc::Rc;
 
-use super::assemble::Limits;
 use super::compression;
 use super::decoder::{Decoder, Event};
 use super::failure::{Failure, NO_CLOSE, code};
@@ -162,18 +161,4 @@ fn failed(link: &mut Link, out: &mut Output<'_>, error: &Error) {
     out.report_failure(error);
     let reason = if is_ours { "Internal error" } else { error.message() };
     link.close(code::INTERNAL, reason, out);
-}
-
-impl Link {
-    /// What the client may send now.
-    fn limits(&self) -> Limits {
-        let sizes = self.settings.sizes.get();
-        Limits { max_message: sizes.message, max_fragments: sizes.fragments, deflate: self.deflate > 0 }
-    }
-
-    /// The end of a call: notes what the next one has to know.
-    fn settle(&mut self, memory: usize, out: &mut Output<'_>) {
-        self.was_full = out.is_full();
-        out.set_memory(memory + self.member.as_ref().map_or(0, |member| member.memory()));
-    }
 }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::assemble::Limits;
 use super::close;
 use super::compression;
 use super::failure::{Failure, NO_CODE};
@@ -83,6 +84,19 @@ impl Link {
         matches!(self.stage, Stage::Opening | Stage::Open)
     }
 
+    /// What the client may send now.
+    pub(super) fn limits(&self) -> Limits {
+        let sizes = self.settings.sizes.get();
+        Limits { max_message: sizes.message, max_fragments: sizes.fragments, deflate: self.deflate > 0 }
+    }
+
+    /// The end of a call: notes whether the handler waits for room, and what memory the socket holds. `memory` is that
+    /// of a message that is only partly there.
+    pub(super) fn settle(&mut self, memory: usize, out: &mut Output<'_>) {
+        self.was_full = out.is_full();
+        out.set_memory(memory + self.member.as_ref().map_or(0, |member| member.memory()));
+    }
+
     #[inline]
     pub(super) fn write_message(&mut self, message: Message<'_>, out: &mut Output<'_>) {
         let content = message.as_bytes();
@@ -118,7 +132,7 @@ impl Link {
     /// The client takes nothing, so what rooms have given must wait.
     pub(super) fn blocked(&mut self, out: &mut Output<'_>) {
         if let Some(member) = &self.member {
-            member.look(true);
+            member.begin_sending(true);
             self.obey_room(out);
         }
     }
@@ -135,7 +149,7 @@ impl Link {
     /// Sends what rooms have given, while `may_send` says so. A message in parts comes first.
     fn send_waiting(&mut self, out: &mut Output<'_>, may_send: impl Fn(&Output<'_>) -> bool) {
         let Some(member) = &self.member else { return };
-        member.look(self.part.is_some());
+        member.begin_sending(self.part.is_some());
         while self.part.is_none()
             && may_send(out)
             && let Some(prepared) = member.next()
@@ -143,7 +157,7 @@ impl Link {
             prepared.write(self.deflate, self.settings.sizes.get().deflate_from, out);
             out.report_message(prepared.record);
         }
-        member.looked();
+        member.end_sending();
     }
 
     // ---- the end ----------------------------------------------------------------------------------------------------

@@ -9,8 +9,23 @@ use super::prepared::Prepared;
 use crate::exchange::LocalWaker;
 use crate::limits::CHANNEL_BYTES;
 
-/// How many of the members of a room have ended and are still listed. It stands for the room.
-pub(super) type Absent = Rc<Cell<usize>>;
+/// What a room and its members share, by which a member that ends tells all its rooms.
+#[derive(Debug, Default)]
+pub(super) struct Roll {
+    /// How many of those whom the room lists have ended.
+    absent: Cell<usize>,
+}
+
+impl Roll {
+    pub(super) const fn absent(&self) -> usize {
+        self.absent.get()
+    }
+
+    /// Notes that the room has cleared away those who have ended.
+    pub(super) fn clear(&self) {
+        self.absent.set(0);
+    }
+}
 
 /// A socket as rooms know it.
 pub(super) struct Member {
@@ -18,8 +33,8 @@ pub(super) struct Member {
     inbox: RefCell<Inbox>,
     /// Bytes that the frames in the inbox take.
     cost: Cell<usize>,
-    /// The rooms that list it, by their counts of those that have ended.
-    rooms: RefCell<Vec<Absent>>,
+    /// The rooms that list it.
+    rooms: RefCell<Vec<Rc<Roll>>>,
     fate: Cell<Fate>,
     /// The code and the reason with which it is to be closed.
     goodbye: Cell<Option<Box<Goodbye>>>,
@@ -90,7 +105,7 @@ impl Member {
     }
 
     /// Notes that a room lists it. Returns false if that room does already.
-    pub(super) fn join(&self, room: &Absent) -> bool {
+    pub(super) fn join(&self, room: &Rc<Roll>) -> bool {
         let mut rooms = self.rooms.borrow_mut();
         let is_new = !rooms.iter().any(|other| Rc::ptr_eq(other, room));
         if is_new {
@@ -100,7 +115,7 @@ impl Member {
     }
 
     /// Notes that a room does not list it any more.
-    pub(super) fn leave(&self, room: &Absent) {
+    pub(super) fn leave(&self, room: &Rc<Roll>) {
         self.rooms.borrow_mut().retain(|other| !Rc::ptr_eq(other, room));
     }
 
@@ -129,7 +144,9 @@ impl Member {
         }
         let cost = self.cost.get() + cost(frame);
         self.cost.set(cost);
-        self.is_full.set(cost >= CHANNEL_BYTES);
+        if cost >= CHANNEL_BYTES {
+            self.is_full.set(true);
+        }
         self.inbox.borrow_mut().push(Rc::clone(frame));
         self.wake();
         true
@@ -143,7 +160,7 @@ impl Member {
     }
 
     /// Has the socket close when it has sent what waits. It leaves `room` at once, and the others when it has closed.
-    pub(super) fn close(&self, room: &Absent, code: u16, reason: &str) {
+    pub(super) fn close(&self, room: &Rc<Roll>, code: u16, reason: &str) {
         if self.fate.get() == Fate::Here {
             self.fate.set(Fate::Closing);
             self.goodbye.replace(Some(Box::new((code, reason.into()))));
@@ -156,7 +173,7 @@ impl Member {
 
     /// The socket begins to send what waits, or finds that it cannot, because it `is_blocked`. Then it need not be told
     /// of more: it goes on by itself as soon as it can.
-    pub(super) fn look(&self, is_blocked: bool) {
+    pub(super) fn begin_sending(&self, is_blocked: bool) {
         self.is_told.set(is_blocked);
         self.is_blocked.set(is_blocked);
     }
@@ -168,8 +185,9 @@ impl Member {
         Some(frame)
     }
 
-    /// Notes that the look has ended. An empty inbox gives its memory back, since most sockets are idle at most times.
-    pub(super) fn looked(&self) {
+    /// The socket has sent what it can. An empty inbox gives its memory back, since most sockets are idle most of the
+    /// time.
+    pub(super) fn end_sending(&self) {
         let mut inbox = self.inbox.borrow_mut();
         if self.cost.get() <= CHANNEL_BYTES / 2 {
             self.is_full.set(false);
@@ -194,7 +212,7 @@ impl Member {
     pub(super) fn depart(&self) {
         self.fate.set(Fate::Gone);
         self.inbox.take();
-        self.rooms.take().iter().for_each(|room| room.set(room.get() + 1));
+        self.rooms.take().iter().for_each(|room| room.absent.set(room.absent.get() + 1));
     }
 }
 

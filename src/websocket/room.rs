@@ -10,7 +10,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::failure::code;
-use super::member::{Absent, Member};
+use super::member::{Member, Roll};
 use super::message::Message;
 use super::prepared::Prepared;
 use super::socket::{Socket, check_close};
@@ -33,8 +33,7 @@ use crate::http::Result;
 pub struct Room {
     members: Vec<Rc<Member>>,
     slow: Slow,
-    /// How many of the members have ended and are still listed.
-    absent: Absent,
+    roll: Rc<Roll>,
     dropped: u64,
     skipped: u64,
 }
@@ -53,21 +52,21 @@ pub enum Slow {
 impl Room {
     /// A room without members.
     pub fn new(slow: Slow) -> Self {
-        Self { members: Vec::new(), slow, absent: Absent::default(), dropped: 0, skipped: 0 }
+        Self { members: Vec::new(), slow, roll: Rc::default(), dropped: 0, skipped: 0 }
     }
 
     /// Adds a socket, which gets all messages from now on. It leaves by itself when it ends. If it is in the room
     /// already, or is closing, nothing happens.
     pub fn join(&mut self, ws: &mut Socket<'_>) {
         let Some(member) = ws.member().filter(|member| !member.is_closing()) else { return };
-        if !member.join(&self.absent) {
+        if !member.join(&self.roll) {
             return;
         }
         // Those that have ended are cleared away when they are as many as the others, so that a join has a constant
         // cost, and a room to which nobody sends does not grow.
-        if self.absent.get() > self.members.len() / 2 {
+        if self.roll.absent() > self.members.len() / 2 {
             self.members.retain(|member| !member.is_gone());
-            self.absent.set(0);
+            self.roll.clear();
         }
         self.members.push(Rc::clone(member));
     }
@@ -75,7 +74,7 @@ impl Room {
     /// Removes a socket. The messages that it was given are still sent.
     pub fn leave(&mut self, ws: &mut Socket<'_>) {
         let Some(leaving) = ws.known_member() else { return };
-        leaving.leave(&self.absent);
+        leaving.leave(&self.roll);
         self.members.retain(|member| !Rc::ptr_eq(member, leaving));
     }
 
@@ -116,7 +115,7 @@ impl Room {
         }
         let frame = Rc::new(Prepared::new(message));
         let mut taken = 0;
-        let Self { members, slow, dropped, skipped, absent } = self;
+        let Self { members, slow, dropped, skipped, roll } = self;
         members.retain(|member| {
             if member.is_gone() {
                 return false;
@@ -129,13 +128,13 @@ impl Room {
                 (false, Slow::Skip) => *skipped += 1,
                 (false, Slow::Drop) => {
                     *dropped += 1;
-                    member.close(absent, code::TRY_AGAIN_LATER, "the client is too slow");
+                    member.close(roll, code::TRY_AGAIN_LATER, "the client is too slow");
                     return false;
                 }
             }
             true
         });
-        absent.set(0);
+        roll.clear();
         taken
     }
 
@@ -147,14 +146,14 @@ impl Room {
     #[doc(alias("kick", "disconnect", "terminate"))]
     pub fn close(&mut self, code: u16, reason: &str) -> Result<()> {
         check_close(code, reason)?;
-        self.members.drain(..).for_each(|member| member.close(&self.absent, code, reason));
-        self.absent.set(0);
+        self.members.drain(..).for_each(|member| member.close(&self.roll, code, reason));
+        self.roll.clear();
         Ok(())
     }
 
     /// How many sockets are in the room.
     pub fn len(&self) -> usize {
-        self.members.len() - self.absent.get()
+        self.members.len() - self.roll.absent()
     }
 
     /// Whether no socket is in the room.
@@ -177,7 +176,7 @@ impl Room {
 impl Drop for Room {
     /// A socket that joins many rooms must not keep those that are gone.
     fn drop(&mut self) {
-        self.members.iter().for_each(|member| member.leave(&self.absent));
+        self.members.iter().for_each(|member| member.leave(&self.roll));
     }
 }
 
