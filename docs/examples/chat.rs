@@ -4,7 +4,7 @@
 //! cargo run --example chat
 //! python3 -m websockets 'ws://localhost:3000/rooms/tea?name=Ann'      in two terminals, with two names; then type
 //!     {"kind":"say","text":"hello"}
-//! curl localhost:3000/rooms                                           who is where
+//! curl localhost:3000/rooms                                           shows the guests of each room
 //! ```
 //!
 //! A connection can vanish without a word, and the server notices that only when a ping is not answered. A guest who
@@ -153,7 +153,7 @@ impl Chat {
 
 impl Default for Chat {
     fn default() -> Self {
-        // A guest who is too slow to get every message is sent away with 1013, and can come back for the last ones.
+        // The room closes the socket of a slow guest with 1013. The guest can come back for the last messages.
         Self { room: Room::new(Slow::Drop), guests: BTreeMap::new(), last: VecDeque::new() }
     }
 }

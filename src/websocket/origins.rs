@@ -22,7 +22,7 @@ pub enum Origins {
     Same,
     /// Those of a [list](Self::list).
     Listed(OriginList),
-    /// All. Then nothing but the application protects a visitor who has a cookie.
+    /// All origins. Then only the application protects the visitors that have cookies.
     Any,
 }
 

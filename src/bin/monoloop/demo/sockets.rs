@@ -34,7 +34,7 @@ pub(super) struct Chat {
     guests: u64,
 }
 
-/// Who is in the room.
+/// One client of the chat.
 pub(super) struct Guest {
     name: String,
 }

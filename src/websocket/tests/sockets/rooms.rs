@@ -1,4 +1,4 @@
-//! Rooms: who gets what, in which order, and who is counted.
+//! Rooms: which members get a message, in which order, and which ones count.
 
 use std::rc::Rc;
 
