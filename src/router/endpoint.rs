@@ -50,6 +50,16 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     pub(super) const ANY: Self = Self { message: "This is served by another protocol", fields: &[] };
+
+    /// The 426, which names the protocols.
+    pub(crate) fn refusal(
+        message: &'static str,
+        protocols: String,
+        fields: impl IntoIterator<Item = &'static (&'static str, &'static str)>,
+    ) -> Error {
+        let error = Error::new(426, message).with_header("Upgrade", protocols).with_header("Connection", "upgrade");
+        fields.into_iter().fold(error, |error, &(name, value)| error.with_header(name, value))
+    }
 }
 
 /// A protocol to which a client can switch at a path.
@@ -159,10 +169,8 @@ impl<S> Endpoint<S> {
     /// The reply to a GET that offers none of the protocols of this path, if it has any (RFC 9110 §15.5.22).
     fn upgrade_required(&self) -> Option<Error> {
         let names: Vec<&str> = self.upgrades.iter().map(|upgrade| &*upgrade.protocol).collect();
-        let error = Error::new(426, self.upgrades.first()?.wanted.message);
-        let error = error.with_header("Upgrade", names.join(", ")).with_header("Connection", "upgrade");
         let fields = self.upgrades.iter().flat_map(|upgrade| upgrade.wanted.fields);
-        Some(fields.fold(error, |error, &(name, value)| error.with_header(name, value)))
+        Some(Wanted::refusal(self.upgrades.first()?.wanted.message, names.join(", "), fields))
     }
 }
 

@@ -104,9 +104,7 @@ pub(super) const WANTED: Wanted = Wanted {
 
 /// The reply to a client that asks for another version (RFC 6455 §4.4).
 pub(super) fn upgrade_required() -> Error {
-    let error = Error::new(426, "This is a WebSocket of version 13");
-    let error = error.with_header("Upgrade", "websocket").with_header("Connection", "upgrade");
-    WANTED.fields.iter().fold(error, |error, &(name, value)| error.with_header(name, value))
+    Wanted::refusal("This is a WebSocket of version 13", "websocket".to_owned(), WANTED.fields)
 }
 
 /// The value of a field that must be there exactly once.
