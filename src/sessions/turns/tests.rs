@@ -295,9 +295,8 @@ fn a_turn_of_large_replies_that_are_taken_at_once_ends_when_its_time_is_over() {
     assert_eq!(*app.state(), [0, 1], "each of them is owed and taken before the next one is made");
 }
 
-/// The only session that is runnable has a slow turn, which nobody times.
-fn after_a_slow_turn_alone(request: &str) -> (VirtualLoop, Router<Vec<u64>>, Worked, Vec<Connected>, Deferred) {
-    let (mut virtual_loop, mut app, clock) = working();
+/// Has each POST answered later, by the responders that this returns.
+fn defer_posts(app: &mut Router<Vec<u64>>) -> Deferred {
     let deferred = Deferred::default();
     let kept = Arc::clone(&deferred);
     app.post("/", move |_, _, res| {
@@ -305,6 +304,13 @@ fn after_a_slow_turn_alone(request: &str) -> (VirtualLoop, Router<Vec<u64>>, Wor
         kept.lock().unwrap().push(responder);
         Ok(sent)
     });
+    deferred
+}
+
+/// The only session that is runnable has a slow turn, which nobody times.
+fn after_a_slow_turn_alone(request: &str) -> (VirtualLoop, Router<Vec<u64>>, Worked, Vec<Connected>, Deferred) {
+    let (mut virtual_loop, mut app, clock) = working();
+    let deferred = defer_posts(&mut app);
     let slow = virtual_loop.connect();
     virtual_loop.act(&slow, &mut app, |wire| wire.inbound.extend(takes(1).bytes()));
     let clients: Vec<_> = (0..CALLS).map(|_| virtual_loop.connect()).collect();
@@ -353,13 +359,7 @@ fn ticks(virtual_loop: &mut VirtualLoop, clock: &Worked, count: usize, mut each:
 #[test]
 fn answers_that_wait_in_the_loop_are_not_late() {
     let (_, mut app, clock) = working();
-    let deferred = Deferred::default();
-    let kept = Arc::clone(&deferred);
-    app.post("/", move |_, _, res| {
-        let (sent, responder) = res.defer();
-        kept.lock().unwrap().push(responder);
-        Ok(sent)
-    });
+    let deferred = defer_posts(&mut app);
     let config = Config { reply_timeout: Duration::from_secs(1), ..Config::default() };
     let mut virtual_loop = VirtualLoop::with_clock(config, Box::new(clock.clone()));
     let clients: Vec<_> = (0..CALLS).map(|_| virtual_loop.connect()).collect();
