@@ -44,7 +44,7 @@
 //! | send a message to many WebSockets | [`websocket::Room`] | [WebSocket](guide::websocket) |
 //! | upgrade to another protocol | [`Routes::upgrade`] | [bodies][streaming] |
 //! | serve files | [`Files`], [`Response::file`] | [files](guide::files) |
-//! | run a task later, or again and again | [`Routes::after`], [`Routes::every`] | [routing](guide::routing) |
+//! | run a task later, or again and again | [`Routes::once`], [`Routes::every`] | [routing](guide::routing) |
 //! | change the state from another thread | [`Handle::post`] | [embedding](guide::embedding) |
 //! | test an application | [`TestClient`] | [testing](guide::testing) |
 //! | set limits and timeouts | [`Config`], [`Registered::max_content`] | [the command](guide::command) |
@@ -74,7 +74,7 @@
 //! [`Routes::with`]: router::Routes::with
 //! [`Routes::sink`]: router::Routes::sink
 //! [`Routes::upgrade`]: router::Routes::upgrade
-//! [`Routes::after`]: router::Routes::after
+//! [`Routes::once`]: router::Routes::once
 //! [`Routes::every`]: router::Routes::every
 //! [`Registered::max_content`]: router::Registered::max_content
 #![cfg_attr(feature = "json", doc = "[`Response::json`]: Response::json\n[`Request::json`]: Request::json")]

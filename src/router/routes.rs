@@ -293,7 +293,7 @@ impl<S> Routes<S> {
 
     /// Calls `task` with the state once, `delay` after the server has started. The task must not block.
     #[doc(alias("timer", "timeout", "schedule"))]
-    pub fn after(&mut self, delay: Duration, task: impl FnOnce(&mut S) + 'static) -> Timer {
+    pub fn once(&mut self, delay: Duration, task: impl FnOnce(&mut S) + 'static) -> Timer {
         let timer = Timer::default();
         self.timers.add(NewTimer::once(delay, Box::new(task), &timer));
         timer

@@ -17,7 +17,7 @@ type LocalTask<S> = Box<dyn FnOnce(&mut S)>;
 type LocalRepeated<S> = Box<dyn FnMut(&mut S)>;
 
 /// A timer that can be cancelled: see [`Routes::every`](super::Routes::every) and
-/// [`Routes::after`](super::Routes::after).
+/// [`Routes::once`](super::Routes::once).
 ///
 /// Dropping this handle does not cancel the timer.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +51,7 @@ pub(super) struct Inbox<S>(Arc<Tasks<S>>);
 /// What another thread has posted.
 enum Posted<S> {
     Task(Task<S>),
-    After(Duration, Task<S>, Timer),
+    Once(Duration, Task<S>, Timer),
     Every(Duration, Repeated<S>, Timer),
 }
 
@@ -73,9 +73,9 @@ impl<S> Tasks<S> {
         self.push(Posted::Task(task));
     }
 
-    pub(crate) fn after(&self, delay: Duration, task: Task<S>) -> Timer {
+    pub(crate) fn once(&self, delay: Duration, task: Task<S>) -> Timer {
         let timer = Timer::default();
-        self.push(Posted::After(delay, task, timer.clone()));
+        self.push(Posted::Once(delay, task, timer.clone()));
         timer
     }
 
@@ -116,7 +116,7 @@ impl<S> Inbox<S> {
         let next = self.0.queue().waiting.pop_front();
         match next {
             None => return false,
-            Some(Posted::After(delay, task, timer)) => timers.begin(NewTimer::once(delay, task, &timer), now),
+            Some(Posted::Once(delay, task, timer)) => timers.begin(NewTimer::once(delay, task, &timer), now),
             Some(Posted::Every(period, task, timer)) => timers.begin(NewTimer::every(period, task, &timer), now),
             Some(Posted::Task(task)) => {
                 if let Err(panic) = guard(|| task(state)) {
@@ -326,7 +326,7 @@ mod tests {
         let tasks = inbox.tasks();
         tasks.post(Box::new(note("one")));
         tasks.post(Box::new(|_: &mut Vec<&str>| std::panic::resume_unwind(Box::new("as asked"))));
-        tasks.after(Duration::from_millis(1), Box::new(note("later")));
+        tasks.once(Duration::from_millis(1), Box::new(note("later")));
         tasks.post(Box::new(note("two")));
         for left in [3, 2, 1, 0] {
             assert_eq!(inbox.run(&mut notes, &mut timers, at(7)), left > 0, "one task at a time");

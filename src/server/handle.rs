@@ -70,10 +70,10 @@ impl<S> Handle<S> {
         self.control.ring();
     }
 
-    /// As [`Routes::after`](crate::router::Routes::after), but from any thread.
+    /// As [`Routes::once`](crate::router::Routes::once), but from any thread.
     #[doc(alias("timer", "timeout"))]
-    pub fn after(&self, delay: Duration, task: impl FnOnce(&mut S) + Send + 'static) -> Timer {
-        let timer = self.tasks.after(delay, Box::new(task));
+    pub fn once(&self, delay: Duration, task: impl FnOnce(&mut S) + Send + 'static) -> Timer {
+        let timer = self.tasks.once(delay, Box::new(task));
         self.control.ring();
         timer
     }

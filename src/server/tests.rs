@@ -121,7 +121,7 @@ fn posted_tasks_and_timers_run_for_a_part_of_a_tick() {
     for _ in 0..CALLS {
         let (task, timer) = (clock.clone(), clock.clone());
         handle.post(move |calls| (*calls, ()) = (*calls + 1, task.add(WORK)));
-        let _ = handle.after(Duration::ZERO, move |calls| (*calls, ()) = (*calls + 1, timer.add(WORK)));
+        let _ = handle.once(Duration::ZERO, move |calls| (*calls, ()) = (*calls + 1, timer.add(WORK)));
     }
     let mut ticks = 0;
     while *running.app().state() < 2 * CALLS {

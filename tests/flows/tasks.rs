@@ -63,18 +63,18 @@ fn timers_wake_a_loop_that_has_nothing_else_to_do() {
             *count += 1;
             let _ = tell.send(*count);
         });
-        app.after(Duration::from_millis(10), move |_| {
+        app.once(Duration::from_millis(10), move |_| {
             let _ = again.send(0);
         });
         app
     });
     assert_eq!((next(&told), next(&told), next(&told)), (0, 1, 2));
     let (tell, later) = channel();
-    handle.after(Duration::from_millis(30), move |count| {
+    handle.once(Duration::from_millis(30), move |count| {
         let _ = tell.send(*count);
     });
     assert!(next(&later) >= 2);
-    let cancelled = handle.after(Duration::from_secs(3600), |_| unreachable!("it was cancelled"));
+    let cancelled = handle.once(Duration::from_secs(3600), |_| unreachable!("it was cancelled"));
     cancelled.cancel();
     handle.shutdown();
     server.join().expect("the server ends");

@@ -188,14 +188,14 @@ fn many_timers_that_are_due_leave_turns_to_clients() {
     let found = held.polite(polite, || {
         for _ in 0..TIMERS {
             let done = Arc::clone(&done);
-            handle.after(Duration::ZERO, move |()| {
+            handle.once(Duration::ZERO, move |()| {
                 burn(CALL);
                 done.fetch_add(1, Ordering::Relaxed);
             });
         }
     });
     let (told, all) = std::sync::mpsc::channel();
-    handle.after(Duration::ZERO, move |()| told.send(()).expect("the test waits"));
+    handle.once(Duration::ZERO, move |()| told.send(()).expect("the test waits"));
     all.recv_timeout(crate::LIMIT).expect("all timers are called");
     assert_eq!(done.load(Ordering::Relaxed), TIMERS as u64, "none is lost");
     assert_within(found, CALL, "timers");

@@ -79,7 +79,7 @@ fn slow(demo: &mut Demo, req: &Request<'_>, res: Response<'_>) -> Result<Sent> {
     let slept_ms = slept_ms.ok_or_else(|| Error::bad_request(format!("ms must be a number up to {MAX_SLOW}")))?;
     let handle = demo.handle.as_ref().ok_or_else(|| Error::internal("the server has not started"))?;
     let (sent, responder) = res.defer();
-    let timer = handle.after(Duration::from_millis(slept_ms), move |_| responder.json(&Slept { slept_ms }));
+    let timer = handle.once(Duration::from_millis(slept_ms), move |_| responder.json(&Slept { slept_ms }));
     drop(timer);
     Ok(sent)
 }
