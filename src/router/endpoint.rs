@@ -1,19 +1,17 @@
 //! A path and its handlers and protocols.
 
+use super::callback::{BoxedFactory, Callback, ProtocolFactory};
 use super::path::Pattern;
+use super::route::{MethodFilter, RouteSettings};
 use super::unhandled::Unhandled;
-use crate::exchange::{BodySink, Duplex, Protocol, Request, Response, Sent};
+use crate::exchange::{Protocol, Request, Response};
 use crate::http::{Error, Method, MethodSet, Result, is_token};
-
-type Whole<S> = Box<dyn Fn(&mut S, &Request<'_>, Response<'_>) -> Result<Sent>>;
-type SinkFactory<S> = Box<dyn Fn(&mut S, &Request<'_>) -> Result<Box<dyn BodySink<S>>>>;
-type DuplexFactory<S> = Box<dyn Fn(&mut S, &Request<'_>, Response<'_>) -> Result<(Sent, Box<dyn Duplex<S>>)>>;
-type ProtocolFactory<S> =
-    Box<dyn for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, Box<dyn Protocol<S>>)>>;
 
 /// A path, and the handler for each method.
 pub(super) struct Endpoint<S> {
     pub(super) pattern: Pattern,
+    /// The index of the table that registered the path first. It answers where no handler does.
+    pub(super) table: usize,
     pub(super) handlers: Vec<Handler<S>>,
     /// Which of the handlers answers each method; [`NO_HANDLER`] if none does.
     by_method: [u8; Method::ALL.len()],
@@ -27,18 +25,7 @@ pub(super) struct Endpoint<S> {
 pub(super) struct Handler<S> {
     pub(super) methods: MethodFilter,
     pub(super) callback: Callback<S>,
-    /// The largest content in bytes; `None` means the default limit.
-    pub(super) max_content: Option<u64>,
-}
-
-/// What is called for a request. Its type depends on how the handler takes the content.
-pub(super) enum Callback<S> {
-    /// It takes the content as a whole.
-    Whole(Whole<S>),
-    /// It takes the content piece by piece, and replies at the end.
-    Sink(SinkFactory<S>),
-    /// It takes the content piece by piece, and begins the reply before.
-    Duplex(DuplexFactory<S>),
+    pub(super) settings: RouteSettings<S>,
 }
 
 /// What a client gets that does not offer the protocol of a path, beside the name of the protocol (RFC 9110 §15.5.22).
@@ -68,30 +55,22 @@ pub(super) struct Upgrade<S> {
     /// What the reply to a client says that does not offer it.
     pub(super) wanted: Wanted,
     pub(super) factory: ProtocolFactory<S>,
+    pub(super) settings: RouteSettings<S>,
 }
 
 const NO_HANDLER: u8 = u8::MAX;
 
-/// Which methods a route answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MethodFilter {
-    Only(Method),
-    /// Every method that has no route of its own, except TRACE.
-    Any,
-    /// GET, with the offer of another protocol.
-    Upgrade,
-}
-
 impl<S> Handler<S> {
     pub(super) fn new(methods: MethodFilter, callback: Callback<S>) -> Self {
-        Self { methods, callback, max_content: None }
+        Self { methods, callback, settings: RouteSettings::new() }
     }
 }
 
 impl<S> Endpoint<S> {
-    pub(super) fn new(pattern: Pattern) -> Self {
+    pub(super) fn new(pattern: Pattern, table: usize) -> Self {
         Self {
             pattern,
+            table,
             handlers: Vec::new(),
             by_method: [NO_HANDLER; Method::ALL.len()],
             upgrades: Vec::new(),
@@ -130,6 +109,12 @@ impl<S> Endpoint<S> {
     #[inline]
     pub(super) fn handler(&self, method: Method) -> Option<&Handler<S>> {
         self.handlers.get(usize::from(self.by_method[method as usize]))
+    }
+
+    /// What answers a request.
+    #[inline(always)]
+    pub(super) fn callback(&self, request: &Request<'_>) -> Option<&Callback<S>> {
+        self.handler(request.method()).map(|handler| &handler.callback)
     }
 
     /// The index of the handler for `method`: its own one; for HEAD also that of GET; else the one for any method.
@@ -183,24 +168,8 @@ impl<S> Upgrade<S> {
         factory: impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, T)> + 'static,
     ) -> Self {
         assert!(protocol.split('/').all(|part| is_token(part.as_bytes())), "not the name of a protocol: {protocol:?}");
-        Self { protocol: protocol.into(), wanted, factory: BoxedFactory(factory).into_boxed() }
-    }
-}
-
-/// Wraps the factory of an upgrade, and boxes the protocols that it makes.
-struct BoxedFactory<F>(F);
-
-impl<F> BoxedFactory<F> {
-    fn into_boxed<S, T: Protocol<S> + 'static>(self) -> ProtocolFactory<S>
-    where
-        F: for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, T)> + 'static,
-    {
-        fn call<'r, S, T: Protocol<S> + 'static>(
-            made: Result<(Response<'r>, T)>,
-        ) -> Result<(Response<'r>, Box<dyn Protocol<S>>)> {
-            made.map(|(response, protocol)| (response, Box::new(protocol) as Box<dyn Protocol<S>>))
-        }
-        Box::new(move |state, request, response| call((self.0)(state, request, response)))
+        let settings = RouteSettings::new();
+        Self { protocol: protocol.into(), wanted, factory: BoxedFactory(factory).into_boxed(), settings }
     }
 }
 

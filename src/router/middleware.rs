@@ -3,7 +3,6 @@
 
 use std::ops::ControlFlow;
 
-use super::path::{Pattern, RequestPath};
 use crate::exchange::{Request, Response, Sent};
 use crate::http::Result;
 
@@ -22,28 +21,20 @@ use crate::http::Result;
 /// ```
 pub type Next<'r> = ControlFlow<Result<Sent>, Response<'r>>;
 
-type Middleware<S> = Box<dyn for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r>>;
+/// A middleware, boxed.
+pub(super) type Middleware<S> = Box<dyn for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r>>;
 
-/// A middleware, and the pattern of the paths whose requests it sees.
-pub(super) struct Scoped<S> {
-    pub(super) scope: Pattern,
-    pub(super) middleware: Middleware<S>,
-}
-
-/// Passes the response through the middleware of the request's path.
+/// Passes the response through one middleware after the other.
 #[inline(always)]
 pub(super) fn run_middleware<'r, S>(
-    middleware: &[Scoped<S>],
+    all: &[Middleware<S>],
     state: &mut S,
     request: &Request<'_>,
     mut response: Response<'r>,
 ) -> Next<'r> {
-    let path = RequestPath::new(request.raw_path());
-    for Scoped { scope, middleware } in middleware {
-        if scope.covers(&path) {
-            response = middleware(state, request, response)?;
-            response.keep();
-        }
+    for middleware in all {
+        response = middleware(state, request, response)?;
+        response.keep();
     }
     ControlFlow::Continue(response)
 }

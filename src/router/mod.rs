@@ -5,6 +5,7 @@
 //! than a call; `live` keeps them. `tasks` does work that no request asks for, and
 //! `descriptors` closes what is only kept.
 
+mod callback;
 mod descriptors;
 mod endpoint;
 #[cfg(feature = "internals")]
@@ -12,8 +13,10 @@ pub(crate) mod internals;
 mod live;
 mod middleware;
 mod path;
+mod route;
 mod routes;
 mod service;
+mod table;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -31,7 +34,8 @@ pub(crate) use endpoint::Wanted;
 use live::Live;
 pub use middleware::Next;
 use middleware::Unrequested;
-pub use routes::{Mount, Registered, Route, Routes};
+pub use route::{Registered, Route};
+pub use routes::{Mount, Routes};
 use tasks::Inbox;
 pub(crate) use tasks::Tasks;
 pub use tasks::Timer;

@@ -1,9 +1,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::endpoint::{Callback, Endpoint, Handler, MethodFilter, Upgrade, Wanted};
-use super::middleware::{Next, Scoped};
+use super::callback::Callback;
+use super::endpoint::{Endpoint, Handler, Upgrade, Wanted};
+use super::middleware::Next;
 use super::path::Pattern;
+use super::route::{MethodFilter, Registered, Route};
+use super::table::Tables;
 use super::tasks::{NewTimer, Timer, Timers};
 use super::trie::Trie;
 use super::unhandled::NoEndpoint;
@@ -42,7 +45,7 @@ use crate::http::{Method, MethodSet, Moment, Result};
 pub struct Routes<S> {
     endpoints: Vec<Endpoint<S>>,
     pub(super) trie: Trie,
-    pub(super) middleware: Vec<Scoped<S>>,
+    pub(super) tables: Tables<S>,
     /// Registered routes in the order of registration, for [`routes`](Self::routes).
     listed: Vec<(MethodFilter, usize)>,
     /// All methods that any route answers.
@@ -63,48 +66,6 @@ type Keeper = Box<dyn Fn() -> bool>;
 
 /// Does what is due at a moment; returns when it has to be called again. It is also called earlier.
 pub(super) type Upkeep = Box<dyn Fn(Moment) -> Option<Moment>>;
-
-/// A registered route. `Display` pads the method, so that a list of routes is aligned.
-///
-/// ```
-/// let mut app = monoloop::Router::new(());
-/// app.any("/x", |_, _, res| res.empty());
-/// let route = app.routes().next().unwrap();
-/// assert_eq!((route.method(), route.path(), route.to_string()), (None, "/x", "ANY    /x".to_owned()));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route<'a> {
-    methods: MethodFilter,
-    path: &'a str,
-}
-
-impl<'a> Route<'a> {
-    /// The method; `None` if the route takes any.
-    pub const fn method(&self) -> Option<Method> {
-        match self.methods {
-            MethodFilter::Only(method) => Some(method),
-            MethodFilter::Any => None,
-            MethodFilter::Upgrade => Some(Method::Get),
-        }
-    }
-
-    /// Whether the route switches to another protocol.
-    pub const fn is_upgrade(&self) -> bool {
-        matches!(self.methods, MethodFilter::Upgrade)
-    }
-
-    /// The path as it was registered, with its mount prefix.
-    pub const fn path(&self) -> &'a str {
-        self.path
-    }
-}
-
-impl fmt::Display for Route<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<6} {}", self.method().map_or("ANY", Method::as_str), self.path)?;
-        if self.is_upgrade() { f.write_str(" (upgrade)") } else { Ok(()) }
-    }
-}
 
 /// Makes one method of [`Routes`] per HTTP method. The bound on the closure is written out in it: with a trait and a
 /// blanket implementation instead, the compiler could not infer the lifetimes of closures.
@@ -127,31 +88,6 @@ macro_rules! registration {
     )*};
 }
 
-/// A route that was just registered, and whose settings can be changed.
-///
-/// ```
-/// let mut app = monoloop::Router::new(());
-/// app.put("/pictures/:name", |_, req, res| res.text(req.body().len().to_string())).max_content(20 << 20);
-/// ```
-pub struct Registered<'a, S>(&'a mut Handler<S>);
-
-impl<S> Registered<'_, S> {
-    /// Sets the largest content that a request may have on this route, in bytes; larger content gets a 413. By default
-    /// buffered content obeys [`Config::max_content`](crate::Config::max_content), and streamed content is unlimited.
-    /// Buffered content never exceeds [`limits::MAX_BUFFERED`](crate::limits::MAX_BUFFERED).
-    #[doc(alias("limit", "body_limit"))]
-    pub fn max_content(self, bytes: u64) -> Self {
-        self.0.max_content = Some(bytes);
-        self
-    }
-}
-
-impl<S> fmt::Debug for Registered<'_, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Registered({:?})", self.0.methods)
-    }
-}
-
 impl<S> Routes<S> {
     /// An empty table.
     pub fn new() -> Self {
@@ -159,7 +95,7 @@ impl<S> Routes<S> {
         Self {
             endpoints: Vec::new(),
             trie: Trie::default(),
-            middleware: Vec::new(),
+            tables: Tables::new(),
             listed: Vec::new(),
             allowed,
             no_endpoint: NoEndpoint::new(allowed),
@@ -276,8 +212,8 @@ impl<S> Routes<S> {
         path: &str,
         protocol: &str,
         factory: impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, T)> + 'static,
-    ) {
-        self.add_protocol(path, protocol, Wanted::ANY, factory);
+    ) -> Registered<'_, S> {
+        self.add_protocol(path, protocol, Wanted::ANY, factory)
     }
 
     /// [`upgrade`](Self::upgrade) for a protocol with a 426 of its own.
@@ -287,8 +223,8 @@ impl<S> Routes<S> {
         protocol: &str,
         wanted: Wanted,
         factory: impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, T)> + 'static,
-    ) {
-        self.add_upgrade(Pattern::parse(path), Upgrade::new(protocol, wanted, factory));
+    ) -> Registered<'_, S> {
+        self.add_upgrade(Pattern::parse(path), Upgrade::new(protocol, wanted, factory))
     }
 
     /// Calls `task` with the state once, `delay` after the server has started. The task must not block.
@@ -323,8 +259,18 @@ impl<S> Routes<S> {
         self.upkeep.push(Box::new(upkeep));
     }
 
-    /// Adds a middleware. It sees every request below this table, including those that no route answers. Middleware is
-    /// called in the order in which it was added, and can read the parameters of the route.
+    /// Adds a middleware for this table. It sees the requests that a route of this table answers, and those below the
+    /// prefix of the table that no route answers. The middleware of a [`Router`](crate::Router) sees all requests. A
+    /// table that is mounted in another keeps to itself: a second table at the same prefix does not see its requests,
+    /// and has no part in its middleware.
+    ///
+    /// Middleware is called in the order in which it was added, that of an outer table first, and can read the
+    /// parameters of the route. What it finds out it can hand on to the handler: see [`Request::set`]. For a single
+    /// route, see [`Registered::with`].
+    ///
+    /// A table is a guard for all paths below its prefix: a request that a route of an *outer* table answers there
+    /// passes through its middleware, too. So no spelling of a path, such as `/x/../private/y`, leads past a guard to
+    /// files that are mounted at `/`.
     ///
     /// Error replies, too, keep the header fields that a middleware sets. A message that was not understood is no
     /// request, so no middleware sees it: see [`Router::when_not_understood`](crate::Router::when_not_understood).
@@ -344,10 +290,35 @@ impl<S> Routes<S> {
     /// ```
     #[doc(alias("middleware", "use", "layer", "hook"))]
     pub fn with(&mut self, middleware: impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r> + 'static) {
-        self.middleware.push(Scoped { scope: Pattern::root(), middleware: Box::new(middleware) });
+        self.tables.outermost().middleware.push(Box::new(middleware));
     }
 
-    /// Adds all of `part` below `prefix`: its routes, and its middleware for all paths below the prefix.
+    /// Answers the requests below the prefix of this table that no route answers, in place of the default, a 404. The
+    /// status is 404 unless the handler sets another. Without such a handler, the table around this one answers.
+    ///
+    /// A request with another method than those of a path is no such request: it gets a 405.
+    ///
+    /// ```
+    /// use monoloop::{Router, TestClient, router::Routes};
+    ///
+    /// let mut api = Routes::new();
+    /// api.get("/time", |_, _, res| res.text("now"));
+    /// api.not_found(|_, req, res| res.text(format!("The API has no {}\n", req.path())));
+    /// let mut app = Router::new(());
+    /// app.mount("/api", api);
+    /// app.not_found(|_, _, res| res.html("<h1>There is no such page</h1>"));
+    ///
+    /// let mut client = TestClient::new(app);
+    /// let reply = client.get("/api/tim").send();
+    /// assert_eq!((reply.status(), reply.text()), (404, "The API has no /api/tim\n"));
+    /// assert_eq!(client.get("/tim").send().text(), "<h1>There is no such page</h1>");
+    /// ```
+    #[doc(alias("404", "fallback", "default"))]
+    pub fn not_found(&mut self, handler: impl Fn(&mut S, &Request<'_>, Response<'_>) -> Result<Sent> + 'static) {
+        self.tables.outermost().not_found = Some(Box::new(handler));
+    }
+
+    /// Adds all of `part` below `prefix`: its routes, its middleware for them, and its answer where it has no route.
     ///
     /// The route `/` of the part answers at the prefix itself.
     ///
@@ -360,9 +331,7 @@ impl<S> Routes<S> {
 
     /// The registered routes, in the order of registration.
     pub fn routes(&self) -> impl Iterator<Item = Route<'_>> {
-        self.listed
-            .iter()
-            .map(|&(methods, endpoint)| Route { methods, path: self.endpoints[endpoint].pattern.as_str() })
+        self.listed.iter().map(|&(methods, endpoint)| Route::new(methods, self.endpoints[endpoint].pattern.as_str()))
     }
 
     /// The endpoint that answers a request, and the request with the parameters of that route.
@@ -378,22 +347,26 @@ impl<S> Routes<S> {
     }
 
     fn add(&mut self, pattern: Pattern, handler: Handler<S>) -> Registered<'_, S> {
-        let index = self.endpoint(pattern);
-        self.listed.push((handler.methods, index));
+        let index = self.endpoint(pattern, handler.settings.table);
+        let methods = handler.methods;
+        self.listed.push((methods, index));
         let endpoint = &mut self.endpoints[index];
         endpoint.add(handler);
         let allowed = endpoint.allowed();
         self.allow(allowed);
-        Registered(self.endpoints[index].handlers.last_mut().expect("it was just added"))
+        let settings = &mut self.endpoints[index].handlers.last_mut().expect("it was just added").settings;
+        Registered::new(methods, settings, &mut self.tables)
     }
 
-    fn add_upgrade(&mut self, pattern: Pattern, upgrade: Upgrade<S>) {
-        let index = self.endpoint(pattern);
+    fn add_upgrade(&mut self, pattern: Pattern, upgrade: Upgrade<S>) -> Registered<'_, S> {
+        let index = self.endpoint(pattern, upgrade.settings.table);
         self.listed.push((MethodFilter::Upgrade, index));
         let endpoint = &mut self.endpoints[index];
         endpoint.add_upgrade(upgrade);
         let allowed = endpoint.allowed();
         self.allow(allowed);
+        let settings = &mut self.endpoints[index].upgrades.last_mut().expect("it was just added").settings;
+        Registered::new(MethodFilter::Upgrade, settings, &mut self.tables)
     }
 
     /// Notes that some route answers these methods.
@@ -405,11 +378,11 @@ impl<S> Routes<S> {
         }
     }
 
-    /// Returns the index of the endpoint with this path, and adds one if there is none.
-    fn endpoint(&mut self, pattern: Pattern) -> usize {
+    /// Returns the index of the endpoint with this path, and adds one for `table` if there is none.
+    fn endpoint(&mut self, pattern: Pattern, table: usize) -> usize {
         let index = self.trie.insert(&pattern, self.endpoints.len());
         if index == self.endpoints.len() {
-            self.endpoints.push(Endpoint::new(pattern));
+            self.endpoints.push(Endpoint::new(pattern, table));
         } else if self.endpoints[index].pattern.names() != pattern.names() {
             let known = self.endpoints[index].pattern.as_str();
             panic!("{} and {known} are one path with two sets of parameter names", pattern.as_str());
@@ -455,6 +428,7 @@ pub trait Mount<S> {
 impl<S> Mount<S> for Routes<S> {
     fn mount_at(mut self, prefix: &str, routes: &mut Routes<S>) {
         let prefix = Pattern::parse(prefix);
+        let first_table = routes.tables.append(self.tables, &prefix);
         let mut parts: Vec<_> = self
             .endpoints
             .into_iter()
@@ -464,19 +438,20 @@ impl<S> Mount<S> for Routes<S> {
         for (methods, endpoint) in self.listed {
             let (pattern, handlers, upgrades) = &mut parts[endpoint];
             if methods == MethodFilter::Upgrade {
-                upgrades.next().into_iter().for_each(|upgrade| routes.add_upgrade(pattern.clone(), upgrade));
+                let mut upgrade = upgrades.next().expect("a listed upgrade is there");
+                upgrade.settings.table += first_table;
+                routes.add_upgrade(pattern.clone(), upgrade);
             } else {
                 let at =
                     handlers.iter().position(|known| known.methods == methods).expect("a listed route has a handler");
-                routes.add(pattern.clone(), handlers.remove(at));
+                let mut handler = handlers.remove(at);
+                handler.settings.table += first_table;
+                routes.add(pattern.clone(), handler);
             }
         }
         routes.timers.append(&mut self.timers);
         routes.keepers.append(&mut self.keepers);
         routes.reserve = routes.reserve.max(self.reserve);
         routes.upkeep.append(&mut self.upkeep);
-        for Scoped { scope, middleware } in self.middleware {
-            routes.middleware.push(Scoped { scope: prefix.join(&scope), middleware });
-        }
     }
 }

@@ -3,11 +3,11 @@
 use std::io;
 use std::ops::ControlFlow;
 
-use super::Router;
-use super::endpoint::{Callback, Endpoint};
+use super::callback::Callback;
+use super::endpoint::Endpoint;
 use super::live::Recipient;
-use super::middleware::{run_middleware, set_unrequested};
-use super::unhandled::NoEndpoint;
+use super::middleware::{Next, run_middleware, set_unrequested};
+use super::{Router, Routes};
 use crate::exchange::{
     Abort, Admission, CloseReason, Intake, LiveKey, Output, ProtocolEvent, Request, Response, Sent, Service, Spans,
     Trailers,
@@ -18,40 +18,65 @@ use crate::http::{Error, Method, Moment, Result};
 struct Routed<'a, S> {
     state: &'a mut S,
     endpoint: Option<&'a Endpoint<S>>,
-    no_endpoint: &'a NoEndpoint,
+    routes: &'a Routes<S>,
     /// The request, with the parameters of its route.
     request: &'a Request<'a>,
 }
 
 impl<S> Router<S> {
-    /// Looks up the endpoint of a request, and passes the response through the middleware of its path. Then `go_on`
-    /// continues, or, if a middleware has answered, `end` gets its answer.
+    /// Looks up the endpoint of a request, and passes the response through its middleware. Then `go_on` continues, or,
+    /// if a middleware has answered, `end` gets its answer. `goal` is what the request shall reach.
     #[inline(always)]
     fn route<'r, T>(
         &mut self,
         request: Request<'_>,
         response: Response<'r>,
+        goal: Goal,
         go_on: impl FnOnce(Routed<'_, S>, Response<'r>) -> Result<T>,
         end: impl FnOnce(Result<Sent>) -> Result<T>,
     ) -> Result<T> {
         let Self { routes, state, .. } = self;
         let mut spans = Spans::default();
         let (endpoint, request) = routes.locate(request, &mut spans);
-        match run_middleware(&routes.middleware, state, &request, response) {
-            ControlFlow::Continue(response) => {
-                go_on(Routed { state, endpoint, no_endpoint: &routes.no_endpoint, request: &request }, response)
-            }
+        match routes.run_several(endpoint, goal, state, &request, response) {
+            ControlFlow::Continue(response) => go_on(Routed { state, endpoint, routes, request: &request }, response),
             ControlFlow::Break(answered) => end(answered),
         }
     }
 }
 
-impl<'a, S> Routed<'a, S> {
-    /// What answers the method of the request.
-    #[inline(always)]
-    fn callback(&self) -> Option<&'a Callback<S>> {
-        let handler = self.endpoint.and_then(|endpoint| endpoint.handler(self.request.method()));
-        handler.map(|handler| &handler.callback)
+/// What of an endpoint a request shall reach.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Goal {
+    Handler,
+    Protocol,
+}
+
+impl<S> Routes<S> {
+    /// Passes the response through the middleware of all tables that see the request, and of its route.
+    #[inline(never)]
+    fn run_several<'r>(
+        &self,
+        endpoint: Option<&Endpoint<S>>,
+        goal: Goal,
+        state: &mut S,
+        request: &Request<'_>,
+        mut response: Response<'r>,
+    ) -> Next<'r> {
+        let settings = endpoint.and_then(|endpoint| match goal {
+            Goal::Handler => endpoint.handler(request.method()).map(|handler| &handler.settings),
+            Goal::Protocol => endpoint.offered(request).map(|upgrade| &upgrade.settings),
+        });
+        let table = match (settings, endpoint) {
+            (Some(settings), _) => settings.table,
+            (None, Some(endpoint)) => endpoint.table,
+            (None, None) => self.tables.owner(request.raw_path()),
+        };
+        response = self.tables.run(table, state, request, response)?;
+        match settings {
+            Some(settings) => run_middleware(&settings.middleware, state, request, response),
+            None => ControlFlow::Continue(response),
+        }
     }
 }
 
@@ -65,7 +90,7 @@ impl<S> Service for Router<S> {
         }
         match endpoint.handler(request.method()) {
             None => Admission::Now,
-            Some(handler) => match (&handler.callback, handler.max_content) {
+            Some(handler) => match (&handler.callback, handler.settings.max_content) {
                 (Callback::Whole(_), None) => Admission::Buffer,
                 (Callback::Whole(_), Some(max)) => Admission::BufferUpTo(max),
                 (Callback::Sink(_) | Callback::Duplex(_), max) => Admission::Stream(max.unwrap_or(u64::MAX)),
@@ -75,23 +100,27 @@ impl<S> Service for Router<S> {
 
     #[inline]
     fn call(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent> {
-        let answer = |routed: Routed<'_, S>, response| {
-            let callback = routed.callback();
-            let Routed { state, endpoint, no_endpoint, request } = routed;
-            match callback {
-                Some(Callback::Whole(call)) => call(state, request, response),
-                Some(callback) => call_without_content(callback, state, request, response),
-                None => answer_without_handler(endpoint, no_endpoint, request, response),
-            }
-        };
-        self.route(request, response, answer, |answered| answered)
+        let Self { routes, state, .. } = self;
+        if routes.tables.are_several() {
+            let answer = |routed: Routed<'_, S>, response| {
+                answer(routed.routes, routed.endpoint, routed.state, routed.request, response)
+            };
+            return self.route(request, response, Goal::Handler, answer, |answered| answered);
+        }
+        // Nearly always there is one table, and no route has middleware of its own.
+        let mut spans = Spans::default();
+        let (endpoint, request) = routes.locate(request, &mut spans);
+        match run_middleware(routes.tables.middleware(), state, &request, response) {
+            ControlFlow::Continue(response) => answer(routes, endpoint, state, &request, response),
+            ControlFlow::Break(answered) => answered,
+        }
     }
 
     fn refuse(&mut self, request: Option<Request<'_>>, error: Error, response: Response<'_>) -> Result<Sent> {
         match request {
-            Some(request) => {
-                self.route(request, response, |_, _| Ok(()), |answered| answered.map(drop)).and(Err(error))
-            }
+            Some(request) => self
+                .route(request, response, Goal::Handler, |_, _| Ok(()), |answered| answered.map(drop))
+                .and(Err(error)),
             None => {
                 set_unrequested(&self.unrequested, &mut self.state, response);
                 Err(error)
@@ -107,7 +136,10 @@ impl<S> Service for Router<S> {
     }
 
     fn open(&mut self, request: Request<'_>, response: Response<'_>) -> Result<(Sent, Option<LiveKey>)> {
-        let open = |routed: Routed<'_, S>, response: Response<'_>| match routed.callback() {
+        let open = |routed: Routed<'_, S>, response: Response<'_>| match routed
+            .endpoint
+            .and_then(|endpoint| endpoint.callback(routed.request))
+        {
             Some(Callback::Sink(factory)) => {
                 let sink = factory(routed.state, routed.request)?;
                 Ok((response.later(), Some(Recipient::Sink(sink))))
@@ -118,7 +150,7 @@ impl<S> Service for Router<S> {
             }
             _ => Err(Error::internal("this route takes no content piece by piece")),
         };
-        let (sent, recipient) = self.route(request, response, open, |answered| Ok((answered?, None)))?;
+        let (sent, recipient) = self.route(request, response, Goal::Handler, open, |answered| Ok((answered?, None)))?;
         Ok((sent, recipient.map(|recipient| self.live.keep(recipient))))
     }
 
@@ -154,7 +186,8 @@ impl<S> Service for Router<S> {
                 }
             }
         };
-        let (sent, recipient) = self.route(request, response, upgrade, |answered| Ok((answered?, None)))?;
+        let (sent, recipient) =
+            self.route(request, response, Goal::Protocol, upgrade, |answered| Ok((answered?, None)))?;
         Ok((sent, recipient.map(|recipient| self.live.keep(recipient))))
     }
 
@@ -187,22 +220,43 @@ impl<S> Service for Router<S> {
     }
 }
 
+/// Answers a request whose middleware has run.
+#[inline(always)]
+fn answer<S>(
+    routes: &Routes<S>,
+    endpoint: Option<&Endpoint<S>>,
+    state: &mut S,
+    request: &Request<'_>,
+    response: Response<'_>,
+) -> Result<Sent> {
+    match endpoint.and_then(|endpoint| endpoint.callback(request)) {
+        Some(Callback::Whole(call)) => call(state, request, response),
+        Some(callback) => call_without_content(callback, state, request, response),
+        None => answer_without_handler(routes, endpoint, state, request, response),
+    }
+}
+
 /// Answers a request that has no handler.
 ///
 /// The cold functions take what they need piece by piece: given the whole of [`Routed`], the compiler would write it to
 /// memory for each request.
 #[cold]
 fn answer_without_handler<S>(
+    routes: &Routes<S>,
     endpoint: Option<&Endpoint<S>>,
-    no_endpoint: &NoEndpoint,
+    state: &mut S,
     request: &Request<'_>,
     response: Response<'_>,
 ) -> Result<Sent> {
+    let no_endpoint = &routes.no_endpoint;
     let unhandled = match endpoint {
         Some(endpoint) => &endpoint.unhandled,
         None if request.raw_path() == b"*" => &no_endpoint.all,
         None if request.method() == Method::Trace => &no_endpoint.trace,
-        None => return Err(no_endpoint.not_found.get()),
+        None => match routes.tables.not_found(routes.tables.owner(request.raw_path())) {
+            Some(answer) => return answer(state, request, response.status(404)),
+            None => return Err(no_endpoint.not_found.get()),
+        },
     };
     unhandled.answer(request.method(), response)
 }

@@ -1,5 +1,7 @@
 //! The router as a client sees it: requests go in and replies come out through the protocol core.
 
+mod tables;
+
 use std::ops::ControlFlow;
 use std::time::Duration;
 

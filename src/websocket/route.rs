@@ -11,7 +11,7 @@ use super::settings::{Settings, Sizes, Times};
 use super::{Origins, WebSocket};
 use crate::exchange::{Request, Response};
 use crate::http::Result;
-use crate::router::Routes;
+use crate::router::{Next, Registered, Routes};
 
 /// A WebSocket route that was just registered, and whose settings can be changed.
 ///
@@ -28,14 +28,28 @@ use crate::router::Routes;
 ///     .max_message(1 << 20)
 ///     .ping_after(Duration::from_secs(20));
 /// ```
-pub struct WebSocketRoute(Rc<Settings>);
+pub struct WebSocketRoute<'a, S> {
+    settings: Rc<Settings>,
+    route: Registered<'a, S>,
+}
 
-impl WebSocketRoute {
+impl<S> WebSocketRoute<'_, S> {
+    /// Adds a middleware that sees the requests for this WebSocket alone: see [`Registered::with`]. If it answers, the
+    /// client gets that answer as an HTTP reply, and no WebSocket.
+    #[doc(alias("middleware", "guard", "auth"))]
+    pub fn with(
+        mut self,
+        middleware: impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r> + 'static,
+    ) -> Self {
+        self.route = self.route.with(middleware);
+        self
+    }
+
     /// Sets which pages may open the WebSocket; by default those of the [same origin](Origins::Same). A browser sends
     /// the cookies of its user along, so a page of any other origin could act for that user (RFC 6455 §10.2).
     #[doc(alias("cors", "csrf"))]
     pub fn origins(self, origins: Origins) -> Self {
-        self.0.origins.replace(origins);
+        self.settings.origins.replace(origins);
         self
     }
 
@@ -79,21 +93,21 @@ impl WebSocketRoute {
     }
 
     fn set_sizes(self, set: impl FnOnce(&mut Sizes)) -> Self {
-        let mut sizes = self.0.sizes.get();
+        let mut sizes = self.settings.sizes.get();
         set(&mut sizes);
-        self.0.sizes.set(sizes);
+        self.settings.sizes.set(sizes);
         self
     }
 
     fn set_times(self, set: impl FnOnce(&mut Times)) -> Self {
-        let mut times = self.0.times.get();
+        let mut times = self.settings.times.get();
         set(&mut times);
-        self.0.times.set(times);
+        self.settings.times.set(times);
         self
     }
 }
 
-impl fmt::Debug for WebSocketRoute {
+impl<S> fmt::Debug for WebSocketRoute<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WebSocketRoute")
     }
@@ -118,16 +132,16 @@ impl<S> Routes<S> {
         &mut self,
         path: &str,
         factory: impl for<'r> Fn(&mut S, &Request<'_>, Offer<'r>) -> Result<(Offer<'r>, T)> + 'static,
-    ) -> WebSocketRoute {
+    ) -> WebSocketRoute<'_, S> {
         let settings = Rc::new(Settings::default());
         let shared = Rc::clone(&settings);
-        self.add_protocol(path, "websocket", WANTED, move |state, request, response| {
+        let route = self.add_protocol(path, "websocket", WANTED, move |state, request, response| {
             let offer = begin(&shared, request, response)?;
             let (offer, handler) = factory(state, request, offer)?;
             let (response, deflate) = offer.accept();
             Ok((response, Connection::new(handler, Rc::clone(&shared), deflate)))
         });
-        WebSocketRoute(settings)
+        WebSocketRoute { settings, route }
     }
 }
 

@@ -157,7 +157,7 @@ fn run(script: &str, world: &mut World, ws: &mut Socket<'_>) -> Result<()> {
 pub(super) type Client = TestClient<Router<World>>;
 
 /// The application with the probe at `/ws`, set as `set` says.
-pub(super) fn app_with(set: impl FnOnce(WebSocketRoute) -> WebSocketRoute) -> Router<World> {
+pub(super) fn app_with(set: impl FnOnce(WebSocketRoute<'_, World>) -> WebSocketRoute<'_, World>) -> Router<World> {
     let rooms = [Slow::Drop, Slow::Skip, Slow::Drop].map(Room::new);
     let mut app = Router::new(World { calls: Vec::new(), rooms, resumers: Vec::new() });
     set(app.websocket("/ws", |_, req, offer: Offer<'_>| Ok((offer, Probe::new(req)))));
@@ -168,7 +168,7 @@ pub(super) fn client() -> Client {
     client_with(|route| route)
 }
 
-pub(super) fn client_with(set: impl FnOnce(WebSocketRoute) -> WebSocketRoute) -> Client {
+pub(super) fn client_with(set: impl FnOnce(WebSocketRoute<'_, World>) -> WebSocketRoute<'_, World>) -> Client {
     TestClient::new(app_with(set))
 }
 

@@ -1,0 +1,150 @@
+//! The tables of an application: each has its middleware and its answer where it has no route.
+//!
+//! A mounted table keeps to itself. Its middleware sees the requests that its own routes answer, and those below its
+//! prefix that no route answers. Two tables can have one prefix, and neither sees the requests of the other.
+//!
+//! One rule more keeps guards safe. Say that a table with a guard is mounted at `/private`, and files at `/`. Then the
+//! files answer `/x/../private/y`, and `/private/y` if the table has no such route. Both paths are below the prefix of
+//! the guard, so it sees them: a route of an outer table does not lead past a table that is mounted in it.
+
+use std::ops::ControlFlow;
+
+use super::callback::Whole;
+use super::middleware::{Middleware, Next, run_middleware};
+use super::path::{Pattern, RequestPath};
+use crate::exchange::{Request, Response};
+
+/// A table of routes that was mounted, or the outermost one.
+pub(super) struct Table<S> {
+    /// The index of the table that it is mounted in. Only the outermost one has none.
+    pub(super) parent: Option<usize>,
+    pub(super) prefix: Pattern,
+    pub(super) middleware: Vec<Middleware<S>>,
+    /// What answers where no route does.
+    pub(super) not_found: Option<Whole<S>>,
+}
+
+impl<S> Table<S> {
+    /// A table that is not mounted.
+    pub(super) fn outermost() -> Self {
+        Self { parent: None, prefix: Pattern::root(), middleware: Vec::new(), not_found: None }
+    }
+
+    /// Whether nothing depends on whether the table sees a request.
+    fn is_bare(&self) -> bool {
+        self.middleware.is_empty() && self.not_found.is_none()
+    }
+}
+
+/// The tables of an application, the outermost one first.
+pub(super) struct Tables<S> {
+    all: Vec<Table<S>>,
+    are_several: bool,
+}
+
+/// The index of the outermost table.
+pub(super) const OUTERMOST: usize = 0;
+
+impl<S> Tables<S> {
+    pub(super) fn new() -> Self {
+        Self { all: vec![Table::outermost()], are_several: false }
+    }
+
+    /// Notes that a route has middleware of its own.
+    pub(super) const fn note_own_middleware(&mut self) {
+        self.are_several = true;
+    }
+
+    pub(super) fn outermost(&mut self) -> &mut Table<S> {
+        &mut self.all[OUTERMOST]
+    }
+
+    /// Takes over the tables of a part that is mounted at `prefix`. Returns the index of the first one.
+    pub(super) fn append(&mut self, part: Self, prefix: &Pattern) -> usize {
+        let first = self.all.len();
+        self.are_several = true;
+        self.all.extend(part.all.into_iter().map(|table| Table {
+            parent: Some(table.parent.map_or(OUTERMOST, |parent| first + parent)),
+            prefix: prefix.join(&table.prefix),
+            ..table
+        }));
+        first
+    }
+
+    /// The table that answers for a path without a route: the one with the longest prefix, and the first of several.
+    #[cold]
+    pub(super) fn owner(&self, path: &[u8]) -> usize {
+        let path = RequestPath::new(path);
+        let covering = (OUTERMOST + 1..self.all.len())
+            .filter(|&index| !self.all[index].is_bare() && self.all[index].prefix.covers(&path));
+        // `max_by_key` would return the last of several.
+        covering.rev().max_by_key(|&index| self.all[index].prefix.segments().len()).unwrap_or(OUTERMOST)
+    }
+
+    /// What answers where no route does: that of the table, or else of one around it.
+    pub(super) fn not_found(&self, mut table: usize) -> Option<&Whole<S>> {
+        loop {
+            match (&self.all[table].not_found, self.all[table].parent) {
+                (Some(answer), _) => return Some(answer),
+                (None, Some(parent)) => table = parent,
+                (None, None) => return None,
+            }
+        }
+    }
+
+    /// Whether it depends on the route of a request which middleware sees it.
+    #[inline(always)]
+    pub(super) const fn are_several(&self) -> bool {
+        self.are_several
+    }
+
+    /// The middleware of the outermost table.
+    #[inline(always)]
+    pub(super) fn middleware(&self) -> &[Middleware<S>] {
+        &self.all[OUTERMOST].middleware
+    }
+
+    /// Passes the response through the middleware of all tables that see the request.
+    pub(super) fn run<'r>(
+        &self,
+        table: usize,
+        state: &mut S,
+        request: &Request<'_>,
+        mut response: Response<'r>,
+    ) -> Next<'r> {
+        response = self.run_from_outermost(table, state, request, response)?;
+        let path = RequestPath::new(request.raw_path());
+        for (index, inner) in self.all.iter().enumerate().skip(table + 1) {
+            if !inner.middleware.is_empty() && self.is_within(index, table) && inner.prefix.covers(&path) {
+                response = run_middleware(&inner.middleware, state, request, response)?;
+            }
+        }
+        ControlFlow::Continue(response)
+    }
+
+    /// Passes the response through the middleware of a table, after that of the tables around it.
+    fn run_from_outermost<'r>(
+        &self,
+        table: usize,
+        state: &mut S,
+        request: &Request<'_>,
+        mut response: Response<'r>,
+    ) -> Next<'r> {
+        let Table { parent, middleware, .. } = &self.all[table];
+        if let Some(parent) = *parent {
+            response = self.run_from_outermost(parent, state, request, response)?;
+        }
+        run_middleware(middleware, state, request, response)
+    }
+
+    /// Whether `inner` is mounted in `outer`, at any depth.
+    fn is_within(&self, mut inner: usize, outer: usize) -> bool {
+        while let Some(parent) = self.all[inner].parent {
+            if parent == outer {
+                return true;
+            }
+            inner = parent;
+        }
+        false
+    }
+}
