@@ -33,6 +33,7 @@
 //! | read a parameter, the query, a header field, a cookie | [`Request`] | [requests][replies] |
 //! | answer JSON, or read it | [`Response::json`], [`Request::json`] | [requests][replies] |
 //! | read a form | [`Request::form`] | [requests][replies] |
+//! | answer in the format that the client prefers | [`Request::accepts`] | [requests][replies] |
 //! | answer an error | [`Error`], [`OptionExt`], [`Router::on_error`] | [requests][replies] |
 //! | run code before each handler | [`Routes::with`] | [routing](guide::routing) |
 //! | allow other origins (CORS) | [`middleware::Cors`] | [routing](guide::routing) |

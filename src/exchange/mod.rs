@@ -16,6 +16,7 @@ mod flow;
 mod guard;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
+mod negotiate;
 pub(crate) mod observer;
 mod pairs;
 mod params;
