@@ -1,6 +1,7 @@
 //! Buffers. An idle connection owns none. It borrows one from a pool when bytes arrive or leave, and gives it back
 //! when the buffer is empty again.
 
+mod content;
 #[cfg_attr(not(feature = "files"), allow(dead_code, reason = "only static files are sent from a descriptor"))]
 mod file;
 mod ledger;
@@ -9,10 +10,10 @@ mod pace;
 mod pool;
 mod receive;
 
+pub use content::Content;
 pub(crate) use file::FileRange;
 pub(crate) use ledger::{Charge, Ledger};
-pub use output::Content;
-pub(crate) use output::{Front, Mark, OutputQueue, ReplyRecord};
+pub(crate) use output::{Front, Mark, OutputQueue, ReplyRecord, Tail};
 pub(crate) use pace::Pace;
 pub(crate) use pool::{Pool, Pooled, cost, free, piece_apart};
 pub(crate) use receive::Receive;

@@ -1,9 +1,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::IoSlice;
-use std::sync::Arc;
 
-use super::{FileRange, Pace, Pooled, free};
+use super::{Content, FileRange, Pace, Pooled, free};
 use crate::http::{Method, Moment};
 use crate::limits::{CONTENT_BUFFER, MAX_SLICES, RECORD_BYTES, SHARE_FROM};
 
@@ -96,6 +95,34 @@ pub(crate) struct Mark {
     spliced: u64,
 }
 
+/// What was cut off from the end of a queue.
+pub(crate) struct Tail {
+    inline: Vec<u8>,
+    splices: VecDeque<Splice>,
+    spliced: u64,
+}
+
+impl Tail {
+    /// How many bytes it has.
+    pub(crate) const fn len(&self) -> u64 {
+        self.inline.len() as u64 + self.spliced
+    }
+
+    /// The bytes, if they lie in memory and in one piece.
+    pub(crate) fn as_slice(&self) -> Option<&[u8]> {
+        match (&*self.inline, self.splices.len(), self.splices.front().map(|splice| &splice.rest)) {
+            (inline, 0, _) => Some(inline),
+            ([], 1, Some(Spliced::Memory { content, .. })) => Some(content.as_bytes()),
+            _ => None,
+        }
+    }
+
+    /// Frees what it owns.
+    pub(crate) fn free(self) {
+        self.splices.into_iter().for_each(Splice::free);
+    }
+}
+
 /// What the observer learns when the kernel has taken the last byte of a reply.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReplyRecord {
@@ -113,110 +140,6 @@ impl ReplyRecord {
     /// Bytes that the observer may keep for it.
     const fn memory(&self) -> usize {
         self.head as usize + RECORD_BYTES
-    }
-}
-
-/// The content of a reply. Borrowed content is copied. Owned, shared and static content of at least 16 KiB is sent
-/// without a copy.
-///
-/// ```
-/// use std::sync::Arc;
-///
-/// let picture: Arc<[u8]> = vec![0; 100_000].into();
-/// let mut app = monoloop::Router::new(picture);
-/// app.get("/picture", |picture, _, res| res.send(picture.clone()));    // shared, not copied
-/// ```
-#[derive(Clone)]
-pub enum Content<'a> {
-    /// Bytes that are copied, after the head.
-    Borrowed(&'a [u8]),
-    /// Bytes that live as long as the program.
-    Static(&'static [u8]),
-    /// Bytes that are shared: many replies can send the same ones.
-    Shared(Arc<[u8]>),
-    /// Bytes that the handler gives away.
-    Owned(Vec<u8>),
-}
-
-impl Content<'_> {
-    /// The bytes.
-    pub fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Borrowed(bytes) => bytes,
-            Self::Static(bytes) => bytes,
-            Self::Shared(bytes) => bytes,
-            Self::Owned(bytes) => bytes,
-        }
-    }
-
-    /// Frees what it owns, [so that it goes back to the system](free).
-    pub(crate) fn free(self) {
-        if let Self::Owned(bytes) = self {
-            free(bytes);
-        }
-    }
-}
-
-impl fmt::Debug for Content<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Content({} bytes)", self.as_bytes().len())
-    }
-}
-
-impl<'a> From<&'a [u8]> for Content<'a> {
-    fn from(bytes: &'a [u8]) -> Self {
-        Self::Borrowed(bytes)
-    }
-}
-
-impl<'a, const N: usize> From<&'a [u8; N]> for Content<'a> {
-    fn from(bytes: &'a [u8; N]) -> Self {
-        Self::Borrowed(bytes)
-    }
-}
-
-impl<'a> From<&'a str> for Content<'a> {
-    fn from(text: &'a str) -> Self {
-        Self::Borrowed(text.as_bytes())
-    }
-}
-
-impl From<Vec<u8>> for Content<'_> {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::Owned(bytes)
-    }
-}
-
-impl From<String> for Content<'_> {
-    fn from(text: String) -> Self {
-        Self::Owned(text.into_bytes())
-    }
-}
-
-impl<'a> From<std::borrow::Cow<'a, str>> for Content<'a> {
-    fn from(text: std::borrow::Cow<'a, str>) -> Self {
-        match text {
-            std::borrow::Cow::Borrowed(text) => text.into(),
-            std::borrow::Cow::Owned(text) => text.into(),
-        }
-    }
-}
-
-impl<'a> From<&'a String> for Content<'a> {
-    fn from(text: &'a String) -> Self {
-        Self::Borrowed(text.as_bytes())
-    }
-}
-
-impl<'a> From<&'a Vec<u8>> for Content<'a> {
-    fn from(bytes: &'a Vec<u8>) -> Self {
-        Self::Borrowed(bytes)
-    }
-}
-
-impl From<Arc<[u8]>> for Content<'_> {
-    fn from(bytes: Arc<[u8]>) -> Self {
-        Self::Shared(bytes)
     }
 }
 
@@ -381,11 +304,34 @@ impl OutputQueue {
         Mark { inline: self.inline.len(), splices: self.splices.len(), spliced: self.spliced }
     }
 
+    /// The place before the last `count` inline bytes, after which nothing was spliced in.
+    pub(crate) fn mark_before_last(&self, count: usize) -> Mark {
+        Mark { inline: self.inline.len() - count, ..self.mark() }
+    }
+
     /// Removes everything that was queued since `mark`. Nothing may have been sent in between.
     pub(crate) fn roll_back(&mut self, mark: Mark) {
         self.inline.truncate(mark.inline);
         self.splices.drain(mark.splices..).for_each(Splice::free);
         self.spliced = mark.spliced;
+    }
+
+    /// Cuts off everything that was queued since `mark`. Nothing may have been sent in between.
+    pub(crate) fn cut_off(&mut self, mark: Mark) -> Tail {
+        let inline = self.inline.split_off(mark.inline);
+        let mut splices = self.splices.split_off(mark.splices);
+        splices.iter_mut().for_each(|splice| splice.at -= mark.inline);
+        let spliced = self.spliced - mark.spliced;
+        self.spliced = mark.spliced;
+        Tail { inline, splices, spliced }
+    }
+
+    /// Appends what was cut off.
+    pub(crate) fn append(&mut self, tail: Tail) {
+        let from = self.inline.len();
+        self.inline.extend_from_slice(&tail.inline);
+        self.splices.extend(tail.splices.into_iter().map(|splice| Splice { at: from + splice.at, ..splice }));
+        self.spliced += tail.spliced;
     }
 
     /// Records that a reply ends where the queue ends now.

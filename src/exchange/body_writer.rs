@@ -43,7 +43,7 @@ impl<'a> BodyWriter<'a> {
     /// Encodes the head; the content comes after it.
     pub(super) fn new(reply: &'a mut Reply, output: &'a mut OutputQueue, content_type: ContentType) -> Result<Self> {
         reply.draft.seal()?;
-        let gap = reply.head().encode(output.inline(), content_type, BodyLength::Gap);
+        let gap = reply.encode_head(output, content_type, BodyLength::Gap);
         let content_from = output.inline().len();
         Ok(Self { reply, output, gap, content_from })
     }
@@ -82,8 +82,12 @@ impl<'a> BodyWriter<'a> {
         if !has_content {
             inline.truncate(content_from);
         }
+        let announced = if reply.draft.rare.status == 205 { 0 } else { length };
         if let Some(gap) = gap {
-            gap.close(inline, if reply.draft.rare.status == 205 { 0 } else { length });
+            gap.close(inline, announced);
+        }
+        if reply.is_held() {
+            reply.draft.settle_shape(output, announced, if has_content { length } else { 0 });
         }
         Ok(reply.finish(if has_content { length as u64 } else { 0 }))
     }

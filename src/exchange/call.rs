@@ -1,12 +1,12 @@
 //! The guarded call into the application. Whatever the application does, exactly one reply is in the output afterwards.
 
+use super::error_page::render_json;
 use super::guard::{dispose, guard};
-use super::service::render_json;
-use super::{Admission, Reply, Request, Response, Sent, Service};
+use super::{Admission, Reply, Request, Response, Sent, Service, held};
 use crate::buffer::OutputQueue;
 #[cfg(feature = "files")]
 use crate::http::conditional::Conditions;
-use crate::http::{Error, Fields, Result};
+use crate::http::{Error, Result};
 use crate::wire::ProtocolError;
 
 /// What a call led to, besides what `reply` says.
@@ -22,21 +22,22 @@ pub(crate) struct Called {
 /// Calls the application. Afterwards `output` has exactly one whole reply, or the beginning of one whose
 /// [rest](super::Rest) is in `reply`.
 ///
-/// The caller has begun `reply`, or lets it go on. `fields` are those of the request, if there is one.
+/// The caller has begun `reply`, or lets it go on. There is no `request` if none was made of a message, or if the reply
+/// was put off and nobody has kept it.
 #[inline(always)]
 pub(crate) fn call_guarded(
     service: &mut dyn Service,
     reply: &mut Reply,
     output: &mut OutputQueue,
-    fields: Option<Fields<'_>>,
+    request: Option<&Request<'_>>,
     call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
 ) -> Called {
     let (error, panicked) = match guard(|| call(service, Response::new(reply, output))) {
         // What `reply` has recorded counts, not the value: the `Sent` may be of another request.
-        Ok(Ok(Sent { .. })) if reply.finished() => {
+        Ok(Ok(Sent { .. })) if reply.finished() && !reply.is_held() => {
             return Called { error: None, panicked: false, out_of_memory: false };
         }
-        Ok(Ok(Sent { .. })) => match complete(reply, output, fields) {
+        Ok(Ok(Sent { .. })) => match conclude(service, reply, output, request, None) {
             Ok(()) => return Called { error: None, panicked: false, out_of_memory: false },
             Err(error) => (error, false),
         },
@@ -45,22 +46,38 @@ pub(crate) fn call_guarded(
     };
     let out_of_memory = reply.is_out_of_memory();
     let error = if out_of_memory { for_want_of_memory(error) } else { error };
-    answer_error(service, &error, panicked, reply, output);
+    answer_error(service, &error, panicked, reply, output, request);
     Called { error: Some(error), panicked, out_of_memory }
 }
 
-/// Finishes a reply that the handler has left to the loop.
+/// Finishes a reply that the handler has left to the loop, and shows it to the service if it is held. `error` is the
+/// error of which it was made.
 ///
 /// # Errors
-/// When the handler has left nothing to do, or when that fails.
+/// When the handler has left nothing to do, or when something of this fails.
 #[cold]
-fn complete(reply: &mut Reply, output: &mut OutputQueue, fields: Option<Fields<'_>>) -> Result<()> {
+fn conclude(
+    service: &mut dyn Service,
+    reply: &mut Reply,
+    output: &mut OutputQueue,
+    request: Option<&Request<'_>>,
+    error: Option<&Error>,
+) -> Result<()> {
+    if !reply.finished() {
+        // Conditions are for what was asked for, and not for a page about an error.
+        complete(reply, output, request.filter(|_| error.is_none()))?;
+    }
+    if reply.is_held() { held::show(service, reply, output, request, error) } else { Ok(()) }
+}
+
+/// Finishes a reply that the handler has left to the loop.
+fn complete(reply: &mut Reply, output: &mut OutputQueue, request: Option<&Request<'_>>) -> Result<()> {
     #[cfg(feature = "files")]
     if let Some(file) = reply.take_file() {
-        let conditions = fields.map(Conditions::of).unwrap_or_default();
+        let conditions = request.map(|request| Conditions::of(request.headers())).unwrap_or_default();
         return Response::new(reply, output).represent(&conditions, &file).map(|Sent { .. }| ());
     }
-    let _ = (reply, output, fields);
+    let _ = (reply, output, request);
     Err(Error::internal("the handler returned without finishing this reply"))
 }
 
@@ -75,7 +92,14 @@ fn for_want_of_memory(error: Error) -> Error {
 
 /// Takes back what the application wrote and puts an error reply in its place.
 #[cold]
-fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply: &mut Reply, output: &mut OutputQueue) {
+fn answer_error(
+    service: &mut dyn Service,
+    error: &Error,
+    panicked: bool,
+    reply: &mut Reply,
+    output: &mut OutputQueue,
+    request: Option<&Request<'_>>,
+) {
     log_error(error);
     for attempt in 0..3 {
         output.roll_back(reply.mark);
@@ -85,10 +109,11 @@ fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply:
             0 => {
                 reply.draft.rare.status = error.status();
                 error.headers().for_each(|(name, value)| reply.draft.set_field(name, value, true));
-                guard(|| service.render(error, Response::new(reply, output)))
+                guard(|| service.render(error, request.copied(), Response::new(reply, output)))
             }
             _ => {
-                // The fields that the middleware has set may be what makes the reply fail.
+                // What looks at replies may be what makes this one fail, and so may the fields of the middleware.
+                reply.draft.rare.follow_up.is_held = false;
                 if attempt == 2 {
                     reply.draft.fields.clear();
                 }
@@ -98,11 +123,15 @@ fn answer_error(service: &mut dyn Service, error: &Error, panicked: bool, reply:
             }
         };
         match written {
-            Ok(Ok(Sent { .. })) if reply.finished() && !reply.has_rest() => return,
-            #[cfg(feature = "files")]
-            Ok(Ok(Sent { .. })) if !reply.finished() && complete(reply, output, None).is_ok() => return,
-            Ok(Ok(Sent { .. })) if reply.has_rest() => log::error!("the error renderer has put its reply off"),
-            Ok(Ok(Sent { .. })) => log::error!("the error renderer did not finish its reply"),
+            Ok(Ok(Sent { .. })) if reply.is_put_off() => log::error!("the error renderer has put its reply off"),
+            Ok(Ok(Sent { .. })) if reply.finished() && !reply.is_held() => return,
+            Ok(Ok(Sent { .. })) => match conclude(service, reply, output, request, Some(error)) {
+                Ok(()) => return,
+                Err(second) => {
+                    log_error(&second);
+                    dispose(second);
+                }
+            },
             Ok(Err(second)) => {
                 log_error(&second);
                 dispose(second);

@@ -4,9 +4,11 @@ use std::mem;
 use std::time::Duration;
 
 use super::flow::Ticket;
+use super::kept::KeptRequest;
 use super::touched::Touched;
+use crate::buffer::{Mark, OutputQueue};
 use crate::http::{Error, Method, Result, Version, is_field_value, is_name, is_token};
-use crate::wire::reply::{FieldLines, Persistence, RenderedLines, ReplyHead};
+use crate::wire::reply::{BodyLength, ContentType, FieldLines, Persistence, RenderedLines, ReplyHead};
 
 /// A reply head in the making. It survives the handler when the reply is put off.
 #[derive(Debug)]
@@ -32,6 +34,32 @@ pub(super) struct Rare {
     pub(super) out_of_memory: bool,
     /// `close` and `idle_timeout` as the last middleware left them.
     kept: (bool, Option<Duration>),
+    /// What the application does with the reply when the handler is done.
+    pub(super) follow_up: FollowUp,
+}
+
+/// What happens to a reply when the handler is done with it. A roll-back does not change it.
+#[derive(Debug, Default)]
+pub(super) struct FollowUp {
+    /// The application sees the reply before it is sent.
+    pub(super) is_held: bool,
+    /// What the last head said of the content, if the reply is held.
+    pub(super) shape: Option<Shape>,
+    /// The application wants to see the request again if the reply is put off.
+    pub(super) wants_request: bool,
+    /// The request, if the reply is put off.
+    pub(super) request: Option<Box<KeptRequest>>,
+    /// The client of a reply that is put off prefers HTML to JSON.
+    pub(super) prefers_html: bool,
+}
+
+/// The content as a head announced it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) content_type: ContentType,
+    pub(super) length: BodyLength,
+    /// Where in the output the content begins.
+    pub(super) content: Mark,
 }
 
 impl Default for Rare {
@@ -44,6 +72,7 @@ impl Default for Rare {
             idle_timeout: None,
             out_of_memory: false,
             kept: (false, None),
+            follow_up: FollowUp::default(),
         }
     }
 }
@@ -145,8 +174,9 @@ impl Draft {
         if let Stage::Open { persistent_if_refused, .. } = self.request.stage {
             self.request.persistent = persistent_if_refused;
         }
-        let kept = self.rare.kept;
-        *self.rare = Rare { close: kept.0, idle_timeout: kept.1, kept, ..Rare::default() };
+        let rare = mem::take(&mut *self.rare);
+        let (kept, follow_up) = (rare.kept, FollowUp { shape: None, ..rare.follow_up });
+        *self.rare = Rare { close: kept.0, idle_timeout: kept.1, kept, follow_up, ..Rare::default() };
     }
 
     /// Makes what a middleware has set survive a roll-back.
@@ -165,7 +195,7 @@ impl Draft {
 
     /// Bytes of memory for the field lines.
     pub(crate) fn memory(&self) -> usize {
-        self.fields.memory()
+        self.fields.memory() + self.rare.follow_up.request.as_ref().map_or(0, |request| request.memory())
     }
 
     /// Whether content is sent: not in a reply to HEAD, and not with 204, 205 and 304 (RFC 9110 §6.4.1, §15.3.6).
@@ -184,7 +214,8 @@ impl Draft {
 
     #[inline(never)]
     fn has_ordinary_status(&self) -> bool {
-        self.rare.status == 200 && self.rare.fault.is_none() && self.rare.reason.is_none()
+        let Rare { status, fault, reason, follow_up, .. } = &*self.rare;
+        *status == 200 && fault.is_none() && reason.is_none() && !follow_up.is_held
     }
 
     /// The head, to be encoded.
@@ -242,6 +273,16 @@ impl Draft {
             205 => Ok(()),
             _ if claimed == length || (length == 0 && !self.has_content()) => Ok(()),
             _ => Err(Error::internal(format!("Content-Length says {claimed}, but the content has {length} bytes"))),
+        }
+    }
+
+    /// Corrects the shape when the length is known: the content has moved, and its `length` bytes are the last ones of
+    /// the output.
+    #[cold]
+    pub(super) fn settle_shape(&mut self, output: &OutputQueue, announced: usize, length: usize) {
+        if let Some(shape) = &mut self.rare.follow_up.shape {
+            shape.length = BodyLength::Known(announced as u64);
+            shape.content = output.mark_before_last(length);
         }
     }
 

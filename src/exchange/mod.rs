@@ -9,15 +9,20 @@ mod call;
 pub(crate) mod clock;
 pub(crate) mod close_reason;
 mod data;
+mod delegate;
 mod draft;
 mod draining;
 mod endpoint;
+mod error_page;
 mod flow;
 mod guard;
+mod held;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
+mod kept;
 mod negotiate;
 pub(crate) mod observer;
+mod outgoing;
 mod pairs;
 mod params;
 mod reply;
@@ -38,10 +43,12 @@ pub(crate) use call::{Called, admit, call_guarded};
 pub(crate) use clock::Clock;
 pub(crate) use close_reason::CloseReason;
 pub(crate) use data::Data;
+pub use delegate::{Delegate, Nothing, ServiceFn, service_fn};
 pub(crate) use draft::{Draft, RequestFacts, Stage};
 pub(crate) use draining::Draining;
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::Endpoints;
+pub use error_page::render_error;
 pub use flow::{
     Abort, BodySender, BodySink, BodySource, Chunk, Duplex, Intake, IterSource, LocalWaker, Output, Progress, Protocol,
     ProtocolEvent, ReadSource, Responder, Resumer, SendError, TryIterSource, Waker, from_iter, from_reader,
@@ -54,6 +61,7 @@ pub(crate) use guard::{dispose, guard};
 pub(crate) use observer::{
     ConnectionId, DrainCause, FinishedReply, MessageRecord, Observer, ProtocolClose, Tick, Timeout, Watch,
 };
+pub use outgoing::Outgoing;
 pub use pairs::Pairs;
 pub(crate) use params::{MAX_PARAMS, Params, Spans};
 pub(crate) use reply::{Reply, Rest};
@@ -63,5 +71,4 @@ pub(crate) use request::Received;
 pub use request::Request;
 pub use response::Response;
 pub use sent::Sent;
-pub(crate) use service::render_json;
 pub use service::{Admission, LiveKey, Service};

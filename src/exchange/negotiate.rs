@@ -41,6 +41,11 @@ impl Request<'_> {
         let fields = self.headers();
         choose(|| ranges(fields), offers)
     }
+
+    /// Whether the client prefers HTML to JSON, as browsers do.
+    pub(super) fn prefers_html(&self) -> bool {
+        self.accepts(&["application/json", "text/html"]) == Some("text/html")
+    }
 }
 
 /// The readable members of all `Accept` lines, in order.

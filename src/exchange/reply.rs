@@ -2,14 +2,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::draft::{Draft, RequestFacts, Stage};
+use super::draft::{Draft, RequestFacts, Shape, Stage};
 use super::flow::{Address, Mailbox, Stream, Ticket, Waited};
+use super::kept::KeptRequest;
 #[cfg(feature = "files")]
 use super::representation::Representation;
+use super::request::Request;
 use super::sent::Sent;
-use crate::buffer::Mark;
+use crate::buffer::{Mark, OutputQueue};
 use crate::http::Method;
-use crate::wire::reply::{RenderedLines, ReplyHead};
+use crate::wire::reply::{BodyLength, ContentType, LengthGap, RenderedLines, ReplyHead};
 
 /// The reply in the making. There is one for the whole loop, and each exchange in turn borrows it, so that nothing is
 /// allocated for a reply.
@@ -22,7 +24,7 @@ pub(crate) struct Reply {
     pub(super) writable: usize,
     pub(super) draft: Draft,
     /// What outlives the handler. A reply that has a rest is not [plain](Self::is_plain).
-    rest: Option<Rest>,
+    pub(super) rest: Option<Rest>,
     finished: bool,
     /// Bytes of content that are sent.
     content_len: u64,
@@ -156,6 +158,22 @@ impl Reply {
         self.draft.head(&self.rendered)
     }
 
+    /// Encodes the head of a reply that is not [ordinary](Draft::is_ordinary), and remembers what it says of the
+    /// content, if the application is to see the reply before it is sent.
+    #[inline]
+    pub(super) fn encode_head(
+        &mut self,
+        output: &mut OutputQueue,
+        content_type: ContentType,
+        length: BodyLength,
+    ) -> Option<LengthGap> {
+        let gap = self.head().encode(output.inline(), content_type, length);
+        if self.draft.rare.follow_up.is_held {
+            self.draft.rare.follow_up.shape = Some(Shape { content_type, length, content: output.mark() });
+        }
+        gap
+    }
+
     /// Records that the reply is whole, with this many bytes of content.
     #[inline(always)]
     pub(super) fn finish(&mut self, content_len: u64) -> Sent {
@@ -201,6 +219,11 @@ impl Reply {
         self.rest.is_some()
     }
 
+    /// Whether the handler has given no head yet, or has left the reply to another protocol or to a stream.
+    pub(super) const fn is_put_off(&self) -> bool {
+        matches!(self.rest, Some(Rest::Stream(_) | Rest::Deferred(_) | Rest::Later | Rest::Switched))
+    }
+
     /// Whether another protocol takes over.
     pub(crate) fn has_switched(&self) -> bool {
         matches!(self.rest, Some(Rest::Switched))
@@ -231,6 +254,31 @@ impl Reply {
     #[inline]
     pub(crate) const fn finished(&self) -> bool {
         self.finished
+    }
+
+    /// Whether the application sees the reply before it is sent.
+    #[inline]
+    pub(super) fn is_held(&self) -> bool {
+        self.draft.rare.follow_up.is_held
+    }
+
+    /// Keeps of the request what the reply will depend on, if the reply was put off.
+    #[cold]
+    pub(crate) fn keep_request(&mut self, request: &Request<'_>) {
+        if !matches!(self.rest, Some(Rest::Deferred(_) | Rest::Later)) {
+            return;
+        }
+        let prefers_html = request.prefers_html();
+        let follow_up = &mut self.draft.rare.follow_up;
+        follow_up.prefers_html = prefers_html;
+        if follow_up.wants_request {
+            follow_up.request = Some(Box::new(KeptRequest::new(request)));
+        }
+    }
+
+    /// Takes the request that was kept for this reply.
+    pub(crate) fn take_request(&mut self) -> Option<Box<KeptRequest>> {
+        if self.is_plain() { None } else { self.draft.rare.follow_up.request.take() }
     }
 
     /// The method of the request, if it is known.

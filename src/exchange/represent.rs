@@ -81,7 +81,7 @@ impl Response<'_> {
         reply.draft.rare.status = 304;
         reply.draft.fields.remove("content-length");
         selected.give_lines(&mut reply.draft.fields, true);
-        reply.head().encode(output.inline(), ContentType::NONE, BodyLength::Known(0));
+        reply.encode_head(output, ContentType::NONE, BodyLength::Known(0));
         reply.finish(0)
     }
 
@@ -126,7 +126,7 @@ impl Response<'_> {
         reply.draft.check_length(length)?;
         selected.give_lines(&mut reply.draft.fields, false);
         let announced = if reply.draft.rare.status == 205 { 0 } else { length };
-        reply.head().encode(output.inline(), ContentType::NONE, BodyLength::Known(announced));
+        reply.encode_head(output, ContentType::NONE, BodyLength::Known(announced));
         if !reply.draft.has_content() {
             return Ok(reply.finish(0));
         }

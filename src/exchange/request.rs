@@ -229,6 +229,11 @@ impl<'a> Request<'a> {
         self.received.data.get()
     }
 
+    /// The values that were [set](Self::set).
+    pub(super) fn data(&self) -> Data {
+        self.received.data.clone()
+    }
+
     /// Whether the client offers to switch to another protocol, which its `Upgrade` field names. The offer counts only
     /// in HTTP/1.1, with `Connection: upgrade`, and without content (RFC 9110 §7.8).
     pub const fn offers_upgrade(&self) -> bool {

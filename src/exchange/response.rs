@@ -237,7 +237,12 @@ impl<'a> Response<'a> {
     }
 
     /// Finishes with content of this length, which `push` appends.
-    fn finish_by(self, content_type: ContentType, length: usize, push: impl FnOnce(&mut OutputQueue)) -> Result<Sent> {
+    pub(super) fn finish_by(
+        self,
+        content_type: ContentType,
+        length: usize,
+        push: impl FnOnce(&mut OutputQueue),
+    ) -> Result<Sent> {
         let Self { reply, output } = self;
         reply.draft.seal()?;
         reply.draft.check_length(length as u64)?;
@@ -245,7 +250,7 @@ impl<'a> Response<'a> {
         let announced = if reply.draft.rare.status == 205 { 0 } else { length };
         let content_type =
             if length == 0 || matches!(reply.draft.rare.status, 204 | 205) { ContentType::NONE } else { content_type };
-        reply.head().encode(output.inline(), content_type, BodyLength::Known(announced as u64));
+        reply.encode_head(output, content_type, BodyLength::Known(announced as u64));
         if !has_content {
             return Ok(reply.finish(0));
         }
@@ -259,7 +264,7 @@ impl<'a> Response<'a> {
     pub(crate) fn without_length(self) -> Result<Sent> {
         let Self { reply, output } = self;
         reply.draft.seal()?;
-        reply.head().encode(output.inline(), ContentType::NONE, BodyLength::CloseDelimited);
+        reply.encode_head(output, ContentType::NONE, BodyLength::CloseDelimited);
         Ok(reply.finish(0))
     }
 
@@ -282,6 +287,23 @@ impl<'a> Response<'a> {
     pub(crate) fn prepared(self, field: &PreparedField) -> Self {
         self.reply.draft.fields.set_prepared(field);
         self
+    }
+
+    /// Has the [service](super::Service::after) see the reply before it is sent.
+    pub(crate) fn hold(self) -> Self {
+        self.reply.draft.rare.follow_up.is_held = true;
+        self.keep_request()
+    }
+
+    /// Keeps the request if the reply is put off, because the service wants to see it again.
+    pub(crate) fn keep_request(self) -> Self {
+        self.reply.draft.rare.follow_up.wants_request = true;
+        self
+    }
+
+    /// Whether this is the reply to a request that was put off, and whose client prefers HTML to JSON.
+    pub(super) fn prefers_html(&self) -> bool {
+        self.reply.draft.rare.follow_up.prefers_html
     }
 
     /// Makes a roll-back keep what is set now, because the middleware has set it.

@@ -112,6 +112,11 @@ impl<'a> Fields<'a> {
         lines(self.text, self.shapes)
     }
 
+    /// The lines as the client sent them, each with its CRLF.
+    pub(crate) fn as_bytes(&self) -> &'a [u8] {
+        &self.text[..self.shapes.iter().map(|shape| shape.len as usize).sum()]
+    }
+
     /// How many field lines there are.
     pub fn len(&self) -> usize {
         self.shapes.len()

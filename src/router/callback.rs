@@ -1,12 +1,15 @@
 //! What an application is called by: its functions, boxed.
 
-use crate::exchange::{BodySink, Duplex, Protocol, Request, Response, Sent};
+use crate::exchange::{BodySink, Duplex, Outgoing, Protocol, Request, Response, Sent};
 use crate::http::Result;
 
 /// Answers a request whose content is whole.
 pub(super) type Whole<S> = Box<dyn Fn(&mut S, &Request<'_>, Response<'_>) -> Result<Sent>>;
 type SinkFactory<S> = Box<dyn Fn(&mut S, &Request<'_>) -> Result<Box<dyn BodySink<S>>>>;
 type DuplexFactory<S> = Box<dyn Fn(&mut S, &Request<'_>, Response<'_>) -> Result<(Sent, Box<dyn Duplex<S>>)>>;
+/// Sees a reply before it is sent.
+pub(super) type After<S> = Box<dyn Fn(&mut S, &Request<'_>, &mut Outgoing<'_>)>;
+
 /// Makes the protocol of a connection.
 pub(super) type ProtocolFactory<S> =
     Box<dyn for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Result<(Response<'r>, Box<dyn Protocol<S>>)>>;

@@ -27,7 +27,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use crate::exchange::{Response, Sent};
+use crate::exchange::{Request, Response, Sent};
 use crate::http::{Error, Result};
 #[cfg(feature = "websocket")]
 pub(crate) use endpoint::Wanted;
@@ -40,7 +40,7 @@ use tasks::Inbox;
 pub(crate) use tasks::Tasks;
 pub use tasks::Timer;
 
-type Renderer = Box<dyn Fn(&Error, Response<'_>) -> Result<Sent>>;
+type Renderer<S> = Box<dyn Fn(&mut S, &Error, Option<&Request<'_>>, Response<'_>) -> Result<Sent>>;
 
 /// The application: routes, middleware, and the state that handlers get as `&mut S`.
 ///
@@ -57,7 +57,7 @@ type Renderer = Box<dyn Fn(&Error, Response<'_>) -> Result<Sent>>;
 pub struct Router<S> {
     state: S,
     routes: Routes<S>,
-    renderer: Option<Renderer>,
+    renderer: Option<Renderer<S>>,
     unrequested: Vec<Unrequested<S>>,
     live: Live<S>,
     inbox: Inbox<S>,
@@ -91,14 +91,29 @@ impl<S> Router<S> {
         self.inbox.tasks()
     }
 
-    /// Renders error replies in place of the default, `{"error":"..."}`. The status is set already.
+    /// Renders error replies in place of the default, which is `{"error":"..."}`, or a small page for a client that
+    /// prefers HTML. The status is set already, and so are the field lines of the error and of the middleware.
+    ///
+    /// There is no request if none was made of the message: it was not understood.
     ///
     /// ```
-    /// # let mut app = monoloop::Router::new(());
-    /// app.on_error(|error, res| res.text(format!("Sorry: {}\n", error.message())));
+    /// use monoloop::{Router, TestClient};
+    ///
+    /// let mut app = Router::new("Ann");
+    /// app.on_error(|admin, error, req, res| {
+    ///     let path = req.map_or("it", |req| req.target());
+    ///     res.text(format!("{} while you asked for {path}. Tell {admin}.\n", error.message()))
+    /// });
+    ///
+    /// let reply = TestClient::new(app).get("/x").send();
+    /// assert_eq!((reply.status(), reply.text()), (404, "Not found while you asked for /x. Tell Ann.\n"));
     /// ```
-    #[doc(alias("error_handler", "not_found"))]
-    pub fn on_error(&mut self, renderer: impl Fn(&Error, Response<'_>) -> Result<Sent> + 'static) {
+    #[doc(alias("error_handler", "error_page"))]
+    pub fn on_error(
+        &mut self,
+        renderer: impl Fn(&mut S, &Error, Option<&Request<'_>>, Response<'_>) -> Result<Sent> + 'static,
+    ) {
+        self.routes.tables.involve();
         self.renderer = Some(Box::new(renderer));
     }
 

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use super::callback::After;
 use super::middleware::{Middleware, Next};
 use super::table::{OUTERMOST, Tables};
-use crate::exchange::{Request, Response};
+use crate::exchange::{Outgoing, Request, Response};
 use crate::http::Method;
 
 /// Which methods a route answers.
@@ -23,13 +24,15 @@ pub(super) struct RouteSettings<S> {
     pub(super) table: usize,
     /// What sees the requests of this route alone.
     pub(super) middleware: Vec<Middleware<S>>,
+    /// What sees the replies of this route alone.
+    pub(super) after: Vec<After<S>>,
     /// The largest content in bytes; `None` means the default limit.
     pub(super) max_content: Option<u64>,
 }
 
 impl<S> RouteSettings<S> {
     pub(super) const fn new() -> Self {
-        Self { table: OUTERMOST, middleware: Vec::new(), max_content: None }
+        Self { table: OUTERMOST, middleware: Vec::new(), after: Vec::new(), max_content: None }
     }
 }
 
@@ -81,8 +84,16 @@ impl<'a, S> Registered<'a, S> {
     /// when a handler of the route is about to be called, so it does not see a 405.
     #[doc(alias("middleware", "guard"))]
     pub fn with(self, middleware: impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r> + 'static) -> Self {
-        self.tables.note_own_middleware();
+        self.tables.involve();
         self.settings.middleware.push(Box::new(middleware));
+        self
+    }
+
+    /// Adds a function that sees the replies of this route alone, before those of its tables: see
+    /// [`Routes::after`](super::Routes::after).
+    pub fn after(self, after: impl Fn(&mut S, &Request<'_>, &mut Outgoing<'_>) + 'static) -> Self {
+        self.tables.note_after();
+        self.settings.after.push(Box::new(after));
         self
     }
 

@@ -10,7 +10,7 @@ use super::table::Tables;
 use super::tasks::{NewTimer, Timer, Timers};
 use super::trie::Trie;
 use super::unhandled::NoEndpoint;
-use crate::exchange::{BodySink, Duplex, Params, Protocol, Request, Response, Sent, Spans};
+use crate::exchange::{BodySink, Duplex, Outgoing, Params, Protocol, Request, Response, Sent, Spans};
 use crate::http::{Method, MethodSet, Moment, Result};
 
 /// A table of routes and middleware. A [`Router`](super::Router) uses it, or it is mounted in another table.
@@ -291,6 +291,40 @@ impl<S> Routes<S> {
     #[doc(alias("middleware", "use", "layer", "hook"))]
     pub fn with(&mut self, middleware: impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r> + 'static) {
         self.tables.outermost().middleware.push(Box::new(middleware));
+    }
+
+    /// Adds a function that sees each reply to a request that this table sees, after the handler and before the reply
+    /// is sent. It can read and change the status and the field lines, and replace the content: see [`Outgoing`]. It
+    /// sees error replies, too, and also a reply that was deferred or that a sink gives. It does not see a 101, nor the
+    /// reply to a message that was not understood.
+    ///
+    /// The functions of inner tables come before those of outer ones; those of one table come in the order in which
+    /// they were added. If one panics or makes a mistake, the client gets a 500.
+    ///
+    /// While there is such a function, each reply is put together twice, and its content is copied once.
+    ///
+    /// ```
+    /// use monoloop::{Router, TestClient};
+    ///
+    /// let mut app = Router::new(0_u32);
+    /// app.get("/", |_, _, res| res.text("hello"));
+    /// app.after(|errors, req, reply| {
+    ///     if reply.status() >= 400 {
+    ///         *errors += 1;
+    ///         reply.header("X-Support", format!("Tell us that you asked for {}", req.path()));
+    ///     }
+    ///     reply.header("X-Content-Type-Options", "nosniff");
+    /// });
+    ///
+    /// let mut client = TestClient::new(app);
+    /// assert_eq!(client.get("/").send().header("X-Content-Type-Options"), Some("nosniff"));
+    /// assert_eq!(client.get("/helo").send().header("X-Support"), Some("Tell us that you asked for /helo"));
+    /// assert_eq!(client.app().state(), &1);
+    /// ```
+    #[doc(alias("middleware", "hook", "after_request", "map_response"))]
+    pub fn after(&mut self, after: impl Fn(&mut S, &Request<'_>, &mut Outgoing<'_>) + 'static) {
+        self.tables.note_after();
+        self.tables.outermost().after.push(Box::new(after));
     }
 
     /// Answers the requests below the prefix of this table that no route answers, in place of the default, a 404. The

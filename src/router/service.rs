@@ -7,10 +7,11 @@ use super::callback::Callback;
 use super::endpoint::Endpoint;
 use super::live::Recipient;
 use super::middleware::{Next, run_middleware, set_unrequested};
+use super::route::RouteSettings;
 use super::{Router, Routes};
 use crate::exchange::{
-    Abort, Admission, CloseReason, Intake, LiveKey, Output, ProtocolEvent, Request, Response, Sent, Service, Spans,
-    Trailers,
+    Abort, Admission, CloseReason, Intake, LiveKey, Outgoing, Output, ProtocolEvent, Request, Response, Sent, Service,
+    Spans, Trailers, render_error,
 };
 use crate::http::{Error, Method, Moment, Result};
 
@@ -53,6 +54,25 @@ enum Goal {
 }
 
 impl<S> Routes<S> {
+    /// What is set for the route of a request, if it has one, and the table that sees the request.
+    fn settings<'a>(
+        &self,
+        endpoint: Option<&'a Endpoint<S>>,
+        goal: Goal,
+        request: &Request<'_>,
+    ) -> (Option<&'a RouteSettings<S>>, usize) {
+        let settings = endpoint.and_then(|endpoint| match goal {
+            Goal::Handler => endpoint.handler(request.method()).map(|handler| &handler.settings),
+            Goal::Protocol => endpoint.offered(request).map(|upgrade| &upgrade.settings),
+        });
+        let table = match (settings, endpoint) {
+            (Some(settings), _) => settings.table,
+            (None, Some(endpoint)) => endpoint.table,
+            (None, None) => self.tables.owner(request.raw_path()),
+        };
+        (settings, table)
+    }
+
     /// Passes the response through the middleware of all tables that see the request, and of its route.
     #[inline(never)]
     fn run_several<'r>(
@@ -63,15 +83,8 @@ impl<S> Routes<S> {
         request: &Request<'_>,
         mut response: Response<'r>,
     ) -> Next<'r> {
-        let settings = endpoint.and_then(|endpoint| match goal {
-            Goal::Handler => endpoint.handler(request.method()).map(|handler| &handler.settings),
-            Goal::Protocol => endpoint.offered(request).map(|upgrade| &upgrade.settings),
-        });
-        let table = match (settings, endpoint) {
-            (Some(settings), _) => settings.table,
-            (None, Some(endpoint)) => endpoint.table,
-            (None, None) => self.tables.owner(request.raw_path()),
-        };
+        response = if self.tables.see_replies { response.hold() } else { response.keep_request() };
+        let (settings, table) = self.settings(endpoint, goal, request);
         response = self.tables.run(table, state, request, response)?;
         match settings {
             Some(settings) => run_middleware(&settings.middleware, state, request, response),
@@ -101,7 +114,7 @@ impl<S> Service for Router<S> {
     #[inline]
     fn call(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent> {
         let Self { routes, state, .. } = self;
-        if routes.tables.are_several() {
+        if routes.tables.are_involved() {
             let answer = |routed: Routed<'_, S>, response| {
                 answer(routed.routes, routed.endpoint, routed.state, routed.request, response)
             };
@@ -128,11 +141,27 @@ impl<S> Service for Router<S> {
         }
     }
 
-    fn render(&mut self, error: &Error, response: Response<'_>) -> Result<Sent> {
-        match &self.renderer {
-            Some(renderer) => renderer(error, response),
-            None => crate::exchange::render_json(error, response),
+    fn render(&mut self, error: &Error, request: Option<Request<'_>>, response: Response<'_>) -> Result<Sent> {
+        let Some(renderer) = &self.renderer else { return render_error(error, request.as_ref(), response) };
+        let mut spans = Spans::default();
+        let request = request.map(|request| self.routes.locate(request, &mut spans).1);
+        renderer(&mut self.state, error, request.as_ref(), response)
+    }
+
+    fn after(&mut self, request: Request<'_>, reply: &mut Outgoing<'_>) {
+        let Self { routes, state, .. } = self;
+        let mut spans = Spans::default();
+        let (endpoint, request) = routes.locate(request, &mut spans);
+        let goal = if endpoint.is_some_and(|endpoint| endpoint.offered(&request).is_some()) {
+            Goal::Protocol
+        } else {
+            Goal::Handler
+        };
+        let (settings, table) = routes.settings(endpoint, goal, &request);
+        if let Some(settings) = settings {
+            settings.after.iter().for_each(|after| after(state, &request, reply));
         }
+        routes.tables.show(table, state, &request, reply);
     }
 
     fn open(&mut self, request: Request<'_>, response: Response<'_>) -> Result<(Sent, Option<LiveKey>)> {
@@ -215,7 +244,7 @@ impl<S> Service for Router<S> {
         self.routes.keepers.iter().filter(|close| close()).count() > 0
     }
 
-    fn descriptor_reserve(&self) -> usize {
+    fn descriptor_reserve(&mut self) -> usize {
         self.routes.reserve
     }
 }

@@ -9,10 +9,10 @@
 
 use std::ops::ControlFlow;
 
-use super::callback::Whole;
+use super::callback::{After, Whole};
 use super::middleware::{Middleware, Next, run_middleware};
 use super::path::{Pattern, RequestPath};
-use crate::exchange::{Request, Response};
+use crate::exchange::{Outgoing, Request, Response};
 
 /// A table of routes that was mounted, or the outermost one.
 pub(super) struct Table<S> {
@@ -20,6 +20,8 @@ pub(super) struct Table<S> {
     pub(super) parent: Option<usize>,
     pub(super) prefix: Pattern,
     pub(super) middleware: Vec<Middleware<S>>,
+    /// What sees the replies.
+    pub(super) after: Vec<After<S>>,
     /// What answers where no route does.
     pub(super) not_found: Option<Whole<S>>,
 }
@@ -27,19 +29,22 @@ pub(super) struct Table<S> {
 impl<S> Table<S> {
     /// A table that is not mounted.
     pub(super) fn outermost() -> Self {
-        Self { parent: None, prefix: Pattern::root(), middleware: Vec::new(), not_found: None }
+        Self { parent: None, prefix: Pattern::root(), middleware: Vec::new(), after: Vec::new(), not_found: None }
     }
 
     /// Whether nothing depends on whether the table sees a request.
     fn is_bare(&self) -> bool {
-        self.middleware.is_empty() && self.not_found.is_none()
+        self.middleware.is_empty() && self.after.is_empty() && self.not_found.is_none()
     }
 }
 
 /// The tables of an application, the outermost one first.
 pub(super) struct Tables<S> {
     all: Vec<Table<S>>,
-    are_several: bool,
+    /// Whether the middleware of a request depends on its route, or something happens after the handler.
+    are_involved: bool,
+    /// Whether something sees replies.
+    pub(super) see_replies: bool,
 }
 
 /// The index of the outermost table.
@@ -47,12 +52,17 @@ pub(super) const OUTERMOST: usize = 0;
 
 impl<S> Tables<S> {
     pub(super) fn new() -> Self {
-        Self { all: vec![Table::outermost()], are_several: false }
+        Self { all: vec![Table::outermost()], are_involved: false, see_replies: false }
     }
 
-    /// Notes that a route has middleware of its own.
-    pub(super) const fn note_own_middleware(&mut self) {
-        self.are_several = true;
+    /// Notes that a route has something of its own, or that errors are rendered with their requests.
+    pub(super) const fn involve(&mut self) {
+        self.are_involved = true;
+    }
+
+    /// Notes that something sees replies.
+    pub(super) const fn note_after(&mut self) {
+        (self.are_involved, self.see_replies) = (true, true);
     }
 
     pub(super) fn outermost(&mut self) -> &mut Table<S> {
@@ -62,7 +72,8 @@ impl<S> Tables<S> {
     /// Takes over the tables of a part that is mounted at `prefix`. Returns the index of the first one.
     pub(super) fn append(&mut self, part: Self, prefix: &Pattern) -> usize {
         let first = self.all.len();
-        self.are_several = true;
+        self.are_involved = true;
+        self.see_replies |= part.see_replies;
         self.all.extend(part.all.into_iter().map(|table| Table {
             parent: Some(table.parent.map_or(OUTERMOST, |parent| first + parent)),
             prefix: prefix.join(&table.prefix),
@@ -92,10 +103,10 @@ impl<S> Tables<S> {
         }
     }
 
-    /// Whether it depends on the route of a request which middleware sees it.
+    /// Whether a request needs more than the middleware of the outermost table and its handler.
     #[inline(always)]
-    pub(super) const fn are_several(&self) -> bool {
-        self.are_several
+    pub(super) const fn are_involved(&self) -> bool {
+        self.are_involved
     }
 
     /// The middleware of the outermost table.
@@ -120,6 +131,21 @@ impl<S> Tables<S> {
             }
         }
         ControlFlow::Continue(response)
+    }
+
+    /// Shows a reply to all tables that see its request, the innermost one first.
+    pub(super) fn show(&self, table: usize, state: &mut S, request: &Request<'_>, reply: &mut Outgoing<'_>) {
+        let path = RequestPath::new(request.raw_path());
+        for (index, inner) in self.all.iter().enumerate().skip(table + 1).rev() {
+            if !inner.after.is_empty() && self.is_within(index, table) && inner.prefix.covers(&path) {
+                inner.after.iter().for_each(|after| after(state, request, reply));
+            }
+        }
+        let mut around = Some(table);
+        while let Some(table) = around {
+            self.all[table].after.iter().for_each(|after| after(state, request, reply));
+            around = self.all[table].parent;
+        }
     }
 
     /// Passes the response through the middleware of a table, after that of the tables around it.

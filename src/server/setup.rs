@@ -14,6 +14,7 @@ use super::listener::Listener;
 use super::memory;
 use super::running::{Running, run_service};
 use crate::config::Config;
+use crate::exchange::service_fn;
 use crate::exchange::{Clock, Endpoint, Observer, Request, Response, Sent, Service};
 use crate::limits::BACKLOG;
 use crate::router::Router;
@@ -204,14 +205,5 @@ pub fn serve(
     address: impl ToSocketAddrs,
     handler: impl FnMut(&Request<'_>, Response<'_>) -> crate::Result<Sent>,
 ) -> Result<()> {
-    Server::bind(address)?.run_service(&mut OneHandler(handler))
-}
-
-/// A service that calls one closure.
-struct OneHandler<H>(H);
-
-impl<H: FnMut(&Request<'_>, Response<'_>) -> crate::Result<Sent>> Service for OneHandler<H> {
-    fn call(&mut self, request: Request<'_>, response: Response<'_>) -> crate::Result<Sent> {
-        (self.0)(&request, response)
-    }
+    Server::bind(address)?.run_service(&mut service_fn(handler))
 }

@@ -118,7 +118,7 @@ fn a_renderer_that_explodes_killed_the_server() {
         let server = TestServer::start(move |app, _| {
             basics(app);
             app.get("/fails", |_, _, _| Err(Error::new(409, "no")));
-            app.on_error(move |_, _| explode(how));
+            app.on_error(move |_, _, _, _| explode(how));
         });
         assert_eq!(server.connect().ask("/fails").status, 500, "{how}");
         assert_serves(&server);

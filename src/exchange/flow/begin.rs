@@ -54,10 +54,10 @@ impl Response<'_> {
                 205 => (ContentType::NONE, BodyLength::Known(0)),
                 _ => (ContentType::BYTES, encoder.announced()),
             };
-            reply.head().encode(output.inline(), content_type, announced);
+            reply.encode_head(output, content_type, announced);
             return Ok(reply.finish(0));
         }
-        reply.head().encode(output.inline(), ContentType::BYTES, encoder.announced());
+        reply.encode_head(output, ContentType::BYTES, encoder.announced());
         Ok(reply.leave(Rest::Stream(Stream::new(source, encoder))))
     }
 

@@ -59,13 +59,13 @@ pub(super) fn answer(
     };
     let output = buffers.queue(cx.pools);
     cx.reply.begin(facts.at_stage(), output.mark());
-    let fields = Some(request.headers());
-    let called = call_guarded(cx.service, cx.reply, output, fields, call);
+    let called = call_guarded(cx.service, cx.reply, output, Some(&request), call);
     // Nearly always the reply is whole, and the connection goes on.
     if called.error.is_none() && cx.reply.is_plain() && !cx.reply.closes() && !cx.watch.is_some() {
         return Answered { reply: ReplyState::Whole(None), said: Said::Reply };
     }
     let takes_trailers = cx.reply.has_rest() && message.takes_trailers();
+    cx.reply.keep_request(&request);
     take_reply(buffers, cx, called, close, takes_trailers)
 }
 
@@ -98,7 +98,16 @@ pub(super) fn answer_draft(
 ) -> ReplyState {
     let output = buffers.queue(cx.pools);
     cx.reply.go_on(draft, output.mark());
-    let called = call_guarded(cx.service, cx.reply, output, None, call);
+    let (service, reply) = (&mut *cx.service, &mut *cx.reply);
+    let called = match reply.take_request() {
+        None => call_guarded(service, reply, output, None, call),
+        Some(request) => request.lend(cx.config, cx.draining, |request| {
+            let called = call_guarded(service, reply, output, request, call);
+            // It may have put the reply off once more.
+            request.into_iter().for_each(|request| reply.keep_request(request));
+            called
+        }),
+    };
     take_reply(buffers, cx, called, close, takes_trailers).reply
 }
 

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use crate::exchange::Service;
+use crate::exchange::{Delegate, Nothing, Service};
 use crate::http::Method;
 use crate::{Error, Request, Response, Result, Router, Sent};
 
@@ -64,9 +64,15 @@ impl Seen {
 
 /// An application that takes every content and sends it back.
 #[derive(Debug, Default)]
-pub(super) struct Echo(Vec<Seen>);
+pub(super) struct Echo(Vec<Seen>, Nothing);
 
-impl Service for Echo {
+impl Delegate for Echo {
+    type Inner = Nothing;
+
+    fn inner(&mut self) -> &mut Nothing {
+        &mut self.1
+    }
+
     fn call(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent> {
         self.0.push(Seen::new(&request));
         // The content is given away, so a large one is spliced in.

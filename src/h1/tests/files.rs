@@ -127,7 +127,7 @@ fn an_error_can_be_rendered_by_a_file_whatever_the_request_asks_for() {
     let file = Temporary::new(100_000);
     let mut app = app(&file);
     let path = file.0.clone();
-    app.on_error(move |_, res| res.header("X-Rendered", "yes").file(&path));
+    app.on_error(move |_, _, _, res| res.header("X-Rendered", "yes").file(&path));
     let mut client = TestClient::new(app);
     for (name, value) in [("Accept", "*/*"), ("Range", "bytes=0-4"), ("If-None-Match", "*"), ("If-Match", "\"none\"")] {
         let reply = client.get("/nowhere").header(name, value).send();
@@ -143,12 +143,12 @@ fn an_error_can_be_rendered_by_a_file_whatever_the_request_asks_for() {
 fn a_renderer_whose_file_cannot_be_sent_does_no_harm() {
     let file = Temporary::new(100_000);
     let mut app = app(&file);
-    app.on_error(|_, res| res.file("nowhere/nothing"));
+    app.on_error(|_, _, _, res| res.file("nowhere/nothing"));
     let mut client = TestClient::new(app);
     assert_eq!(client.get("/fails").send().status(), 500);
-    client.app_mut().on_error(|_, res| res.header("Content-Length", "1").file("Cargo.toml"));
+    client.app_mut().on_error(|_, _, _, res| res.header("Content-Length", "1").file("Cargo.toml"));
     assert_eq!(client.get("/fails").send().status(), 500);
-    client.app_mut().on_error(|_, res| {
+    client.app_mut().on_error(|_, _, _, res| {
         let _ = res.file("Cargo.toml")?;
         std::panic::resume_unwind(Box::new("as asked"))
     });

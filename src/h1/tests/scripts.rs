@@ -5,7 +5,7 @@ use super::bench::{Bench, Fate};
 use super::reader::Reply;
 use super::reference;
 use crate::config::Config;
-use crate::exchange::Service;
+use crate::exchange::{Delegate, Nothing};
 use crate::http::{Method, Version, reason_phrase};
 use crate::{Error, Request, Response, Result, Sent};
 
@@ -96,7 +96,8 @@ impl Script {
     /// Lets a handler run the script, twice in a pipeline, and reads the replies.
     #[track_caller]
     pub(super) fn check(&self) {
-        let mut bench = Bench::of(Actor { script: self.clone(), seen: Vec::new() }, Config::default());
+        let mut bench =
+            Bench::of(Actor { script: self.clone(), seen: Vec::new(), nothing: Nothing }, Config::default());
         let connection = self.connection.map(|value| format!("Connection: {value}\r\n")).unwrap_or_default();
         let request = format!("{} / {}\r\nHost: a\r\n{connection}\r\n", self.method, self.version);
         bench.send(request.repeat(2));
@@ -153,7 +154,10 @@ impl Script {
             Expected {
                 status: 500,
                 reason: reason_phrase(500).to_owned(),
-                fields: vec![("Content-Type".to_owned(), "application/json".to_owned())],
+                fields: vec![
+                    ("Vary".to_owned(), "Accept".to_owned()),
+                    ("Content-Type".to_owned(), "application/json".to_owned()),
+                ],
                 closes: !persistent,
                 content: if is_head { Vec::new() } else { content.into() },
                 length: Some(content.len()),
@@ -289,9 +293,16 @@ fn trim(value: &str) -> String {
 struct Actor {
     script: Script,
     seen: Vec<Seen>,
+    nothing: Nothing,
 }
 
-impl Service for Actor {
+impl Delegate for Actor {
+    type Inner = Nothing;
+
+    fn inner(&mut self) -> &mut Nothing {
+        &mut self.nothing
+    }
+
     fn call(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent> {
         self.seen.push(Seen::new(&request));
         let script = &self.script;

@@ -12,7 +12,7 @@ use super::reader::{read_head, read_to_end};
 use super::table::After::{Closes, Open};
 use super::table::{Row, run_live};
 use crate::config::Config;
-use crate::exchange::{BodySource, Chunk, CloseReason, Progress, SendError};
+use crate::exchange::{BodySource, Chunk, CloseReason, Progress, SendError, ServiceFn, service_fn};
 use crate::limits::{CHANNEL_BYTES, HIGH_WATER};
 use crate::{Request, Response, Result, Sent};
 
@@ -194,16 +194,7 @@ impl BodySource for Counter {
     }
 }
 
-/// A function as an application.
-struct Handler<F>(F);
-
-impl<F: FnMut(&Request<'_>, Response<'_>) -> Result<Sent>> crate::exchange::Service for Handler<F> {
-    fn call(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent> {
-        (self.0)(&request, response)
-    }
-}
-
-impl<F: FnMut(&Request<'_>, Response<'_>) -> Result<Sent>> Witness for Handler<F> {
+impl<F: FnMut(&Request<'_>, Response<'_>) -> Result<Sent>> Witness for ServiceFn<F> {
     fn seen(&self) -> &[super::app::Seen] {
         &[]
     }
@@ -216,7 +207,7 @@ fn a_source_is_asked_only_while_the_client_takes() {
     let given = Rc::new(Cell::new(0));
     let counted = Rc::clone(&given);
     let mut bench = Bench::of(
-        Handler(move |_: &Request<'_>, res: Response<'_>| res.stream(Counter(Rc::clone(&counted)))),
+        service_fn(move |_: &Request<'_>, res: Response<'_>| res.stream(Counter(Rc::clone(&counted)))),
         live_config(),
     );
     bench.set_window(0).send(get("/"));
@@ -374,7 +365,7 @@ fn a_source_without_a_heartbeat_to_send_is_asked_again_after_the_same_time() {
     let asked = Rc::new(Cell::new(0));
     let counted = Rc::clone(&asked);
     let mut bench = Bench::of(
-        Handler(move |_: &Request<'_>, res: Response<'_>| res.stream(Mute(Rc::clone(&counted)))),
+        service_fn(move |_: &Request<'_>, res: Response<'_>| res.stream(Mute(Rc::clone(&counted)))),
         live_config(),
     );
     bench.send(get("/")).wait(29 * SECOND);
@@ -404,7 +395,7 @@ fn a_heartbeat_does_not_cut_a_client_that_is_slow() {
         }
         res.stream(Once(false))
     };
-    let mut bench = Bench::of(Handler(source), config);
+    let mut bench = Bench::of(service_fn(source), config);
     bench.set_window(100).send(get("/")).wait(20 * SECOND);
     assert_eq!((bench.fate(), bench.reason()), (Fate::Open, None));
     bench.restart();
@@ -458,7 +449,7 @@ fn a_source_may_be_pending_and_wakes_its_connection() {
             Ok(if step < 3 { Progress::Pending } else { Progress::Done })
         }))
     };
-    let mut bench = Bench::of(Handler(source), live_config());
+    let mut bench = Bench::of(service_fn(source), live_config());
     bench.send(get("/"));
     for text in ["1 ", "1 2 "] {
         assert!(bench.sent.ends_with(format!("2\r\n{}\r\n", &text[text.len() - 2..]).as_bytes()));
@@ -486,7 +477,7 @@ fn a_source_whose_heartbeat_panics_does_not_stop_the_loop() {
         }
     }
     let source = |_: &Request<'_>, res: Response<'_>| res.stream(Faint);
-    let mut bench = Bench::of(Handler(source), live_config());
+    let mut bench = Bench::of(service_fn(source), live_config());
     bench.send(get("/")).reset();
     bench.restart();
 }

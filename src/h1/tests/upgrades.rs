@@ -9,7 +9,7 @@ use super::reader::{Lines, read_all, read_head};
 use super::table::After::{Closes, Open};
 use super::table::{Row, run_live};
 use crate::config::Config;
-use crate::exchange::{Admission, CloseReason, LiveKey, Service};
+use crate::exchange::{Admission, CloseReason, Delegate, LiveKey, Nothing};
 use crate::limits::HIGH_WATER;
 use crate::{Request, Response, Result, Sent};
 
@@ -359,9 +359,15 @@ fn an_idle_protocol_keeps_no_buffer() {
 
 /// A service that names a protocol and does not switch to it.
 #[derive(Default)]
-struct Undecided(Vec<super::app::Seen>, usize);
+struct Undecided(Vec<super::app::Seen>, usize, Nothing);
 
-impl Service for Undecided {
+impl Delegate for Undecided {
+    type Inner = Nothing;
+
+    fn inner(&mut self) -> &mut Nothing {
+        &mut self.2
+    }
+
     fn admit(&mut self, _: &Request<'_>) -> Admission {
         Admission::Upgrade
     }

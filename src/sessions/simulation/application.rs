@@ -14,7 +14,8 @@ use super::live::Live;
 use super::random::Random;
 use super::sources::{Plan, Pull};
 use crate::exchange::{
-    Abort, Admission, CloseReason, Intake, LiveKey, Output, ProtocolEvent, Request, Response, Sent, Service, Trailers,
+    Abort, Admission, CloseReason, Delegate, Intake, LiveKey, Nothing, Output, ProtocolEvent, Request, Response, Sent,
+    Trailers,
 };
 use crate::http::{Error, Result};
 
@@ -75,6 +76,7 @@ pub(super) struct Application {
     pub(super) answered: Vec<usize>,
     pub(super) affairs: Shared,
     pub(super) live: Live,
+    pub(super) nothing: Nothing,
 }
 
 impl Application {
@@ -140,7 +142,13 @@ impl Application {
     }
 }
 
-impl Service for Application {
+impl Delegate for Application {
+    type Inner = Nothing;
+
+    fn inner(&mut self) -> &mut Nothing {
+        &mut self.nothing
+    }
+
     fn admit(&mut self, request: &Request<'_>) -> Admission {
         self.pay();
         let asked = Asked::new(request);
@@ -198,10 +206,10 @@ impl Service for Application {
     }
 
     #[cfg(feature = "files")]
-    fn render(&mut self, error: &Error, response: Response<'_>) -> Result<Sent> {
+    fn render(&mut self, error: &Error, request: Option<Request<'_>>, response: Response<'_>) -> Result<Sent> {
         match error.status() {
             files::GONE => files::leave(files::GONE_LENGTH, response),
-            _ => crate::exchange::render_json(error, response),
+            _ => crate::exchange::render_error(error, request.as_ref(), response),
         }
     }
 

@@ -18,7 +18,7 @@ use super::random::Random;
 use super::sharing::{self, Waiting};
 use super::trace::{Telling, Trace};
 use super::{checks, verdict};
-use crate::exchange::{CloseReason, Draining, Endpoint, Mailbox, Observer};
+use crate::exchange::{CloseReason, Draining, Endpoint, Mailbox, Nothing, Observer};
 use crate::http::Moment;
 use crate::limits::TURN_TIME;
 use crate::sessions::{Polled, Readiness, Sessions};
@@ -98,6 +98,7 @@ impl World {
                 bustle: profile.bustle,
             })),
             application: Application {
+                nothing: Nothing,
                 answered: vec![0; profile.clients],
                 affairs: Arc::clone(&affairs),
                 live: Live::default(),

@@ -59,6 +59,12 @@ impl ContentType {
         self.0.as_bytes()
     }
 
+    /// The value of the first line; empty if there is no such line.
+    pub(crate) fn value(self) -> &'static str {
+        let line = self.0.split("\r\n").next().unwrap_or_default();
+        line.strip_prefix("Content-Type: ").unwrap_or_default()
+    }
+
     /// The first line alone.
     fn alone(self) -> &'static [u8] {
         self.with_length().strip_suffix(Self::NONE.with_length()).unwrap_or_default()

@@ -1,0 +1,53 @@
+//! Error replies, as those get them who asked: HTML for people, JSON for programs.
+
+use super::{Request, Response, Sent};
+use crate::http::{Error, Result, is_plain_json};
+
+/// Writes the default error reply: `{"error":"..."}`, or a small page for a client that prefers HTML, as browsers do. A
+/// [`Service`](super::Service) of your own can call it in [`render`](super::Service::render).
+///
+/// # Errors
+/// A mistake that was made with the head.
+pub fn render_error(error: &Error, request: Option<&Request<'_>>, response: Response<'_>) -> Result<Sent> {
+    let html = request.map_or_else(|| response.prefers_html(), Request::prefers_html);
+    // The reply depends on this field. What was not understood had none.
+    let response = if request.is_some() || html { response.header("Vary", "Accept") } else { response };
+    match html {
+        true => render_html(error, response),
+        false => render_json(error, response),
+    }
+}
+
+/// The error as JSON.
+pub(super) fn render_json(error: &Error, response: Response<'_>) -> Result<Sent> {
+    let response = response.header("Content-Type", "application/json");
+    match error.message() {
+        plain if is_plain_json(plain) => response.send_joined(["{\"error\":\"", plain, "\"}"]),
+        _ => response.send(error.to_json()),
+    }
+}
+
+/// The error as a page.
+fn render_html(error: &Error, response: Response<'_>) -> Result<Sent> {
+    let mut page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{0}</title>\n<h1>{0}</h1>\n<p>",
+        error.status()
+    );
+    push_html(&mut page, error.message());
+    page.push_str("</p>\n</html>\n");
+    response.html(page)
+}
+
+/// Appends text in which no character is markup.
+fn push_html(page: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '<' => page.push_str("&lt;"),
+            '>' => page.push_str("&gt;"),
+            '&' => page.push_str("&amp;"),
+            '"' => page.push_str("&quot;"),
+            c => page.push(c),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Replies that the application wants to see before they are sent.
+//!
+//! The handler has encoded such a reply already. So the content is cut off, the head is taken back, the application
+//! looks at what the head says, and both are put together again.
+
+use super::draft::Shape;
+use super::{Outgoing, Reply, Request, Response, Rest, Service, dispose, guard};
+use crate::buffer::{OutputQueue, Tail};
+use crate::http::{Error, Result};
+use crate::wire::reply::{BodyLength, ContentType};
+
+/// Shows a reply to the service, and puts it together again. `error` is the error of which it was made.
+///
+/// # Errors
+/// When the service panics, or makes a mistake with the head. Then the reply has to be made again.
+#[cold]
+pub(super) fn show(
+    service: &mut dyn Service,
+    reply: &mut Reply,
+    output: &mut OutputQueue,
+    request: Option<&Request<'_>>,
+    error: Option<&Error>,
+) -> Result<()> {
+    // Nobody asked for what was not understood, and the head of a reply that is put off is still to come.
+    let (Some(request), Some(shape)) = (request, reply.draft.rare.follow_up.shape.take()) else { return Ok(()) };
+    let tail = output.cut_off(shape.content);
+    output.roll_back(reply.mark);
+    let draft = &mut reply.draft;
+    if !draft.fields.has.content_type && !shape.content_type.value().is_empty() {
+        draft.fields.push("Content-Type", shape.content_type.value());
+    }
+    let content = if reply.rest.is_none() { tail.as_slice() } else { None };
+    let mut outgoing = Outgoing { draft: &mut reply.draft, content, replaced: None, error };
+    let shown = guard(|| service.after(*request, &mut outgoing));
+    let replaced = outgoing.replaced;
+    let done = match shown {
+        Ok(()) => reply.draft.seal(),
+        Err(panic) => Err(Error::internal(panic)),
+    };
+    match (done, replaced) {
+        (Err(error), _) => {
+            tail.free();
+            Err(error)
+        }
+        (Ok(()), Some(content)) => {
+            tail.free();
+            reply.rest.take().into_iter().for_each(dispose);
+            let length = content.as_bytes().len();
+            Response::new(reply, output).finish_by(ContentType::BYTES, length, |output| output.push(content)).map(drop)
+        }
+        (Ok(()), None) => put_together(reply, output, shape, tail),
+    }
+}
+
+/// Encodes the head again, and puts the content after it.
+fn put_together(reply: &mut Reply, output: &mut OutputQueue, shape: Shape, tail: Tail) -> Result<()> {
+    let has_content = reply.draft.has_content();
+    let streams = matches!(reply.rest, Some(Rest::Stream(_)));
+    let length = match shape.length {
+        // It has none, whatever was said before (RFC 9110 §15.3.6).
+        _ if reply.draft.rare.status == 205 => BodyLength::Known(0),
+        length => length,
+    };
+    if let (BodyLength::Known(announced), false) = (length, streams) {
+        let checked = reply.draft.check_length(if has_content { tail.len() } else { announced });
+        if let Err(error) = checked {
+            tail.free();
+            return Err(error);
+        }
+    }
+    reply.head().encode(output.inline(), ContentType::NONE, length);
+    match (has_content, streams) {
+        (true, true) => {}
+        (true, false) => {
+            let length = tail.len();
+            output.append(tail);
+            let _ = reply.finish(length);
+        }
+        (false, _) => {
+            tail.free();
+            reply.rest.take().into_iter().for_each(dispose);
+            let _ = reply.finish(0);
+        }
+    }
+    Ok(())
+}
