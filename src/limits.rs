@@ -328,6 +328,11 @@ pub const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 /// stream. WHATWG HTML §9.2.7 says "every 15 seconds or so"; axum 15 s.
 pub(crate) const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);
 
+/// How long a browser may remember the answer to a CORS preflight. Chromium keeps none longer, Firefox keeps one for a
+/// day and Safari for ten minutes; without a time they keep it for five seconds, and ask before nearly each request. It
+/// keeps nobody from a stricter rule: the reply to each request says again whether its origin may read it.
+pub const CORS_MAX_AGE: Duration = Duration::from_secs(2 * 60 * 60);
+
 /// How long input is discarded after an error reply. nginx `lingering_timeout` 5 s, Apache 2 s.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 

@@ -142,6 +142,46 @@ fn curl_asks_whether_a_file_has_changed() {
     server.end();
 }
 
+#[test]
+fn curl_asks_as_a_page_of_another_origin_would() {
+    if !has_curl() {
+        return;
+    }
+    let folder = Folder::new();
+    folder.write("data.json", "[1]");
+    let ask = |server: &Serve, origin: &str| {
+        let origin = format!("Origin: {origin}");
+        let headers = "Access-Control-Request-Headers: content-type,x-own,x-requested-with";
+        let options = ["-i", "-X", "OPTIONS", "-H", &origin, "-H", "Access-Control-Request-Method: GET", "-H", headers];
+        curl(&options, &server.url("/data.json")).success().to_owned()
+    };
+    let server = Serve::start(&folder, &["--cors"]);
+    let reply = ask(&server, "https://any.example");
+    for line in [
+        "HTTP/1.1 204 No Content",
+        "Access-Control-Allow-Origin: *",
+        "Access-Control-Allow-Methods: GET, HEAD",
+        "Access-Control-Allow-Headers: content-type,x-own,x-requested-with",
+        "Access-Control-Max-Age: 7200",
+    ] {
+        assert!(reply.contains(&format!("{line}\r\n")), "{line} in {reply}");
+    }
+    server.end();
+    let server = Serve::start(&folder, &["--cors=http://localhost:3000,https://*.app.example"]);
+    for (origin, is_allowed) in [
+        ("http://localhost:3000", true),
+        ("https://www.app.example", true),
+        ("https://app.example", false),
+        ("https://any.example", false),
+    ] {
+        let reply = ask(&server, origin);
+        let allowed = format!("Access-Control-Allow-Origin: {origin}\r\n");
+        assert_eq!(reply.contains(&allowed), is_allowed, "{reply}");
+        assert!(reply.contains("Vary: Origin\r\n"), "{reply}");
+    }
+    server.end();
+}
+
 // ---- wget -----------------------------------------------------------------------------------------------------------
 
 /// Runs wget in a folder; it writes its messages to standard error.
@@ -315,6 +355,47 @@ fn chromium_shows_a_page_with_all_its_parts() {
     }
     drop(browser);
     server.end();
+}
+
+/// A page of one server uses the files of another. The field lines that it adds make the browser ask first.
+#[test]
+fn chromium_lets_a_page_read_from_another_origin() {
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = Folder::new();
+    folder.write("index.html", "<!DOCTYPE html><title>page</title>");
+    folder.write("data.json", "[1]");
+    let page = Serve::start(&folder, &[]);
+    let all = Serve::start(&folder, &["--cors"]);
+    let own = format!("--cors=https://other.example,http://{}", page.address);
+    let listed = Serve::start(&folder, &[&own]);
+    let others = Serve::start(&folder, &["--cors=https://other.example,https://*.other.example"]);
+    let script = "
+        const headers = { 'Content-Type': 'application/json', 'X-Requested-With': 'XMLHttpRequest', 'X-Own': '1' };
+        const read = async (url, options) => {
+            try {
+                const reply = await fetch(url, options);
+                return [reply.status, await reply.text(), reply.headers.has('ETag')];
+            } catch (error) {
+                return error.name;
+            }
+        };";
+    let mut read = |server: &Serve, path: &str, options: &str| {
+        browser.open(&page.url("/"));
+        browser.run(&format!("{script} return await read('{}', {options});", server.url(path)))
+    };
+    let found = json!([200, "[1]", true]);
+    let refused = json!("TypeError");
+    for (server, expected) in [(&all, &found), (&listed, &found), (&others, &refused), (&page, &found)] {
+        assert_eq!(read(server, "/data.json", "{ headers }"), *expected);
+        assert_eq!(read(server, "/data.json", "{}"), *expected);
+    }
+    // Errors can be read, too, and methods that change something are not allowed.
+    assert_eq!(read(&all, "/nothing", "{ headers }")[0], json!(404));
+    assert_eq!(read(&all, "/data.json", "{ method: 'DELETE' }"), refused);
+    drop(browser);
+    for server in [page, all, listed, others] {
+        server.end();
+    }
 }
 
 /// Without ranges a browser can only seek in the part that it has already.

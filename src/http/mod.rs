@@ -11,6 +11,7 @@ mod fields;
 mod media;
 mod method;
 mod moment;
+mod origin;
 mod path;
 mod printable;
 #[cfg(feature = "files")]
@@ -33,6 +34,7 @@ pub use method::Method;
 pub(crate) use method::MethodSet;
 pub(crate) use moment::Millis;
 pub use moment::Moment;
+pub(crate) use origin::Origin;
 pub(crate) use path::{
     Remaining, collect_text, decode_segment, decodes_to, is_directory, may_resolve, plain_text, target_text,
 };

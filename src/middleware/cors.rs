@@ -1,8 +1,11 @@
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::origins::{Listed, Origins};
 use crate::exchange::{PreparedField, Request, Response};
-use crate::http::Method;
+use crate::http::{Method, Printable};
+use crate::limits::CORS_MAX_AGE;
 use crate::router::{Next, Router};
 
 /// Cross-origin resource sharing as in the Fetch standard: it tells browsers which other origins may use this server.
@@ -13,11 +16,17 @@ use crate::router::{Next, Router};
 ///
 /// ```
 /// use monoloop::{Router, middleware::Cors};
-/// use std::time::Duration;
 ///
 /// let mut app = Router::new(());
-/// Cors::list(["https://app.example"]).credentials().max_age(Duration::from_secs(600)).apply(&mut app);
+/// Cors::list(["https://app.example", "https://*.app.example"]).credentials().apply(&mut app);
 /// ```
+///
+/// Without further settings, a page may use the methods GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS and all request
+/// header fields, it may send no cookies, and its browser may remember the answer to a preflight for two hours
+/// ([`CORS_MAX_AGE`]).
+///
+/// CORS protects no server: it only lets pages read what browsers would otherwise keep from them. A request without
+/// `Origin`, or from an origin that is not allowed, is answered like any other.
 #[doc(alias("origin", "preflight", "cross-origin"))]
 #[derive(Clone, Debug)]
 pub struct Cors {
@@ -26,13 +35,7 @@ pub struct Cors {
     headers: Headers,
     exposed: String,
     credentials: bool,
-    max_age: Option<String>,
-}
-
-#[derive(Clone, Debug)]
-enum Origins {
-    Any,
-    List(Vec<String>),
+    max_age: String,
 }
 
 #[derive(Clone, Debug)]
@@ -43,23 +46,70 @@ enum Headers {
 }
 
 impl Cors {
-    /// Lets every origin use the server, with the methods GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS, and the
-    /// header fields `Content-Type` and `Authorization`.
+    /// Lets every origin use the server.
     pub fn any() -> Self {
-        Self {
-            origins: Origins::Any,
-            methods: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_owned(),
-            headers: Headers::List("Content-Type, Authorization".to_owned()),
-            exposed: String::new(),
-            credentials: false,
-            max_age: None,
-        }
+        Self::of(Origins::Any)
     }
 
-    /// Lets only these origins use the server, such as `https://app.example`. They are compared byte by byte with what
-    /// browsers send.
-    pub fn list<O: Into<String>>(origins: impl IntoIterator<Item = O>) -> Self {
-        Self { origins: Origins::List(origins.into_iter().map(Into::into).collect()), ..Self::any() }
+    /// Lets only these origins use the server, such as `https://app.example` or `http://localhost:3000`. Scheme, host
+    /// and port must be the same; the default port may be left out. `https://*.example.org` stands for all hosts below
+    /// `example.org`, and not for itself.
+    ///
+    /// `null` can be listed, too. It is the origin of local files and of sandboxed frames, so every site can take it.
+    ///
+    /// ```
+    /// use monoloop::{Router, TestClient, middleware::Cors};
+    ///
+    /// let mut app = Router::new(());
+    /// Cors::list(["https://*.example.org"]).apply(&mut app);
+    /// app.get("/", |_, _, res| res.text("hello"));
+    ///
+    /// let mut client = TestClient::new(app);
+    /// let mut allowed = |origin: &str| {
+    ///     client.get("/").header("Origin", origin).send().header("Access-Control-Allow-Origin") == Some(origin)
+    /// };
+    /// assert!(allowed("https://a.example.org") && allowed("https://b.a.example.org"));
+    /// assert!(!allowed("https://example.org") && !allowed("http://a.example.org"));
+    /// ```
+    ///
+    /// # Panics
+    /// If one of them is no origin: it has no scheme, it has a path, or it is `*` alone. [`can_list`](Self::can_list)
+    /// tells before.
+    #[track_caller]
+    pub fn list<O: AsRef<str>>(origins: impl IntoIterator<Item = O>) -> Self {
+        let mut list = Vec::new();
+        for text in origins {
+            match (Listed::parse(text.as_ref()), text.as_ref()) {
+                (Some(listed), _) => list.push(listed),
+                (None, "*") => panic!("\"*\" is no origin: use Cors::any"),
+                (None, text) => panic!("{text:?} is no origin like https://example.com or https://*.example.com"),
+            }
+        }
+        Self::of(Origins::List(list))
+    }
+
+    /// Whether [`list`](Self::list) takes this text, which may come from a configuration.
+    pub fn can_list(origin: &str) -> bool {
+        Listed::parse(origin).is_some()
+    }
+
+    /// Lets the origins use the server for which `is_allowed` returns true. It gets the origin as the browser has sent
+    /// it: in lower case and without a default port, such as `https://app.example`, or `null`.
+    ///
+    /// Compare whole hosts. `origin.ends_with("example.org")` is also true of `https://evil-example.org`.
+    pub fn matching(is_allowed: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self::of(Origins::Matching(Arc::new(is_allowed)))
+    }
+
+    fn of(origins: Origins) -> Self {
+        Self {
+            origins,
+            methods: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_owned(),
+            headers: Headers::Mirror,
+            exposed: String::new(),
+            credentials: false,
+            max_age: CORS_MAX_AGE.as_secs().to_string(),
+        }
     }
 
     /// Sets the methods that a preflight allows.
@@ -69,14 +119,14 @@ impl Cors {
         self
     }
 
-    /// Sets the request header fields that a preflight allows.
+    /// Sets the request header fields that a preflight allows. Without this, they are those that it asks for.
     #[must_use]
     pub fn headers<'n>(mut self, names: impl IntoIterator<Item = &'n str>) -> Self {
         self.headers = Headers::List(join(names));
         self
     }
 
-    /// Allows all header fields that a preflight asks for.
+    /// Allows all header fields that a preflight asks for, as at first.
     #[must_use]
     pub fn any_headers(mut self) -> Self {
         self.headers = Headers::Mirror;
@@ -90,18 +140,27 @@ impl Cors {
         self
     }
 
-    /// Allows cookies and other credentials. With [`any`](Self::any), each reply then names the origin, since browsers
-    /// refuse `*` together with credentials. Think twice before you trust every origin with them.
+    /// Allows cookies and other credentials. The page must ask for it, too: `fetch(url, { credentials: "include" })`.
+    /// And the cookie must be one that other sites may send (`SameSite=None`).
+    ///
+    /// # Panics
+    /// With [`any`](Self::any), and with a list that has `null` in it: then every site could act for its visitors, and
+    /// browsers refuse `*` together with credentials. A program that wants it nevertheless says
+    /// so by [`matching`](Self::matching).
     #[must_use]
-    pub const fn credentials(mut self) -> Self {
+    #[track_caller]
+    pub fn credentials(mut self) -> Self {
+        if let Some(objection) = self.origins.objection() {
+            panic!("no credentials with these origins, because {objection}");
+        }
         self.credentials = true;
         self
     }
 
-    /// Sets how long a browser may remember the answer to a preflight, in whole seconds.
+    /// Sets how long a browser may remember the answer to a preflight, in whole seconds, in place of [`CORS_MAX_AGE`].
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
-        self.max_age = Some(age.as_secs().to_string());
+        self.max_age = age.as_secs().to_string();
         self
     }
 
@@ -109,8 +168,7 @@ impl Cors {
     /// that were not understood (400, 408, 414, 431, 501, 505).
     ///
     /// No origin is known of such a message. If every origin may read all replies, the reply says so, and a script can
-    /// read why its request has failed. With a list of origins or with credentials, the reply only says in `Vary` that
-    /// it depends on the origin.
+    /// read why its request has failed. Otherwise the reply only says in `Vary` that it depends on the origin.
     pub fn apply<S>(self, app: &mut Router<S>) {
         let (fixed, cors) = (self.fixed(), self.clone());
         app.with(self.middleware());
@@ -124,14 +182,15 @@ impl Cors {
     pub fn middleware<S>(self) -> impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r> + 'static {
         let fixed = self.fixed();
         move |_, request, response| {
-            let response = match &fixed {
-                Some(field) => response.prepared(field),
+            let (response, is_allowed) = match &fixed {
+                Some(field) => (response.prepared(field), true),
                 None => self.mark(request, response),
             };
             if is_preflight(request) {
-                return ControlFlow::Break(self.allow(request, response).status(204).empty());
+                let response = if is_allowed { self.allow(request, response) } else { refuse(request, response) };
+                return ControlFlow::Break(response.status(204).empty());
             }
-            ControlFlow::Continue(self.show(response))
+            ControlFlow::Continue(if is_allowed { self.show(response) } else { response })
         }
     }
 
@@ -145,43 +204,46 @@ impl Cors {
 
     /// The field line that allows every origin to read the reply, if it is the same for all origins.
     fn fixed(&self) -> Option<PreparedField> {
-        let is_fixed = matches!(self.origins, Origins::Any) && !self.credentials;
-        is_fixed.then(|| PreparedField::new("Access-Control-Allow-Origin", "*"))
+        matches!(self.origins, Origins::Any).then(|| PreparedField::new("Access-Control-Allow-Origin", "*"))
     }
 
-    /// Adds the field lines that say whether the origin of the request may read the reply.
-    fn mark<'r>(&self, request: &Request<'_>, response: Response<'r>) -> Response<'r> {
+    /// Adds the field lines that say whether the origin of the request may read the reply, and returns whether it may.
+    fn mark<'r>(&self, request: &Request<'_>, response: Response<'r>) -> (Response<'r>, bool) {
         // The reply depends on the origin, so caches must keep one per origin. This includes replies that allow none.
         let response = response.append_header("Vary", "Origin");
         let origin = request.header("origin");
-        let allowed = match &self.origins {
-            Origins::Any => origin,
-            Origins::List(known) => origin.filter(|origin| known.iter().any(|known| known == origin)),
-        };
-        let Some(origin) = allowed else { return response };
+        let Some(origin) = origin.filter(|origin| self.origins.allow(origin)) else { return (response, false) };
         let response = response.header("Access-Control-Allow-Origin", origin);
-        match self.credentials {
+        let response = match self.credentials {
             true => response.header("Access-Control-Allow-Credentials", "true"),
             false => response,
-        }
+        };
+        (response, true)
     }
 
     /// Adds the field lines that only a preflight needs.
     fn allow<'r>(&self, request: &Request<'_>, response: Response<'r>) -> Response<'r> {
         let response = response.header("Access-Control-Allow-Methods", &self.methods);
-        let response = match &self.headers {
-            Headers::List(names) => response.header("Access-Control-Allow-Headers", names),
+        let response = response.header("Access-Control-Max-Age", &self.max_age);
+        let (response, names) = match &self.headers {
+            Headers::List(names) => (response, names.as_str()),
             Headers::Mirror => {
                 let asked = request.header("access-control-request-headers").unwrap_or_default();
-                let response = response.append_header("Vary", "Access-Control-Request-Headers");
-                response.header("Access-Control-Allow-Headers", asked)
+                (response.append_header("Vary", "Access-Control-Request-Headers"), asked)
             }
         };
-        match &self.max_age {
-            Some(seconds) => response.header("Access-Control-Max-Age", seconds),
-            None => response,
+        match names {
+            "" => response,
+            names => response.header("Access-Control-Allow-Headers", names),
         }
     }
+}
+
+/// Leaves the permission out of the answer to a preflight.
+#[cold]
+fn refuse<'r>(request: &Request<'_>, response: Response<'r>) -> Response<'r> {
+    log::debug!("CORS does not allow the origin {}", Printable(request.header("origin").unwrap_or_default()));
+    response
 }
 
 /// A preflight is an OPTIONS request with an origin that asks for a method. Any other OPTIONS goes on to the router.

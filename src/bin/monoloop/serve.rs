@@ -46,8 +46,7 @@ impl Site {
         if let Some(origins) = cors {
             let cors = if origins.is_empty() { Cors::any() } else { Cors::list(origins.clone()) };
             let exposed = ["Accept-Ranges", "Content-Encoding", "Content-Range", "ETag"];
-            let asked = ["If-None-Match", "If-Range", "Range"];
-            cors.methods([Method::Get, Method::Head]).headers(asked).expose(exposed).apply(&mut app);
+            cors.methods([Method::Get, Method::Head]).expose(exposed).apply(&mut app);
         }
         health::add(&mut app, self.health.as_deref());
         app.mount("/", self.files());

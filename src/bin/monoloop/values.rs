@@ -6,6 +6,7 @@ use log::LevelFilter;
 use monoloop::files::Symlinks;
 use monoloop::http::{is_field_line, is_media_type};
 use monoloop::limits::MAX_WORKERS;
+use monoloop::middleware::Cors;
 use monoloop::server::LogFormat;
 
 type Result<T> = std::result::Result<T, &'static str>;
@@ -211,11 +212,7 @@ pub(crate) fn origins(text: &str) -> Result<Option<Vec<String>>> {
         return Ok(on.then(Vec::new));
     }
     let origins: Vec<String> = text.split(',').map(|origin| origin.trim().to_owned()).collect();
-    let is_origin = |origin: &String| {
-        let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
-        !authority.is_empty() && !authority.contains('/') && is_field_line("Origin", origin)
-    };
-    match origins.iter().all(is_origin) {
+    match origins.iter().all(|origin| Cors::can_list(origin)) {
         true => Ok(Some(origins)),
         false => Err("expected on, off, or origins such as https://a.example"),
     }
