@@ -32,13 +32,17 @@
 //! | find a handler by method and path | [`Router`], [`Routes::get`] | [routing](guide::routing) |
 //! | read a parameter, the query, a header field, a cookie | [`Request`] | [requests][replies] |
 //! | answer JSON, or read it | [`Response::json`], [`Request::json`] | [requests][replies] |
+//! | set a cookie, or remove one | [`Response::cookie`], [`Cookie`] | [requests][replies] |
 //! | read a form | [`Request::form`] | [requests][replies] |
 //! | answer in the format that the client prefers | [`Request::accepts`] | [requests][replies] |
 //! | answer an error | [`Error`], [`OptionExt`], [`Router::on_error`] | [requests][replies] |
+//! | have a browser save the content | [`Response::attachment`] | [requests][replies] |
+//! | spare a client what it has (`ETag`, 304) | [`Response::etag`], [`Response::if_changed`] | [requests][replies] |
 //! | run code before each handler | [`Routes::with`] | [routing](guide::routing) |
 //! | allow other origins (CORS) | [`middleware::Cors`] | [routing](guide::routing) |
 //! | take an upload, however long | [`Routes::sink`] | [bodies][streaming] |
 //! | stream a reply | [`Response::stream`], [`Response::channel`] | [bodies][streaming] |
+//! | stream values as JSON, one a line | [`Response::json_lines`] | [bodies][streaming] |
 //! | answer later, from another thread | [`Response::defer`] | [bodies][streaming] |
 //! | send events to browsers | [`sse`] | [bodies][streaming] |
 //! | speak WebSocket | [`Routes::websocket`], [`websocket`] | [WebSocket](guide::websocket) |
@@ -79,18 +83,20 @@
 //! [`Routes::every`]: router::Routes::every
 //! [`Registered::max_content`]: router::Registered::max_content
 #![cfg_attr(feature = "json", doc = "[`Response::json`]: Response::json\n[`Request::json`]: Request::json")]
+#![cfg_attr(feature = "json", doc = "[`Response::json_lines`]: Response::json_lines")]
 #![cfg_attr(feature = "files", doc = "[`Response::file`]: Response::file\n[`Files`]: Files")]
 #![cfg_attr(feature = "websocket", doc = "[`Routes::websocket`]: router::Routes::websocket")]
 #![cfg_attr(feature = "websocket", doc = "[`websocket`]: mod@websocket\n[`websocket::Room`]: websocket::Room")]
 //! [`Response::json`]: #features
 //! [`Request::json`]: #features
+//! [`Response::json_lines`]: #features
 //! [`Response::file`]: #features
 //! [`Files`]: #features
 //! [`Routes::websocket`]: #features
 //! [`websocket`]: #features
 //! [`websocket::Room`]: #features
 
-// The seven links above are there twice: the first definition counts, and without its feature a method is not there.
+// The eight links above are there twice: the first definition counts, and without its feature a method is not there.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -140,7 +146,7 @@ pub mod fuzzing {
 }
 
 pub use config::Config;
-pub use exchange::{BodyWriter, Endpoint, Request, Response, Sent};
+pub use exchange::{BodyWriter, Cookie, Endpoint, Request, Response, Sent};
 #[cfg(feature = "files")]
 #[cfg_attr(docsrs, doc(cfg(feature = "files")))]
 pub use files::Files;

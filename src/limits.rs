@@ -57,6 +57,13 @@ pub(crate) const LINGER_BYTES: u32 = 64 * KIB as u32;
 
 // ---- what the server may send -----------------------------------------------------------------------------------
 
+/// Longest name and value of a cookie together, in bytes. Browsers ignore a longer one
+/// (draft-ietf-httpbis-rfc6265bis §5.6).
+pub(crate) const MAX_COOKIE: usize = 4 * KIB;
+
+/// Longest value of an attribute of a cookie, in bytes. Browsers ignore a longer one, as above.
+pub(crate) const MAX_COOKIE_ATTRIBUTE: usize = KIB;
+
 /// Largest reply that a handler may write to memory, in bytes; above it its writer fails.
 pub const MAX_RESPONSE_BUFFER: usize = 8 * MIB;
 

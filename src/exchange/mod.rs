@@ -4,10 +4,13 @@
 //! connection. If the handler fails, panics or finishes nothing, the queue is rolled back to the beginning of the
 //! exchange, and a clean error reply takes the place of the handler's.
 
+mod attachment;
 mod body_writer;
 mod call;
 pub(crate) mod clock;
 pub(crate) mod close_reason;
+mod conditions;
+mod cookie;
 mod data;
 mod delegate;
 mod draft;
@@ -20,6 +23,8 @@ mod held;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
 mod kept;
+#[cfg(feature = "json")]
+mod json_lines;
 mod negotiate;
 pub(crate) mod observer;
 mod outgoing;
@@ -34,6 +39,8 @@ mod request;
 mod response;
 mod sent;
 mod service;
+#[cfg(test)]
+mod tests;
 mod touched;
 
 pub use crate::wire::Trailers;
@@ -42,6 +49,7 @@ pub use body_writer::BodyWriter;
 pub(crate) use call::{Called, admit, call_guarded};
 pub(crate) use clock::Clock;
 pub(crate) use close_reason::CloseReason;
+pub use cookie::{Cookie, SameSite};
 pub(crate) use data::Data;
 pub use delegate::{Delegate, Nothing, ServiceFn, service_fn};
 pub(crate) use draft::{Draft, RequestFacts, Stage};

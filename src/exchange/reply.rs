@@ -77,7 +77,6 @@ impl Reply {
     }
 
     /// The time of day in seconds of Unix time. It lags behind the clock by at most a second.
-    #[cfg(feature = "files")]
     pub(crate) const fn unix_second(&self) -> u64 {
         self.rendered.unix_second()
     }

@@ -6,7 +6,7 @@ use super::{Fields, Method, parse_http_date};
 /// The values that tell one state of a representation from another (RFC 9110 §8.8).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Validators<'a> {
-    /// The opaque tag, with its quotes and without `W/`.
+    /// The opaque tag, with its quotes and without `W/`. It is empty if there is none: no tag of a client is the same.
     pub(crate) tag: &'a str,
     /// The representation may change again without a new tag or a new date.
     pub(crate) weak: bool,
@@ -33,8 +33,11 @@ pub(crate) struct Conditions<'a> {
     if_none_match: Lines<'a>,
     if_modified_since: Lines<'a>,
     if_unmodified_since: Lines<'a>,
+    #[cfg(feature = "files")]
     if_range: Lines<'a>,
+    #[cfg(feature = "files")]
     pub(crate) range: Lines<'a>,
+    #[cfg(feature = "files")]
     pub(crate) accept_encoding: Lines<'a>,
 }
 
@@ -78,10 +81,13 @@ impl<'a> Conditions<'a> {
         for (name, value) in fields.iter() {
             // The length of the name already excludes nearly all other fields.
             let (lines, full): (_, &'static str) = match name.len() {
+                #[cfg(feature = "files")]
                 5 => (&mut found.range, "range"),
                 8 if name.as_bytes()[3] | 0x20 == b'm' => (&mut found.if_match, "if-match"),
+                #[cfg(feature = "files")]
                 8 => (&mut found.if_range, "if-range"),
                 13 => (&mut found.if_none_match, "if-none-match"),
+                #[cfg(feature = "files")]
                 15 => (&mut found.accept_encoding, "accept-encoding"),
                 17 => (&mut found.if_modified_since, "if-modified-since"),
                 19 => (&mut found.if_unmodified_since, "if-unmodified-since"),
@@ -95,6 +101,7 @@ impl<'a> Conditions<'a> {
     }
 
     /// Whether only the target and the accepted codings decide what the client gets.
+    #[cfg(feature = "files")]
     pub(crate) const fn is_plain(&self) -> bool {
         self.if_match.is_none()
             && self.if_none_match.is_none()
@@ -124,8 +131,14 @@ impl<'a> Conditions<'a> {
         if safe && unmodified { Verdict::NotModified } else { Verdict::Perform }
     }
 
+    /// Whether the client asks for a current representation, whichever it is.
+    pub(crate) const fn has_if_match(&self) -> bool {
+        !self.if_match.is_none()
+    }
+
     /// Whether a part may be sent. An `If-Range`, if there is one, must match the current representation by a strong
     /// validator (RFC 9110 §13.1.5).
+    #[cfg(feature = "files")]
     pub(crate) fn allow_range(&self, current: &Validators<'_>) -> bool {
         if self.if_range.is_none() {
             return true;
@@ -230,6 +243,7 @@ mod tests {
         assert_eq!(verdict("If-Match", "*"), Verdict::Perform);
     }
 
+    #[cfg(feature = "files")]
     #[test]
     fn a_field_with_a_similar_name_is_not_a_condition() {
         for name in ["Ranges", "If-Matches", "If-None-March", "Accept", "X-If-Match", "Xange", "If-Rangf", "If-Mbtch"] {
@@ -246,6 +260,7 @@ mod tests {
         with(&[("If-Range", b"\"a\"")], |it| assert!(it.is_plain()));
     }
 
+    #[cfg(feature = "files")]
     #[test]
     fn if_range_allows_a_part_only_on_a_strong_match() {
         let rows: [(&[&[u8]], bool); 13] = [

@@ -24,7 +24,6 @@ impl DateText {
     }
 
     /// Seconds of Unix time.
-    #[cfg(feature = "files")]
     pub(crate) const fn second(&self) -> u64 {
         self.second
     }
@@ -46,7 +45,6 @@ pub(crate) fn http_date(second: u64) -> String {
 }
 
 /// An HTTP date in any of its three forms (RFC 9110 §5.6.7), as seconds of Unix time.
-#[cfg(feature = "files")]
 pub(crate) fn parse_http_date(date: &str) -> Option<u64> {
     httpdate::parse_http_date(date).ok().map(unix_second)
 }

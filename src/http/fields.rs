@@ -176,13 +176,13 @@ impl fmt::Debug for Fields<'_> {
 }
 
 /// Field lines that a test owns.
-#[cfg(all(test, any(feature = "files", feature = "websocket")))]
+#[cfg(test)]
 pub(crate) struct TestFields {
     text: Vec<u8>,
     shapes: Vec<LineShape>,
 }
 
-#[cfg(all(test, any(feature = "files", feature = "websocket")))]
+#[cfg(test)]
 impl TestFields {
     pub(crate) fn new<'t>(lines: impl IntoIterator<Item = (&'t str, &'t [u8])>) -> Self {
         let mut fields = Self { text: Vec::new(), shapes: Vec::new() };

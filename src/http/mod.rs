@@ -3,7 +3,6 @@
 
 #[cfg(feature = "files")]
 pub(crate) mod coding;
-#[cfg(feature = "files")]
 pub(crate) mod conditional;
 mod date;
 mod error;
@@ -20,12 +19,10 @@ mod status;
 mod token;
 mod version;
 
-#[cfg(feature = "files")]
-pub(crate) use date::parse_http_date;
-pub(crate) use date::{DateText, http_date, iso_date};
+pub(crate) use date::{DateText, http_date, iso_date, parse_http_date};
 pub use error::{Error, OptionExt, Result};
 pub(crate) use error::{PreparedError, is_plain_json, push_json_string};
-#[cfg(all(test, any(feature = "files", feature = "websocket")))]
+#[cfg(test)]
 pub(crate) use fields::TestFields;
 pub use fields::{Fields, FieldsIter};
 pub(crate) use fields::{Line, LineShape, lines, trim};

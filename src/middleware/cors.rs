@@ -141,7 +141,7 @@ impl Cors {
     }
 
     /// Allows cookies and other credentials. The page must ask for it, too: `fetch(url, { credentials: "include" })`.
-    /// And the cookie must be one that other sites may send (`SameSite=None`).
+    /// And the cookie must be one that other sites may send: see [`SameSite`](crate::exchange::SameSite).
     ///
     /// # Panics
     /// With [`any`](Self::any), and with a list that has `null` in it: then every site could act for its visitors, and

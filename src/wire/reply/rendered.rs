@@ -31,7 +31,6 @@ impl RenderedLines {
     }
 
     /// The time of `Date` in seconds of Unix time.
-    #[cfg(feature = "files")]
     pub(crate) const fn unix_second(&self) -> u64 {
         self.date.second()
     }
