@@ -102,7 +102,8 @@ impl<'c> Cookie<'c> {
         Self::new(name, "").max_age(Duration::ZERO).expires(UNIX_EPOCH)
     }
 
-    /// Sets below which path the cookie is sent, instead of `/`. It protects nothing: pages of other paths can read it.
+    /// Sets below which path the cookie is sent, instead of `/`: percent-encoded, as in a request. It protects nothing,
+    /// since pages of other paths can read the cookie.
     pub fn path(mut self, path: impl Into<Cow<'c, str>>) -> Self {
         self.path = path.into();
         self
@@ -168,7 +169,7 @@ impl<'c> Cookie<'c> {
         } else if name.len() + value.len() > MAX_COOKIE {
             let length = name.len() + value.len();
             format!("the cookie {name} has {length} bytes, and browsers ignore one of more than {MAX_COOKIE}")
-        } else if !path.starts_with('/') || !is_attribute(path) {
+        } else if !is_path(path) {
             format!("{path:?} is not the path of a cookie")
         } else if let Some(domain) = self.domain.as_deref().filter(|domain| !is_domain(domain)) {
             format!("{domain:?} is not the domain of a cookie")
@@ -331,9 +332,12 @@ const fn is_cookie_octet(c: char) -> bool {
     c.is_ascii_graphic() && !matches!(c, '"' | ',' | ';' | '\\')
 }
 
-/// Whether it can be the value of an attribute (`path-value`, RFC 6265 §4.1.1).
-fn is_attribute(value: &str) -> bool {
-    value.len() <= MAX_COOKIE_ATTRIBUTE && value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b';')
+/// Whether it can be the path of a cookie (`path-value`, RFC 6265 §4.1.1). The grammar allows spaces, but no path of a
+/// request has one, and browsers cut them off at the end.
+fn is_path(text: &str) -> bool {
+    text.starts_with('/')
+        && text.len() <= MAX_COOKIE_ATTRIBUTE
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b';')
 }
 
 /// Whether it is a host name (RFC 1034 §3.5, RFC 1123 §2.1). Browsers ignore a dot before it, but the grammar has none.

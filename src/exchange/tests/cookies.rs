@@ -99,6 +99,8 @@ fn a_cookie_that_browsers_would_not_take_is_a_500() {
         a().path(""),
         a().path("app"),
         a().path("/a;b"),
+        a().path("/a b"),
+        a().path("/ "),
         a().path("/a\r\nX: y"),
         a().path("/\u{fc}"),
         a().path(format!("/{}", "x".repeat(1024))),

@@ -5,6 +5,7 @@ mod conditions;
 mod cookies;
 #[cfg(feature = "json")]
 mod json_lines;
+mod properties;
 
 use crate::testing::TestReply;
 use crate::{Response, Result, Router, Sent, TestClient};
