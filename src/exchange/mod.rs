@@ -22,9 +22,9 @@ mod guard;
 mod held;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
-mod kept;
 #[cfg(feature = "json")]
 mod json_lines;
+mod kept;
 mod negotiate;
 pub(crate) mod observer;
 mod outgoing;
