@@ -116,6 +116,16 @@ impl Server {
     }
 
     /// Sets limits and timeouts.
+    ///
+    /// ```
+    /// use monoloop::{Config, Server};
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> monoloop::server::Result<()> {
+    /// let server = Server::bind("127.0.0.1:0")?.config(Config::new().idle_timeout(Duration::from_secs(5)));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.parts.config = config;

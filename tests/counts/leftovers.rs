@@ -82,8 +82,7 @@ fn accepted_sockets_have_tcp_nodelay() {
     use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
     for nodelay in [true, false] {
-        let mut config = test_config();
-        config.nodelay = nodelay;
+        let config = test_config().nodelay(nodelay);
         let mut pair = Pair::new(move |app, server| {
             routes(app);
             server.config(config)

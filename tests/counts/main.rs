@@ -142,9 +142,7 @@ fn routes(app: &mut Router<()>) {
 }
 
 fn patient() -> Config {
-    let mut config = test_config();
-    config.idle_timeout = Duration::from_secs(1_000_000);
-    config
+    test_config().idle_timeout(Duration::from_secs(1_000_000))
 }
 
 // ---- the clock ------------------------------------------------------------------------------------------------------

@@ -92,9 +92,8 @@ fn serve(listener: TcpListener) {
     let mut app = Router::new(());
     app.get("/plaintext", |_, _, res| res.text("Hello, World!"));
     app.post("/upload", |_, req, res| res.send(req.body()));
-    let mut config = Config::default();
     // A client that the machine does not run for a while still gets its answer. The server ends earlier if it can.
-    config.drain_grace = LIMIT - Duration::from_secs(2);
+    let config = Config::new().drain_grace(LIMIT - Duration::from_secs(2));
     let server = monoloop::Server::from_listener(listener).expect("it listens").config(config);
     let running = server.start(app).expect("a poll");
     println!("\nthe server is ready");

@@ -160,10 +160,7 @@ impl Drop for TestServer {
 
 /// The default settings, without signals, and without the grace of a drain: only the tests of the grace wait for it.
 pub(crate) fn test_config() -> Config {
-    let mut config = Config::default();
-    config.signals = false;
-    config.drain_grace = Duration::ZERO;
-    config
+    Config::new().signals(false).drain_grace(Duration::ZERO)
 }
 
 /// A handler's side of a gate: [`pass`](Door::pass) stops the loop until the test opens it.

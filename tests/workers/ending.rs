@@ -44,9 +44,7 @@ fn a_drain_finishes_what_is_in_flight_with_every_worker() {
 /// No worker waits for the rest of its grace when its last connection has ended.
 #[test]
 fn a_client_of_any_worker_may_ask_once_more_in_the_grace() {
-    let mut config = test_config();
-    config.drain_grace = Duration::from_secs(3600);
-    config.drain_timeout = Duration::from_secs(3600);
+    let config = test_config().drain_grace(Duration::from_secs(3600)).drain_timeout(Duration::from_secs(3600));
     let workers = TestWorkers::start_with(2, config, |worker, server| server.start(app(worker)));
     let mut clients = vec![workers.connect_to(0), workers.connect_to(1)];
     // Those that have not asked yet are distributed by chance.
@@ -150,8 +148,7 @@ fn a_shutdown_before_the_start_serves_the_clients_that_came_before() {
 
 #[test]
 fn a_drain_that_takes_too_long_counts_the_connections_of_all() {
-    let mut config = test_config();
-    config.drain_timeout = Duration::from_millis(300);
+    let config = test_config().drain_timeout(Duration::from_millis(300));
     let workers = TestWorkers::start_with(2, config, |worker, server| server.start(app(worker)));
     let mut clients = [workers.connect_to(0), workers.connect_to(1), workers.connect_to(1)];
     for client in &mut clients {

@@ -97,8 +97,7 @@ fn workers_share_the_descriptors_and_serve_every_client_in_the_end() {
         "serving::workers_share_the_descriptors_and_serve_every_client_in_the_end",
         || {
             let (gates, doors) = gates(2);
-            let mut config = test_config();
-            config.raise_descriptor_limit = false;
+            let config = test_config().raise_descriptor_limit(false);
             let workers =
                 TestWorkers::start_with(2, config, move |worker, server| server.start(app_with_gate(worker, &doors)));
             let mut blockers = [workers.connect_to(0), workers.connect_to(1)];

@@ -19,8 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let routes: usize = next("ROUTES")?.parse()?;
     let idle_seconds: u64 = next("IDLE_SECONDS")?.parse()?;
 
-    let mut config = Config::default();
-    config.idle_timeout = Duration::from_secs(idle_seconds);
+    let config = Config::new().idle_timeout(Duration::from_secs(idle_seconds));
     let server = Server::bind("127.0.0.1:0")?.config(config);
     println!("listening on http://{}", server.local_addr());
     server.run(app(routes))?;

@@ -22,8 +22,7 @@ fn main() -> monoloop::server::Result<()> {
         app.get(&format!("/api/v1/resource{n}/:id"), id);
         app.get(&format!("/api/v1/resource{n}/:id/detail"), id);
     }
-    let mut config = Config::default();
-    config.idle_timeout = Duration::from_secs(IDLE_SECONDS.into());
+    let config = Config::new().idle_timeout(Duration::from_secs(IDLE_SECONDS.into()));
     Server::bind(address())?.config(config).run(app)
 }
 

@@ -37,9 +37,7 @@ fn main() -> monoloop::server::Result<()> {
     let mut app = Router::new(Room::new(Slow::Drop));
     app.websocket("/echo", |_, _, offer| Ok((offer, Echo))).max_message(LONGEST).ping_after(FOREVER);
     app.websocket("/room", |_, _, offer| Ok((offer, Member))).max_message(LONGEST).ping_after(FOREVER);
-    let mut config = Config::default();
-    config.idle_timeout = FOREVER;
-    let server = Server::bind("127.0.0.1:0")?.config(config);
+    let server = Server::bind("127.0.0.1:0")?.config(Config::new().idle_timeout(FOREVER));
     println!("listening on http://{}", server.local_addr());
     server.run(app)
 }
