@@ -71,6 +71,63 @@ use worker::{SetUpError, Worker};
 /// }
 /// ```
 ///
+/// # What must be `Send`, and what need not be
+/// The closure itself is shared: all threads call it, at the same time. So it must be `Fn`, `Send`, `Sync` and
+/// `'static`, and so must be what it captures: numbers, texts, an `Arc` of data that can be shared. What it *makes*
+/// stays in the thread that called it, and need not be any of that: the [`Router`](crate::Router), its state, its
+/// handlers and what those capture, observers and hooks.
+///
+/// So make in the closure what belongs to one worker. What was made outside of it cannot come in if it is for one
+/// thread only, as an `Rc` is. This does not compile:
+///
+/// ```compile_fail,E0277
+/// use monoloop::{Router, Workers};
+/// use std::{cell::Cell, rc::Rc};
+///
+/// # fn main() -> monoloop::server::Result<()> {
+/// let visits = Rc::new(Cell::new(0_u64)); // one for all threads
+/// Workers::bind("127.0.0.1:0", 2)?.run(move |_, server| {
+///     server.start(Router::new(Rc::clone(&visits))) // `Rc<Cell<u64>>` cannot be shared between threads safely
+/// })
+/// # }
+/// ```
+///
+/// A `Router` that was made outside cannot come in either: it is not `Send`, and each worker needs one of its own.
+///
+/// ```compile_fail,E0277
+/// use monoloop::{Router, Workers};
+///
+/// # fn main() -> monoloop::server::Result<()> {
+/// let app = Router::new(());
+/// Workers::bind("127.0.0.1:0", 2)?.run(move |_, server| server.start(app))
+/// # }
+/// ```
+///
+/// Make it in a function that the closure calls, and share data by an `Arc`. Here all workers count together:
+///
+/// ```
+/// use monoloop::{Router, Workers};
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// fn app(visits: Arc<AtomicU64>) -> Router<Arc<AtomicU64>> {
+///     let mut app = Router::new(visits);
+///     app.get("/", |visits, _, res| res.text(visits.fetch_add(1, Ordering::Relaxed).to_string()));
+///     app
+/// }
+///
+/// # fn main() -> monoloop::server::Result<()> {
+/// let visits = Arc::new(AtomicU64::new(0));
+/// let running = Workers::bind("127.0.0.1:0", 2)?.start(move |_, server| server.start(app(Arc::clone(&visits))))?;
+/// # let handle = running.handle();
+/// # std::thread::spawn(move || handle.shutdown());
+/// running.run()
+/// # }
+/// ```
+///
+/// Other threads reach the state of a worker by a [`Handle`](super::Handle), whose tasks must be `Send`, because they
+/// travel to the loop's thread.
+///
 /// # Which worker gets a connection
 /// On Linux each worker has a TCP socket of its own with `SO_REUSEPORT` (socket(7)). The kernel distributes the
 /// connections by a hash of both addresses: evenly if there are many, by chance if there are few. It does not consider
