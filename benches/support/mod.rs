@@ -56,7 +56,10 @@ pub(crate) fn client(cors: bool) -> TestClient<Router<()>> {
     app.get("/users/:id", |_, req, res| res.text(req.param_str("id").unwrap_or_default()));
     app.post("/echo", |_, req, res| res.send(req.body()));
     #[cfg(feature = "files")]
-    app.mount("/files", monoloop::Files::new(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/examples")));
+    app.mount(
+        "/files",
+        monoloop::Files::new(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/examples")).expect("the directory is there"),
+    );
     TestClient::new(app)
 }
 

@@ -10,7 +10,7 @@ fn main() -> monoloop::server::Result<()> {
     // One file: what a handler names. Ranges and conditions are looked after.
     app.get("/", |_, _, res| res.file("README.md"));
     // A directory: what a client names, and nothing outside of it.
-    app.mount("/docs", Files::new("docs").listing(true).media_type("rs", "text/plain; charset=utf-8"));
+    app.mount("/docs", Files::new("docs")?.listing(true).media_type("rs", "text/plain; charset=utf-8"));
     app.get("/api/uptime", |started, _, res| {
         let uptime = started.elapsed().map_err(Error::internal)?;
         res.text(format!("{} s\n", uptime.as_secs()))

@@ -17,11 +17,13 @@
 //!
 //! Reading order: `answer` (from a request to its reply), `find` (what a path names), `root` (opening), `open_file`,
 //! `resource`, `cache`, `rules`, `media_types`, `names`, `listing`, `listings`; `single` is
-//! [`Response::file`](crate::Response::file). This file has the settings. Conditions, ranges and codings are in
-//! `http/`, because they do not depend on files. The [guide](crate::guide::files) has a table of what is sent when.
+//! [`Response::file`](crate::Response::file), and `error` says why a directory cannot be served. This file has the
+//! settings. Conditions, ranges and codings are in `http/`, because they do not depend on files. The
+//! [guide](crate::guide::files) has a table of what is sent when.
 
 mod answer;
 mod cache;
+mod error;
 mod find;
 mod listing;
 mod listings;
@@ -42,6 +44,7 @@ use std::path::{Path, PathBuf};
 use crate::http::Moment;
 use crate::limits::{CACHE_BYTES, CACHED_FILES, FILE_ROUND};
 use cache::Cache;
+pub use error::DirectoryError;
 use listings::Listings;
 use root::Root;
 pub use root::Symlinks;
@@ -53,8 +56,11 @@ use rules::Rules;
 /// use monoloop::files::{Files, Symlinks};
 /// use monoloop::Router;
 ///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mut app = Router::new(());
-/// app.mount("/assets", Files::new("public").cache_control("*.css", "max-age=3600").symlinks(Symlinks::Never));
+/// app.mount("/docs", Files::new("docs")?.cache_control("*.css", "max-age=3600").symlinks(Symlinks::Never));
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// It answers GET and HEAD, with conditions, ranges and codings as in RFC 9110. A directory is answered with its
@@ -89,8 +95,33 @@ pub struct Files {
 
 impl Files {
     /// Serves the files of a directory. The directory is opened when it is needed, and again after a second: it may be
-    /// a link that is moved to another directory.
-    pub fn new(directory: impl Into<PathBuf>) -> Self {
+    /// a link that is moved to another directory. A relative path begins at the working directory of the process.
+    ///
+    /// ```
+    /// use monoloop::Files;
+    ///
+    /// let error = Files::new("no-such-directory").unwrap_err();
+    /// assert!(error.to_string().ends_with("no-such-directory: No such file or directory (os error 2)"));
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no such directory now, or this process may not open things in it. The error names its whole path.
+    pub fn new(directory: impl Into<PathBuf>) -> Result<Self, DirectoryError> {
+        let files = Self::lazy(directory);
+        files.root.check().map_err(|source| DirectoryError::new(files.root.path(), source.into()))?;
+        Ok(files)
+    }
+
+    /// Serves the files of a directory that need not be there yet, such as one on a disk that is mounted later. While
+    /// it is missing, each request gets a 404.
+    ///
+    /// ```
+    /// # use monoloop::{Files, Router, TestClient};
+    /// let mut app = Router::new(());
+    /// app.mount("/media", Files::lazy("/mnt/no-such-disk"));
+    /// assert_eq!(TestClient::new(app).get("/media/film.mp4").send().status(), 404);
+    /// ```
+    pub fn lazy(directory: impl Into<PathBuf>) -> Self {
         Self {
             root: Root::new(directory.into()),
             indexes: vec!["index.html".to_owned()],

@@ -58,6 +58,13 @@ impl Root {
         self.symlinks = symlinks;
     }
 
+    /// Whether the directory is there, and things in it can be opened.
+    pub(super) fn check(&self) -> Result<(), Errno> {
+        let directory = openat(CWD, &self.path, STEP, Mode::empty())?;
+        // With `O_PATH`, only the next step needs the permission to search the directory.
+        openat(&directory, ".", STEP, Mode::empty()).map(drop)
+    }
+
     /// Makes this root walk every path in this module.
     #[cfg(test)]
     pub(super) fn walk_here(&self) {

@@ -1,6 +1,9 @@
 use std::fmt;
 use std::io;
 
+#[cfg(feature = "files")]
+use crate::files::DirectoryError;
+
 /// The result of starting and running a server.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -27,6 +30,10 @@ pub enum Error {
     },
     /// The system refused something that the event loop needs.
     Io(io::Error),
+    /// A directory whose files the application would serve is not there, or cannot be opened.
+    #[cfg(feature = "files")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "files")))]
+    Directory(DirectoryError),
     /// The drain was cut short, by its deadline or by a second signal.
     Forced {
         /// The number of connections that were cut off.
@@ -51,6 +58,8 @@ impl fmt::Display for Error {
             }
             Self::Bind { address, source } => write!(f, "cannot listen on {address}: {source}"),
             Self::Io(source) => write!(f, "the event loop failed: {source}"),
+            #[cfg(feature = "files")]
+            Self::Directory(source) => source.fmt(f),
             Self::Forced { connections, signalled: true } => {
                 write!(f, "the second signal cut off {connections} connections")
             }
@@ -73,6 +82,9 @@ impl std::error::Error for Error {
         match self {
             Self::Bind { source, .. } | Self::Io(source) => Some(source),
             Self::Worker { source, .. } => Some(&**source),
+            // The text of this error is that of its source.
+            #[cfg(feature = "files")]
+            Self::Directory(source) => source.source(),
             Self::Forced { .. } => None,
         }
     }
@@ -81,5 +93,13 @@ impl std::error::Error for Error {
 impl From<io::Error> for Error {
     fn from(source: io::Error) -> Self {
         Self::Io(source)
+    }
+}
+
+#[cfg(feature = "files")]
+#[cfg_attr(docsrs, doc(cfg(feature = "files")))]
+impl From<DirectoryError> for Error {
+    fn from(source: DirectoryError) -> Self {
+        Self::Directory(source)
     }
 }

@@ -263,7 +263,9 @@ fn a_file_that_is_kept_allocates_only_for_an_encoded_name() {
         row("a file", get("/files/plain.txt"), 200, 0),
         row("a file with an encoded name", get("/files/a%20b/c%20d.txt"), 200, 1),
     ];
-    check_rows(&rows, |app| app.mount("/files", monoloop::files::Files::new(&directory)));
+    check_rows(&rows, |app| {
+        app.mount("/files", monoloop::files::Files::new(&directory).expect("the directory is there"))
+    });
 }
 
 /// The number of clients that receive each broadcast.

@@ -219,7 +219,9 @@ fn pipelined_listings_leave_turns_to_others() {
         std::os::unix::fs::symlink("nothing", folder.path(format!("links/{number}"))).expect("a link can be made");
     }
     let directory = folder.path("");
-    let mut held = Held::start(move |app, _| app.mount("/of", monoloop::Files::new(directory).listing(true)));
+    let mut held = Held::start(move |app, _| {
+        app.mount("/of", monoloop::Files::new(directory).expect("the directory is there").listing(true))
+    });
     for target in ["/of/files/", "/of/links/"] {
         let mut attackers = held.clients(4);
         let head = get(target).replace("GET", "HEAD");

@@ -55,7 +55,7 @@ impl Site {
 
     fn files(&self) -> Files {
         let settings = &self.settings;
-        let files = Files::new(&self.directory)
+        let files = Files::lazy(&self.directory)
             .index(settings.index.clone())
             .listing(settings.listing)
             .single_page(settings.single_page)

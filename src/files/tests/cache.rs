@@ -91,7 +91,7 @@ fn a_reply_is_at_most_a_second_old() {
             for (name, change) in CHANGES {
                 let folder = Folder::new("cache");
                 folder.write("name", content(b'a', size));
-                let files = Files::new(folder.path(""));
+                let files = Files::new(folder.path("")).unwrap();
                 let mut site = Site::of(if kept { files } else { files.cache(0, 0) });
                 let second = now() + 60;
                 // The first request opens the file, and the second one finds it in the cache.
@@ -121,7 +121,7 @@ fn a_reply_is_at_most_a_second_old() {
 fn a_new_file_is_served_at_once() {
     for cache in [512, 0] {
         let folder = Folder::new("made");
-        let mut site = Site::of(Files::new(folder.path("")).cache(cache, 1 << 20).listing(true));
+        let mut site = Site::of(Files::new(folder.path("")).unwrap().cache(cache, 1 << 20).listing(true));
         assert_eq!(site.get("/name").0, 404);
         folder.write("name", "new");
         assert_eq!(site.get("/name"), (200, "new".to_owned()), "in the same second");
@@ -141,7 +141,7 @@ fn a_new_file_is_served_at_once() {
 fn an_index_that_comes_before_another_is_noticed() {
     let folder = Folder::new("indexes");
     folder.write("b.html", "b");
-    let mut site = Site::of(Files::new(folder.path("")).index(["a.html", "b.html"]));
+    let mut site = Site::of(Files::new(folder.path("")).unwrap().index(["a.html", "b.html"]));
     let second = now() + 60;
     assert_eq!(site.set_date(second).get("/"), (200, "b".to_owned()));
     folder.write("a.html", "a");
@@ -157,7 +157,7 @@ fn an_index_that_comes_before_another_is_noticed() {
 fn a_clock_that_is_set_back_does_not_keep_old_entries() {
     let folder = Folder::new("back");
     folder.write("name", "old");
-    let mut site = Site::of(Files::new(folder.path("")));
+    let mut site = Site::of(Files::new(folder.path("")).unwrap());
     assert_eq!(site.set_date(now() + 1000).get("/name").1, "old");
     folder.write("name", "newer");
     assert_eq!(site.set_date(now() + 10).get("/name").1, "newer");
@@ -171,7 +171,7 @@ fn more_files_than_the_cache_can_keep_are_served() {
         folder.write(name, content(b'a' + i as u8, if i % 2 == 0 { 100 } else { 20_000 }));
     }
     for (entries, bytes) in [(1, 1 << 20), (3, 1 << 20), (512, 3000), (512, 0), (0, 1 << 20), (512, usize::MAX)] {
-        let mut site = Site::of(Files::new(folder.path("")).cache(entries, bytes));
+        let mut site = Site::of(Files::new(folder.path("")).unwrap().cache(entries, bytes));
         for round in 0..3 {
             site.set_date(now() + 60 + round / 2);
             for (i, name) in names.iter().enumerate() {
@@ -187,8 +187,8 @@ fn a_server_without_descriptors_closes_cached_files_and_goes_on() {
     let folder = Folder::new("freed");
     folder.write("small", "small");
     folder.write("large", content(b'a', 100_000));
-    let mut second_mount = app("/", Files::new(folder.path("")));
-    second_mount.mount("/other", Files::new(folder.path("")));
+    let mut second_mount = app("/", Files::new(folder.path("")).unwrap());
+    second_mount.mount("/other", Files::new(folder.path("")).unwrap());
     let mut site = Site::new(second_mount);
     assert!(!site.free_descriptors(), "no descriptor is kept yet");
     for _ in 0..3 {
@@ -199,7 +199,7 @@ fn a_server_without_descriptors_closes_cached_files_and_goes_on() {
         assert!(site.free_descriptors(), "descriptors were closed");
         assert!(!site.free_descriptors(), "no descriptor is left");
     }
-    let mut without = Site::of(Files::new(folder.path("")).cache(0, 0));
+    let mut without = Site::of(Files::new(folder.path("")).unwrap().cache(0, 0));
     assert_eq!(without.get("/large").0, 200);
     without.free_descriptors();
     assert_eq!(without.get("/large").0, 200);
@@ -212,7 +212,7 @@ fn an_index_with_another_name_for_the_same_file_gets_fields_of_its_own() {
     folder.write("page", "page");
     symlink("page", folder.path("a.html")).unwrap();
     symlink("page", folder.path("b.txt")).unwrap();
-    let files = Files::new(folder.path("")).index(["a.html", "b.txt"]).cache_control("*.html", "max-age=9");
+    let files = Files::new(folder.path("")).unwrap().index(["a.html", "b.txt"]).cache_control("*.html", "max-age=9");
     let mut site = Site::of(files);
     let second = now() + 60;
     let reply = site.set_date(second).ask::<&str>("GET /", &[]);
@@ -243,7 +243,7 @@ fn a_file_that_nobody_asks_for_is_closed() {
     folder.write("gone", content(b'a', 100_000));
     folder.write("used", content(b'b', 100_000));
     folder.write("small", "small");
-    let mut site = Site::of(Files::new(folder.path("")));
+    let mut site = Site::of(Files::new(folder.path("")).unwrap());
     assert_eq!(site.app.run_timers(Moment::ZERO), None, "no timer while nothing is open");
     let mut second = now() + 60;
     for _ in 0..2 {
@@ -267,7 +267,7 @@ fn a_file_that_nobody_asks_for_is_closed() {
         folder.write("gone", content(b'a', 100_000));
     }
     // Without a cache, only the directory is open.
-    let mut site = Site::of(Files::new(folder.path("")).cache(0, 0));
+    let mut site = Site::of(Files::new(folder.path("")).unwrap().cache(0, 0));
     assert_eq!((site.get("/used").0, site.get("/nothing").0), (200, 404));
     assert_eq!(open_in(&folder), 1);
     site.wait(11);

@@ -23,7 +23,7 @@ fn folder() -> Folder {
 }
 
 fn sites(folder: &Folder) -> [Site; 2] {
-    [Site::of(Files::new(folder.path(""))), Site::of(Files::new(folder.path("")).cache(0, 0))]
+    [Site::of(Files::new(folder.path("")).unwrap()), Site::of(Files::new(folder.path("")).unwrap().cache(0, 0))]
 }
 
 #[track_caller]
@@ -196,7 +196,7 @@ fn only_a_regular_file_inside_is_a_neighbour() {
             assert_eq!((reply.status, reply.text().as_str()), (200, expected), "{path}");
         }
     }
-    let mut never = Site::of(Files::new(folder.path("")).symlinks(Symlinks::Never));
+    let mut never = Site::of(Files::new(folder.path("")).unwrap().symlinks(Symlinks::Never));
     assert_eq!(accepting(&mut never, "/inside.js", &["gzip"]).text(), "identity");
 }
 
@@ -261,7 +261,7 @@ fn an_svgz_of_another_type_has_no_coding() {
         ("image/svg+xml", "plain", Some("gzip")),
         ("image/svg+xml; charset=utf-8", "plain", Some("gzip")),
     ] {
-        let mut site = Site::of(Files::new(folder.path("")).media_type("svgz", media_type));
+        let mut site = Site::of(Files::new(folder.path("")).unwrap().media_type("svgz", media_type));
         let reply = accepting(&mut site, "/a.svgz", &["br"]);
         assert_eq!((reply.text().as_str(), reply.field("Content-Encoding")), (content, coding), "{media_type}");
         assert_eq!(reply.field("Content-Type"), Some(media_type));
@@ -292,7 +292,7 @@ fn an_index_and_a_404_page_have_codings_too() {
 #[test]
 fn neighbours_are_ignored_if_precompressed_is_off() {
     let folder = folder();
-    let mut site = Site::of(Files::new(folder.path("")).precompressed(false));
+    let mut site = Site::of(Files::new(folder.path("")).unwrap().precompressed(false));
     let reply = accepting(&mut site, "/a.js", &["br, gzip"]);
     assert_eq!((reply.text().as_str(), reply.field("Vary")), ("identity", None));
 }

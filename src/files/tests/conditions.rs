@@ -42,7 +42,7 @@ fn check(site: &mut Site, path: &str, name: &str, fields: &[&str], expected: u16
 #[track_caller]
 fn check_all(rows: &[(&str, &[&str], u16)]) {
     let folder = folder();
-    for files in [Files::new(folder.path("")), Files::new(folder.path("")).cache(0, 0)] {
+    for files in [Files::new(folder.path("")).unwrap(), Files::new(folder.path("")).unwrap().cache(0, 0)] {
         let mut site = Site::of(files);
         for (name, fields, expected) in rows {
             check(&mut site, "/small.txt", name, fields, *expected);
@@ -165,7 +165,7 @@ fn the_order_of_conditions() {
 #[test]
 fn a_tag_in_a_list_may_have_bytes_beyond_ascii() {
     let folder = folder();
-    let mut site = Site::of(Files::new(folder.path("")));
+    let mut site = Site::of(Files::new(folder.path("")).unwrap());
     let tag = site.ask::<&str>("GET /small.txt", &[]).tag();
     let request = format!("GET /small.txt HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"\u{e9}\", {tag}\r\n\r\n");
     assert_eq!(site.ask_raw(false, request.as_bytes()).status, 304);
@@ -175,7 +175,7 @@ fn a_tag_in_a_list_may_have_bytes_beyond_ascii() {
 fn a_304_has_only_the_fields_that_a_cache_updates() {
     let folder = folder();
     folder.write("small.txt.gz", "gz");
-    let files = || Files::new(folder.path("")).cache_control("*", "max-age=60");
+    let files = || Files::new(folder.path("")).unwrap().cache_control("*", "max-age=60");
     for mut site in [Site::of(files()), Site::of(files().cache(0, 0))] {
         for (accepts, varies) in [("Accept: */*", false), ("Accept-Encoding: gzip", true)] {
             let path = if varies { "/small.txt" } else { "/large.bin" };
@@ -203,7 +203,7 @@ fn a_304_has_only_the_fields_that_a_cache_updates() {
 #[test]
 fn conditions_are_ignored_if_the_reply_would_not_be_a_200() {
     let folder = folder();
-    let without = app("/", Files::new(folder.path("")));
+    let without = app("/", Files::new(folder.path("")).unwrap());
     let mut site = Site::new(without);
     for fields in [["If-Match: \"x\""], ["If-None-Match: *"], ["If-Unmodified-Since: Sun, 09 Sep 1990 01:46:40 GMT"]] {
         assert_eq!(site.ask("GET /nothing", &fields).status, 404, "{fields:?}");
@@ -236,7 +236,7 @@ fn seen(reply: &Reply) -> (bool, String) {
 #[test]
 fn a_young_file_has_weak_validators_and_an_old_one_strong_ones() {
     let folder = folder();
-    for files in [Files::new(folder.path("")), Files::new(folder.path("")).cache(0, 0)] {
+    for files in [Files::new(folder.path("")).unwrap(), Files::new(folder.path("")).unwrap().cache(0, 0)] {
         let mut site = Site::of(files);
         for path in ["small.txt", "large.bin"] {
             let (changed, request) = (changed(&folder, path), format!("GET /{path}"));
@@ -272,7 +272,7 @@ fn a_young_file_has_weak_validators_and_an_old_one_strong_ones() {
 #[test]
 fn a_change_of_metadata_makes_the_validators_weak_again() {
     let folder = folder();
-    let mut site = Site::of(Files::new(folder.path("")));
+    let mut site = Site::of(Files::new(folder.path("")).unwrap());
     let (weak, before) = seen(&site.ask::<&str>("GET /small.txt", &[]));
     assert!(!weak);
     let path = folder.path("small.txt");
@@ -294,7 +294,7 @@ fn last_modified_is_never_later_than_date() {
     for name in ["small.txt", "large.bin"] {
         folder.set_modified(name, now() + 86_400);
     }
-    for files in [Files::new(folder.path("")), Files::new(folder.path("")).cache(0, 0)] {
+    for files in [Files::new(folder.path("")).unwrap(), Files::new(folder.path("")).unwrap().cache(0, 0)] {
         let mut site = Site::of(files);
         let first = now() + 60;
         for second in [first, first + 1, first + 2] {
@@ -313,7 +313,7 @@ fn a_file_may_be_older_than_1970() {
     let folder = folder();
     let file = std::fs::File::open(folder.path("small.txt")).unwrap();
     file.set_modified(std::time::UNIX_EPOCH - std::time::Duration::from_secs(86_400)).unwrap();
-    let mut site = Site::of(Files::new(folder.path("")).listing(true));
+    let mut site = Site::of(Files::new(folder.path("")).unwrap().listing(true));
     let reply = site.ask::<&str>("GET /small.txt", &[]);
     assert_eq!((reply.status, reply.field("Last-Modified")), (200, None));
     assert_eq!(site.ask("GET /", &["Accept: application/json"]).status, 200);
@@ -325,7 +325,7 @@ fn a_modification_time_that_says_nothing_is_no_validator() {
     const FIRST: &str = "Thu, 01 Jan 1970 00:00:01 GMT";
     for second in [0, 1] {
         let folder = folder();
-        for files in [Files::new(folder.path("")), Files::new(folder.path("")).cache(0, 0)] {
+        for files in [Files::new(folder.path("")).unwrap(), Files::new(folder.path("")).unwrap().cache(0, 0)] {
             let mut site = Site::of(files);
             for name in ["small.txt", "large.bin"] {
                 folder.set_modified(name, second);
@@ -359,7 +359,7 @@ fn a_modification_time_that_says_nothing_is_no_validator() {
     // The second after that is a time like any other.
     let folder = folder();
     folder.set_modified("small.txt", 2);
-    let mut site = Site::of(Files::new(folder.path("")));
+    let mut site = Site::of(Files::new(folder.path("")).unwrap());
     let reply = site.ask::<&str>("GET /small.txt", &[]);
     assert_eq!(reply.field("Last-Modified"), Some("Thu, 01 Jan 1970 00:00:02 GMT"));
 }

@@ -64,7 +64,7 @@ fn names(reply: &TestReply) -> Vec<String> {
 fn each_link_of_a_listing_leads_to_its_file() {
     let folder = folder();
     for (prefix, at) in [("/", ""), ("/assets", "/assets")] {
-        let mut app = app(prefix, Files::new(folder.path("")).listing(true));
+        let mut app = app(prefix, Files::new(folder.path("")).unwrap().listing(true));
         let directory = format!("{at}/dir/");
         let reply = ask(&mut app, &format!("GET {directory}"), &[]);
         let (hrefs, names) = (hrefs(&reply), names(&reply));
@@ -89,7 +89,7 @@ fn each_link_of_a_listing_leads_to_its_file() {
 fn names_in_a_listing_are_never_markup() {
     let folder = folder();
     folder.write("<script>alert(1)<b>/x", "x");
-    let mut app = app("/", Files::new(folder.path("")).listing(true));
+    let mut app = app("/", Files::new(folder.path("")).unwrap().listing(true));
     let plain = ["!DOCTYPE", "html", "head", "meta", "title", "style", "body", "h1", "table", "thead", "tr", "th"];
     let plain = [&plain[..], &["tbody", "td", "a", "p"]].concat();
     for target in ["/dir/", "/%3Cscript%3Ealert(1)%3Cb%3E/", "/"] {
@@ -124,7 +124,7 @@ fn directories_come_first_and_only_names_that_can_be_requested_are_listed() {
     symlink("b", folder.path("link")).unwrap();
     symlink("dir", folder.path("link-to-dir")).unwrap();
     let listed = |files: Files| names(&ask(&mut app("/", files.listing(true)), "GET /", &[]));
-    let files = || Files::new(folder.path(""));
+    let files = || Files::new(folder.path("")).unwrap();
     assert_eq!(listed(files()), [".well-known/", "dir/", "link-to-dir/", "Zoo/", "A", "b", "c.txt", "link"]);
     assert_eq!(listed(files().symlinks(Symlinks::Never)), [".well-known/", "dir/", "Zoo/", "A", "b", "c.txt"]);
     assert!(listed(files().symlinks(Symlinks::Follow)).contains(&"out".to_owned()));
@@ -140,10 +140,10 @@ fn directories_come_first_and_only_names_that_can_be_requested_are_listed() {
 #[test]
 fn a_directory_is_listed_only_if_that_is_on_and_it_has_no_index() {
     let folder = folder();
-    let mut without = app("/", Files::new(folder.path("")));
+    let mut without = app("/", Files::new(folder.path("")).unwrap());
     assert_eq!(ask(&mut without, "GET /dir/", &[]).status(), 404);
     assert_eq!(ask(&mut without, "GET /", &["Accept: application/json"]).status(), 404);
-    let mut with = app("/", Files::new(folder.path("")).listing(true));
+    let mut with = app("/", Files::new(folder.path("")).unwrap().listing(true));
     folder.write("dir/index.html", "index");
     assert_eq!(ask(&mut with, "GET /dir/", &[]).text(), "index");
     assert_eq!(ask(&mut with, "GET /dir/", &["Accept: application/json"]).text(), "index");
@@ -155,7 +155,7 @@ fn a_directory_is_listed_only_if_that_is_on_and_it_has_no_index() {
 #[test]
 fn a_listing_ignores_conditions_and_ranges() {
     let folder = folder();
-    let mut app = app("/", Files::new(folder.path("")).listing(true));
+    let mut app = app("/", Files::new(folder.path("")).unwrap().listing(true));
     let whole = ask(&mut app, "GET /dir/", &[]);
     for field in ["Range: bytes=0-1", "If-None-Match: *", "If-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT"] {
         assert_eq!(ask(&mut app, "GET /dir/", &[field]), whole, "{field}");
@@ -168,7 +168,7 @@ fn a_client_that_prefers_json_gets_it() {
     let folder = folder();
     folder.write("dir/sub/x", "x");
     folder.set_modified("dir/x..", 1_000_000_000);
-    let mut app = app("/", Files::new(folder.path("")).listing(true));
+    let mut app = app("/", Files::new(folder.path("")).unwrap().listing(true));
     for (accept, is_json) in [
         ("application/json", true),
         ("application/json, text/html;q=0.9", true),

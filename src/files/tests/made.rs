@@ -21,8 +21,8 @@ fn exists(path: &str) -> bool {
 /// A site with the directory of a file, and one with a handler that sends the file.
 fn sites(path: &str) -> [(Site, String); 3] {
     let (directory, name) = path.rsplit_once('/').expect("an absolute path");
-    let files = |cached| Files::new(directory).cache(cached, 1 << 20).not_found_page(None);
-    let mut single = app("/nothing", Files::new("."));
+    let files = |cached| Files::new(directory).unwrap().cache(cached, 1 << 20).not_found_page(None);
+    let mut single = app("/nothing", Files::new(".").unwrap());
     let owned = path.to_owned();
     single.get("/it", move |_, _, res| res.file(Path::new(&owned)));
     let target = format!("/{name}");

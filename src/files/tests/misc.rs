@@ -75,7 +75,7 @@ fn the_media_type_follows_from_the_extension() {
         ("dir.html/Makefile", "application/octet-stream"),
     ];
     let folder = folder(&rows.map(|(name, _)| name));
-    let mut app = app("/", Files::new(folder.path("")).media_type("own", "text/x-own; charset=latin1"));
+    let mut app = app("/", Files::new(folder.path("")).unwrap().media_type("own", "text/x-own; charset=latin1"));
     for (name, expected) in rows {
         for method in ["GET", "HEAD"] {
             let reply = ask(&mut app, &format!("{method} /{name}"), &[]);
@@ -91,7 +91,7 @@ fn the_media_type_follows_from_the_extension() {
 fn the_cache_control_depends_on_the_name_of_the_file() {
     let folder =
         folder(&["index.html", "app-1.js", "fonts/a.woff2", "sub/fonts/a.woff2", "404.html", "dir/index.html"]);
-    let files = Files::new(folder.path("")).cache_control("app-*.js", "max-age=31536000, immutable");
+    let files = Files::new(folder.path("")).unwrap().cache_control("app-*.js", "max-age=31536000, immutable");
     let files = files.cache_control("/fonts/*", "max-age=60").cache_control("*.html", "no-cache");
     let mut app = app("/assets", files.cache_control("*.js", "never reached"));
     for (path, expected) in [
@@ -111,7 +111,7 @@ fn the_cache_control_depends_on_the_name_of_the_file() {
 #[test]
 fn a_404_page_is_sent_with_no_cache() {
     let folder = folder(&["404.html"]);
-    let mut app = app("/", Files::new(folder.path("")).cache_control("*", "max-age=3600"));
+    let mut app = app("/", Files::new(folder.path("")).unwrap().cache_control("*", "max-age=3600"));
     let reply = ask(&mut app, "GET /nothing", &[]);
     assert_eq!((reply.status(), field(&reply, "Cache-Control")), (404, vec!["no-cache"]));
     let reply = ask(&mut app, "GET /404.html", &[]);
@@ -122,7 +122,7 @@ fn a_404_page_is_sent_with_no_cache() {
 fn only_get_head_and_options_are_answered() {
     let folder = folder(&["file.txt", "dir/x", "404.html"]);
     for (prefix, at) in [("/", ""), ("/assets", "/assets")] {
-        let mut app = app(prefix, Files::new(folder.path("")));
+        let mut app = app(prefix, Files::new(folder.path("")).unwrap());
         for path in ["/file.txt", "/dir", "/dir/", "/nothing", "/../x", "/"] {
             for method in ["POST", "PUT", "PATCH", "DELETE", "TRACE"] {
                 let reply = ask(&mut app, &format!("{method} {at}{path}"), &[]);
@@ -145,8 +145,11 @@ fn head_has_all_fields_that_get_has() {
             folder.write("404.html", "not here");
         }
         for entries in [512, 0] {
-            let files =
-                Files::new(folder.path("")).listing(true).cache_control("*", "no-cache").cache(entries, 1 << 20);
+            let files = Files::new(folder.path(""))
+                .unwrap()
+                .listing(true)
+                .cache_control("*", "no-cache")
+                .cache(entries, 1 << 20);
             let mut app = app("/assets", files);
             let is_listing = |target: &str| ["/", "/dir/"].contains(&target);
             let targets = ["", "/", "/file.txt", "/empty.txt", "/large.bin", "/dir", "/dir/", "/nothing", "/page.html"];
@@ -169,14 +172,14 @@ fn head_has_all_fields_that_get_has() {
 #[test]
 fn a_directory_is_answered_with_its_first_index() {
     let folder = folder(&["b.html", "both/a.html", "both/b.html", "none/x", "odd/a.html/x", "odd/b.html"]);
-    let mut own = app("/", Files::new(folder.path("")).index(["a.html", "b.html"]));
+    let mut own = app("/", Files::new(folder.path("")).unwrap().index(["a.html", "b.html"]));
     assert_eq!(answer(&mut own, "GET /", &[]), "200 b.html");
     assert_eq!(answer(&mut own, "GET /both/", &[]), "200 both/a.html");
     assert_eq!(answer(&mut own, "GET /odd/", &[]), "200 odd/b.html", "a directory is no index");
     assert!(answer(&mut own, "GET /none/", &[]).starts_with("404 "));
     folder.fifo("none/a.html");
     assert!(answer(&mut own, "GET /none/", &[]).starts_with("404 "), "nor is a FIFO");
-    let mut none = app("/", Files::new(folder.path("")).index(Vec::<String>::new()));
+    let mut none = app("/", Files::new(folder.path("")).unwrap().index(Vec::<String>::new()));
     assert!(answer(&mut none, "GET /both/", &[]).starts_with("404 "));
 }
 
@@ -184,7 +187,7 @@ fn a_directory_is_answered_with_its_first_index() {
 fn a_single_page_application_gets_its_index_for_unknown_paths() {
     let folder = folder(&["index.html", "app.js", "dir/x", "dir.d/index.html"]);
     for (prefix, at) in [("/", ""), ("/assets", "/assets")] {
-        let mut app = app(prefix, Files::new(folder.path("")).single_page(true));
+        let mut app = app(prefix, Files::new(folder.path("")).unwrap().single_page(true));
         let html = "Accept: text/html,application/xhtml+xml,*/*;q=0.8";
         let rows: [(&str, &[&str], &str); 18] = [
             ("/users/7", &[], "200 index.html"),
@@ -227,18 +230,18 @@ fn a_single_page_application_gets_its_index_for_unknown_paths() {
         assert_eq!(ask(&mut app, &format!("GET {at}/users/7"), &[&none_match]).status(), 304);
     }
     // A hidden file stays hidden, and a listing does not take the place of a missing index.
-    let mut app = app("/", Files::new(folder.path("")).single_page(true));
+    let mut app = app("/", Files::new(folder.path("")).unwrap().single_page(true));
     folder.write(".env", "SECRET");
     assert!(!answer(&mut app, "GET /.env", &["Accept: text/html"]).contains("SECRET"));
     std::fs::remove_file(folder.path("index.html")).unwrap();
-    let mut without = super::app("/", Files::new(folder.path("")).single_page(true).listing(true));
+    let mut without = super::app("/", Files::new(folder.path("")).unwrap().single_page(true).listing(true));
     assert_eq!(ask(&mut without, "GET /users/7", &[]).status(), 404, "a listing is no index");
 }
 
 #[test]
 fn a_missing_path_gets_the_404_page() {
     let folder = folder(&["404.html", "errors/none.html", "dir/404.html", "x/y"]);
-    let files = || Files::new(folder.path(""));
+    let files = || Files::new(folder.path("")).unwrap();
     let default = "404 {\"error\":\"Not found\"}";
     let rows: [(&str, Files, &str); 6] = [
         ("the default", files(), "404 404.html"),
@@ -264,8 +267,8 @@ fn a_missing_path_gets_the_404_page() {
 #[test]
 fn routes_and_several_directories_can_be_mounted_together() {
     let (one, two) = (folder(&["a.txt", "api/x"]), folder(&["b.txt"]));
-    let mut app = app("/", Files::new(one.path("")));
-    app.mount("/two", Files::new(two.path("")));
+    let mut app = app("/", Files::new(one.path("")).unwrap());
+    app.mount("/two", Files::new(two.path("")).unwrap());
     app.get("/api/users", |_, _, res| res.text("users"));
     app.post("/api/users", |_, _, res| res.text("posted"));
     for (line, expected) in [

@@ -13,7 +13,7 @@ fn touch(folder: &Folder, name: &str) {
 }
 
 fn site(folder: &Folder) -> Site {
-    Site::of(Files::new(folder.path("")).listing(true))
+    Site::of(Files::new(folder.path("")).unwrap().listing(true))
 }
 
 /// A page in JSON.

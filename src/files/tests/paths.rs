@@ -40,7 +40,7 @@ fn folder() -> Folder {
 }
 
 fn files(folder: &Folder) -> Files {
-    Files::new(folder.path("root"))
+    Files::new(folder.path("root")).unwrap()
 }
 
 #[track_caller]
@@ -348,7 +348,7 @@ fn hidden_files_are_served_if_that_is_on() {
     let folder = Folder::new("hidden");
     folder.write(".hidden", "hidden");
     folder.write("a/.b/.c", "c");
-    let mut app = app("/", Files::new(folder.path("")).hidden(true));
+    let mut app = app("/", Files::new(folder.path("")).unwrap().hidden(true));
     for (path, expected) in
         [("/.hidden", "200 hidden"), ("/a/.b/.c", "200 c"), ("/a/.b", "301 /a/.b/"), ("/a/../.hidden", "200 hidden")]
     {

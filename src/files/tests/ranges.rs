@@ -29,7 +29,7 @@ fn folder() -> Folder {
 /// handler.
 fn each(mut action: impl FnMut(&mut Site, &str, usize)) {
     let folder = folder();
-    for files in [Files::new(folder.path("")), Files::new(folder.path("")).cache(0, 0)] {
+    for files in [Files::new(folder.path("")).unwrap(), Files::new(folder.path("")).unwrap().cache(0, 0)] {
         let mut site = Site::of(files);
         action(&mut site, "/small.bin", SMALL);
         action(&mut site, "/large.bin", LARGE);
@@ -157,7 +157,7 @@ fn a_range_gets_exactly_the_parts_that_it_names() {
 #[test]
 fn a_206_says_all_that_the_200_says() {
     let folder = folder();
-    for files in [Files::new(folder.path("")), Files::new(folder.path("")).cache(0, 0)] {
+    for files in [Files::new(folder.path("")).unwrap(), Files::new(folder.path("")).unwrap().cache(0, 0)] {
         let mut site = Site::of(files.cache_control("*", "no-cache"));
         for path in ["/small.bin", "/large.bin"] {
             let full = site.ask::<&str>(&format!("GET {path}"), &[]);
@@ -177,7 +177,7 @@ fn a_206_says_all_that_the_200_says() {
 #[test]
 fn a_boundary_is_never_used_twice() {
     let folder = folder();
-    let mut site = Site::of(Files::new(folder.path("")));
+    let mut site = Site::of(Files::new(folder.path("")).unwrap());
     let mut boundary = || {
         let reply = site.ask("GET /small.bin", &["Range: bytes=0-9,500-509"]);
         reply.field("Content-Type").unwrap().to_owned()
@@ -312,7 +312,7 @@ fn if_range_needs_exactly_what_is_there() {
 #[test]
 fn a_file_that_has_changed_is_not_continued() {
     let folder = folder();
-    let mut site = Site::of(Files::new(folder.path("")));
+    let mut site = Site::of(Files::new(folder.path("")).unwrap());
     let tag = site.ask::<&str>("GET /large.bin", &[]).tag();
     let fields = ["Range: bytes=50000-".to_owned(), format!("If-Range: {tag}")];
     assert_eq!(site.ask("GET /large.bin", &fields).status, 206);
@@ -325,7 +325,7 @@ fn a_file_that_has_changed_is_not_continued() {
 #[test]
 fn an_empty_file_has_no_parts() {
     let folder = folder();
-    for files in [Files::new(folder.path("")), Files::new(folder.path("")).cache(0, 0)] {
+    for files in [Files::new(folder.path("")).unwrap(), Files::new(folder.path("")).unwrap().cache(0, 0)] {
         let mut site = Site::of(files);
         let reply = site.ask::<&str>("GET /empty.bin", &[]);
         assert_eq!((reply.status, reply.field("Content-Length")), (200, Some("0")));
@@ -344,7 +344,9 @@ fn parts_are_of_the_coding_that_is_sent() {
     folder.write("text.txt", numbered(5000));
     folder.write("text.txt.gz", vec![b'z'; 300]);
     folder.write("text.txt.br", vec![b'b'; 20_000]);
-    for mut site in [Site::of(Files::new(folder.path(""))), Site::of(Files::new(folder.path("")).cache(0, 0))] {
+    for mut site in
+        [Site::of(Files::new(folder.path("")).unwrap()), Site::of(Files::new(folder.path("")).unwrap().cache(0, 0))]
+    {
         for (accepts, coding, content) in [
             ("gzip", Some("gzip"), vec![b'z'; 300]),
             ("br", Some("br"), vec![b'b'; 20_000]),
@@ -377,7 +379,7 @@ fn parts_are_of_the_coding_that_is_sent() {
 fn only_a_200_is_sent_in_parts() {
     let folder = folder();
     folder.write("404.html", "this is not here");
-    let (path, mut app) = (folder.path("small.bin"), app("/", Files::new(folder.path(""))));
+    let (path, mut app) = (folder.path("small.bin"), app("/", Files::new(folder.path("")).unwrap()));
     app.get("/gone", move |_, _, res| res.status(410).file(&path));
     let mut site = Site::new(app);
     for range in ["bytes=0-3", "bytes=0-1,500-501", "bytes=99999-"] {
@@ -413,7 +415,7 @@ proptest! {
     #[test]
     fn every_requested_byte_is_sent_once(sets in vec(vec(any_part(1200), 1..36), 30)) {
         let folder = folder();
-        let (mut site, whole) = (Site::of(Files::new(folder.path(""))), numbered(SMALL));
+        let (mut site, whole) = (Site::of(Files::new(folder.path("")).unwrap()), numbered(SMALL));
         for set in sets {
             let text = |number: Option<usize>| number.map_or(String::new(), |number| number.to_string());
             let spec = |(first, last): &_| format!("{}-{}", text(*first), text(*last));

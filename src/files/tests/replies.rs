@@ -349,7 +349,7 @@ fn a_sink_can_answer_with_a_file() {
 fn a_middleware_can_answer_with_a_file_and_its_fields_are_kept() {
     let folder = folder();
     let (path, mut app) =
-        (folder.path("small.txt"), app("/", Files::new(folder.path("")).cache_control("*", "no-cache")));
+        (folder.path("small.txt"), app("/", Files::new(folder.path("")).unwrap().cache_control("*", "no-cache")));
     app.with(move |(), req, res| {
         let res = res.header("X-Mine", "1").append_header("Vary", "Origin").header("Cache-Control", "private");
         match req.path() {
@@ -384,7 +384,7 @@ fn a_middleware_can_answer_with_a_file_and_its_fields_are_kept() {
 fn a_vary_that_the_middleware_has_set_is_not_repeated_for_a_file() {
     let folder = folder();
     folder.write("small.txt.gz", "gz");
-    let mut app = app("/", Files::new(folder.path("")));
+    let mut app = app("/", Files::new(folder.path("")).unwrap());
     app.with(|(), _, res| ControlFlow::Continue(res.header("Vary", "origin, accept-encoding")));
     for fields in [&[][..], &["Range: bytes=0-1"], &["If-None-Match: *"], &["Range: bytes=100-"]] {
         let reply = ask(&mut app, "GET /small.txt", fields);
@@ -398,7 +398,7 @@ fn a_vary_that_the_middleware_has_set_is_not_repeated_for_a_file() {
 #[test]
 fn replies_of_files_keep_their_order_on_a_connection() {
     let folder = folder();
-    let mut client = TestClient::new(app("/", Files::new(folder.path(""))));
+    let mut client = TestClient::new(app("/", Files::new(folder.path("")).unwrap()));
     let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
     for _ in 0..2 {
         let paths = ["/small.txt", "/large.bin", "/nothing", "/small.txt", "/dir", "/large.bin", "/small.txt"];
@@ -419,7 +419,7 @@ fn replies_of_files_keep_their_order_on_a_connection() {
 #[test]
 fn a_client_that_reads_slowly_gets_every_byte() {
     let folder = folder();
-    let mut client = TestClient::new(app("/", Files::new(folder.path(""))));
+    let mut client = TestClient::new(app("/", Files::new(folder.path("")).unwrap()));
     client.set_window(0).write("GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n");
     // The server sends the file that was requested, even if its path is removed meanwhile.
     std::fs::remove_file(folder.path("large.bin")).unwrap();
@@ -436,7 +436,7 @@ fn a_client_that_reads_slowly_gets_every_byte() {
 #[test]
 fn a_file_that_shrinks_while_it_is_sent_ends_the_connection() {
     let folder = folder();
-    let mut client = TestClient::new(app("/", Files::new(folder.path(""))));
+    let mut client = TestClient::new(app("/", Files::new(folder.path("")).unwrap()));
     client.set_window(1000).write("GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n");
     std::fs::File::options().write(true).open(folder.path("large.bin")).unwrap().set_len(1).unwrap();
     client.set_window(1 << 20);
