@@ -27,6 +27,10 @@ pub(crate) const MAX_FIELDS: usize = 100;
 /// registered method (`UPDATEREDIRECTREF`) has 17 letters.
 pub(crate) const MAX_METHOD: usize = 32;
 
+/// Most methods that a process can add to those of HTTP. Fixed: with the eight that the server knows, a set of methods
+/// is one 64-bit word. IANA has registered some 30 others, those of WebDAV among them.
+pub const MAX_EXTENSION_METHODS: usize = 56;
+
 /// Empty lines that are skipped before a request line (RFC 9112 §2.2 says "at least one"); one more is a 400.
 pub(crate) const MAX_EMPTY_LINES: u8 = 4;
 

@@ -6,6 +6,7 @@ pub(crate) mod coding;
 pub(crate) mod conditional;
 mod date;
 mod error;
+mod extension;
 mod fields;
 mod media;
 mod method;
@@ -22,6 +23,7 @@ mod version;
 pub(crate) use date::{DateText, http_date, iso_date, parse_http_date};
 pub use error::{Error, OptionExt, Result};
 pub(crate) use error::{PreparedError, is_plain_json, push_json_string};
+pub use extension::ExtensionMethod;
 #[cfg(test)]
 pub(crate) use fields::TestFields;
 pub use fields::{Fields, FieldsIter};

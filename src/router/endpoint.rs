@@ -13,7 +13,7 @@ pub(super) struct Endpoint<S> {
     /// The index of the table that registered the path first. It answers where no handler does.
     pub(super) table: usize,
     pub(super) handlers: Vec<Handler<S>>,
-    /// Which of the handlers answers each method; [`NO_HANDLER`] if none does.
+    /// Which of the handlers answers each method that the server knows by itself; [`NO_HANDLER`] if none does.
     by_method: [u8; Method::ALL.len()],
     pub(super) upgrades: Vec<Upgrade<S>>,
     /// The answers for methods without a handler. They are boxed, so that the fields that each request uses are close
@@ -108,7 +108,16 @@ impl<S> Endpoint<S> {
     /// The handler for `method`.
     #[inline]
     pub(super) fn handler(&self, method: Method) -> Option<&Handler<S>> {
-        self.handlers.get(usize::from(self.by_method[method as usize]))
+        match self.by_method.get(usize::from(method.index())) {
+            Some(&at) => self.handlers.get(usize::from(at)),
+            None => self.extension_handler(method),
+        }
+    }
+
+    /// The handler for an extension method. They are rare, so nothing is prepared for them.
+    #[cold]
+    fn extension_handler(&self, method: Method) -> Option<&Handler<S>> {
+        self.find(method).map(|at| &self.handlers[at])
     }
 
     /// What answers a request.
@@ -133,6 +142,11 @@ impl<S> Endpoint<S> {
         let mut allowed = MethodSet::EMPTY.with(Method::Options);
         for method in Method::ALL {
             if self.handler(method).is_some() || (method == Method::Get && !self.upgrades.is_empty()) {
+                allowed = allowed.with(method);
+            }
+        }
+        for handler in &self.handlers {
+            if let MethodFilter::Only(method @ Method::Extension(_)) = handler.methods {
                 allowed = allowed.with(method);
             }
         }
