@@ -1,5 +1,9 @@
 //! The field lines of a file's reply, and the replies to paths that name no file.
 
+use std::fs::Permissions;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+
 use super::{Folder, app, ask};
 use crate::Router;
 use crate::files::Files;
@@ -281,4 +285,39 @@ fn routes_and_several_directories_can_be_mounted_together() {
         assert_eq!(answer(&mut app, line, &[]), expected, "{line}");
     }
     assert_eq!(ask(&mut app, "GET /two/a.txt", &[]).status(), 404);
+}
+
+#[test]
+fn a_directory_that_cannot_be_served_is_an_error_at_once() {
+    let folder = folder(&["a.txt", "x/y"]);
+    for (name, kind) in [
+        ("missing", ErrorKind::NotFound),
+        ("missing/too", ErrorKind::NotFound),
+        ("a.txt", ErrorKind::NotADirectory),
+        ("a.txt/x", ErrorKind::NotADirectory),
+    ] {
+        let error = Files::new(folder.path(name)).expect_err(name);
+        assert_eq!((error.kind(), error.directory()), (kind, folder.path(name).as_path()), "{name}");
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("cannot serve {}: ", folder.path(name).display())), "{text}");
+        assert_eq!((format!("{error:?}"), crate::server::Error::from(error).to_string()), (text.clone(), text));
+    }
+    let relative = Files::new("no-such-directory").expect_err("it is missing");
+    assert_eq!(relative.directory(), std::env::current_dir().unwrap().join("no-such-directory"));
+
+    // A directory in which nothing may be opened. Root may open all.
+    std::fs::set_permissions(folder.path("x"), Permissions::from_mode(0o600)).unwrap();
+    let closed = Files::new(folder.path("x")).map_err(|error| error.kind());
+    let expected = if rustix::process::geteuid().is_root() { Ok(()) } else { Err(ErrorKind::PermissionDenied) };
+    assert_eq!(closed.map(drop), expected);
+    std::fs::set_permissions(folder.path("x"), Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn a_directory_may_appear_later_if_the_application_says_so() {
+    let folder = folder(&[]);
+    let mut app = app("/", Files::lazy(folder.path("later")));
+    assert_eq!(answer(&mut app, "GET /a.txt", &[]), "404 {\"error\":\"Not found\"}");
+    folder.write("later/a.txt", "here");
+    assert_eq!(answer(&mut app, "GET /a.txt", &[]), "200 here");
 }
