@@ -11,6 +11,7 @@ mod endpoint;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
 mod live;
+mod methods;
 mod middleware;
 mod path;
 mod route;

@@ -67,27 +67,6 @@ type Keeper = Box<dyn Fn() -> bool>;
 /// Does what is due at a moment; returns when it has to be called again. It is also called earlier.
 pub(super) type Upkeep = Box<dyn Fn(Moment) -> Option<Moment>>;
 
-/// Makes one method of [`Routes`] per HTTP method. The bound on the closure is written out in it: with a trait and a
-/// blanket implementation instead, the compiler could not infer the lifetimes of closures.
-macro_rules! registration {
-    ($($(#[$doc:meta])* $name:ident $methods:expr;)*) => {$(
-        $(#[$doc])*
-        ///
-        /// Write the closure in place, or use a `fn`. The compiler cannot infer the lifetimes of a closure that was
-        /// stored in a `let` before.
-        ///
-        /// # Panics
-        /// If the path is malformed, or has a route for this method already.
-        pub fn $name(
-            &mut self,
-            path: &str,
-            handler: impl Fn(&mut S, &Request<'_>, Response<'_>) -> Result<Sent> + 'static,
-        ) -> Registered<'_, S> {
-            self.add(Pattern::parse(path), Handler::new($methods, Callback::Whole(Box::new(handler))))
-        }
-    )*};
-}
-
 impl<S> Routes<S> {
     /// An empty table.
     pub fn new() -> Self {
@@ -104,25 +83,6 @@ impl<S> Routes<S> {
             reserve: 0,
             upkeep: Vec::new(),
         }
-    }
-
-    registration! {
-        /// Adds a handler for GET, and for HEAD unless the path has one of its own.
-        get MethodFilter::Only(Method::Get);
-        /// Adds a handler for HEAD, in place of the one for GET.
-        head MethodFilter::Only(Method::Head);
-        /// Adds a handler for POST.
-        post MethodFilter::Only(Method::Post);
-        /// Adds a handler for PUT.
-        put MethodFilter::Only(Method::Put);
-        /// Adds a handler for PATCH.
-        patch MethodFilter::Only(Method::Patch);
-        /// Adds a handler for DELETE.
-        delete MethodFilter::Only(Method::Delete);
-        /// Adds a handler for OPTIONS, in place of the automatic answer.
-        options MethodFilter::Only(Method::Options);
-        /// Adds a handler for every method that has none of its own, except TRACE.
-        any MethodFilter::Any;
     }
 
     /// Adds a route that takes content of any length piece by piece, as it comes. `factory` sees the head and makes a
@@ -368,6 +328,12 @@ impl<S> Routes<S> {
         self.listed.iter().map(|&(methods, endpoint)| Route::new(methods, self.endpoints[endpoint].pattern.as_str()))
     }
 
+    /// Whether any route answers this method. This looks at all of them, so it is for methods that are rare.
+    #[cold]
+    pub(super) fn know(&self, method: Method) -> bool {
+        self.listed.iter().any(|&(methods, _)| methods == MethodFilter::Any || methods == MethodFilter::Only(method))
+    }
+
     /// The endpoint that answers a request, and the request with the parameters of that route.
     #[inline(always)]
     pub(super) fn locate<'a>(
@@ -380,7 +346,7 @@ impl<S> Routes<S> {
         (Some(endpoint), request.with_params(Params { names: endpoint.pattern.names(), spans }))
     }
 
-    fn add(&mut self, pattern: Pattern, handler: Handler<S>) -> Registered<'_, S> {
+    pub(super) fn add(&mut self, pattern: Pattern, handler: Handler<S>) -> Registered<'_, S> {
         let index = self.endpoint(pattern, handler.settings.table);
         let methods = handler.methods;
         self.listed.push((methods, index));

@@ -278,6 +278,10 @@ fn answer_without_handler<S>(
     response: Response<'_>,
 ) -> Result<Sent> {
     let no_endpoint = &routes.no_endpoint;
+    // Another router of this process has added it.
+    if matches!(request.method(), Method::Extension(_)) && !routes.know(request.method()) {
+        return Err(Error::new(501, "Unknown method"));
+    }
     let unhandled = match endpoint {
         Some(endpoint) => &endpoint.unhandled,
         None if request.raw_path() == b"*" => &no_endpoint.all,
