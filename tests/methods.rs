@@ -4,9 +4,13 @@
 //! tests, `PROPFIND` and its like must stay unknown. Each test here has names that no other one adds, if it needs them
 //! to be unknown at first.
 
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
 use monoloop::exchange::{BodySink, Duplex, Intake, Trailers};
 use monoloop::middleware::Cors;
 use monoloop::router::Routes;
+use monoloop::server::{AccessLog, LogFormat};
 use monoloop::{Error, Method, Response, Result, Router, Sent, TestClient};
 
 /// What WebDAV, its relatives, UPnP and caches send; a name of our own; and one of each length that matters.
@@ -246,6 +250,34 @@ fn an_error_of_a_handler_is_a_reply_whatever_the_method() {
     app.on("FAILING", "/", |_, _, _| Err(Error::new(423, "Locked")));
     let reply = TestClient::new(app).request(Method::extension("FAILING"), "/").send();
     assert_eq!((reply.status(), reply.text()), (423, r#"{"error":"Locked"}"#));
+}
+
+/// A file in memory.
+#[derive(Clone, Default)]
+struct Paper(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_access_log_names_the_method() {
+    let mut app = Router::new(());
+    app.on("LOGGED", "/", |_, _, res| res.text("hello"));
+    let paper = Paper::default();
+    let log = AccessLog::new(LogFormat::Common, paper.clone()).expect("a thread for the log");
+    let mut client = TestClient::new(app).observer(log);
+    client.reconnect();
+    assert_eq!(client.request(Method::extension("LOGGED"), "/?q").send().status(), 200);
+    drop(client);
+    let text = String::from_utf8(paper.0.lock().unwrap().clone()).expect("a line is UTF-8");
+    assert!(text.ends_with("] \"LOGGED /?q HTTP/1.1\" 200 5\n"), "{text:?}");
 }
 
 #[test]
