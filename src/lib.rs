@@ -35,6 +35,7 @@
 //! | set a cookie, or remove one | [`Response::cookie`], [`Cookie`] | [requests][replies] |
 //! | read a form | [`Request::form`] | [requests][replies] |
 //! | answer in the format that the client prefers | [`Request::accepts`] | [requests][replies] |
+//! | take a form with files | [`Routes::upload`], [`multipart`] | [bodies][streaming] |
 //! | answer an error | [`Error`], [`OptionExt`], [`Router::on_error`] | [requests][replies] |
 //! | have a browser save the content | [`Response::attachment`] | [requests][replies] |
 //! | spare a client what it has (`ETag`, 304) | [`Response::etag`], [`Response::if_changed`] | [requests][replies] |
@@ -64,10 +65,10 @@
 //!
 //! # Features
 //!
-//! Five features are on by default: `json` (the methods named `json`), `files` (static files: `Files` and
-//! `Response::file`), `websocket` (`Routes::websocket`), `signals` (the drain on SIGTERM and SIGINT) and `cli` (the
-//! `monoloop` command). `websocket-deflate` is off: it compresses WebSocket messages. `default-features = false` leaves
-//! the core.
+//! Six features are on by default: `json` (the methods named `json`), `files` (static files: `Files` and
+//! `Response::file`), `multipart` (forms with files: `Routes::upload`), `websocket` (`Routes::websocket`), `signals`
+//! (the drain on SIGTERM and SIGINT) and `cli` (the `monoloop` command). `websocket-deflate` is off: it compresses
+//! WebSocket messages. `default-features = false` leaves the core.
 //!
 //! # For contributors
 //!
@@ -84,6 +85,7 @@
 //! [`Registered::max_content`]: router::Registered::max_content
 #![cfg_attr(feature = "json", doc = "[`Response::json`]: Response::json\n[`Request::json`]: Request::json")]
 #![cfg_attr(feature = "json", doc = "[`Response::json_lines`]: Response::json_lines")]
+#![cfg_attr(feature = "multipart", doc = "[`Routes::upload`]: router::Routes::upload\n[`multipart`]: mod@multipart")]
 #![cfg_attr(feature = "files", doc = "[`Response::file`]: Response::file\n[`Files`]: Files")]
 #![cfg_attr(feature = "websocket", doc = "[`Routes::websocket`]: router::Routes::websocket")]
 #![cfg_attr(feature = "websocket", doc = "[`websocket`]: mod@websocket\n[`websocket::Room`]: websocket::Room")]
@@ -92,11 +94,14 @@
 //! [`Response::json_lines`]: #features
 //! [`Response::file`]: #features
 //! [`Files`]: #features
+//! [`Routes::upload`]: #features
+//! [`multipart`]: #features
 //! [`Routes::websocket`]: #features
 //! [`websocket`]: #features
 //! [`websocket::Room`]: #features
 
 // The eight links above are there twice: the first definition counts, and without its feature a method is not there.
+// The nine links above are there twice: the first definition counts, and without its feature a method is not there.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -107,14 +112,20 @@ pub mod exchange;
 #[cfg(feature = "files")]
 #[cfg_attr(docsrs, doc(cfg(feature = "files")))]
 pub mod files;
-// As tests, its examples need JSON, files and WebSocket. It belongs to no feature, so it gets no badge.
+// As tests, its examples need JSON, files, forms and WebSocket. It belongs to no feature, so it gets no badge.
 #[cfg_attr(docsrs, doc(auto_cfg = false))]
-#[cfg(all(doc, any(not(doctest), all(feature = "files", feature = "json", feature = "websocket"))))]
+#[cfg(all(
+    doc,
+    any(not(doctest), all(feature = "files", feature = "json", feature = "multipart", feature = "websocket"))
+))]
 pub mod guide;
 mod h1;
 pub mod http;
 pub mod limits;
 pub mod middleware;
+#[cfg(feature = "multipart")]
+#[cfg_attr(docsrs, doc(cfg(feature = "multipart")))]
+pub mod multipart;
 pub mod router;
 pub mod server;
 mod sessions;
@@ -141,6 +152,8 @@ pub mod internals {
 pub mod fuzzing {
     #[cfg(feature = "json")]
     pub use crate::h1::fuzzing::{chunked, connection, head, readings, reply, target};
+    #[cfg(feature = "multipart")]
+    pub use crate::multipart::fuzzing::multipart;
     #[cfg(feature = "websocket")]
     pub use crate::websocket::fuzzing::websocket;
 }

@@ -4,7 +4,10 @@
 //! a program can ask for, or say how much memory a slow client can take. The source of this module also has the limits
 //! of the event loop and the parsers. These are fixed, because no reason to change them is known.
 
-#![cfg_attr(not(feature = "files"), allow(dead_code, reason = "those of static files have no user then"))]
+#![cfg_attr(
+    not(all(feature = "files", feature = "multipart")),
+    allow(dead_code, reason = "those of static files and forms have no user then")
+)]
 
 use std::time::Duration;
 
@@ -58,6 +61,28 @@ pub(crate) const MAX_DISCARD: u64 = 64 * KIB as u64;
 /// Bytes that are read and discarded after an error reply. Otherwise a reset could destroy the reply before the client
 /// reads it. nginx bounds this by time alone (`lingering_time` 30 s).
 pub(crate) const LINGER_BYTES: u32 = 64 * KIB as u32;
+
+// ---- forms with files (multipart/form-data) ---------------------------------------------------------------------
+
+/// Largest form, in bytes, with its boundaries and headers; above it 413. It is streamed, so this protects the disk and
+/// not the memory. actix 50 MiB, PHP 8 MiB, Spring 10 MiB, busboy none.
+pub const MAX_FORM: u64 = 50 * MIB as u64;
+
+/// Most bytes of all parts of a form together that are no files; above it 413. An application keeps them in memory. The
+/// value is that of [`MAX_CONTENT`]. busboy 1 MiB for each, actix 2 MiB and Django 2.5 MiB together.
+pub const MAX_FORM_FIELDS: u64 = MAX_CONTENT;
+
+/// Most parts of a form; above it 413. Each can cost a file, and a client needs some 60 bytes for one. Werkzeug, Django
+/// and PHP 1,000 fields, busboy any number.
+pub const MAX_PARTS: usize = 1000;
+
+/// Longest header of a part in bytes; above it 413. It holds a name and a file name of at most some hundred bytes each,
+/// and is kept until it is whole. busboy and Node 16 KiB, Commons FileUpload 512 bytes.
+pub(crate) const MAX_PART_HEADER: usize = 8 * KIB;
+
+/// Most bytes of a form before, between and after its parts; above it 400. Clients send nothing there but a line break.
+/// So where the boundary is another one than was announced, the form is refused at its beginning.
+pub(crate) const MAX_AROUND_PARTS: usize = 8 * KIB;
 
 // ---- what the server may send -----------------------------------------------------------------------------------
 

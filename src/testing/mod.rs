@@ -1,6 +1,8 @@
 //! Tests of an application in memory. They use the same protocol core, pump, deadlines and router as a real server, but
 //! no socket, thread or clock. [`TestClient`] is the client.
 
+#[cfg(feature = "multipart")]
+mod form;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
 mod pipe;

@@ -91,6 +91,28 @@ impl<'c, A: Service> TestRequest<'c, A> {
         self.header("Content-Type", "application/x-www-form-urlencoded").body(content)
     }
 
+    /// Sets the content to a form with files, `multipart/form-data`, with its `Content-Type`. A part has a name, the
+    /// name of a file if it is one, and its content.
+    ///
+    /// ```
+    /// # use monoloop::{OptionExt, Router, TestClient};
+    /// # let mut app = Router::new(());
+    /// # app.post("/", |_, req, res| res.text(req.multipart()?.get("title").or_not_found("no title")?));
+    /// # let mut client = TestClient::new(app);
+    /// let form = [("title", None, "My cat"), ("picture", Some("cat.png"), "...")];
+    /// assert_eq!(client.post("/").multipart(form).send().text(), "My cat");
+    /// ```
+    #[cfg(feature = "multipart")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "multipart")))]
+    pub fn multipart<N: Into<String>, C: Into<Vec<u8>>>(
+        self,
+        parts: impl IntoIterator<Item = (N, Option<N>, C)>,
+    ) -> Self {
+        let own = |(name, file_name, content): (N, Option<N>, C)| (name.into(), file_name.map(N::into), content.into());
+        let (media_type, form) = super::form::encode(&parts.into_iter().map(own).collect::<Vec<_>>());
+        self.header("Content-Type", &media_type).body(form)
+    }
+
     /// Sends the request and returns the reply. If the server has closed its side of the connection, another connection
     /// is opened first. Unread bytes of earlier replies are dropped. Bytes that were [written](TestClient::write)
     /// before are in front of this request.

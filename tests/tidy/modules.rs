@@ -166,7 +166,8 @@ impl File {
         let (mut at, mut seen) = (0, Visibility::Private);
         while let Some(token) = tokens.get(at) {
             match token.as_str() {
-                "use" => {
+                // `use<'a>` is a bound.
+                "use" if tokens.get(at + 1).is_none_or(|token| token != "<") => {
                     let end = find(&tokens, at, ";");
                     leaves(&tokens[at + 1..end], &[], seen, &mut file.uses);
                     at = end;
