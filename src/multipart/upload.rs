@@ -81,7 +81,12 @@ pub struct Uploaded {
 impl Uploaded {
     /// The text of the first field of this name that is no file.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.fields().find(|(field, _)| *field == name).map(|(_, text)| text)
+        self.all(name).next()
+    }
+
+    /// The texts of all fields of this name that are no files, in order.
+    pub fn all<'s, 'n>(&'s self, name: &'n str) -> impl Iterator<Item = &'s str> + use<'s, 'n> {
+        self.fields().filter(move |(field, _)| *field == name).map(|(_, text)| text)
     }
 
     /// All fields that are no files: their names and texts, in order.

@@ -61,6 +61,9 @@ fn client(folder: &Folder, handler: Handler) -> TestClient<Router<PathBuf>> {
 
 fn keep_all(folder: &Path, form: Uploaded) -> Result<String> {
     let mut said: Vec<String> = form.fields().map(|(name, text)| format!("{name}={text}")).collect();
+    if form.get("tag").is_some() {
+        said.push(format!("{:?}, {:?}", form.get("tag"), form.all("tag").collect::<Vec<_>>()));
+    }
     for file in form.into_files() {
         said.push(format!("{} {} {:?} {}", file.name(), file.file_name(), file.content_type(), file.len()));
         let path = file.save_in(folder)?;
@@ -139,6 +142,14 @@ fn what_is_not_kept_is_removed() {
         assert!(folder.names().is_empty(), "{status}: {:?}", folder.names());
         assert_eq!(client.get("/").send().text(), "alive");
     }
+}
+
+#[test]
+fn a_field_may_have_several_values() {
+    let folder = Folder::new();
+    let mut client = client(&folder, keep_all);
+    let form = [("tag", None, "a"), ("other", None, ""), ("tag", None, "b")];
+    assert_eq!(client.post("/7").multipart(form).send().text(), "7: tag=a, other=, tag=b, Some(\"a\"), [\"a\", \"b\"]");
 }
 
 /// Only the file that is just written has a descriptor.
