@@ -22,6 +22,40 @@ const TAKEN: &str = "A file of this name exists already";
 /// A [`Form`](super::Form) makes one in `part`, writes to it in `data`, and [finishes](Self::finish) it in `part_end`.
 /// [`Routes::upload`](crate::router::Routes::upload) does all that by itself.
 ///
+/// ```
+/// use monoloop::exchange::Intake;
+/// use monoloop::multipart::{Form, FormFile, Part};
+/// use monoloop::{Error, Response, Result, Sent};
+///
+/// /// Takes one file, and nothing else.
+/// #[derive(Default)]
+/// struct OneFile(Option<FormFile>);
+///
+/// impl<S> Form<S> for OneFile {
+///     fn part(&mut self, _: &mut S, part: &Part<'_>) -> Result<()> {
+///         if self.0.is_some() || !part.is_file() {
+///             return Err(Error::bad_request("Send one file, and nothing else"));
+///         }
+///         self.0 = Some(FormFile::create("uploads", part)?);
+///         Ok(())
+///     }
+///
+///     fn data(&mut self, _: &mut S, piece: &[u8], _: &mut Intake<'_>) -> Result<()> {
+///         self.0.as_mut().unwrap().write(piece)
+///     }
+///
+///     fn end(self: Box<Self>, _: &mut S, res: Response<'_>) -> Result<Sent> {
+///         let file = self.0.ok_or_else(|| Error::bad_request("Send a file"))?;
+///         let path = file.save_in("uploads")?;
+///         res.text(path.to_string_lossy())
+///     }
+/// }
+/// # let mut app = monoloop::Router::new(());
+/// # app.multipart(monoloop::Method::Post, "/", monoloop::multipart::Limits::new(), |_, _| Ok(OneFile::default()));
+/// # let mut client = monoloop::TestClient::new(app);
+/// # assert_eq!(client.post("/").multipart([("a", None, "no file")]).send().status(), 400);
+/// ```
+///
 /// The functions call the file system on the thread of the loop. With a local disk this is fine in practice, since the
 /// kernel only takes the bytes and writes them later. Where a write can take long, such as on a network disk or on a
 /// disk that is busy, all clients wait for it.
