@@ -180,33 +180,46 @@ pub trait Observer {
     fn server_closed(&mut self) {}
 }
 
-/// The observer, if there is one. Its panics are caught.
+/// The observers, if there are any. Each is told of each event, in the order in which they were set. Their panics are
+/// caught: a panic of one does not keep an event from the others.
 #[derive(Default)]
-pub(crate) struct Watch(Option<Box<dyn Observer>>);
+pub(crate) struct Watch(Vec<Box<dyn Observer>>);
 
 impl Watch {
-    pub(crate) fn new(observer: Option<Box<dyn Observer>>) -> Self {
-        Self(observer)
+    pub(crate) const fn new(observers: Vec<Box<dyn Observer>>) -> Self {
+        Self(observers)
+    }
+
+    /// Adds the observers of another one.
+    pub(crate) fn append(&mut self, mut more: Self) {
+        self.0.append(&mut more.0);
     }
 
     #[inline]
-    pub(crate) fn is_some(&self) -> bool {
-        self.0.is_some()
+    pub(crate) const fn is_some(&self) -> bool {
+        !self.0.is_empty()
     }
 
-    /// Tells the observer, if there is one.
+    /// How many observers there are.
+    pub(crate) const fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Tells the observers, if there are any.
     #[inline]
-    pub(crate) fn tell(&mut self, event: impl FnOnce(&mut dyn Observer)) {
-        if let Some(observer) = &mut self.0 {
-            tell_guarded(|| event(&mut **observer));
+    pub(crate) fn tell(&mut self, event: impl FnMut(&mut dyn Observer)) {
+        if self.is_some() {
+            self.tell_all(event);
         }
     }
-}
 
-#[cold]
-fn tell_guarded(event: impl FnOnce()) {
-    if let Err(panic) = guard(event) {
-        log::error!("the observer {panic}");
+    #[cold]
+    fn tell_all(&mut self, mut event: impl FnMut(&mut dyn Observer)) {
+        for observer in &mut self.0 {
+            if let Err(panic) = guard(|| event(&mut **observer)) {
+                log::error!("an observer {panic}");
+            }
+        }
     }
 }
 

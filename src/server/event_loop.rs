@@ -33,7 +33,7 @@ const LISTENERS: usize = usize::MAX - 16;
 pub(super) struct Parts {
     pub(super) listeners: Vec<Listener>,
     pub(super) config: Config,
-    pub(super) observer: Option<Box<dyn Observer>>,
+    pub(super) observers: Vec<Box<dyn Observer>>,
     pub(super) on_connection: Option<Hook>,
     pub(super) clock: Box<dyn Clock>,
     /// The group of the server, if it is a worker.
@@ -71,7 +71,7 @@ pub(super) struct EventLoop {
 
 impl EventLoop {
     pub(super) fn new(parts: Parts) -> io::Result<Self> {
-        let Parts { listeners, config, observer, on_connection, clock, group } = parts;
+        let Parts { listeners, config, observers, on_connection, clock, group } = parts;
         let poll = Poll::new()?;
         let registry = poll.registry();
         let mut acceptor = Acceptor::new();
@@ -101,7 +101,7 @@ impl EventLoop {
             awake_by: Moment::MAX,
             on_connection,
             acceptor,
-            sessions: Sessions::new(config, observer, clock, mailbox),
+            sessions: Sessions::new(config, observers, clock, mailbox),
             next_timer: Moment::MAX,
             has_posted: false,
             drain: Drain::new(),

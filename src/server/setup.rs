@@ -51,7 +51,7 @@ impl Server {
 
     fn of(listeners: Vec<Listener>, config: Config, group: Option<Arc<Group>>) -> Self {
         let clock = Box::new(SystemClock::new());
-        Self { parts: Parts { listeners, config, observer: None, on_connection: None, clock, group } }
+        Self { parts: Parts { listeners, config, observers: Vec::new(), on_connection: None, clock, group } }
     }
 
     /// Listens on a TCP address. If `address` resolves to several addresses, it takes the first that can be bound.
@@ -132,10 +132,11 @@ impl Server {
         self
     }
 
-    /// Sets the observer, which is told what the server does.
+    /// Adds an observer, which is told what the server does. There can be several, such as an access log and metrics:
+    /// each is told of every event, in the order in which they were added.
     #[must_use]
     pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
-        self.parts.observer = Some(Box::new(observer));
+        self.parts.observers.push(Box::new(observer));
         self
     }
 

@@ -87,7 +87,7 @@ pub(crate) struct Sessions<T> {
 impl<T> Sessions<T> {
     pub(crate) fn new(
         config: Config,
-        observer: Option<Box<dyn Observer>>,
+        observers: Vec<Box<dyn Observer>>,
         clock: Box<dyn Clock>,
         mailbox: Arc<Mailbox>,
     ) -> Self {
@@ -97,7 +97,7 @@ impl<T> Sessions<T> {
         let mut reply = Reply::new(server_name, config.max_response_buffer, time.wall_clock(), Arc::clone(&mailbox));
         reply.set_room(pools.ledger.room_for_reply());
         Self {
-            watch: Watch::new(observer),
+            watch: Watch::new(observers),
             slab: Slab::new(),
             queues: Queues::default(),
             turns: Vec::new(),
@@ -230,11 +230,13 @@ impl<T> Sessions<T> {
         self.wheel.next()
     }
 
-    /// Tells a new observer about the connections that are already open.
-    pub(crate) fn introduce(&mut self) {
+    /// Adds an observer, and tells it about the connections that are already open.
+    pub(crate) fn add_observer(&mut self, observer: Box<dyn Observer>) {
+        let mut new = Watch::new(vec![observer]);
         for (_, session) in &self.slab {
-            self.watch.tell(|observer| observer.connection_opened(session.id, &session.peer));
+            new.tell(|observer| observer.connection_opened(session.id, &session.peer));
         }
+        self.watch.append(new);
     }
 
     /// Takes the number of the next connection.

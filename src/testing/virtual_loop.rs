@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::pipe::{Link, Pipe, Wire};
 use crate::config::Config;
-use crate::exchange::{Clock, Draining, Endpoint, Mailbox, Observer, Service, Watch};
+use crate::exchange::{Clock, Draining, Endpoint, Mailbox, Observer, Service};
 use crate::http::Moment;
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 use crate::sessions::Session;
@@ -59,7 +59,7 @@ impl VirtualLoop {
     /// A loop whose turns take as long as `clock` says.
     pub(crate) fn with_clock(config: Config, mut clock: Box<dyn Clock>) -> Self {
         let began = clock.wall_clock();
-        let sessions = Sessions::new(config, None, clock, Mailbox::new(|| {}));
+        let sessions = Sessions::new(config, Vec::new(), clock, Mailbox::new(|| {}));
         Self { sessions, next_port: 49_152, next_timer: Moment::ZERO, began }
     }
 
@@ -191,10 +191,9 @@ impl VirtualLoop {
         self.sessions.draining.has_begun()
     }
 
-    /// Sets the observer.
+    /// Adds an observer.
     pub(crate) fn watch(&mut self, observer: Box<dyn Observer>) {
-        self.sessions.watch = Watch::new(Some(observer));
-        self.sessions.introduce();
+        self.sessions.add_observer(observer);
     }
 
     /// Begins the drain, without a grace.

@@ -81,7 +81,7 @@ impl World {
         }
         let notes = Rc::new(RefCell::new(Notes::default()));
         let watcher: Box<dyn Observer> = Box::new(Watcher(Rc::clone(&notes)));
-        let observer = profile.observed.then_some(watcher);
+        let observers = profile.observed.then_some(watcher).into_iter().collect();
         let affairs = Affairs::new(Random::new(random.next()), START, profile.longest, telling != Telling::Nobody);
         lock(&affairs).price = profile.price;
         let clock = Box::new(VirtualClock(Arc::clone(&affairs)));
@@ -89,7 +89,7 @@ impl World {
         let bell = Arc::clone(&woken);
         let mailbox = Mailbox::new(move || bell.store(true, Ordering::Relaxed));
         Self {
-            sessions: Sessions::new(profile.config.clone(), observer, clock, mailbox),
+            sessions: Sessions::new(profile.config.clone(), observers, clock, mailbox),
             accepted: vec![false; profile.clients],
             outside: Rc::new(RefCell::new(Outside {
                 kernel,
