@@ -9,11 +9,13 @@ mod output;
 mod pace;
 mod pool;
 mod receive;
+mod record;
 
 pub use content::Content;
 pub(crate) use file::FileRange;
 pub(crate) use ledger::{Charge, Ledger};
-pub(crate) use output::{Front, Mark, OutputQueue, ReplyRecord, Tail};
+pub(crate) use output::{Front, Mark, OutputQueue, Tail};
 pub(crate) use pace::Pace;
 pub(crate) use pool::{Pool, Pooled, cost, free, piece_apart};
 pub(crate) use receive::Receive;
+pub(crate) use record::{Account, ReplyRecord};

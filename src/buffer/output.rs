@@ -2,9 +2,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::IoSlice;
 
+use super::record::{Records, ReplyRecord};
 use super::{Content, FileRange, Pace, Pooled, free};
-use crate::http::{Method, Moment};
-use crate::limits::{CONTENT_BUFFER, MAX_SLICES, RECORD_BYTES, SHARE_FROM};
+use crate::limits::{CONTENT_BUFFER, MAX_SLICES, SHARE_FROM};
 
 /// The bytes that a connection owes to its client, in the order in which they will be sent.
 ///
@@ -27,10 +27,8 @@ pub(crate) struct OutputQueue {
     spliced: u64,
     /// Bytes that have been sent since the pool lent the queue.
     left: u64,
-    /// Replies whose last byte has not been sent, for the observer.
-    records: VecDeque<ReplyRecord>,
-    /// Bytes that the observer may keep for these replies.
-    noted: usize,
+    /// Replies whose last byte has not been sent, for the observers.
+    records: Records,
     /// How long the client may take to read. It runs while bytes are owed that the kernel did not take at once.
     pub(crate) pace: Pace,
     /// The queue ends with the end of content that only the end of the connection tells (RFC 9112 §6.3).
@@ -123,26 +121,6 @@ impl Tail {
     }
 }
 
-/// What the observer learns when the kernel has taken the last byte of a reply.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ReplyRecord {
-    /// Position in the stream of sent bytes at which the reply ends.
-    pub(crate) end: u64,
-    pub(crate) method: Option<Method>,
-    pub(crate) status: u16,
-    pub(crate) content: u64,
-    pub(crate) began: Moment,
-    /// Bytes of the request head, of which the observer may keep some.
-    pub(crate) head: u32,
-}
-
-impl ReplyRecord {
-    /// Bytes that the observer may keep for it.
-    const fn memory(&self) -> usize {
-        self.head as usize + RECORD_BYTES
-    }
-}
-
 impl OutputQueue {
     /// The inline bytes. A caller may only append to them.
     #[inline]
@@ -158,8 +136,7 @@ impl OutputQueue {
     /// Inserts bytes at `mark`, before all that was queued since. Nothing may have been sent in between.
     pub(crate) fn insert(&mut self, mark: Mark, bytes: &[u8]) {
         let position = self.left + (mark.inline - self.sent) as u64 + mark.spliced;
-        let behind = self.records.iter_mut().filter(|record| record.end > position);
-        behind.for_each(|record| record.end += bytes.len() as u64);
+        self.records.shift(position, bytes.len() as u64);
         self.inline.splice(mark.inline..mark.inline, bytes.iter().copied());
         self.splices.iter_mut().skip(mark.splices).for_each(|splice| splice.at += bytes.len());
     }
@@ -309,6 +286,11 @@ impl OutputQueue {
         Mark { inline: self.inline.len() - count, ..self.mark() }
     }
 
+    /// Bytes that were queued since `mark`. Nothing may have been sent in between.
+    pub(crate) fn since(&self, mark: Mark) -> u64 {
+        (self.inline.len() - mark.inline) as u64 + (self.spliced - mark.spliced)
+    }
+
     /// Removes everything that was queued since `mark`. Nothing may have been sent in between.
     pub(crate) fn roll_back(&mut self, mark: Mark) {
         self.inline.truncate(mark.inline);
@@ -334,31 +316,27 @@ impl OutputQueue {
         self.spliced += tail.spliced;
     }
 
-    /// Records that a reply ends where the queue ends now.
-    pub(crate) fn record(&mut self, mut record: ReplyRecord) {
+    /// Records that the reply to a request with this path ends where the queue ends now.
+    pub(crate) fn record(&mut self, mut record: ReplyRecord, path: &str) {
         record.end = self.left + self.total();
-        self.noted += record.memory();
-        self.records.push_back(record);
+        self.records.push(record, path);
     }
 
-    /// The reply that is being sent. Its `content` counts only the bytes that have been sent.
-    pub(crate) fn unfinished(&self) -> Option<ReplyRecord> {
-        let record = *self.records.front()?;
-        Some(ReplyRecord { content: record.content.saturating_sub(record.end.saturating_sub(self.left)), ..record })
+    /// The reply that is being sent, as far as it has been sent, and the path of its request.
+    pub(crate) fn unfinished(&self) -> Option<(ReplyRecord, &str)> {
+        let (record, path) = self.records.front()?;
+        Some((record.clone().without(record.end.saturating_sub(self.left)), path))
     }
 
-    /// Takes the next reply whose last byte has been sent.
-    pub(crate) fn next_finished(&mut self) -> Option<ReplyRecord> {
-        self.records.front().filter(|record| record.end <= self.left)?;
-        let record = self.records.pop_front()?;
-        self.noted -= record.memory();
-        Some(record)
+    /// Takes the next reply whose last byte has been sent, and the path of its request.
+    pub(crate) fn next_finished(&mut self) -> Option<(ReplyRecord, &str)> {
+        self.records.take(self.left)
     }
 
     /// What counts as owed: the bytes that are, and those that the observer may keep until they have left.
     #[inline]
     pub(crate) fn weight(&self) -> usize {
-        usize::try_from(self.total() + self.noted as u64).unwrap_or(usize::MAX)
+        usize::try_from(self.total() + self.records.noted() as u64).unwrap_or(usize::MAX)
     }
 
     /// Bytes of memory that it holds, beside the box. Content that is shared belongs to the application.
@@ -367,7 +345,7 @@ impl OutputQueue {
             Spliced::Memory { content: Content::Owned(bytes), .. } => bytes.capacity(),
             Spliced::Memory { .. } | Spliced::File(_) => 0,
         });
-        owned.sum::<usize>() + self.footprint() + self.noted
+        owned.sum::<usize>() + self.footprint() + self.records.noted()
     }
 
     /// Gives memory back that holds nothing that is owed, if it is much and more than a quarter of what is.
@@ -408,14 +386,12 @@ impl Pooled for OutputQueue {
         if !self.splices.is_empty() || !self.records.is_empty() {
             self.splices.drain(..).for_each(Splice::free);
             self.records.clear();
-            (self.spliced, self.noted) = (0, 0);
+            self.spliced = 0;
         }
     }
 
     fn footprint(&self) -> usize {
-        self.inline.capacity()
-            + self.splices.capacity() * size_of::<Splice>()
-            + self.records.capacity() * size_of::<ReplyRecord>()
+        self.inline.capacity() + self.splices.capacity() * size_of::<Splice>() + self.records.footprint()
     }
 
     fn free(self) {

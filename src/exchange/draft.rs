@@ -89,8 +89,6 @@ pub(crate) struct RequestFacts {
     pub(crate) announce: Option<u32>,
     /// HTTP/1.0 knows neither chunks nor interim replies.
     pub(crate) version: Version,
-    /// Bytes of the request head, of which the observer may keep some.
-    pub(crate) head: u32,
 }
 
 /// What the application is asked to do.
@@ -118,7 +116,7 @@ impl RequestFacts {
 
     /// The facts of a message that was not understood.
     pub(crate) const fn unknown(method: Option<Method>) -> Self {
-        Self { method, persistent: false, stage: Stage::Call, announce: None, version: Version::Http11, head: 0 }
+        Self { method, persistent: false, stage: Stage::Call, announce: None, version: Version::Http11 }
     }
 }
 
@@ -186,11 +184,6 @@ impl Draft {
         if !self.is_plain() {
             self.rare.kept = (self.rare.close, self.rare.idle_timeout);
         }
-    }
-
-    /// Bytes of the request head.
-    pub(crate) const fn request_head(&self) -> u32 {
-        self.request.head
     }
 
     /// Bytes of memory for the field lines.

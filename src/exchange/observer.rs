@@ -26,15 +26,33 @@ impl fmt::Display for ConnectionId {
 /// took.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct FinishedReply {
+pub struct FinishedReply<'a> {
     /// The method, if the request was understood that far.
     pub method: Option<Method>,
+    /// The path as the client sent it, still encoded and without the query, or its first 2 KiB. `None` if the request
+    /// was not understood.
+    pub path: Option<&'a str>,
+    /// The pattern of the route at this path, such as `/users/:id`. `None` if no route has this path. Metrics count by
+    /// it, since there are as many paths as clients like.
+    pub route: Option<&'a str>,
     /// The status code.
     pub status: u16,
-    /// Bytes of content, without the head.
+    /// Bytes of the request: its head, and as much of its content as the application got. Chunk sizes do not count.
+    pub received: u64,
+    /// Bytes of content that were sent, without the head.
     pub content: u64,
-    /// From the tick that received the first byte of the request to the tick that sent the last byte of the reply.
+    /// Bytes of the reply that were sent: its head and its content. Chunk sizes do not count.
+    pub sent: u64,
+    /// From the beginning of the tick that received the first byte of the request to the moment at which the kernel had
+    /// taken the last byte of the reply. A request that the client has pipelined waits for those before it, and this
+    /// time counts.
     pub duration: Duration,
+    /// The time in the application: in middleware and handler, in a sink, and in the function that gives a deferred
+    /// reply. The time in which a source produces content does not count.
+    pub handler: Duration,
+    /// The time in which a [`Responder`](crate::exchange::Responder) was to answer, from the end of the handler on. It
+    /// is zero if the reply was not deferred.
+    pub deferred: Duration,
 }
 
 /// Which deadline passed.
@@ -112,7 +130,7 @@ pub struct Tick {
 /// struct Log;
 ///
 /// impl Observer for Log {
-///     fn reply_finished(&mut self, id: ConnectionId, reply: &FinishedReply) {
+///     fn reply_finished(&mut self, id: ConnectionId, reply: &FinishedReply<'_>) {
 ///         println!("connection {id}: {} in {:?}", reply.status, reply.duration);
 ///     }
 /// }
@@ -130,12 +148,12 @@ pub trait Observer {
     fn request(&mut self, id: ConnectionId, request: &Request<'_>) {}
 
     /// The last byte of a reply was given to the kernel (Node's `finish`).
-    fn reply_finished(&mut self, id: ConnectionId, reply: &FinishedReply) {}
+    fn reply_finished(&mut self, id: ConnectionId, reply: &FinishedReply<'_>) {}
 
     /// The connection ends in the middle of a reply, or before any byte of it was sent. `content` counts what was given
     /// to the kernel. Replies that were to follow are not reported. [`connection_closed`](Self::connection_closed) says
     /// why.
-    fn reply_cut(&mut self, id: ConnectionId, reply: &FinishedReply) {}
+    fn reply_cut(&mut self, id: ConnectionId, reply: &FinishedReply<'_>) {}
 
     /// Another protocol has taken over the connection (Node's `upgrade`). Its 101 is a finished reply too.
     fn upgraded(&mut self, id: ConnectionId) {}
@@ -223,14 +241,20 @@ impl Watch {
     }
 }
 
-impl ReplyRecord {
-    /// The record as the observer gets it, if the last byte left `now`.
-    pub(crate) fn finished(&self, now: Moment) -> FinishedReply {
-        FinishedReply {
-            method: self.method,
-            status: self.status,
-            content: self.content,
-            duration: now.since(self.began),
+impl<'a> FinishedReply<'a> {
+    /// The record of a reply as the observers get it, if its last byte left `now`.
+    pub(crate) fn new(record: &'a ReplyRecord, path: &'a str, now: Moment) -> Self {
+        Self {
+            method: record.method,
+            path: Some(path).filter(|path| !path.is_empty()),
+            route: record.route.as_deref(),
+            status: record.status,
+            received: record.received,
+            content: record.content,
+            sent: record.head + record.content,
+            duration: now.since(record.began),
+            handler: record.handler,
+            deferred: record.waited,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::kept::KeptRequest;
 use super::representation::Representation;
 use super::request::Request;
 use super::sent::Sent;
-use crate::buffer::{Mark, OutputQueue};
+use crate::buffer::{Account, Mark, OutputQueue};
 use crate::http::Method;
 use crate::wire::reply::{BodyLength, ContentType, LengthGap, RenderedLines, ReplyHead};
 
@@ -29,7 +29,9 @@ pub(crate) struct Reply {
     /// Bytes of content that are sent.
     content_len: u64,
     /// Where in the output the reply begins.
-    pub(super) mark: Mark,
+    pub(crate) mark: Mark,
+    /// What the observers will be told of the exchange.
+    pub(crate) account: Account,
     /// The slot of the connection whose turn it is.
     pub(crate) slot: u32,
     next_serial: u64,
@@ -70,6 +72,7 @@ impl Reply {
             finished: false,
             content_len: 0,
             mark: Mark::default(),
+            account: Account::default(),
             slot: 0,
             next_serial: 1,
             mailbox,
@@ -283,11 +286,6 @@ impl Reply {
     /// The method of the request, if it is known.
     pub(crate) const fn method(&self) -> Option<Method> {
         self.draft.request.method
-    }
-
-    /// Bytes of the request head; 0 if no request was made of the message.
-    pub(crate) const fn request_head(&self) -> u32 {
-        self.draft.request_head()
     }
 
     /// The status code that was sent.

@@ -55,6 +55,8 @@ mod properties;
 #[cfg(test)]
 mod rates;
 #[cfg(test)]
+mod records;
+#[cfg(test)]
 mod replies;
 #[cfg(test)]
 mod schedules;

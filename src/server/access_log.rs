@@ -150,7 +150,7 @@ impl Observer for AccessLog {
         }
     }
 
-    fn reply_finished(&mut self, id: ConnectionId, reply: &FinishedReply) {
+    fn reply_finished(&mut self, id: ConnectionId, reply: &FinishedReply<'_>) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         // Replies come in the order of their requests. The reply to a malformed request has no entry here; it is the
         // last reply.
@@ -158,7 +158,7 @@ impl Observer for AccessLog {
         self.log(id, peer, asked.as_ref(), Outcome::Whole(reply));
     }
 
-    fn reply_cut(&mut self, id: ConnectionId, reply: &FinishedReply) {
+    fn reply_cut(&mut self, id: ConnectionId, reply: &FinishedReply<'_>) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let (peer, asked) = (connection.peer, connection.next());
         self.log(id, peer, asked.as_ref(), Outcome::Cut(reply));
@@ -198,13 +198,13 @@ struct Entry<'a> {
 /// How a request ended.
 #[derive(Clone, Copy, Debug)]
 enum Outcome<'a> {
-    Whole(&'a FinishedReply),
-    Cut(&'a FinishedReply),
+    Whole(&'a FinishedReply<'a>),
+    Cut(&'a FinishedReply<'a>),
     Unanswered { by_client: bool },
 }
 
 impl<'a> Outcome<'a> {
-    const fn reply(self) -> Option<&'a FinishedReply> {
+    const fn reply(self) -> Option<&'a FinishedReply<'a>> {
         match self {
             Self::Whole(reply) | Self::Cut(reply) => Some(reply),
             Self::Unanswered { .. } => None,

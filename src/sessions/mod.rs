@@ -450,7 +450,8 @@ impl<T: Transport> Sessions<T> {
             session.transport.reset();
         }
         if self.watch.is_some() {
-            session.connection.tell_cut(&mut self.watch, session.id, self.time.now);
+            let time = &mut self.time;
+            session.connection.tell_cut(&mut self.watch, session.id, || time.clock.now().max(time.now));
         }
         session.connection.release(session.id, reason, &mut self.pools, service);
         self.reply.set_room(self.pools.ledger.room_for_reply());

@@ -7,37 +7,52 @@ use crate::{Counts, Pair, START, Steps, patient, routes};
 
 #[test]
 fn the_clock_is_read_once_per_tick_and_after_each_call_that_others_wait_for() {
-    const BATCH: usize = 30;
+    check_readings(false);
+}
+
+/// An observer hears how long each tick took, how long the application was at work for each request, and when the last
+/// byte of a reply had left. So the clock is read once more per tick, twice per request, and once for all replies that
+/// leave with one write.
+#[test]
+fn an_observer_makes_the_clock_be_read_for_what_it_hears() {
+    check_readings(true);
+}
+
+#[track_caller]
+fn check_readings(is_observed: bool) {
+    const BATCH: u64 = 30;
     let clock = Steps { step: Duration::from_micros(1), ..Steps::default() };
-    let counts = Counts::default();
-    let (clocks, observer) = (clock.clone(), counts.clone());
+    let clocks = clock.clone();
     let mut pair = Pair::new(move |app, server| {
         routes(app);
-        server.config(patient()).clock(clocks).observer(observer)
+        let server = server.config(patient()).clock(clocks);
+        if is_observed { server.observer(Counts::default()) } else { server }
     });
     assert_eq!(clock.readings.get(), 1, "one reading at the start");
     let request = get("/plaintext");
     let length = pair.first_reply(request.as_bytes()).len();
     for round in 0..300 {
-        let before = (clock.readings.get(), counts.ticks.get());
-        let followed = match round % 3 {
-            // Nobody waits for the turn of the only session, so nobody asks how long it takes.
+        let before = (clock.readings.get(), pair.turns);
+        let requests = match round % 3 {
             0 => {
                 pair.exchange(request.as_bytes(), length);
-                0
+                1
             }
             1 => {
-                pair.exchange(request.repeat(BATCH).as_bytes(), BATCH * length);
-                BATCH - 1
+                pair.exchange(request.repeat(BATCH as usize).as_bytes(), BATCH as usize * length);
+                BATCH
             }
             _ => {
                 pair.turn();
                 0
             }
         };
-        let ticks = counts.ticks.get() - before.1;
-        // The observer hears how long each tick took, which is the second reading.
-        assert_eq!(clock.readings.get() - before.0, 2 * ticks + followed as u64, "round {round}, {ticks} ticks");
+        let ticks = pair.turns - before.1;
+        // Nobody waits for the turn of the only session, so nobody asks how long its last request takes.
+        let followed = requests.saturating_sub(1);
+        let observed = ticks + 2 * requests + requests.min(1);
+        let expected = ticks + followed + if is_observed { observed } else { 0 };
+        assert_eq!(clock.readings.get() - before.0, expected, "round {round}, {ticks} ticks");
     }
 }
 

@@ -30,6 +30,8 @@ struct Pair {
     running: Running<()>,
     address: SocketAddr,
     client: TcpStream,
+    /// Turns of the loop so far.
+    turns: u64,
 }
 
 impl Pair {
@@ -40,11 +42,12 @@ impl Pair {
         let running = server.start(app).expect("a poll");
         let address = running.local_addr().expect("it listens").to_string().parse().expect("an address");
         let client = connect(address);
-        Self { running, address, client }
+        Self { running, address, client, turns: 0 }
     }
 
     #[track_caller]
     fn turn(&mut self) {
+        self.turns += 1;
         assert!(self.running.turn(Some(Duration::ZERO)).expect("the poll works"), "the server goes on");
     }
 

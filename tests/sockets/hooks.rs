@@ -57,7 +57,7 @@ impl Observer for Panicking {
         panic!("this test panics on purpose");
     }
 
-    fn reply_finished(&mut self, _: ConnectionId, _: &FinishedReply) {
+    fn reply_finished(&mut self, _: ConnectionId, _: &FinishedReply<'_>) {
         panic!("this test panics on purpose");
     }
 

@@ -127,7 +127,7 @@ impl Observer for Recorder {
         self.0.add(Event::Request(id.get(), request.target().to_owned()));
     }
 
-    fn reply_finished(&mut self, id: ConnectionId, reply: &FinishedReply) {
+    fn reply_finished(&mut self, id: ConnectionId, reply: &FinishedReply<'_>) {
         self.0.add(Event::Finished { id: id.get(), status: reply.status, content: reply.content });
     }
 
@@ -184,7 +184,7 @@ impl Observer for Boxed {
         self.0.request(id, request);
     }
 
-    fn reply_finished(&mut self, id: ConnectionId, reply: &FinishedReply) {
+    fn reply_finished(&mut self, id: ConnectionId, reply: &FinishedReply<'_>) {
         self.0.reply_finished(id, reply);
     }
 

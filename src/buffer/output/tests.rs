@@ -306,23 +306,23 @@ fn a_roll_back_removes_only_the_files_that_were_queued_after_the_mark() {
 #[test]
 fn bytes_that_are_inserted_before_a_file_are_sent_before_it() {
     let file = file();
-    let record = ReplyRecord { end: 0, method: None, status: 200, content: 3, began: Moment::ZERO, head: 0 };
+    let record = ReplyRecord { content: 3, ..ReplyRecord::default() };
     for kept in 0..=PIECES.len() {
         let mut queue = OutputQueue::default();
         let mut expected: Vec<u8> = PIECES[..kept].iter().flat_map(|piece| push(&mut queue, *piece, &file)).collect();
-        queue.record(record);
+        queue.record(record.clone(), "");
         let first = 11.min(expected.len());
         queue.advance(first);
         queue.compact();
         let (mark, ends) = (queue.mark(), expected.len());
         let behind: Vec<u8> = PIECES[kept..].iter().flat_map(|piece| push(&mut queue, *piece, &file)).collect();
-        queue.record(record);
+        queue.record(record.clone(), "");
         queue.insert(mark, b"a head");
         expected.extend(b"a head");
         expected.extend(behind);
-        assert_eq!(queue.records[0].end, ends as u64, "the end of an earlier reply does not move");
+        assert_eq!(queue.records.ends().next(), Some(ends as u64), "the end of an earlier reply does not move");
         if expected.len() > ends + 6 {
-            assert_eq!(queue.records[1].end, expected.len() as u64);
+            assert_eq!(queue.records.ends().nth(1), Some(expected.len() as u64));
         }
         let mut sent = expected[..first].to_vec();
         while !queue.is_empty() {
@@ -336,14 +336,14 @@ fn bytes_that_are_inserted_before_a_file_are_sent_before_it() {
 fn files_that_are_larger_than_any_memory_are_counted() {
     const LONG: u64 = 1 << 40;
     let mut queue = OutputQueue::default();
-    let record = ReplyRecord { end: 0, method: None, status: 200, content: LONG, began: Moment::ZERO, head: 0 };
+    let record = ReplyRecord { content: LONG, ..ReplyRecord::default() };
     queue.inline().extend_from_slice(b"head");
     queue.push_file(no_file(5, LONG));
-    queue.record(record);
+    queue.record(record.clone(), "");
     let mark = queue.mark();
     queue.push_file(no_file(0, u64::MAX / 4));
     queue.insert(mark, b"between");
-    queue.record(record);
+    queue.record(record.clone(), "");
     assert_eq!(queue.total(), 4 + LONG + 7 + u64::MAX / 4);
     assert_eq!(queue.len(), usize::try_from(queue.total()).unwrap_or(usize::MAX));
     queue.advance(4);
@@ -355,7 +355,7 @@ fn files_that_are_larger_than_any_memory_are_counted() {
         assert_eq!((range.offset(), range.len()), (5 + round * step as u64, LONG - round * step as u64));
         queue.advance(step);
     }
-    assert!(queue.next_finished().is_some_and(|record| record.end == 4 + LONG));
+    assert!(queue.next_finished().is_some_and(|(record, _)| record.end == 4 + LONG));
     assert!(queue.next_finished().is_none());
     assert_eq!(gathered(&queue), b"between");
     queue.advance(7);
@@ -416,12 +416,12 @@ proptest! {
                 queue.roll_back(mark);
             }
             kept.iter().for_each(|piece| expected.extend(push(&mut queue, *piece, &file)));
-            queue.record(ReplyRecord { end: 0, method: None, status: 200, content: 0, began: Moment::ZERO, head: 0 });
+            queue.record(ReplyRecord::default(), "");
             ends.push_back(expected.len());
             if most > 0 && !queue.is_empty() {
                 send(&mut queue, &mut sent, most);
             }
-            while let Some(record) = queue.next_finished() {
+            while let Some((record, _)) = queue.next_finished() {
                 prop_assert_eq!(Some(record.end as usize), ends.pop_front());
             }
             prop_assert!(ends.front().is_none_or(|end| *end > sent.len()));
@@ -437,10 +437,10 @@ proptest! {
 #[test]
 fn a_reply_is_finished_when_its_last_byte_has_left() {
     let mut queue = OutputQueue::default();
-    let record = ReplyRecord { end: 0, method: None, status: 200, content: 3, began: Moment::ZERO, head: 0 };
+    let record = ReplyRecord { content: 3, ..ReplyRecord::default() };
     for _ in 0..2 {
         queue.inline().extend_from_slice(b"abc");
-        queue.record(record);
+        queue.record(record.clone(), "");
     }
     queue.advance(2);
     assert!(queue.next_finished().is_none());

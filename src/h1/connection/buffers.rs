@@ -3,6 +3,7 @@
 use super::context::{Context, Pools};
 use crate::buffer::{Charge, OutputQueue, Pooled, Receive, ReplyRecord};
 use crate::config::Config;
+use crate::exchange::FinishedReply;
 use crate::http::Moment;
 use crate::limits::{POOL_MAX_BUFFER, RECEIVE_BUFFER};
 
@@ -76,10 +77,10 @@ impl Buffers {
         output
     }
 
-    /// Notes for the observer that a reply ends where the output ends now.
-    pub(super) fn record(&mut self, record: ReplyRecord) {
+    /// Notes for the observers that a reply ends where the output ends now.
+    pub(super) fn record(&mut self, record: ReplyRecord, path: &str) {
         if let Some(output) = &mut self.output {
-            output.record(record);
+            output.record(record, path);
         }
     }
 
@@ -94,11 +95,13 @@ impl Buffers {
         self.output.as_ref().map_or(0, |output| output.len())
     }
 
-    /// Tells the observer of the replies whose last byte has left.
+    /// Tells the observers of the replies whose last byte has left. The clock is read once for all of them.
     pub(super) fn tell_finished(&mut self, cx: &mut Context<'_>) {
         let Some(output) = &mut self.output else { return };
-        while let Some(record) = output.next_finished() {
-            let reply = record.finished(cx.now);
+        let mut now = None;
+        while let Some((record, path)) = output.next_finished() {
+            let now = *now.get_or_insert_with(|| cx.read_clock());
+            let reply = FinishedReply::new(&record, path, now);
             cx.watch.tell(|observer| observer.reply_finished(cx.id, &reply));
         }
     }

@@ -3,7 +3,7 @@
 use super::buffers::Buffers;
 use super::context::Context;
 use super::states::{Awaiting, Ending, ReplyState, Streaming};
-use crate::buffer::ReplyRecord;
+use crate::buffer::Account;
 use crate::config::Config;
 use crate::exchange::{
     Called, CloseReason, Draft, Request, RequestFacts, Response, Rest, Sent, Service, Stage, Stream, Waited,
@@ -43,7 +43,9 @@ pub(super) fn answer(
     stage: Stage,
     call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
 ) -> Answered {
-    cx.watch.tell(|observer| observer.request(cx.id, &request));
+    if cx.watch.is_some() {
+        begin_account(cx, message, &request);
+    }
     let close = match close {
         None if !message.persistent() => Some(CloseReason::NotPersistent),
         None if cx.draining.has_begun() => (!message.followed).then_some(CloseReason::Drained),
@@ -55,7 +57,6 @@ pub(super) fn answer(
         stage,
         announce: message.asked_keep_alive().then(|| keep_alive(cx).as_secs()),
         version: message.head.version,
-        head: message.len as u32,
     };
     let output = buffers.queue(cx.pools);
     cx.reply.begin(facts.at_stage(), output.mark());
@@ -120,6 +121,10 @@ pub(super) fn answer_invalid(
     error: ProtocolError,
 ) {
     log::debug!("conn {}: {error}", cx.id);
+    if cx.watch.is_some() {
+        let now = cx.read_clock();
+        cx.reply.account.begin(b"", 0, 0, now);
+    }
     let output = buffers.queue(cx.pools);
     // Even then a reply to HEAD has no content (RFC 9110 §9.3.2).
     cx.reply.begin(RequestFacts::unknown(method), output.mark());
@@ -175,15 +180,47 @@ fn take_reply(
     Answered { reply, said }
 }
 
-/// Tells the observer of a reply that is whole, when its last byte will have left, and of an error.
+/// Tells the observers of a request, and begins what they will be told of its reply.
+#[cold]
+fn begin_account(cx: &mut Context<'_>, message: &Message<'_>, request: &Request<'_>) {
+    cx.watch.tell(|observer| observer.request(cx.id, request));
+    let now = cx.read_clock();
+    let received = message.len as u64 + request.body().len() as u64;
+    // Each of the observers may keep parts of the head.
+    let kept = u32::try_from(message.len * cx.watch.count()).unwrap_or(u32::MAX);
+    cx.reply.account.begin(request.raw_path(), received, kept, now);
+}
+
+/// Goes on with the account of a reply that was put aside. `deferred` says that another thread was to answer.
+pub(super) fn resume_account(cx: &mut Context<'_>, account: Option<Box<Account>>, deferred: bool) {
+    if !cx.watch.is_some() {
+        return;
+    }
+    let now = cx.read_clock();
+    cx.reply.account = account.map_or_else(Account::default, |account| *account);
+    cx.reply.account.resume(now, deferred);
+}
+
+/// Puts the account of a reply aside that goes on, if there is an observer.
+fn put_account_aside(cx: &mut Context<'_>) -> Option<Box<Account>> {
+    cx.watch.is_some().then(|| Box::new(std::mem::take(&mut cx.reply.account)))
+}
+
+/// Ends the account of a call: tells the observers of a reply that is whole, when its last byte will have left, and of
+/// an error.
 fn tell_observer(buffers: &mut Buffers, cx: &mut Context<'_>, error: &Option<Error>) {
     if !cx.watch.is_some() {
         return;
     }
-    if !cx.reply.has_rest() || cx.reply.has_switched() {
-        let (method, status, content) = (cx.reply.method(), cx.reply.status(), cx.reply.content_len());
-        let head = cx.reply.request_head();
-        buffers.record(ReplyRecord { end: 0, method, status, content, began: buffers.since, head });
+    let now = cx.read_clock();
+    let (method, status, content) = (cx.reply.method(), cx.reply.status(), cx.reply.content_len());
+    let queued = buffers.output.as_ref().map_or(0, |output| output.since(cx.reply.mark));
+    let is_whole = !cx.reply.has_rest() || cx.reply.has_switched();
+    let account = &mut cx.reply.account;
+    account.end_call(now);
+    account.reply_head = queued.saturating_sub(content);
+    if is_whole {
+        buffers.record(account.record(method, status, content, buffers.since), account.path());
     }
     if let Some(error) = error {
         cx.watch.tell(|observer| observer.request_failed(cx.id, error));
@@ -202,7 +239,7 @@ fn begin_stream(cx: &mut Context<'_>, stream: Stream, close: Option<CloseReason>
         stream,
         method: cx.reply.method(),
         status: cx.reply.status(),
-        head: cx.reply.request_head(),
+        account: put_account_aside(cx),
         since: cx.now,
         close,
         drained: cx.draining.has_begun(),
@@ -218,7 +255,15 @@ fn await_reply(
 ) -> ReplyState {
     let draft = cx.reply.put_aside();
     let address = cx.reply.address();
-    ReplyState::Awaited(Box::new(Awaiting { address, draft, waited, since: cx.now, close, takes_trailers }))
+    ReplyState::Awaited(Box::new(Awaiting {
+        address,
+        draft,
+        waited,
+        since: cx.now,
+        close,
+        takes_trailers,
+        account: put_account_aside(cx),
+    }))
 }
 
 /// How long the connection of this turn is kept between two requests.

@@ -149,8 +149,13 @@ impl Exchange {
         let taken = match piece.content {
             [] => Ok(Ok(())),
             content => {
+                let began = cx.watch.is_some().then(|| cx.read_clock());
                 let mut intake = Intake::new(&flow.address, &mut flow.pauses);
-                guard(|| cx.service.content(flow.key, content, &mut intake))
+                let taken = guard(|| cx.service.content(flow.key, content, &mut intake));
+                if let (Some(began), Some(account)) = (began, self.reply.account()) {
+                    account.add_piece(content.len(), cx.read_clock().since(began));
+                }
+                taken
             }
         };
         buffers.consume(consumed);

@@ -34,6 +34,11 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Reads the clock, for the observers alone. Virtual time may pass while the clock of a test stands still.
+    pub(super) fn read_clock(&mut self) -> Moment {
+        self.clock.now().max(self.now)
+    }
+
     /// Begins the time for the content of a request, and credits the `bytes` that have arrived already.
     pub(super) fn content_pace(&self, bytes: usize) -> Pace {
         let mut pace = Pace::begin(self.now, self.config.content_timeout, self.config.min_content_rate);

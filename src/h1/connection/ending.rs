@@ -7,7 +7,7 @@ use super::exchange::Exchange;
 use super::phase::Phase;
 use super::states::{Ending, ReplyState};
 use super::upgraded::protocol_closed;
-use crate::exchange::{CloseReason, ConnectionId, Service, Watch};
+use crate::exchange::{CloseReason, ConnectionId, FinishedReply, Service, Watch};
 use crate::http::Moment;
 
 impl Connection {
@@ -139,13 +139,11 @@ impl Connection {
     }
 
     /// Tells the observer of the reply in the middle of which the connection ends, if there is one.
-    pub(crate) fn tell_cut(&self, watch: &mut Watch, id: ConnectionId, now: Moment) {
+    pub(crate) fn tell_cut(&self, watch: &mut Watch, id: ConnectionId, now: impl FnOnce() -> Moment) {
         let unfinished = self.buffers.output.as_ref().and_then(|output| output.unfinished());
-        let cut = match unfinished {
-            Some(record) => Some(record.finished(now)),
-            None => self.unfinished_reply().and_then(|reply| reply.cut(self.owed() as u64, self.buffers.since, now)),
-        };
-        if let Some(reply) = cut {
+        let in_exchange = || self.unfinished_reply()?.cut(self.owed() as u64, self.buffers.since);
+        if let Some((record, path)) = unfinished.or_else(in_exchange) {
+            let reply = FinishedReply::new(&record, path, now());
             watch.tell(|observer| observer.reply_cut(id, &reply));
         }
     }

@@ -60,7 +60,7 @@ impl Connection {
                 exchange.content.tighten();
             }
         }
-        let bytes = self.memory(cx.watch.is_some());
+        let bytes = self.memory();
         let grew = cx.pools.ledger.charge(&mut self.buffers.charge, bytes);
         cx.reply.set_room(cx.pools.ledger.room_for_reply());
         grew
@@ -76,12 +76,12 @@ impl Connection {
         self.buffers.charge.bytes()
     }
 
-    /// Bytes of memory that the connection holds, beside its place in the slab. `watched` says that an observer may
-    /// keep the head of a request until its reply has left.
-    pub(crate) fn memory(&self, watched: bool) -> usize {
+    /// Bytes of memory that the connection holds, beside its place in the slab. Observers may keep the head of a request
+    /// until its reply has left.
+    pub(crate) fn memory(&self) -> usize {
         let phase = match &self.phase {
             Phase::Exchange(exchange) | Phase::Closed { unfinished: Some(exchange), .. } => {
-                exchange.memory(watched).saturating_add(size_of::<Exchange>())
+                exchange.memory().saturating_add(size_of::<Exchange>())
             }
             Phase::Upgraded(upgraded) => upgraded.memory(),
             Phase::Head(_) | Phase::Ending { .. } | Phase::HalfClosed { .. } | Phase::Closed { .. } => 0,
@@ -148,17 +148,18 @@ impl Exchange {
         matches!(self.content, ContentState::Collected(_))
     }
 
-    fn memory(&self, watched: bool) -> usize {
-        let (reply, head) = match &self.reply {
+    fn memory(&self) -> usize {
+        let (reply, account) = match &self.reply {
             ReplyState::Awaited(awaiting) => {
-                (size_of_val(&**awaiting).saturating_add(awaiting.draft.memory()), awaiting.draft.request_head())
+                (size_of_val(&**awaiting).saturating_add(awaiting.draft.memory()), &awaiting.account)
             }
             ReplyState::Streaming(streaming) => {
-                (size_of_val(&**streaming).saturating_add(streaming.stream.memory()), streaming.head)
+                (size_of_val(&**streaming).saturating_add(streaming.stream.memory()), &streaming.account)
             }
-            ReplyState::Unbegun | ReplyState::Whole(_) => (0, 0),
+            ReplyState::Unbegun | ReplyState::Whole(_) => (0, &None),
         };
-        reply.saturating_add(self.content.memory()).saturating_add(if watched { head as usize } else { 0 })
+        let account = account.as_ref().map_or(0, |account| account.memory());
+        reply.saturating_add(self.content.memory()).saturating_add(account)
     }
 
     /// Ends the exchange for want of memory. An error is the reason why the connection must be aborted.

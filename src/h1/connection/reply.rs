@@ -1,7 +1,7 @@
 //! A reply that goes on after the handler has returned: the letters for it, an answer that is awaited, and a stream.
 
 use super::buffers::Buffers;
-use super::call;
+use super::call::{self, resume_account};
 use super::context::{Budget, Context, Step};
 use super::exchange::Exchange;
 use super::states::{Awaiting, Ending, ReplyState, Streaming};
@@ -72,7 +72,8 @@ impl Exchange {
             return;
         }
         let ReplyState::Awaited(awaiting) = self.set_reply(cx.id, ReplyState::Unbegun) else { return };
-        let Awaiting { mut draft, waited, close: asked, takes_trailers, .. } = *awaiting;
+        let Awaiting { mut draft, waited, close: asked, takes_trailers, account, .. } = *awaiting;
+        resume_account(cx, account, waited.is_some());
         let drained = (cx.draining.has_begun() && buffers.has_no_input()).then_some(CloseReason::Drained);
         let close = close.or(asked).or(drained);
         if close.is_some() {
@@ -131,14 +132,14 @@ impl Exchange {
 
     fn stream_is_whole(&mut self, buffers: &mut Buffers, cx: &mut Context<'_>) {
         let ReplyState::Streaming(streaming) = &self.reply else { return };
-        let (stream, record) = (&streaming.stream, streaming.record(buffers.since));
+        let stream = &streaming.stream;
         if let Some(output) = &mut buffers.output {
             output.ends_with_connection = stream.ends_with_connection();
         }
         let is_long = stream.written() >= SHARE_FROM as u64;
         let ending = streaming.close.map(|reason| Ending::after_reply(reason, is_long));
-        if cx.watch.is_some() {
-            buffers.record(record);
+        if let Some((record, path)) = streaming.record(buffers.since) {
+            buffers.record(record, path);
         }
         drop(self.set_reply(cx.id, ReplyState::Whole(ending)));
         // Perhaps the last byte has left before the source said so.

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::incoming::{Collecting, Flow};
-use crate::buffer::{Pace, ReplyRecord};
-use crate::exchange::{Address, CloseReason, Draft, FinishedReply, Stream, Waited};
+use crate::buffer::{Account, Pace, ReplyRecord};
+use crate::exchange::{Address, CloseReason, Draft, Stream, Waited};
 use crate::http::{Method, Millis, Moment};
 
 // ---- the content ----------------------------------------------------------------------------------------------------
@@ -134,6 +134,8 @@ pub(super) struct Awaiting {
     /// A reason why the connection ends with this reply, if there is one already.
     pub(super) close: Option<CloseReason>,
     pub(super) takes_trailers: bool,
+    /// What the observers will be told, if there are any.
+    pub(super) account: Option<Box<Account>>,
 }
 
 /// A reply whose content is being produced.
@@ -144,8 +146,8 @@ pub(super) struct Streaming {
     pub(super) stream: Stream,
     pub(super) method: Option<Method>,
     pub(super) status: u16,
-    /// Bytes of the request head.
-    pub(super) head: u32,
+    /// What the observers will be told, if there are any.
+    pub(super) account: Option<Box<Account>>,
     /// When the source was last asked for a heartbeat, or when the reply got its time anew.
     pub(super) since: Moment,
     /// Why the connection ends with this reply, if it does.
@@ -243,18 +245,28 @@ impl ReplyState {
         }
     }
 
-    /// What has left of a stream if `owed` bytes have not, for the observer.
-    pub(super) fn cut(&self, owed: u64, began: Moment, now: Moment) -> Option<FinishedReply> {
+    /// What the observers will be told of a reply that goes on, if there are any.
+    pub(super) fn account(&mut self) -> Option<&mut Account> {
+        match self {
+            Self::Awaited(awaiting) => awaiting.account.as_deref_mut(),
+            Self::Streaming(streaming) => streaming.account.as_deref_mut(),
+            Self::Unbegun | Self::Whole(_) => None,
+        }
+    }
+
+    /// What has left of a stream if `owed` bytes have not, for the observers, and the path of its request.
+    pub(super) fn cut(&self, owed: u64, began: Moment) -> Option<(ReplyRecord, &str)> {
         let Self::Streaming(streaming) = self else { return None };
-        let record = streaming.record(began);
-        Some(ReplyRecord { content: record.content.saturating_sub(owed), ..record }.finished(now))
+        let (record, path) = streaming.record(began)?;
+        Some((record.without(owed), path))
     }
 }
 
 impl Streaming {
-    pub(super) fn record(&self, began: Moment) -> ReplyRecord {
-        let content = self.stream.written();
-        ReplyRecord { end: 0, method: self.method, status: self.status, content, began, head: self.head }
+    /// What the observers will be told, if there are any, and the path of the request.
+    pub(super) fn record(&self, began: Moment) -> Option<(ReplyRecord, &str)> {
+        let account = self.account.as_deref()?;
+        Some((account.record(self.method, self.status, self.stream.written(), began), account.path()))
     }
 
     /// When the source is to be asked if nothing is sent until then, if it is pending and wants that.

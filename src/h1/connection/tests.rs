@@ -36,13 +36,23 @@ fn replies() -> Vec<ReplyState> {
     let (since, close, takes_trailers) = (Moment::ZERO, None, false);
     reply.begin(RequestFacts::unknown(None), output.mark());
     let (draft, address) = (reply.put_aside(), reply.address());
-    let awaiting = Awaiting { address: address.clone(), draft, waited: None, since, close, takes_trailers };
+    let awaiting =
+        Awaiting { address: address.clone(), draft, waited: None, since, close, takes_trailers, account: None };
     reply.begin(RequestFacts::unknown(None), output.mark());
     let source = from_iter(std::iter::empty::<&str>());
     let _sent = Response::new(&mut reply, &mut output).stream(source).expect("nothing is wrong with the head");
     let Some(Rest::Stream(stream)) = reply.take_rest() else { panic!("the reply goes on as a stream") };
-    let streaming =
-        Streaming { address, stream, method: None, status: 200, head: 0, since, close, drained: false, silent: false };
+    let streaming = Streaming {
+        address,
+        stream,
+        method: None,
+        status: 200,
+        account: None,
+        since,
+        close,
+        drained: false,
+        silent: false,
+    };
     vec![
         ReplyState::Unbegun,
         ReplyState::Awaited(Box::new(awaiting)),

@@ -414,7 +414,7 @@ impl Observer for Ear {
         self.note(format!("{} {}", request.method(), request.path()));
     }
 
-    fn reply_finished(&mut self, _: ConnectionId, reply: &FinishedReply) {
+    fn reply_finished(&mut self, _: ConnectionId, reply: &FinishedReply<'_>) {
         self.note(format!("{} with {}", reply.status, reply.content));
     }
 

@@ -242,7 +242,7 @@ impl Observer for Unanswered {
         self.0.set(self.0.get() + 1);
     }
 
-    fn reply_finished(&mut self, _: ConnectionId, _: &FinishedReply) {
+    fn reply_finished(&mut self, _: ConnectionId, _: &FinishedReply<'_>) {
         self.0.set(self.0.get() - 1);
     }
 }

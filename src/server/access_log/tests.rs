@@ -48,12 +48,23 @@ fn asked(target: &str) -> Asked {
     Asked { method: "GET", target: target.into(), version: Version::Http11, referer, user_agent }
 }
 
-fn finished(status: u16, content: u64) -> FinishedReply {
-    FinishedReply { method: Some(Method::Get), status, content, duration: Duration::from_micros(1_234) }
+fn finished(status: u16, content: u64) -> FinishedReply<'static> {
+    FinishedReply {
+        method: Some(Method::Get),
+        path: Some("/"),
+        route: None,
+        status,
+        received: 40,
+        content,
+        sent: content + 100,
+        duration: Duration::from_micros(1_234),
+        handler: Duration::from_micros(234),
+        deferred: Duration::ZERO,
+    }
 }
 
 /// An entry at a certain time, 10 October 2000.
-fn entry<'a>(asked: Option<&'a Asked>, reply: Option<&'a FinishedReply>) -> Entry<'a> {
+fn entry<'a>(asked: Option<&'a Asked>, reply: Option<&'a FinishedReply<'a>>) -> Entry<'a> {
     let now = UNIX_EPOCH + Duration::from_millis(971_186_136_078);
     let outcome = reply.map_or(Outcome::Unanswered { by_client: true }, Outcome::Whole);
     Entry { now, id: ConnectionId(7), peer: peer(1), asked, outcome }

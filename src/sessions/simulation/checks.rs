@@ -29,7 +29,7 @@ pub(super) fn after_tick(world: &World) {
         assert!(!corked, "connection {} was not closed", session.transport.number);
         let holds = session.connection.holds();
         charged += session.connection.charged();
-        charge(&world.sessions, session);
+        charge(session);
         lent[0] += usize::from(holds.receive.is_some());
         lent[1] += usize::from(holds.output.is_some());
         lent[2] += usize::from(holds.exchange.is_some());
@@ -261,9 +261,9 @@ fn deadline(world: &World, socket: &Socket, session: &Session<SimulatedSocket>, 
 
 /// A connection is charged for what it holds. Only a channel can have more after the turn: it is full then, but for the
 /// last piece, and a letter for the connection is on its way.
-fn charge(sessions: &Sessions<SimulatedSocket>, session: &Session<SimulatedSocket>) {
-    let (connection, watched) = (&session.connection, sessions.watch.is_some());
-    let (charged, holds) = (connection.charged(), connection.memory(watched));
+fn charge(session: &Session<SimulatedSocket>) {
+    let connection = &session.connection;
+    let (charged, holds) = (connection.charged(), connection.memory());
     let waits = connection.waits_for_application() || session.queued;
     let most = if waits { CHANNEL_BYTES + LARGEST } else { 0 };
     let number = session.transport.number;

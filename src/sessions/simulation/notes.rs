@@ -60,7 +60,7 @@ impl Observer for Watcher {
         self.note(id, |watched| watched.requests += 1);
     }
 
-    fn reply_finished(&mut self, id: ConnectionId, _: &FinishedReply) {
+    fn reply_finished(&mut self, id: ConnectionId, _: &FinishedReply<'_>) {
         self.note(id, |watched| watched.replies += 1);
     }
 
