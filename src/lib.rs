@@ -106,6 +106,10 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// First, because its macro is known to what comes after it.
+#[macro_use]
+mod fault;
+
 pub mod buffer;
 mod config;
 pub mod exchange;

@@ -194,6 +194,10 @@ pub(crate) const LOG_LINES: usize = 8 * 1024;
 /// make it longer than a request head.
 pub(crate) const LOG_BYTES: usize = 2 * MIB;
 
+/// Errors that are written to standard error in a second, where there is no logger. The rest are counted. A client may
+/// be able to cause them, and one line has up to 2 KiB.
+pub(crate) const FAULTS_PER_SECOND: u32 = 10;
+
 /// Longest text of a client in a line of the access log, in bytes; a longer one is cut. The text waits in memory until
 /// the reply has left. Most texts have less than a tenth of that. nginx has no limit but that of the head.
 pub(crate) const LOG_TEXT: usize = 2 * KIB;

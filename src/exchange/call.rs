@@ -123,7 +123,7 @@ fn answer_error(
             }
         };
         match written {
-            Ok(Ok(Sent { .. })) if reply.is_put_off() => log::error!("the error renderer has put its reply off"),
+            Ok(Ok(Sent { .. })) if reply.is_put_off() => fault!("the error renderer has put its reply off"),
             Ok(Ok(Sent { .. })) if reply.finished() && !reply.is_held() => return,
             Ok(Ok(Sent { .. })) => match conclude(service, reply, output, request, Some(error)) {
                 Ok(()) => return,
@@ -136,18 +136,18 @@ fn answer_error(
                 log_error(&second);
                 dispose(second);
             }
-            Err(panic) => log::error!("the error renderer {panic}"),
+            Err(panic) => fault!("the error renderer {panic}"),
         }
     }
     unreachable!("a reply without header fields can always be encoded");
 }
 
 /// Logs an error. The application wrote its source, and the code that formats it.
-fn log_error(error: &Error) {
+pub(crate) fn log_error(error: &Error) {
     // A mistake of the client, or a status that the application chose, is not a failure of the server.
-    let level = if error.status() == 500 { log::Level::Error } else { log::Level::Debug };
-    if let Err(panic) = guard(|| log::log!(level, "{error:?}")) {
-        log::error!("an error could not be formatted: {panic}");
+    let is_failure = error.status() == 500;
+    if let Err(panic) = guard(|| if is_failure { fault!("{error:?}") } else { log::debug!("{error:?}") }) {
+        fault!("an error could not be formatted: {panic}");
     }
 }
 

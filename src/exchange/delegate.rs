@@ -4,8 +4,8 @@ use std::io;
 
 use super::error_page::render_error;
 use super::{
-    Abort, Admission, CloseReason, Intake, LiveKey, Outgoing, Output, ProtocolEvent, Request, Response, Sent, Service,
-    Trailers,
+    Abort, Admission, CloseReason, Intake, LiveKey, LoopControl, Outgoing, Output, ProtocolEvent, Request, Response,
+    Sent, Service, Trailers,
 };
 use crate::http::{Error, Moment, Result};
 
@@ -139,6 +139,11 @@ pub trait Delegate {
         self.inner().protocol_closed(protocol, why)
     }
 
+    /// As [`Service::begin`].
+    fn begin(&mut self, control: &LoopControl) {
+        self.inner().begin(control);
+    }
+
     /// As [`Service::run_posted`].
     fn run_posted(&mut self, now: Moment) -> bool {
         self.inner().run_posted(now)
@@ -212,6 +217,10 @@ impl<T: Delegate + ?Sized> Service for T {
 
     fn protocol_closed(&mut self, protocol: LiveKey, why: CloseReason) {
         Delegate::protocol_closed(self, protocol, why)
+    }
+
+    fn begin(&mut self, control: &LoopControl) {
+        Delegate::begin(self, control);
     }
 
     fn run_posted(&mut self, now: Moment) -> bool {
@@ -356,6 +365,8 @@ impl Service for Nothing {
     }
 
     fn protocol_closed(&mut self, _: LiveKey, _: CloseReason) {}
+
+    fn begin(&mut self, _: &LoopControl) {}
 
     fn run_posted(&mut self, _: Moment) -> bool {
         false

@@ -17,7 +17,7 @@ pub(crate) fn guard<T>(call: impl FnOnce() -> T) -> Result<T, String> {
 /// Drops a value of the application. If that panics, the panic is logged.
 pub(crate) fn dispose<T>(value: T) {
     if let Err(panic) = guard(|| drop(value)) {
-        log::error!("a value could not be dropped: {panic}");
+        fault!("a value could not be dropped: {panic}");
     }
 }
 

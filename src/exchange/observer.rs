@@ -235,7 +235,7 @@ impl Watch {
     fn tell_all(&mut self, mut event: impl FnMut(&mut dyn Observer)) {
         for observer in &mut self.0 {
             if let Err(panic) = guard(|| event(&mut **observer)) {
-                log::error!("an observer {panic}");
+                fault!("an observer {panic}");
             }
         }
     }

@@ -1,6 +1,8 @@
 use std::io;
 
-use super::{Abort, CloseReason, Intake, Outgoing, Output, ProtocolEvent, Request, Response, Sent, Trailers};
+use super::{
+    Abort, CloseReason, Intake, LoopControl, Outgoing, Output, ProtocolEvent, Request, Response, Sent, Trailers,
+};
 use crate::http::{Error, Moment, Result};
 
 /// What to do with the content of a request whose head has arrived.
@@ -109,6 +111,10 @@ pub trait Service {
     fn protocol_closed(&mut self, protocol: LiveKey, why: CloseReason);
 
     // ---- work that no request asks for ------------------------------------------------------------------------------
+
+    /// The loop begins to serve this application. It can keep `control`, to ask something of the loop from any thread.
+    /// This is called once, before all else.
+    fn begin(&mut self, control: &LoopControl);
 
     /// Runs a task that another thread has posted, and returns whether there are more. It is called after a post, and
     /// again while there are more and the tick has time for them.

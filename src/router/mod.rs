@@ -8,6 +8,7 @@
 mod callback;
 mod descriptors;
 mod endpoint;
+pub(crate) mod handle;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
 mod live;
@@ -26,19 +27,18 @@ mod unhandled;
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 
 use crate::exchange::{Request, Response, Sent};
 use crate::http::{Error, Result};
 #[cfg(feature = "websocket")]
 pub(crate) use endpoint::Wanted;
+use handle::Handle;
 use live::Live;
 pub use middleware::Next;
 use middleware::Unrequested;
 pub use route::{Registered, Route};
 pub use routes::{Mount, Routes};
 use tasks::Inbox;
-pub(crate) use tasks::Tasks;
 pub use tasks::Timer;
 
 type Renderer<S> = Box<dyn Fn(&mut S, &Error, Option<&Request<'_>>, Response<'_>) -> Result<Sent>>;
@@ -87,9 +87,32 @@ impl<S> Router<S> {
         &mut self.state
     }
 
-    /// The queue of tasks that other threads post for the state.
-    pub(crate) fn tasks(&self) -> Arc<Tasks<S>> {
-        self.inbox.tasks()
+    /// A handle to the server that serves this application, for handlers and for other threads. It can be taken before
+    /// there is a server, and kept in the state or captured by a handler.
+    ///
+    /// What is posted before the server starts is kept until then. A [`shutdown`](Handle::shutdown) before that makes
+    /// the server drain as soon as it has started. If the router is dropped, the handle does nothing.
+    ///
+    /// ```
+    /// use monoloop::{Router, TestClient};
+    ///
+    /// let mut app = Router::new(Vec::<u64>::new());
+    /// let handle = app.handle();
+    /// app.post("/jobs", move |_, _, res| {
+    ///     let handle = handle.clone();
+    ///     std::thread::spawn(move || {
+    ///         let answer = (1..=20).product();    // something that takes time
+    ///         handle.post(move |answers| answers.push(answer));
+    ///     });
+    ///     res.status(202).empty()
+    /// });
+    ///
+    /// let mut client = TestClient::new(app);
+    /// assert_eq!(client.post("/jobs").send().status(), 202);
+    /// ```
+    #[doc(alias("stop", "post", "shutdown"))]
+    pub fn handle(&self) -> Handle<S> {
+        Handle::new(self.inbox.tasks())
     }
 
     /// Renders error replies in place of the default, which is `{"error":"..."}`, or a small page for a client that

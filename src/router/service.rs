@@ -10,8 +10,8 @@ use super::middleware::{Next, run_middleware, set_unrequested};
 use super::route::RouteSettings;
 use super::{Router, Routes};
 use crate::exchange::{
-    Abort, Admission, CloseReason, Intake, LiveKey, Outgoing, Output, ProtocolEvent, Request, Response, Sent, Service,
-    Spans, Trailers, render_error,
+    Abort, Admission, CloseReason, Intake, LiveKey, LoopControl, Outgoing, Output, ProtocolEvent, Request, Response,
+    Sent, Service, Spans, Trailers, render_error,
 };
 use crate::http::{Error, Method, Moment, Result};
 
@@ -226,6 +226,10 @@ impl<S> Service for Router<S> {
 
     fn protocol_closed(&mut self, protocol: LiveKey, why: CloseReason) {
         self.live.protocol_closed(&mut self.state, protocol, why);
+    }
+
+    fn begin(&mut self, control: &LoopControl) {
+        self.inbox.begin(control);
     }
 
     fn run_posted(&mut self, now: Moment) -> bool {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering as Memory};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::exchange::{dispose, guard};
+use crate::exchange::{LoopControl, dispose, guard};
 use crate::http::Moment;
 
 type Task<S> = Box<dyn FnOnce(&mut S) + Send>;
@@ -34,8 +34,9 @@ impl Timer {
     }
 }
 
-/// The tasks that other threads have posted for the state, and that have not been run yet.
-pub(crate) struct Tasks<S> {
+/// The tasks that other threads have posted for the state and that have not been run yet, and the way to the loop that
+/// runs them.
+pub(super) struct Tasks<S> {
     posted: Mutex<Queue<S>>,
 }
 
@@ -43,6 +44,10 @@ struct Queue<S> {
     waiting: VecDeque<Posted<S>>,
     /// The router was dropped, so no task will be run.
     closed: bool,
+    /// The loop that serves the router, once there is one.
+    control: Option<LoopControl>,
+    /// Someone has asked for a shutdown before there was a loop.
+    stopped: bool,
 }
 
 /// The router's end of its tasks. When it is dropped, so are all tasks that were not run.
@@ -69,17 +74,17 @@ enum Job<S> {
 }
 
 impl<S> Tasks<S> {
-    pub(crate) fn post(&self, task: Task<S>) {
+    pub(super) fn post(&self, task: Task<S>) {
         self.push(Posted::Task(task));
     }
 
-    pub(crate) fn once(&self, delay: Duration, task: Task<S>) -> Timer {
+    pub(super) fn once(&self, delay: Duration, task: Task<S>) -> Timer {
         let timer = Timer::default();
         self.push(Posted::Once(delay, task, timer.clone()));
         timer
     }
 
-    pub(crate) fn every(&self, period: Duration, task: Repeated<S>) -> Timer {
+    pub(super) fn every(&self, period: Duration, task: Repeated<S>) -> Timer {
         let timer = Timer::default();
         self.push(Posted::Every(period, task, timer.clone()));
         timer
@@ -92,6 +97,25 @@ impl<S> Tasks<S> {
             return dispose(posted);
         }
         queue.waiting.push_back(posted);
+        // Ringing takes no lock, and the loop does not wait for this one for long.
+        if let Some(control) = &queue.control {
+            control.ring();
+        }
+    }
+
+    /// Asks the loop to drain, or remembers it until there is a loop.
+    pub(super) fn ask_shutdown(&self) {
+        let mut queue = self.queue();
+        match &queue.control {
+            Some(control) => control.shutdown(),
+            None => queue.stopped = true,
+        }
+    }
+
+    /// Whether the loop has begun to drain, or will do so when it begins.
+    pub(super) fn is_draining(&self) -> bool {
+        let queue = self.queue();
+        queue.control.as_ref().map_or(queue.stopped, LoopControl::is_draining)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue<S>> {
@@ -101,13 +125,25 @@ impl<S> Tasks<S> {
 
 impl<S> Inbox<S> {
     pub(super) fn new() -> Self {
-        let queue = Queue { waiting: VecDeque::new(), closed: false };
+        let queue = Queue { waiting: VecDeque::new(), closed: false, control: None, stopped: false };
         Self(Arc::new(Tasks { posted: Mutex::new(queue) }))
     }
 
     /// The end of the queue for other threads.
     pub(super) fn tasks(&self) -> Arc<Tasks<S>> {
         Arc::clone(&self.0)
+    }
+
+    /// A loop begins to serve the router. It learns of what was asked before.
+    pub(super) fn begin(&self, control: &LoopControl) {
+        let mut queue = self.0.queue();
+        if !queue.waiting.is_empty() {
+            control.ring();
+        }
+        if std::mem::take(&mut queue.stopped) {
+            control.shutdown();
+        }
+        queue.control = Some(control.clone());
     }
 
     /// Runs a posted task; returns whether there are more.
@@ -120,7 +156,7 @@ impl<S> Inbox<S> {
             Some(Posted::Every(period, task, timer)) => timers.begin(NewTimer::every(period, task, &timer), now),
             Some(Posted::Task(task)) => {
                 if let Err(panic) = guard(|| task(state)) {
-                    log::error!("a posted task {panic}");
+                    fault!("a posted task {panic}");
                 }
             }
         }
@@ -232,7 +268,7 @@ impl<S> Timers<S> {
 
 fn call(task: impl FnOnce()) {
     if let Err(panic) = guard(task) {
-        log::error!("a timer {panic}");
+        fault!("a timer {panic}");
     }
 }
 
@@ -265,7 +301,10 @@ impl<S> Eq for Begun<S> {}
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+
     use super::*;
+    use crate::exchange::Controlled;
 
     fn at(millis: u64) -> Moment {
         Moment::from_nanos(millis * 1_000_000)
@@ -335,6 +374,44 @@ mod tests {
         assert_eq!(timers.run(&mut notes, at(7)), Some(at(8)));
         assert_eq!(timers.run(&mut notes, at(8)), None);
         assert_eq!(notes, ["one", "two", "later"]);
+    }
+
+    /// A loop that only counts what it is asked for.
+    #[derive(Default)]
+    struct Asked {
+        rung: AtomicUsize,
+        stopped: AtomicUsize,
+    }
+
+    impl Controlled for Asked {
+        fn ring(&self) {
+            self.rung.fetch_add(1, Memory::Relaxed);
+        }
+
+        fn ask_shutdown(&self) {
+            self.stopped.fetch_add(1, Memory::Relaxed);
+        }
+
+        fn is_draining(&self) -> bool {
+            self.stopped.load(Memory::Relaxed) > 0
+        }
+    }
+
+    #[test]
+    fn what_was_asked_before_the_loop_began_is_done_when_it_begins() {
+        let (inbox, asked) = (Inbox::<()>::new(), Arc::new(Asked::default()));
+        let counts = |asked: &Asked| (asked.rung.load(Memory::Relaxed), asked.stopped.load(Memory::Relaxed));
+        let tasks = inbox.tasks();
+        tasks.post(Box::new(|()| {}));
+        tasks.post(Box::new(|()| {}));
+        assert!(!tasks.is_draining());
+        tasks.ask_shutdown();
+        assert!(tasks.is_draining());
+        inbox.begin(&LoopControl::new(Arc::clone(&asked) as Arc<dyn Controlled>));
+        assert_eq!(counts(&asked), (1, 1));
+        tasks.post(Box::new(|()| {}));
+        tasks.ask_shutdown();
+        assert_eq!((counts(&asked), tasks.is_draining()), ((2, 2), true));
     }
 
     #[test]

@@ -181,7 +181,7 @@ impl<L: Accept> Acceptor<L> {
     /// Logs that accepting pauses: once until a connection is accepted, and at most once a second.
     pub(super) fn log_trouble(&mut self, error: &io::Error, now: Moment) {
         if self.is_news(now) {
-            log::error!("cannot accept a connection: {error}; accepting pauses");
+            fault!("cannot accept a connection: {error}; accepting pauses");
         }
     }
 

@@ -120,7 +120,7 @@ impl AccessLog {
                 Trouble::Lost(lines) => {
                     log::warn!("the access log lost {lines} lines: they could not be written, or not in time");
                 }
-                Trouble::Failed(error) => log::error!("the access log cannot be written: {error}"),
+                Trouble::Failed(error) => fault!("the access log cannot be written: {error}"),
             }
             None
         })?;

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use mio::Waker;
 
-use crate::exchange::{DrainCause, Mailbox};
+use crate::exchange::{Controlled, DrainCause, Mailbox};
 
 /// What the handles of a loop use to control it. The supervisor of a group has one, too, for its own handles.
 pub(super) struct Control {
@@ -21,7 +21,7 @@ pub(super) struct Control {
 pub(super) fn mailbox(waker: Waker) -> Arc<Mailbox> {
     Mailbox::new(move || {
         if let Err(error) = waker.wake() {
-            log::error!("cannot wake the event loop: {error}");
+            fault!("cannot wake the event loop: {error}");
         }
     })
 }
@@ -35,23 +35,9 @@ impl Control {
         self.group.as_deref()
     }
 
-    /// Asks the loop to drain. If it belongs to a group, asks the supervisor of the group instead.
-    pub(super) fn ask_shutdown(&self) {
-        if let Some(group) = &self.group {
-            return group.supervisor().ask_shutdown();
-        }
-        self.shutdown.store(true, Ordering::Release);
-        self.wake();
-    }
-
     /// Records that the drain has begun.
     pub(super) fn set_draining(&self) {
         self.draining.store(true, Ordering::Release);
-    }
-
-    /// Whether the drain of the server, or of the whole group, has begun.
-    pub(super) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire) || self.group().is_some_and(|group| group.supervisor().is_draining())
     }
 
     /// Whether a handle has asked for a shutdown since the last call.
@@ -63,10 +49,25 @@ impl Control {
     pub(super) fn wake(&self) {
         self.mailbox.wake();
     }
+}
 
-    /// Says that something was posted, and wakes the loop if it sleeps.
-    pub(super) fn ring(&self) {
+impl Controlled for Control {
+    fn ring(&self) {
         self.mailbox.ring();
+    }
+
+    /// Asks the loop to drain. If it belongs to a group, asks the supervisor of the group instead.
+    fn ask_shutdown(&self) {
+        if let Some(group) = &self.group {
+            return group.supervisor().ask_shutdown();
+        }
+        self.shutdown.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Whether the drain of the server, or of the whole group, has begun.
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire) || self.group().is_some_and(|group| group.supervisor().is_draining())
     }
 }
 

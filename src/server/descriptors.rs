@@ -35,7 +35,7 @@ impl Reserve {
     /// The reserve that the application asks for.
     pub(super) fn of(service: &mut dyn Service) -> Self {
         let asked = guard(|| service.descriptor_reserve()).unwrap_or_else(|panic| {
-            log::error!("the application's descriptor_reserve {panic}");
+            fault!("the application's descriptor_reserve {panic}");
             0
         });
         let (first, count) = first_reserved(asked);
@@ -102,7 +102,7 @@ pub(super) fn ran_out(error: &io::Error) -> bool {
 /// Asks the application to close descriptors that it only keeps. Returns whether it closed any.
 pub(super) fn free(service: &mut dyn Service) -> bool {
     guard(|| service.free_descriptors()).unwrap_or_else(|panic| {
-        log::error!("the application's free_descriptors {panic}");
+        fault!("the application's free_descriptors {panic}");
         false
     })
 }

@@ -18,7 +18,9 @@ use super::listener::Listener;
 use super::signals::Signals;
 use super::socket::{Socket, readiness};
 use crate::config::Config;
-use crate::exchange::{Clock, CloseReason, DrainCause, Endpoint, Observer, Service, Tick};
+use crate::exchange::{
+    Clock, CloseReason, Controlled, DrainCause, Endpoint, LoopControl, Observer, Service, Tick, guard,
+};
 use crate::http::Moment;
 use crate::limits::{ACCEPT_BUDGET, EVENTS, WHEEL_SLOT};
 use crate::sessions::{Polled, Sessions};
@@ -114,8 +116,12 @@ impl EventLoop {
         Ok(event_loop)
     }
 
-    /// Begins with an application: keeps descriptors for it, and starts its timers.
+    /// Begins with an application: lets it reach the loop, keeps descriptors for it, and starts its timers.
     pub(super) fn start(&mut self, service: &mut dyn Service) {
+        let control = LoopControl::new(Arc::clone(&self.control) as Arc<dyn Controlled>);
+        if let Err(panic) = guard(|| service.begin(&control)) {
+            fault!("the application's begin {panic}");
+        }
         self.acceptor.reserve = descriptors::Reserve::of(service);
         self.run_next_timer(service);
     }
@@ -352,7 +358,7 @@ impl EventLoop {
         };
         let key = self.sessions.vacant_key();
         if let Err(error) = socket.register(self.poll.registry(), Token(key)) {
-            log::error!("conn {id}: cannot register the socket: {error}");
+            fault!("conn {id}: cannot register the socket: {error}");
             self.sessions.watch.tell(|observer| observer.server_error(&error));
             return;
         }

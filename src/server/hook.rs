@@ -21,7 +21,7 @@ pub(super) type Hook = Box<dyn FnMut(&Endpoint) -> Decision>;
 pub(super) fn ask(hook: &mut Option<Hook>, peer: &Endpoint) -> Decision {
     let Some(hook) = hook else { return Decision::Accept };
     guard(|| hook(peer)).unwrap_or_else(|panic| {
-        log::error!("the on_connection hook {panic}");
+        fault!("the on_connection hook {panic}");
         Decision::Refuse
     })
 }

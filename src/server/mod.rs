@@ -11,7 +11,6 @@ mod descriptors;
 mod drain;
 mod error;
 mod event_loop;
-mod handle;
 mod hook;
 mod listener;
 mod log_writer;
@@ -33,10 +32,11 @@ pub use crate::exchange::close_reason::CloseReason;
 pub use crate::exchange::observer::{
     ConnectionId, DrainCause, FinishedReply, MessageRecord, Observer, ProtocolClose, Tick, Timeout,
 };
+// A router gives its handle before there is a server.
+pub use crate::router::handle::Handle;
 pub use access_log::{AccessLog, LogFormat};
 pub use clock::SystemClock;
 pub use error::{Error, Result};
-pub use handle::Handle;
 pub use hook::Decision;
 pub use log_writer::LogWriter;
 pub use running::Running;

@@ -3,14 +3,13 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::Result;
 use super::event_loop::EventLoop;
-use super::handle::Handle;
 use crate::exchange::{DrainCause, Endpoint, Service};
 use crate::router::Router;
+use crate::router::handle::Handle;
 
 /// A server with its application and its event loop. Run it, or turn it from a loop of your own.
 ///
@@ -42,9 +41,9 @@ impl<S> Running<S> {
         Self { app, event_loop }
     }
 
-    /// A handle to this server, for other threads.
+    /// A handle to this server, for handlers and for other threads; the same as [`Router::handle`].
     pub fn handle(&self) -> Handle<S> {
-        Handle::new(Arc::clone(&self.event_loop.control), self.app.tasks())
+        self.app.handle()
     }
 
     /// The first address that the server listens on; `None` once it has stopped listening in a drain.

@@ -140,7 +140,7 @@ impl Transport for Socket {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => send_by_reading(self, range, most),
             // These errors never come from a socket, only from the disk.
             Err(error @ (Errno::IO | Errno::STALE | Errno::BADMSG | Errno::UCLEAN)) => {
-                log::error!("a file cannot be read: {error}");
+                fault!("a file cannot be read: {error}");
                 Err(error.into())
             }
             sent => Ok(sent?),

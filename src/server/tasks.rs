@@ -28,7 +28,7 @@ impl EventLoop {
         let (now, end) = (self.sessions.now(), self.sessions.begin_part());
         for _ in 0..POSTED_BUDGET {
             let more = guard(|| service.run_posted(now)).unwrap_or_else(|panic| {
-                log::error!("a posted task {panic}");
+                fault!("a posted task {panic}");
                 true
             });
             if !more || self.sessions.is_over(end) {
@@ -66,7 +66,7 @@ impl EventLoop {
     pub(super) fn run_next_timer(&mut self, service: &mut dyn Service) {
         let now = self.sessions.now();
         let next = guard(|| service.run_timers(now)).unwrap_or_else(|panic| {
-            log::error!("a timer {panic}");
+            fault!("a timer {panic}");
             None
         });
         self.next_timer = next.unwrap_or(Moment::MAX);

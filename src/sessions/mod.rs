@@ -41,6 +41,7 @@ use crate::exchange::{
     Clock, CloseReason, ConnectionId, Draining, Endpoint, Letter, Mailbox, Observer, Outbox, Reply, Service, Ticket,
     Watch, dispose,
 };
+use crate::fault;
 use crate::h1::Pools;
 use crate::http::{Millis, Moment};
 use crate::limits::{EXPIRE_BUDGET, FILE_TURN, FILE_TURN_AMONG_OTHERS, POSTED_BUDGET};
@@ -181,6 +182,7 @@ impl<T> Sessions<T> {
 
     /// Sets the `Date` field of the replies from now on.
     pub(crate) fn set_date(&mut self, wall_clock: SystemTime) {
+        fault::renew();
         self.reply.set_date(wall_clock);
     }
 

@@ -70,7 +70,7 @@ pub(crate) fn send_by_reading<T: Transport + ?Sized>(
     most: usize,
 ) -> io::Result<usize> {
     let mut piece = vec![0; most.min(FILE_PIECE)];
-    let read = range.read(&mut piece).inspect_err(|error| log::error!("a file cannot be read: {error}"));
+    let read = range.read(&mut piece).inspect_err(|error| fault!("a file cannot be read: {error}"));
     match read? {
         0 => Ok(0),
         count => transport.write(&piece[..count]),

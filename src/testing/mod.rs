@@ -1,6 +1,7 @@
 //! Tests of an application in memory. They use the same protocol core, pump, deadlines and router as a real server, but
 //! no socket, thread or clock. [`TestClient`] is the client.
 
+mod control;
 #[cfg(feature = "multipart")]
 mod form;
 #[cfg(feature = "internals")]
@@ -90,8 +91,9 @@ impl<A: Service> TestClient<A> {
 
     /// As [`new`](Self::new), with settings of your own. Settings of sockets, signals and the drain have no effect
     /// here.
-    pub fn with_config(app: A, config: Config) -> Self {
+    pub fn with_config(mut app: A, config: Config) -> Self {
         let mut virtual_loop = VirtualLoop::new(config);
+        virtual_loop.begin(&mut app);
         let connection = virtual_loop.connect();
         Self { app, virtual_loop, connection }
     }

@@ -1,9 +1,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::control::VirtualControl;
 use super::pipe::{Link, Pipe, Wire};
 use crate::config::Config;
-use crate::exchange::{Clock, Draining, Endpoint, Mailbox, Observer, Service};
+use crate::exchange::{Clock, Controlled, Draining, Endpoint, LoopControl, Mailbox, Observer, Service};
 use crate::http::Moment;
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 use crate::sessions::Session;
@@ -29,6 +31,7 @@ pub(crate) struct VirtualLoop {
     next_timer: Moment,
     /// The date at the start of virtual time.
     began: SystemTime,
+    control: Arc<VirtualControl>,
 }
 
 /// The clock of a [`VirtualLoop`]: its time stops while work is done.
@@ -59,8 +62,14 @@ impl VirtualLoop {
     /// A loop whose turns take as long as `clock` says.
     pub(crate) fn with_clock(config: Config, mut clock: Box<dyn Clock>) -> Self {
         let began = clock.wall_clock();
-        let sessions = Sessions::new(config, Vec::new(), clock, Mailbox::new(|| {}));
-        Self { sessions, next_port: 49_152, next_timer: Moment::ZERO, began }
+        let control = VirtualControl::new(Mailbox::new(|| {}));
+        let sessions = Sessions::new(config, Vec::new(), clock, Arc::clone(&control.mailbox));
+        Self { sessions, next_port: 49_152, next_timer: Moment::ZERO, began, control }
+    }
+
+    /// Begins to serve an application.
+    pub(crate) fn begin(&mut self, service: &mut dyn Service) {
+        service.begin(&LoopControl::new(Arc::clone(&self.control) as Arc<dyn Controlled>));
     }
 
     #[cfg(all(any(test, fuzzing), feature = "json"))]
@@ -132,6 +141,9 @@ impl VirtualLoop {
     /// Turns the loop until no session is runnable, and no task or timer is left.
     pub(crate) fn turn(&mut self, service: &mut dyn Service) {
         for _ in 0..MAX_TICKS {
+            if self.control.take_shutdown() {
+                self.begin_drain();
+            }
             self.sessions.pump_runnable(service);
             let mut has_posted = false;
             if self.sessions.has_letters() || self.sessions.mailbox().is_rung() {
@@ -198,9 +210,14 @@ impl VirtualLoop {
 
     /// Begins the drain, without a grace.
     pub(crate) fn drain(&mut self, service: &mut dyn Service) {
+        self.begin_drain();
+        self.turn(service);
+    }
+
+    fn begin_drain(&mut self) {
+        self.control.set_draining();
         self.sessions.draining = Draining::Closing;
         self.sessions.look_at_all();
-        self.turn(service);
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use monoloop::server::Handle;
-use monoloop::{Router, Server};
+use monoloop::{Router, Server, TestClient, Workers};
 
 use crate::next;
 use crate::support::{LIMIT, test_config};
@@ -103,4 +103,86 @@ fn a_task_did_not_wake_a_program_that_polls_the_loop_itself() {
         assert!(running.turn(Some(Duration::ZERO)).expect("the poll works"));
         assert_eq!(*running.app().state(), expected);
     }
+}
+
+/// Serves in a thread, and returns the state once the server has ended.
+fn serve_to_the_end<S: Clone + Send + 'static>(app: impl FnOnce() -> Router<S> + Send + 'static) -> S {
+    let (tell, told) = channel();
+    thread::spawn(move || {
+        let server = Server::bind("127.0.0.1:0").expect("a free port").config(test_config());
+        let mut running = server.start(app()).expect("a poll");
+        while running.turn(None).expect("the poll works") {}
+        tell.send(running.app().state().clone()).expect("the test waits for it");
+    });
+    next(&told)
+}
+
+#[test]
+fn what_is_posted_before_the_start_is_done_after_it() {
+    let state = serve_to_the_end(|| {
+        let mut app = Router::new(Vec::new());
+        let handle = app.handle();
+        for number in 0..3 {
+            handle.post(move |list: &mut Vec<u32>| list.push(number));
+        }
+        let last = handle.clone();
+        let _timer = handle.once(Duration::from_millis(1), move |list| {
+            list.push(3);
+            last.shutdown();
+        });
+        app.state_mut().push(100);
+        app
+    });
+    assert_eq!(state, [100, 0, 1, 2, 3]);
+}
+
+#[test]
+fn a_shutdown_before_the_start_ends_the_server_when_it_starts() {
+    let is_draining = serve_to_the_end(|| {
+        let mut app = Router::new(false);
+        let handle = app.handle();
+        assert!(!handle.is_draining());
+        handle.shutdown();
+        *app.state_mut() = handle.is_draining();
+        app
+    });
+    assert!(is_draining);
+}
+
+#[test]
+fn a_worker_can_stop_all_workers_by_the_handle_of_its_application() {
+    let (tell, told) = channel();
+    let workers = Workers::bind("127.0.0.1:0", 2).expect("a free port").config(test_config());
+    thread::spawn(move || {
+        let result = workers.run(|worker, server| {
+            let app = Router::new(());
+            if worker == 1 {
+                app.handle().shutdown();
+            }
+            server.start(app)
+        });
+        tell.send(result.is_ok()).expect("the test waits for it");
+    });
+    assert!(next(&told));
+}
+
+#[test]
+fn handlers_post_tasks_and_stop_the_server_also_in_a_test_client() {
+    let mut app = Router::new(0);
+    let (posting, stopping) = (app.handle(), app.handle());
+    app.get("/post", move |count, _, res| {
+        posting.post(|count| *count += 1);
+        res.text(count.to_string())
+    });
+    app.get("/stop", move |_, _, res| {
+        stopping.shutdown();
+        res.text("bye")
+    });
+    let handle = app.handle();
+    let mut client = TestClient::new(app);
+    assert_eq!(client.get("/post").send().text(), "0");
+    assert_eq!((client.get("/post").send().text(), handle.is_draining()), ("1", false));
+    assert_eq!(client.get("/stop").send().status(), 200);
+    client.advance(Duration::ZERO);
+    assert!(handle.is_draining() && client.is_half_closed());
 }

@@ -10,6 +10,7 @@ use crate::sources::{Source, crate_paths, document, has_word, library, reexports
 /// in this list. The command is a crate of its own, so it can name only what is public.
 const LAYERS: [&str; 17] = [
     "limits",
+    "fault",
     "config",
     "http",
     "buffer",

@@ -36,6 +36,8 @@ pub(crate) fn start(settings: &Settings) -> Log {
         writeln!(line, "{target}] {text}")
     });
     logger.target(env_logger::Target::Pipe(Box::new(Log))).init();
+    // With `RUST_LOG=off` the library would take it that there is no logger.
+    log::set_max_level(log::max_level().max(log::LevelFilter::Error));
     panic::set_hook(Box::new(|panic| push(describe(panic))));
     Log
 }

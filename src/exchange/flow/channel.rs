@@ -317,7 +317,7 @@ impl Drop for ChannelSource {
 
 fn call(callback: Option<Callback>, name: &str) {
     if let Some(Err(panic)) = callback.map(guard) {
-        log::error!("{name} {panic}");
+        fault!("{name} {panic}");
     }
 }
 

@@ -191,7 +191,7 @@ impl Drop for Waited {
             on_cancel.take()
         };
         if let Some(Err(panic)) = callback.map(guard) {
-            log::error!("on_cancel {panic}");
+            fault!("on_cancel {panic}");
         }
     }
 }

@@ -254,7 +254,7 @@ impl Stream {
     /// How long the stream may be silent before its source is asked anyway.
     pub(crate) fn heartbeat(&self) -> Option<Duration> {
         let heartbeat = guard(|| self.source.heartbeat()).unwrap_or_else(|panic| {
-            log::error!("a source {panic}");
+            fault!("a source {panic}");
             None
         });
         heartbeat.filter(|silence| *silence < Duration::MAX)
@@ -263,7 +263,7 @@ impl Stream {
     /// Bytes of memory that the source takes.
     pub(crate) fn memory(&self) -> usize {
         let held = guard(|| self.source.memory()).unwrap_or_else(|panic| {
-            log::error!("a source {panic}");
+            fault!("a source {panic}");
             0
         });
         held.saturating_add(size_of_val(&*self.source))

@@ -7,7 +7,7 @@ use super::exchange::Exchange;
 use super::incoming::Collected;
 use super::states::{ContentState, Discarding, Ending, ReplyState};
 use crate::exchange::{
-    Abort, CloseReason, Endpoints, Intake, LiveKey, Received, Request, Service, Trailers, dispose, guard,
+    Abort, CloseReason, Endpoints, Intake, LiveKey, Received, Request, Service, Trailers, dispose, guard, log_error,
 };
 use crate::http::{Error, Result};
 use crate::limits::{MAX_DISCARD, POOL_MAX_BUFFER};
@@ -270,7 +270,7 @@ impl Exchange {
             return Ok(Step::Again);
         }
         cx.watch.tell(|observer| observer.request_failed(cx.id, &error));
-        log::debug!("conn {}: {error:?}", cx.id);
+        log_error(&error);
         dispose(error);
         if let ReplyState::Streaming(_) = self.reply {
             return Err(CloseReason::StreamFailed);
@@ -323,7 +323,7 @@ impl Exchange {
 /// Tells a sink that its content will never be whole.
 pub(super) fn abort_sink(service: &mut dyn Service, key: LiveKey, why: Abort) {
     if let Err(panic) = guard(|| service.content_abort(key, why)) {
-        log::error!("a sink {panic}");
+        fault!("a sink {panic}");
     }
 }
 

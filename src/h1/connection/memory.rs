@@ -76,8 +76,8 @@ impl Connection {
         self.buffers.charge.bytes()
     }
 
-    /// Bytes of memory that the connection holds, beside its place in the slab. Observers may keep the head of a request
-    /// until its reply has left.
+    /// Bytes of memory that the connection holds, beside its place in the slab. Observers may keep parts of the head of
+    /// a request until its reply has left.
     pub(crate) fn memory(&self) -> usize {
         let phase = match &self.phase {
             Phase::Exchange(exchange) | Phase::Closed { unfinished: Some(exchange), .. } => {

@@ -349,6 +349,6 @@ fn failed(cx: &mut Context<'_>, error: &std::io::Error) -> Break {
 /// Tells a protocol that its connection has ended.
 pub(super) fn protocol_closed(service: &mut dyn Service, key: LiveKey, why: CloseReason) {
     if let Err(panic) = guard(|| service.protocol_closed(key, why)) {
-        log::error!("a protocol {panic}");
+        fault!("a protocol {panic}");
     }
 }

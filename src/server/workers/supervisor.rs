@@ -11,7 +11,7 @@ use mio::{Events, Poll, Token, Waker};
 
 use super::worker::{Ended, Ready, Worker, take_down};
 use crate::config::Config;
-use crate::exchange::{DrainCause, Endpoint, guard};
+use crate::exchange::{Controlled, DrainCause, Endpoint, guard};
 use crate::server::control::{Control, Group};
 use crate::server::drain::Forced;
 use crate::server::error::{Error, Result};
@@ -99,7 +99,7 @@ impl RunningWorkers {
             match report {
                 Ok(control) => self.loops.push(control),
                 Err(error) if failed.as_ref().is_none_or(|(first, _)| index < *first) => failed = Some((index, error)),
-                Err(error) => log::error!("worker {index}: {error}"),
+                Err(error) => fault!("worker {index}: {error}"),
             }
         }
         self.serving = self.loops.len();
@@ -262,7 +262,7 @@ impl RunningWorkers {
                 forced.signalled |= signalled;
             }
             Err(error) => {
-                log::error!("worker {worker}: {error}; all others are cut off");
+                fault!("worker {worker}: {error}; all others are cut off");
                 self.failed.get_or_insert(Error::Worker { worker, source: error.into() });
                 self.stop(DrainCause::Handle);
                 self.cut(false);

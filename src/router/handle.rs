@@ -2,12 +2,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::control::Control;
-use crate::router::{Tasks, Timer};
+use super::tasks::{Tasks, Timer};
 
-/// Controls a running server from other threads. It can be cloned and sent to another thread, whatever `S` is.
+/// Controls a server, from handlers and from other threads. It can be cloned and sent to another thread, whatever `S`
+/// is. [`Router::handle`](super::Router::handle) and [`Running::handle`](crate::server::Running::handle) give it.
 ///
-/// The handle of a worker (see [`Workers`](super::Workers)) shuts down all workers: none stops alone.
+/// The handle of a worker (see [`Workers`](crate::Workers)) shuts down all workers: none stops alone.
 ///
 /// ```
 /// use monoloop::{Router, Server};
@@ -20,26 +20,25 @@ use crate::router::{Tasks, Timer};
 /// # }
 /// ```
 pub struct Handle<S> {
-    control: Arc<Control>,
     tasks: Arc<Tasks<S>>,
 }
 
 impl<S> Handle<S> {
-    pub(super) const fn new(control: Arc<Control>, tasks: Arc<Tasks<S>>) -> Self {
-        Self { control, tasks }
+    pub(super) const fn new(tasks: Arc<Tasks<S>>) -> Self {
+        Self { tasks }
     }
 
     /// Begins to drain, like SIGTERM: the server finishes its requests, and then `run` returns. A second call changes
-    /// nothing.
+    /// nothing. A server that has not started yet begins to drain when it starts.
     #[doc(alias("stop", "drain", "close", "graceful"))]
     pub fn shutdown(&self) {
-        self.control.ask_shutdown();
+        self.tasks.ask_shutdown();
     }
 
     /// Whether the server has begun to drain, for any cause. From then on a health check should report it. During
     /// [`Config::drain_delay`](crate::Config::drain_delay) the server still serves as before.
     pub fn is_draining(&self) -> bool {
-        self.control.is_draining()
+        self.tasks.is_draining()
     }
 
     /// Makes the loop call `task` with the state soon, on the loop's thread and between two requests. Tasks are called
@@ -67,29 +66,24 @@ impl<S> Handle<S> {
     #[doc(alias("spawn", "thread"))]
     pub fn post(&self, task: impl FnOnce(&mut S) + Send + 'static) {
         self.tasks.post(Box::new(task));
-        self.control.ring();
     }
 
-    /// As [`Routes::once`](crate::router::Routes::once), but from any thread.
+    /// As [`Routes::once`](super::Routes::once), but from any thread.
     #[doc(alias("timer", "timeout"))]
     pub fn once(&self, delay: Duration, task: impl FnOnce(&mut S) + Send + 'static) -> Timer {
-        let timer = self.tasks.once(delay, Box::new(task));
-        self.control.ring();
-        timer
+        self.tasks.once(delay, Box::new(task))
     }
 
-    /// As [`Routes::every`](crate::router::Routes::every), but from any thread.
+    /// As [`Routes::every`](super::Routes::every), but from any thread.
     #[doc(alias("timer", "interval"))]
     pub fn every(&self, period: Duration, task: impl FnMut(&mut S) + Send + 'static) -> Timer {
-        let timer = self.tasks.every(period, Box::new(task));
-        self.control.ring();
-        timer
+        self.tasks.every(period, Box::new(task))
     }
 }
 
 impl<S> Clone for Handle<S> {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.control), Arc::clone(&self.tasks))
+        Self::new(Arc::clone(&self.tasks))
     }
 }
 
