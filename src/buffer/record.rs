@@ -16,7 +16,7 @@ pub(crate) struct Account {
     /// The path as the client sent it, or its beginning. It is empty if no request was understood.
     path: String,
     /// The pattern of the route.
-    pub(crate) route: Option<Rc<str>>,
+    route: Option<Rc<str>>,
     /// Bytes of the request head that the observers may keep, all together.
     kept: u32,
     /// Bytes of the request: its head, and its content as far as it has come.
@@ -47,6 +47,12 @@ impl Account {
             self.waited += now.since(self.at);
         }
         self.at = now;
+    }
+
+    /// Notes the pattern of the route.
+    #[cold]
+    pub(crate) fn note_route(&mut self, pattern: &Rc<str>) {
+        self.route = Some(Rc::clone(pattern));
     }
 
     /// Adds a call for a piece of content.

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -304,6 +305,14 @@ impl<'a> Response<'a> {
     /// Whether this is the reply to a request that was put off, and whose client prefers HTML to JSON.
     pub(super) fn prefers_html(&self) -> bool {
         self.reply.draft.rare.follow_up.prefers_html
+    }
+
+    /// Notes the pattern of the route that has the path of the request, if there is an observer.
+    #[inline(always)]
+    pub(crate) fn note_route(&mut self, pattern: &Rc<str>) {
+        if self.reply.account.is_kept {
+            self.reply.account.note_route(pattern);
+        }
     }
 
     /// Makes a roll-back keep what is set now, because the middleware has set it.

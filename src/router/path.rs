@@ -3,13 +3,15 @@
 use crate::exchange::MAX_PARAMS;
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::rc::Rc;
 
 use crate::http::{Remaining, decode_segment, decodes_to, is_directory, may_resolve};
 
 /// A parsed path of a route: `/users/:id/files/*rest`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pattern {
-    text: String,
+    /// It is shared with the records of the replies that observers are told of.
+    text: Rc<str>,
     segments: Vec<Segment>,
     names: Box<[Box<str>]>,
 }
@@ -25,7 +27,7 @@ pub(super) enum Segment {
 impl Pattern {
     /// The pattern that covers every path: the scope of a middleware that is not mounted.
     pub(super) fn root() -> Self {
-        Self { text: "/".to_owned(), segments: Vec::new(), names: Box::default() }
+        Self { text: "/".into(), segments: Vec::new(), names: Box::default() }
     }
 
     /// # Panics
@@ -54,14 +56,14 @@ impl Pattern {
         assert!(names.len() <= MAX_PARAMS, "a path has at most {MAX_PARAMS} parameters: {text:?}");
         let rest = segments.iter().position(|segment| *segment == Segment::Rest);
         assert!(rest.is_none_or(|at| at + 1 == segments.len()), "*rest must be the last segment: {text:?}");
-        Self { text: text.to_owned(), segments, names: names.into() }
+        Self { text: text.into(), segments, names: names.into() }
     }
 
     /// Joins this pattern, as a prefix, with `inner`. If `inner` is `/`, the result is the prefix itself.
     #[track_caller]
     pub(super) fn join(&self, inner: &Self) -> Self {
         let prefix = self.text.trim_end_matches('/');
-        match (prefix, inner.text.as_str()) {
+        match (prefix, inner.as_str()) {
             ("", _) => inner.clone(),
             (_, "/") => Self::parse(prefix),
             (_, inner) => Self::parse(&format!("{prefix}{inner}")),
@@ -69,6 +71,11 @@ impl Pattern {
     }
 
     pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The text, to be shared.
+    pub(super) const fn text(&self) -> &Rc<str> {
         &self.text
     }
 
@@ -210,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_mount_prefix_and_an_inner_path_are_joined() {
-        let join = |prefix, inner| Pattern::parse(prefix).join(&Pattern::parse(inner)).text;
+        let join = |prefix, inner| Pattern::parse(prefix).join(&Pattern::parse(inner)).as_str().to_owned();
         assert_eq!(join("/api", "/users/:id"), "/api/users/:id");
         assert_eq!(join("/api/", "/users"), "/api/users");
         assert_eq!(join("/api", "/"), "/api");

@@ -31,14 +31,14 @@ impl<S> Router<S> {
     fn route<'r, T>(
         &mut self,
         request: Request<'_>,
-        response: Response<'r>,
+        mut response: Response<'r>,
         goal: Goal,
         go_on: impl FnOnce(Routed<'_, S>, Response<'r>) -> Result<T>,
         end: impl FnOnce(Result<Sent>) -> Result<T>,
     ) -> Result<T> {
         let Self { routes, state, .. } = self;
         let mut spans = Spans::default();
-        let (endpoint, request) = routes.locate(request, &mut spans);
+        let (endpoint, request) = routes.locate_to_answer(request, &mut spans, &mut response);
         match routes.run_several(endpoint, goal, state, &request, response) {
             ControlFlow::Continue(response) => go_on(Routed { state, endpoint, routes, request: &request }, response),
             ControlFlow::Break(answered) => end(answered),
@@ -71,6 +71,22 @@ impl<S> Routes<S> {
             (None, None) => self.tables.owner(request.raw_path()),
         };
         (settings, table)
+    }
+
+    /// The endpoint of a request that is answered now, as [`locate`](Self::locate) finds it. Observers will be told the
+    /// pattern of its path.
+    #[inline(always)]
+    fn locate_to_answer<'a>(
+        &'a self,
+        request: Request<'a>,
+        spans: &'a mut Spans,
+        response: &mut Response<'_>,
+    ) -> (Option<&'a Endpoint<S>>, Request<'a>) {
+        let (endpoint, request) = self.locate(request, spans);
+        if let Some(endpoint) = endpoint {
+            response.note_route(endpoint.pattern.text());
+        }
+        (endpoint, request)
     }
 
     /// Passes the response through the middleware of all tables that see the request, and of its route.
@@ -112,7 +128,7 @@ impl<S> Service for Router<S> {
     }
 
     #[inline]
-    fn call(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent> {
+    fn call(&mut self, request: Request<'_>, mut response: Response<'_>) -> Result<Sent> {
         let Self { routes, state, .. } = self;
         if routes.tables.are_involved() {
             let answer = |routed: Routed<'_, S>, response| {
@@ -122,7 +138,7 @@ impl<S> Service for Router<S> {
         }
         // Nearly always there is one table, and no route has middleware of its own.
         let mut spans = Spans::default();
-        let (endpoint, request) = routes.locate(request, &mut spans);
+        let (endpoint, request) = routes.locate_to_answer(request, &mut spans, &mut response);
         match run_middleware(routes.tables.middleware(), state, &request, response) {
             ControlFlow::Continue(response) => answer(routes, endpoint, state, &request, response),
             ControlFlow::Break(answered) => answered,

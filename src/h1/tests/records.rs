@@ -36,6 +36,7 @@ impl Clock for Worked {
 struct Told {
     method: Option<Method>,
     path: Option<String>,
+    route: Option<String>,
     status: u16,
     received: u64,
     content: u64,
@@ -53,6 +54,7 @@ impl Ear {
         self.0.borrow_mut().push(Told {
             method: reply.method,
             path: reply.path.map(str::to_owned),
+            route: reply.route.map(str::to_owned),
             status: reply.status,
             received: reply.received,
             content: reply.content,
@@ -165,6 +167,20 @@ fn a_handler_that_blocks_shows_in_the_duration_of_its_reply() {
 }
 
 #[test]
+fn a_reply_has_the_pattern_of_its_route() {
+    let mut bench = Loop::new();
+    let post = |path: &str| format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+    // The handler that must parse a number fails for another text.
+    let requests = [get("/work/1"), get("/none"), get("/work/x?y"), post("/work/1"), post("/echo"), post("/sink")];
+    bench.send(requests.concat());
+    let told = bench.ear.told();
+    let routes: Vec<_> = told.iter().map(|told| (told.status, told.route.as_deref())).collect();
+    let work = Some("/work/:millis");
+    let expected = [(200, work), (404, None), (400, work), (405, work), (200, Some("/echo")), (200, Some("/sink"))];
+    assert_eq!(routes, expected);
+}
+
+#[test]
 fn pipelined_requests_wait_for_those_before_them_and_each_has_its_own_time_in_the_handler() {
     let mut bench = Loop::new();
     bench.send(get("/work/100") + &get("/work/20") + &get("/w%6Frk/3"));
@@ -198,7 +214,8 @@ fn the_time_in_which_another_thread_is_to_answer_is_told_apart() {
     bench.app.state_mut().take().expect("it was deferred").text("late");
     bench.virtual_loop.turn(&mut bench.app);
     let told = bench.ear.only();
-    assert_eq!((told.path.as_deref(), told.status, told.content), (Some("/deferred"), 200, 4));
+    assert_eq!((told.path.as_deref(), told.route.as_deref()), (Some("/deferred"), Some("/deferred")));
+    assert_eq!((told.status, told.content), (200, 4));
     // The clock of the handlers was seven milliseconds ahead of the loop, which went on by three seconds.
     assert_eq!(told.millis, [3000, 7, 2993]);
     assert_eq!(told.sent, bench.sent());
