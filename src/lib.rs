@@ -51,12 +51,12 @@
 //! | upgrade to another protocol | [`Routes::upgrade`] | [bodies][streaming] |
 //! | serve files | [`Files`], [`Response::file`] | [files](guide::files) |
 //! | run a task later, or again and again | [`Routes::once`], [`Routes::every`] | [routing](guide::routing) |
-//! | change the state from another thread | [`Handle::post`] | [embedding](guide::embedding) |
+//! | change the state from another thread | [`Router::handle`], [`Handle::post`] | [embedding](guide::embedding) |
 //! | test an application | [`TestClient`] | [testing](guide::testing) |
 //! | set limits and timeouts | [`Config`], [`Registered::max_content`] | [the command](guide::command) |
-//! | stop the server | [`Handle::shutdown`], SIGTERM | [operating](guide::operating) |
+//! | stop the server | [`Router::handle`], [`Handle::shutdown`], SIGTERM | [operating](guide::operating) |
 //! | write an access log | [`server::AccessLog`] | [operating](guide::operating) |
-//! | collect metrics | [`server::Observer`] | [operating](guide::operating) |
+//! | collect metrics | [`server::Observer`], [`server::FinishedReply`] | [operating](guide::operating) |
 //! | refuse a connection | [`Server::on_connection`] | [operating](guide::operating) |
 //! | use several cores | [`Workers`] | [workers](guide::workers) |
 //! | turn the loop in a program of my own | [`Server::start`], [`server::Running`] | [embedding](guide::embedding) |

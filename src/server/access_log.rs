@@ -18,7 +18,8 @@ pub enum LogFormat {
     Common,
     /// As `Common`, with the `Referer` and the `User-Agent`.
     Combined,
-    /// A JSON object with all of these, and with the time that the reply took.
+    /// A JSON object with all of these, with the time that the reply took and the part of it in the application, both
+    /// in microseconds, and with the pattern of the route.
     Json,
 }
 
@@ -290,7 +291,13 @@ impl Entry<'_> {
         let (status, bytes) = (self.outcome.status(), self.bytes());
         let complete = matches!(self.outcome, Outcome::Whole(_));
         let _ = write!(json, ",\"status\":{status},\"bytes\":{bytes},\"complete\":{complete}");
-        let _ = writeln!(json, ",\"duration_us\":{micros}}}");
+        let handler = self.outcome.reply().map_or(Duration::ZERO, |reply| reply.handler).as_micros();
+        let _ = write!(json, ",\"duration_us\":{micros},\"handler_us\":{handler},\"route\":");
+        match self.outcome.reply().and_then(|reply| reply.route) {
+            Some(route) => push_json_string(&mut json, route),
+            None => json.push_str("null"),
+        }
+        json.push_str("}\n");
         json
     }
 

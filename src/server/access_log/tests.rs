@@ -76,7 +76,7 @@ fn entry<'a>(asked: Option<&'a Asked>, reply: Option<&'a FinishedReply<'a>>) -> 
 fn a_line_of_each_format() {
     let from_somewhere =
         Asked { referer: Some("http://a/b".into()), user_agent: Some("curl/8 (\u{fc}ber)".into()), ..asked("/c?d=e") };
-    let reply = finished(200, 2326);
+    let reply = FinishedReply { route: Some("/:letter"), ..finished(200, 2326) };
     let entry = entry(Some(&from_somewhere), Some(&reply));
     let common = "192.0.2.1 - - [10/Oct/2000:13:55:36 +0000] \"GET /c?d=e HTTP/1.1\" 200 2326";
     assert_eq!(entry.common(), format!("{common}\n"));
@@ -86,7 +86,8 @@ fn a_line_of_each_format() {
         concat!(
             r#"{"time":"2000-10-10T13:55:36.078Z","connection":7,"remote":"192.0.2.1","method":"GET","#,
             r#""target":"/c?d=e","version":"HTTP/1.1","referer":"http://a/b","user_agent":"curl/8 (über)","#,
-            r#""status":200,"bytes":2326,"complete":true,"duration_us":1234}"#,
+            r#""status":200,"bytes":2326,"complete":true,"duration_us":1234,"handler_us":234,"#,
+            r#""route":"/:letter"}"#,
             "\n"
         )
     );
@@ -104,7 +105,7 @@ fn an_unknown_value_is_a_dash_or_null() {
         concat!(
             r#"{"time":"2000-10-10T13:55:36.078Z","connection":7,"remote":"unix","method":null,"target":null,"#,
             r#""version":null,"referer":null,"user_agent":null,"status":400,"bytes":0,"complete":true,"#,
-            r#""duration_us":1234}"#,
+            r#""duration_us":1234,"handler_us":234,"route":null}"#,
             "\n"
         )
     );
