@@ -95,6 +95,16 @@ fn lines_that_were_lost_are_counted_and_told_as_soon_as_somebody_reads() {
     assert_eq!(demo.process.end().code, Some(0));
 }
 
+/// The library writes errors to standard error where there is no logger. Here there is one, and it is to be silent.
+#[test]
+fn a_log_that_is_off_has_no_errors_either() {
+    let mut demo = Demo::start(&["--workers=1", "--log=off"]);
+    fail(&demo, 100);
+    demo.process.signal(Signal::TERM);
+    let end = demo.process.end();
+    assert_eq!((end.code, end.errors.as_str()), (Some(0), ""));
+}
+
 /// systemd.exec(5): the variable names the device and the inode of the stream that goes to the journal.
 #[test]
 fn lines_have_a_time_unless_the_journal_adds_it() {

@@ -150,6 +150,27 @@ fn a_shutdown_before_the_start_ends_the_server_when_it_starts() {
 }
 
 #[test]
+fn a_router_that_is_served_as_a_service_has_a_handle_that_works() {
+    let (tell, told) = channel();
+    thread::spawn(move || {
+        let mut app = Router::new(0);
+        let (handle, stopping) = (app.handle(), app.handle());
+        handle.post(|count| *count += 1);
+        let _timer = app.once(Duration::from_millis(1), move |_| {
+            let last = stopping.clone();
+            stopping.post(move |count| {
+                *count += 1;
+                last.shutdown();
+            });
+        });
+        let server = Server::bind("127.0.0.1:0").expect("a free port").config(test_config());
+        let result = server.run_service(&mut app);
+        tell.send((result.is_ok(), *app.state())).expect("the test waits for it");
+    });
+    assert_eq!(next(&told), (true, 2));
+}
+
+#[test]
 fn a_worker_can_stop_all_workers_by_the_handle_of_its_application() {
     let (tell, told) = channel();
     let workers = Workers::bind("127.0.0.1:0", 2).expect("a free port").config(test_config());

@@ -1,11 +1,13 @@
 //! Handlers, observers and hooks that panic or refuse.
 
 use std::ops::ControlFlow;
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
 
 use monoloop::server::{CloseReason, ConnectionId, Decision, FinishedReply, Observer, Tick};
-use monoloop::{Endpoint, Request, Server};
+use monoloop::{Config, Endpoint, Request, Router, Server};
 
-use crate::support::{Event, TestServer, get};
+use crate::support::{Event, LIMIT, TestServer, get};
 use crate::{SHORT, assert_serves, basics, post};
 
 #[test]
@@ -83,6 +85,35 @@ fn a_panicking_observer_does_not_stop_the_loop() {
         assert_eq!(client.ask("/hello/you").text(), "hello you");
         assert_serves(&server);
     }
+}
+
+/// Sends what it hears of each reply: route, duration and the time in the handler.
+struct Durations(Sender<(String, Duration, Duration)>);
+
+impl Observer for Durations {
+    fn reply_finished(&mut self, _: ConnectionId, reply: &FinishedReply<'_>) {
+        let route = reply.route.unwrap_or_default().to_owned();
+        self.0.send((route, reply.duration, reply.handler)).expect("the test waits for it");
+    }
+}
+
+/// A handler that blocks for 300 ms showed 0, because all times were those of the tick.
+#[test]
+fn an_observer_hears_how_long_a_handler_blocked_the_loop() {
+    const BLOCKED: Duration = Duration::from_millis(300);
+    let (tell, told) = channel();
+    let routes = |app: &mut Router<()>, _: &mut Config| {
+        app.get("/block/:how", |_, _, res| {
+            std::thread::sleep(BLOCKED);
+            res.text("done")
+        });
+    };
+    let bind = || Server::bind("127.0.0.1:0");
+    let server = TestServer::start_watched(bind, routes, |_| Box::new(Durations(tell)));
+    assert_eq!(server.connect().ask("/block/long").text(), "done");
+    let (route, duration, handler) = told.recv_timeout(LIMIT).expect("it is told in time");
+    assert_eq!(route, "/block/:how");
+    assert!(duration >= handler && handler >= BLOCKED, "{duration:?}, {handler:?} in the handler");
 }
 
 #[test]
