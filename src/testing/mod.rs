@@ -98,7 +98,7 @@ impl<A: Service> TestClient<A> {
         Self { app, virtual_loop, connection }
     }
 
-    /// Sets the observer; do this before the first request. An observer gets each error that a handler returns,
+    /// Adds an observer; do this before the first request. An observer gets each error that a handler returns,
     /// including the text that is never sent to clients.
     ///
     /// ```

@@ -153,7 +153,7 @@ impl<A: Witness> Bench<A> {
         self.look()
     }
 
-    /// Sets the observer.
+    /// Adds an observer.
     pub(super) fn watch(&mut self, observer: impl Observer + 'static) -> &mut Self {
         self.virtual_loop.watch(Box::new(observer));
         self
