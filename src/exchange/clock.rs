@@ -1,4 +1,4 @@
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use crate::http::Moment;
 
@@ -29,4 +29,9 @@ pub trait Clock {
     fn wall_clock(&mut self) -> SystemTime {
         SystemTime::now()
     }
+}
+
+/// Real time. Only a [`TestClient`](crate::TestClient) that waits for other threads needs it beside the clock.
+pub(crate) fn real_time() -> Instant {
+    Instant::now()
 }

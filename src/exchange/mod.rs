@@ -48,7 +48,7 @@ pub use crate::wire::Trailers;
 pub(crate) use crate::wire::reply::PreparedField;
 pub use body_writer::BodyWriter;
 pub(crate) use call::{Called, admit, call_guarded, log_error};
-pub(crate) use clock::Clock;
+pub(crate) use clock::{Clock, real_time};
 pub(crate) use close_reason::CloseReason;
 pub(crate) use control::Controlled;
 pub use control::LoopControl;

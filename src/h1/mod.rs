@@ -10,6 +10,6 @@ pub(crate) mod internals;
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 mod tests;
 
-pub(crate) use connection::{Budget, Connection, Context, End, Pools, Stall};
+pub(crate) use connection::{Awaited, Budget, Connection, Context, End, Pools, Stall};
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 pub(crate) use tests::fuzzing;

@@ -249,7 +249,6 @@ impl<T> Sessions<T> {
     }
 
     /// A session by its key.
-    #[cfg(all(any(test, fuzzing), feature = "json"))]
     pub(crate) fn get(&self, key: usize) -> Option<&Session<T>> {
         self.slab.get(key)
     }

@@ -27,7 +27,6 @@
 //! let mut client = TestClient::new(app);
 //! assert_eq!(client.get("/events").send().header("Content-Type"), Some("text/event-stream"));
 //! assert_eq!(client.app_mut().state_mut().send(&Event::new("hello"))?, 1);
-//! client.advance(std::time::Duration::ZERO);
 //! assert!(client.read().ends_with(b"data: hello\n\n\r\n"));
 //! # Ok::<(), monoloop::Error>(())
 //! ```

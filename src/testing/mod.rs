@@ -1,11 +1,14 @@
 //! Tests of an application in memory. They use the same protocol core, pump, deadlines and router as a real server, but
 //! no socket, thread or clock. [`TestClient`] is the client.
 
+mod bell;
 mod control;
+mod cookies;
 #[cfg(feature = "multipart")]
 mod form;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
+mod jar;
 mod pipe;
 mod reply;
 mod request;
@@ -14,11 +17,14 @@ mod socket;
 #[cfg(test)]
 mod tests;
 mod virtual_loop;
+mod waiting;
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use jar::Jar;
 pub use reply::TestReply;
+use reply::{Extent, Parsed};
 pub use request::TestRequest;
 #[cfg(feature = "websocket")]
 #[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
@@ -80,6 +86,10 @@ pub struct TestClient<A> {
     app: A,
     virtual_loop: VirtualLoop,
     connection: Connected,
+    /// How long a call waits for other threads, in real time.
+    wait_limit: Duration,
+    /// The cookies that it keeps, if it does.
+    jar: Option<Jar>,
 }
 
 impl<A: Service> TestClient<A> {
@@ -95,7 +105,7 @@ impl<A: Service> TestClient<A> {
         let mut virtual_loop = VirtualLoop::new(config);
         virtual_loop.begin(&mut app);
         let connection = virtual_loop.connect();
-        Self { app, virtual_loop, connection }
+        Self { app, virtual_loop, connection, wait_limit: bell::WAIT_LIMIT, jar: None }
     }
 
     /// Adds an observer; do this before the first request. An observer gets each error that a handler returns,
@@ -205,27 +215,32 @@ impl<A: Service> TestClient<A> {
         self.act(|wire| wire.inbound.extend(bytes.as_ref()))
     }
 
-    /// Takes all bytes that the server has sent since the last call.
+    /// Takes all bytes that the server has sent since the last call. Before that, the server does what other threads or
+    /// the test have left for it, but it does not wait for them: see [`read_until`](Self::read_until).
     pub fn read(&mut self) -> Vec<u8> {
+        self.turn();
         std::mem::take(&mut self.connection.link.wire_mut().outbound)
     }
 
     /// Takes the next final reply, and skips interim ones (`100 Continue`) before it. Returns `None` if the reply is
-    /// not complete. It must not be the reply to a HEAD request, whose end only a [`TestRequest`] knows.
+    /// not complete. It must not be the reply to a HEAD request, whose end only a [`TestRequest`] knows. If the end of
+    /// chunked content has not come, the reply is its head, and the chunks are left for [`read`](Self::read).
     ///
     /// # Panics
     /// If the server sent bytes that are not a reply.
     #[track_caller]
     pub fn read_reply(&mut self) -> Option<TestReply> {
-        self.take_reply(false)
+        self.turn();
+        self.take_reply(Extent::Whole, |_| true)
     }
 
+    /// Takes the next reply if it satisfies `wanted`.
     #[track_caller]
-    fn take_reply(&mut self, to_head: bool) -> Option<TestReply> {
+    fn take_reply(&mut self, extent: Extent, wanted: impl FnOnce(&Parsed) -> bool) -> Option<TestReply> {
         let mut wire = self.connection.link.wire_mut();
-        let (reply, len) = TestReply::parse(&wire.outbound, to_head)?;
-        wire.outbound.drain(..len);
-        Some(reply)
+        let parsed = TestReply::parse(&wire.outbound, extent).filter(wanted)?;
+        wire.outbound.drain(..parsed.len);
+        Some(parsed.reply)
     }
 
     /// Sets how many more bytes the kernel takes from the server before the client has to read. With zero, the client
@@ -290,6 +305,11 @@ impl<A: Service> TestClient<A> {
         self
     }
 
+    /// Lets the server do all that it can do now.
+    fn turn(&mut self) {
+        self.virtual_loop.turn(&mut self.app);
+    }
+
     // ---- connections of their own -----------------------------------------------------------------------------------
 
     /// Opens a connection beside the client's own.
@@ -309,8 +329,7 @@ impl<A: Service> TestClient<A> {
     // ---- time -------------------------------------------------------------------------------------------------------
 
     /// Lets time pass, so that timeouts expire and timers of the application are called. Virtual time ends some thirty
-    /// years after its beginning. Even with a time of zero, the loop handles work that came from outside: answers of
-    /// other threads, and content that a [`BodySender`](crate::exchange::BodySender) was given.
+    /// years after its beginning. Even with a time of zero, the server does what it can do now.
     pub fn advance(&mut self, time: Duration) -> &mut Self {
         self.virtual_loop.wait(&mut self.app, time);
         self

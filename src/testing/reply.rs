@@ -1,5 +1,7 @@
 use std::fmt;
 
+use super::jar::name_and_value;
+
 /// A reply that a [`TestClient`](super::TestClient) has read.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TestReply {
@@ -7,6 +9,26 @@ pub struct TestReply {
     reason: String,
     fields: Vec<(String, String)>,
     content: Vec<u8>,
+}
+
+/// How much of a reply is taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All of it. If it is chunked and its end has not come, its head.
+    Whole,
+    /// Chunks are left.
+    Open,
+    /// It answers a HEAD request, so it has no content.
+    Head,
+}
+
+/// A reply, and how much of what came it is.
+pub(super) struct Parsed {
+    pub(super) reply: TestReply,
+    /// Bytes that were parsed, with the interim replies before it.
+    pub(super) len: usize,
+    /// Whether its end has come. If not, it has no content.
+    pub(super) is_whole: bool,
 }
 
 impl TestReply {
@@ -35,8 +57,46 @@ impl TestReply {
         self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The content. For a chunked reply whose end has not come, it is empty, and the chunks are left for
-    /// [`TestClient::read`](super::TestClient::read).
+    /// Name and value of each cookie that the reply sets. Its attributes are in
+    /// [`header_all("Set-Cookie")`](Self::header_all). A cookie that is removed is here, too.
+    #[doc(alias("set-cookie"))]
+    pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.header_all("Set-Cookie").filter_map(name_and_value)
+    }
+
+    /// The value of the cookie of this name that the reply sets; of the last one, if there are several.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        self.cookies().filter(|(other, _)| *other == name).last().map(|(_, value)| value)
+    }
+
+    /// Checks the status code, and returns the reply for further checks.
+    ///
+    /// ```
+    /// # use monoloop::{Router, TestClient};
+    /// # let mut app = Router::new(());
+    /// # app.get("/", |_, _, res| res.text("hello"));
+    /// # let mut client = TestClient::new(app);
+    /// assert_eq!(client.get("/").send().assert_status(200).text(), "hello");
+    /// client.get("/nothing").send().assert_status(404);
+    /// ```
+    ///
+    /// # Panics
+    /// If it is another one. The message shows the whole reply.
+    #[track_caller]
+    #[allow(clippy::must_use_candidate, clippy::return_self_not_must_use, reason = "the check may be all")]
+    pub fn assert_status(self, status: u16) -> Self {
+        assert!(self.status == status, "the status is not {status}: {self:?}");
+        self
+    }
+
+    /// Whether the reply is a stream of server-sent events.
+    pub(super) fn is_event_stream(&self) -> bool {
+        let kind = self.header("Content-Type").and_then(|kind| kind.split(';').next()).unwrap_or_default();
+        kind.trim().eq_ignore_ascii_case("text/event-stream")
+    }
+
+    /// The content. If the reply is chunked and was [opened](super::TestRequest::open), or if its end has not come,
+    /// this is empty, and the chunks are left for [`TestClient::read`](super::TestClient::read).
     pub fn body(&self) -> &[u8] {
         &self.content
     }
@@ -62,14 +122,13 @@ impl TestReply {
         value.unwrap_or_else(|error| panic!("{error} in the JSON {:?}", self.content.escape_ascii().to_string()))
     }
 
-    /// Parses the first final reply (or 101) in `bytes`, after any interim ones. Returns it and the length of all that
-    /// was parsed, or `None` if it is not complete. `to_head` means that it answers a HEAD request, so it has no
-    /// content.
+    /// Parses the first final reply (or 101) in `bytes`, after any interim ones. Returns `None` if it is not complete;
+    /// a chunked one needs only its head.
     ///
     /// # Panics
     /// If `bytes` do not begin with a reply.
     #[track_caller]
-    pub(super) fn parse(bytes: &[u8], to_head: bool) -> Option<(Self, usize)> {
+    pub(super) fn parse(bytes: &[u8], extent: Extent) -> Option<Parsed> {
         let mut at = 0;
         loop {
             let (mut reply, len) = parse_head(&bytes[at..])?;
@@ -77,12 +136,12 @@ impl TestReply {
             if reply.status < 200 && reply.status != 101 {
                 continue;
             }
-            let has_content = !to_head && !matches!(reply.status, 101 | 204 | 304);
+            let has_content = extent != Extent::Head && !matches!(reply.status, 101 | 204 | 304);
             if has_content && reply.header("Transfer-Encoding").is_some() {
-                let chunks = parse_chunks(&bytes[at..]);
+                let chunks = if extent == Extent::Open { None } else { parse_chunks(&bytes[at..]) };
                 return Some(match chunks {
-                    Some((content, len)) => (Self { content, ..reply }, at + len),
-                    None => (reply, at),
+                    Some((content, len)) => Parsed { reply: Self { content, ..reply }, len: at + len, is_whole: true },
+                    None => Parsed { reply, len: at, is_whole: false },
                 });
             }
             let length = reply
@@ -90,7 +149,7 @@ impl TestReply {
                 .filter(|_| has_content)
                 .map_or(0, |value| value.parse::<usize>().unwrap_or_else(|_| panic!("bad Content-Length: {value:?}")));
             reply.content = bytes.get(at..at + length)?.to_vec();
-            return Some((reply, at + length));
+            return Some(Parsed { reply, len: at + length, is_whole: true });
         }
     }
 }

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use super::jar::is_cookie_value;
+use super::reply::{Extent, Parsed};
 use super::{TestClient, TestReply};
 use crate::exchange::Service;
 use crate::http::{Method, is_field_value, is_token};
@@ -20,19 +22,39 @@ use crate::http::{Method, is_field_value, is_token};
 pub struct TestRequest<'c, A> {
     client: &'c mut TestClient<A>,
     method: Method,
-    head: String,
+    target: String,
+    /// The field lines so far.
+    fields: String,
     has_host: bool,
     /// The test has set a Content-Length or a Transfer-Encoding by hand.
     has_framing: bool,
     content: Option<Vec<u8>>,
     /// Field lines that are sent after the content.
     trailers: String,
+    cookies: Cookies,
+}
+
+/// Which cookies are sent with a request.
+enum Cookies {
+    /// These, and those of the client's jar that have other names.
+    Set(Vec<(String, String)>),
+    /// The test has set the field by hand.
+    ByHand,
 }
 
 impl<'c, A: Service> TestRequest<'c, A> {
     pub(super) fn new(client: &'c mut TestClient<A>, method: Method, target: &str) -> Self {
-        let head = format!("{method} {target} HTTP/1.1\r\n");
-        Self { client, method, head, has_host: false, has_framing: false, content: None, trailers: String::new() }
+        Self {
+            client,
+            method,
+            target: target.to_owned(),
+            fields: String::new(),
+            has_host: false,
+            has_framing: false,
+            content: None,
+            trailers: String::new(),
+            cookies: Cookies::Set(Vec::new()),
+        }
     }
 
     /// Adds a field line, in addition to earlier ones of this name. `Host: localhost` and the `Content-Length` are
@@ -44,7 +66,57 @@ impl<'c, A: Service> TestRequest<'c, A> {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.has_host |= name.eq_ignore_ascii_case("host");
         self.has_framing |= ["content-length", "transfer-encoding"].iter().any(|it| name.eq_ignore_ascii_case(it));
-        self.head += &field_line(name, value);
+        if name.eq_ignore_ascii_case("cookie") {
+            self.cookies = Cookies::ByHand;
+        }
+        self.fields += &field_line(name, value);
+        self
+    }
+
+    /// Adds pairs to the query of the target, percent-encoded.
+    ///
+    /// ```
+    /// # use monoloop::{Router, TestClient};
+    /// # let mut app = Router::new(());
+    /// # app.get("/search", |_, req, res| {
+    /// #     res.text(req.query("q").unwrap_or_default().into_owned())
+    /// # });
+    /// # let mut client = TestClient::new(app);
+    /// let reply = client.get("/search").query([("q", "salt & pepper"), ("page", "2")]).send();
+    /// assert_eq!(reply.text(), "salt & pepper");
+    /// ```
+    pub fn query<N: AsRef<str>, V: AsRef<str>>(mut self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        let added = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        if !added.is_empty() {
+            self.target.push(if self.target.contains('?') { '&' } else { '?' });
+            self.target += &added;
+        }
+        self
+    }
+
+    /// Adds `Authorization: Bearer` with this token (RFC 6750 §2.1).
+    ///
+    /// # Panics
+    /// If the token cannot be part of a field line.
+    #[doc(alias("auth", "authorization", "token", "jwt"))]
+    #[track_caller]
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("Authorization", &format!("Bearer {token}"))
+    }
+
+    /// Sends a cookie with this request alone. A cookie of this name that the client [keeps](TestClient::keep_cookies)
+    /// is then not sent.
+    ///
+    /// # Panics
+    /// If name or value cannot be a cookie (RFC 6265 §4.1.1). To send such a cookie, set the
+    /// [header](Self::header) `Cookie`. Panics if that is set already, too.
+    #[track_caller]
+    pub fn cookie(mut self, name: &str, value: &str) -> Self {
+        assert!(is_token(name.as_bytes()) && is_cookie_value(value), "not a cookie: {name:?}={value:?}");
+        match &mut self.cookies {
+            Cookies::Set(cookies) => cookies.push((name.to_owned(), value.to_owned())),
+            Cookies::ByHand => panic!("the request has a Cookie field already"),
+        }
         self
     }
 
@@ -113,17 +185,98 @@ impl<'c, A: Service> TestRequest<'c, A> {
         self.header("Content-Type", &media_type).body(form)
     }
 
-    /// Sends the request and returns the reply. If the server has closed its side of the connection, another connection
-    /// is opened first. Unread bytes of earlier replies are dropped. Bytes that were [written](TestClient::write)
-    /// before are in front of this request.
+    /// Sends the request and returns the reply with all of its content.
+    ///
+    /// If other threads have to do something for that (answer a [deferred](crate::Response::defer) request, push
+    /// content, end a pause), this waits for them in real time, for at most 10 seconds
+    /// ([`set_wait_limit`](TestClient::set_wait_limit) changes that), while virtual time stands still. It does not wait
+    /// for the end of a reply of the type `text/event-stream`, since such a reply goes on for as long as the server
+    /// likes. If the events come from another thread, use [`open`](Self::open).
+    ///
+    /// If the server has closed its side of the connection, another connection is opened first. Unread bytes of earlier
+    /// replies are dropped. Bytes that were [written](TestClient::write) before are in front of this request.
+    ///
+    /// ```
+    /// # use monoloop::{Router, TestClient};
+    /// let mut app = Router::new(());
+    /// app.get("/slow", |_, _, res| {
+    ///     let (sent, responder) = res.defer();
+    ///     std::thread::spawn(move || responder.text("from another thread"));
+    ///     Ok(sent)
+    /// });
+    /// let mut client = TestClient::new(app);
+    /// assert_eq!(client.get("/slow").send().text(), "from another thread");
+    /// ```
     ///
     /// # Panics
-    /// If no complete reply comes.
+    /// If no complete reply comes. The message says what it has waited for.
     #[track_caller]
     pub fn send(self) -> TestReply {
-        let Self { client, method, mut head, has_host, has_framing, content, trailers } = self;
+        self.exchange(Extent::Whole, |reply| reply.is_whole || reply.reply.is_event_stream())
+    }
+
+    /// As [`send`](Self::send), but for content that goes on: returns a chunked reply when its head has come, without
+    /// content. The chunks are for [`read`](TestClient::read) and [`read_until`](TestClient::read_until).
+    ///
+    /// ```
+    /// # use monoloop::{Router, TestClient, exchange::BodySender};
+    /// let mut app = Router::new(None::<BodySender>);
+    /// app.get("/log", |log, _, res| {
+    ///     let (sent, sender) = res.channel()?;
+    ///     *log = Some(sender);
+    ///     Ok(sent)
+    /// });
+    /// let mut client = TestClient::new(app);
+    /// assert_eq!(client.get("/log").open().status(), 200);
+    /// client.app().state().as_ref().unwrap().send("a line").unwrap();
+    /// assert_eq!(client.read(), b"6\r\na line\r\n");
+    /// ```
+    ///
+    /// # Panics
+    /// If no reply begins, or content that is not chunked does not come as a whole.
+    #[doc(alias("stream", "sse"))]
+    #[track_caller]
+    pub fn open(self) -> TestReply {
+        self.exchange(Extent::Open, |_| true)
+    }
+
+    /// Sends the request and waits for a reply that is `enough`.
+    #[track_caller]
+    fn exchange(self, extent: Extent, enough: fn(&Parsed) -> bool) -> TestReply {
+        let extent = if self.method == Method::Head { Extent::Head } else { extent };
+        let target = self.target.clone();
+        let line = format!("{} {target}", self.method);
+        let (client, message) = self.into_message();
+        if client.is_half_closed() {
+            client.reconnect();
+        }
+        client.read();
+        client.write(message);
+        let until = client.wait_ends();
+        loop {
+            let awaited = client.awaited();
+            if let Some(reply) = client.take_reply(extent, enough) {
+                client.note_cookies(&target, &reply);
+                return reply;
+            }
+            let why = match awaited {
+                Some(_) if client.await_work(until) => continue,
+                Some(awaited) => client.why(awaited),
+                None => format!("the connection has ended: {:?}", client.ended()),
+            };
+            panic!("no whole reply to {line}: {} came, and {why}", client.shown());
+        }
+    }
+
+    /// The client, and the request as it is sent.
+    fn into_message(self) -> (&'c mut TestClient<A>, Vec<u8>) {
+        let Self { client, method, target, fields, has_host, has_framing, content, trailers, cookies } = self;
+        let mut head = format!("{method} {target} HTTP/1.1\r\n{fields}");
         if !has_host {
             head += "Host: localhost\r\n";
+        }
+        if let Cookies::Set(cookies) = cookies {
+            head += &client.cookie_line(&target, cookies);
         }
         let body = match content {
             content if !trailers.is_empty() => {
@@ -136,18 +289,7 @@ impl<'c, A: Service> TestRequest<'c, A> {
             }
             content => content.unwrap_or_default(),
         };
-        let message = [head.as_bytes(), b"\r\n", &body].concat();
-        if client.is_half_closed() {
-            client.reconnect();
-        }
-        client.read();
-        client.write(message);
-        if let Some(reply) = client.take_reply(method == Method::Head) {
-            return reply;
-        }
-        let line = head.lines().next().unwrap_or_default();
-        let came = client.read().escape_ascii().to_string();
-        panic!("no reply to {line}: {came:?} came, and the connection has ended: {:?}", client.ended())
+        (client, [head.as_bytes(), b"\r\n", &body].concat())
     }
 }
 
@@ -171,6 +313,7 @@ fn chunked(content: &[u8], trailers: &str) -> Vec<u8> {
 
 impl<A> fmt::Debug for TestRequest<'_, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} + {} bytes", self.head, self.content.as_ref().map_or(0, Vec::len))
+        let (fields, len) = (&self.fields, self.content.as_ref().map_or(0, Vec::len));
+        write!(f, "{} {} {fields:?} + {len} bytes", self.method, self.target)
     }
 }

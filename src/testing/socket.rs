@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::pipe::Wire;
+use super::reply::Extent;
 use super::{Connected, TestClient, TestReply};
 use crate::exchange::{CloseReason, Service};
 use crate::websocket::Message;
@@ -84,7 +85,8 @@ impl<A: Service> TestClient<A> {
     pub fn websocket(&mut self, target: &str) -> TestHandshake<'_, A> {
         let head = format!(
             "GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n"
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{}",
+            self.cookie_line(target, Vec::new())
         );
         TestHandshake { client: self, head }
     }
@@ -128,8 +130,8 @@ impl<A: Service> TestHandshake<'_, A> {
         client.act_on(&connected, |wire| wire.inbound.extend(head.as_bytes().iter().chain(b"\r\n")));
         let (reply, len) = {
             let wire = connected.link.wire();
-            let Some(parsed) = TestReply::parse(&wire.outbound, false) else { panic!("no reply: {wire:?}") };
-            parsed
+            let Some(parsed) = TestReply::parse(&wire.outbound, Extent::Whole) else { panic!("no reply: {wire:?}") };
+            (parsed.reply, parsed.len)
         };
         connected.link.wire_mut().outbound.drain(..len);
         match reply.status() {

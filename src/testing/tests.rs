@@ -1,5 +1,8 @@
 //! Tests of the test client itself. Other tests use it to test the rest: see `src/router/tests.rs` and `src/h1/tests`.
 
+mod cookies;
+mod threads;
+
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -67,7 +70,7 @@ fn a_missing_reply_panics_with_the_bytes_that_came() {
     client.set_window(12);
     let panic = catch_unwind(AssertUnwindSafe(|| client.get("/").send())).unwrap_err();
     let text = panic.downcast_ref::<String>().unwrap();
-    assert!(text.starts_with("no reply to GET / HTTP/1.1: \"HTTP/1.1 200\" came"), "{text}");
+    assert!(text.starts_with("no whole reply to GET /: \"HTTP/1.1 200\" came"), "{text}");
 }
 
 #[cfg(feature = "websocket")]
@@ -131,7 +134,7 @@ fn a_stream_that_is_cut_gives_its_output_back_once() {
         Ok(sent)
     });
     let mut client = TestClient::new(app);
-    client.get("/").send();
+    client.get("/").open();
     client.reset();
     assert_eq!(client.ended(), Some(CloseReason::SocketError));
     assert!(client.app().state().as_ref().is_some_and(BodySender::is_closed));
@@ -150,11 +153,9 @@ fn a_chunked_reply_is_read_as_a_whole_and_an_open_one_up_to_its_head() {
     let mut client = TestClient::new(app);
     assert_eq!(client.get("/whole").send().text(), "one two");
     assert_eq!(client.head("/whole").send().header("Transfer-Encoding"), Some("chunked"));
-    assert!(client.get("/open").send().body().is_empty());
-    client.advance(Duration::ZERO);
+    assert!(client.get("/open").open().body().is_empty());
     assert_eq!(client.read(), b"5\r\nbegun\r\n");
     client.app_mut().state_mut().take().unwrap().finish();
-    client.advance(Duration::ZERO);
     assert_eq!(client.read(), b"0\r\n\r\n");
     assert_eq!(client.get("/whole").send().status(), 200, "the connection goes on");
 }
@@ -234,7 +235,7 @@ impl<S> Duplex<S> for Holder {
 fn a_heartbeat_just_below_the_idle_timeout_comes_in_time() {
     for millis in [29_000, 29_800, 29_990] {
         let mut client = silent(Duration::from_millis(millis));
-        client.get("/").send();
+        client.get("/").open();
         client.advance(Duration::from_secs(100));
         assert_eq!(client.ended(), None, "{millis} ms");
         assert_eq!(client.read(), b"4\r\nbeat\r\n".repeat(3), "{millis} ms");
@@ -254,7 +255,7 @@ fn a_heartbeat_that_is_later_than_the_idle_timeout_comes_at_half_of_it() {
             Ok(sent)
         });
         let mut client = TestClient::new(app);
-        client.get("/").send();
+        client.get("/").open();
         let whole = Duration::from_secs(100);
         client.advance(whole);
         assert_eq!(client.ended(), None, "{beat} ms beside {idle:?}");
@@ -285,7 +286,7 @@ fn a_stream_of_events_outlives_an_idle_timeout_that_is_shorter_than_its_heartbea
 #[test]
 fn a_heartbeat_of_forever_is_none() {
     let mut client = silent(Duration::MAX);
-    client.get("/").send();
+    client.get("/").open();
     client.advance(Duration::from_secs(31));
     assert_eq!((client.read(), client.ended()), (Vec::new(), Some(CloseReason::IdleTimeout)));
 }

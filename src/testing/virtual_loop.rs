@@ -1,11 +1,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::bell::Bell;
 use super::control::VirtualControl;
 use super::pipe::{Link, Pipe, Wire};
 use crate::config::Config;
 use crate::exchange::{Clock, Controlled, Draining, Endpoint, LoopControl, Mailbox, Observer, Service};
+use crate::h1::Awaited;
 use crate::http::Moment;
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 use crate::sessions::Session;
@@ -32,6 +34,8 @@ pub(crate) struct VirtualLoop {
     /// The date at the start of virtual time.
     began: SystemTime,
     control: Arc<VirtualControl>,
+    /// What other threads ring when they have left work while the loop sleeps.
+    bell: Arc<Bell>,
 }
 
 /// The clock of a [`VirtualLoop`]: its time stops while work is done.
@@ -62,9 +66,11 @@ impl VirtualLoop {
     /// A loop whose turns take as long as `clock` says.
     pub(crate) fn with_clock(config: Config, mut clock: Box<dyn Clock>) -> Self {
         let began = clock.wall_clock();
-        let control = VirtualControl::new(Mailbox::new(|| {}));
+        let bell = Arc::new(Bell::default());
+        let rung = Arc::clone(&bell);
+        let control = VirtualControl::new(Mailbox::new(move || rung.ring()));
         let sessions = Sessions::new(config, Vec::new(), clock, Arc::clone(&control.mailbox));
-        Self { sessions, next_port: 49_152, next_timer: Moment::ZERO, began, control }
+        Self { sessions, next_port: 49_152, next_timer: Moment::ZERO, began, control, bell }
     }
 
     /// Begins to serve an application.
@@ -166,6 +172,23 @@ impl VirtualLoop {
         panic!("the loop does not become idle");
     }
 
+    /// What a connection waits for that must come from other threads, or from the test.
+    pub(crate) fn awaited(&self, connected: &Connected) -> Option<Awaited> {
+        let ended = connected.link.wire().closed.is_some();
+        if ended { None } else { self.sessions.get(connected.key)?.connection.awaited() }
+    }
+
+    /// Sleeps until other threads have left work, and does it. Virtual time stands still. Returns false if none came
+    /// before `until`, in real time.
+    pub(crate) fn await_work(&mut self, service: &mut dyn Service, until: Instant) -> bool {
+        let came = self.bell.wait(until, || self.sessions.mailbox().announce_sleep());
+        self.sessions.mailbox().announce_work();
+        if came {
+            self.turn(service);
+        }
+        came
+    }
+
     /// Lets time pass, but not beyond its end. Each deadline in between is handled when it is due.
     pub(crate) fn wait(&mut self, service: &mut dyn Service, duration: Duration) {
         let until = (self.now() + duration).min(END);
@@ -189,8 +212,13 @@ impl VirtualLoop {
         self.sessions.set_now(now);
         // Each action of a client is told at once, so no poll could tell more.
         self.sessions.note_poll(Polled::All, now);
-        self.sessions.set_date(self.began + now.since(START));
+        self.sessions.set_date(self.date());
         self.sessions.trim();
+    }
+
+    /// The date by virtual time.
+    pub(crate) fn date(&self) -> SystemTime {
+        self.began + self.now().since(START)
     }
 
     /// Sets the date; from there it advances with virtual time.

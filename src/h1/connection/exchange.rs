@@ -17,6 +17,17 @@ pub(crate) struct Exchange {
     pub(super) reply: ReplyState,
 }
 
+/// What an exchange waits for that must come from outside of the loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// The reply, from its responder.
+    Reply,
+    /// More content of the reply, from its source.
+    Content,
+    /// The end of a pause of the request's content.
+    Resumption,
+}
+
 /// How a connection goes on with this content and this reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -45,6 +56,16 @@ pub(super) fn outcome(content: &ContentState, reply: &ReplyState) -> Outcome {
 impl Exchange {
     pub(super) fn is_over(&self) -> bool {
         outcome(&self.content, &self.reply) == Outcome::NextRequest
+    }
+
+    /// What must come from outside of the loop before anything else can happen.
+    pub(super) fn awaited(&self) -> Option<Awaited> {
+        match &self.reply {
+            reply if reply.is_deferred() => Some(Awaited::Reply),
+            _ if self.content.is_paused() => Some(Awaited::Resumption),
+            ReplyState::Streaming(streaming) if streaming.stream.is_pending() => Some(Awaited::Content),
+            _ => None,
+        }
     }
 
     /// Changes the state of the content. Returns the old state for what it holds.

@@ -34,6 +34,7 @@ mod tests;
 mod upgraded;
 
 pub(crate) use context::{Budget, Context, End, Pools, Stall};
+pub(crate) use exchange::Awaited;
 
 use crate::buffer::Charge;
 use crate::config::Config;
@@ -241,6 +242,14 @@ impl Connection {
             Phase::Exchange(exchange) => exchange.reply.waits_for_application() || exchange.content.is_paused(),
             Phase::Upgraded(upgraded) => upgraded.is_paused(),
             _ => false,
+        }
+    }
+
+    /// What the connection waits for that must come from outside of the loop. None if the client has to do something.
+    pub(crate) fn awaited(&self) -> Option<Awaited> {
+        match &self.phase {
+            Phase::Exchange(exchange) if !self.buffers.held => exchange.awaited(),
+            _ => None,
         }
     }
 
