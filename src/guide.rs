@@ -32,6 +32,8 @@ guides! {
     websocket "../docs/WEBSOCKET.md";
     #[doc(alias("static", "range", "etag", "cache"))]
     files "../docs/FILES.md";
+    #[doc(alias("mistake", "E0277", "E0282", "E0308", "E0382", "E0599", "E0271", "E0502", "E0521", "E0594"))]
+    errors "../docs/ERRORS.md";
     #[doc(alias("test"))]
     testing "../docs/guide/testing.md";
     #[doc(alias("cli", "option", "environment"))]

@@ -23,7 +23,8 @@
 //! ```
 //!
 //! The [guides](guide) explain one part each, from [the first steps](guide::getting_started) to
-//! [production](guide::operating).
+//! [production](guide::operating). If your first handlers do not compile, [this one](guide::errors) has the messages of
+//! the compiler, and what helps.
 //!
 //! # How do I ...
 //!
@@ -52,6 +53,7 @@
 //! | serve files | [`Files`], [`Response::file`] | [files](guide::files) |
 //! | run a task later, or again and again | [`Routes::once`], [`Routes::every`] | [routing](guide::routing) |
 //! | change the state from another thread | [`Router::handle`], [`Handle::post`] | [embedding](guide::embedding) |
+//! | understand why it does not compile | | [errors](guide::errors) |
 //! | test an application | [`TestClient`] | [testing](guide::testing) |
 //! | set limits and timeouts | [`Config`], [`Registered::max_content`] | [the command](guide::command) |
 //! | stop the server | [`Router::handle`], [`Handle::shutdown`], SIGTERM | [operating](guide::operating) |
@@ -168,7 +170,7 @@ pub use exchange::{BodyWriter, Cookie, Endpoint, Request, Response, Sent};
 #[cfg_attr(docsrs, doc(cfg(feature = "files")))]
 pub use files::Files;
 pub use http::{Error, Method, OptionExt, Result};
-pub use router::Router;
+pub use router::{Router, handler};
 pub use server::{Handle, Server, Workers, serve};
 pub use testing::TestClient;
 

@@ -19,6 +19,7 @@ mod draining;
 mod endpoint;
 mod error_page;
 mod flow;
+mod from_param;
 mod guard;
 mod held;
 #[cfg(feature = "internals")]
@@ -68,6 +69,7 @@ pub use flow::{
 pub(crate) use flow::{
     Address, Answer, Circumstances, LAST_ALARM, Letter, Mailbox, Outbox, Stream, Surroundings, Ticket, Waited, Wishes,
 };
+pub use from_param::FromParam;
 pub(crate) use guard::{dispose, guard};
 pub(crate) use observer::{
     ConnectionId, DrainCause, FinishedReply, MessageRecord, Observer, ProtocolClose, Tick, Timeout, Watch,

@@ -1,8 +1,7 @@
 use std::borrow::Cow;
 use std::fmt;
-use std::str::FromStr;
 
-use super::{Data, Draining, Endpoint, Endpoints, Pairs, Params, Trailers};
+use super::{Data, Draining, Endpoint, Endpoints, FromParam, Pairs, Params, Trailers};
 use crate::http::{Error, Fields, Method, Result, Version, target_text};
 use crate::wire::Head;
 
@@ -112,11 +111,11 @@ impl<'a> Request<'a> {
     /// # Errors
     /// A 400 when it does not parse as a `T`; a 500 when the route has no such parameter.
     #[doc(alias = "path_parameter")]
-    pub fn param<T: FromStr>(&self, name: &str) -> Result<T> {
+    pub fn param<T: FromParam>(&self, name: &str) -> Result<T> {
         let value = self
             .param_str(name)
             .ok_or_else(|| Error::internal(format!("the route of {} has no parameter \"{name}\"", self.path())))?;
-        value.parse().map_err(|_| Error::bad_request(format!("Invalid parameter: {name}")))
+        T::from_param(&value).ok_or_else(|| Error::bad_request(format!("Invalid parameter: {name}")))
     }
 
     /// The parameter `name` of the route, percent-decoded.

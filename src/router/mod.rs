@@ -9,6 +9,7 @@ mod callback;
 mod descriptors;
 mod endpoint;
 pub(crate) mod handle;
+mod handler;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
 mod live;
@@ -33,6 +34,7 @@ use crate::http::{Error, Result};
 #[cfg(feature = "websocket")]
 pub(crate) use endpoint::Wanted;
 use handle::Handle;
+pub use handler::handler;
 use live::Live;
 pub use middleware::Next;
 use middleware::Unrequested;

@@ -129,7 +129,7 @@ fn a_line_of_prose_fits_beside_a_second_window() {
 /// Reads the documents that are also pages of the crate's documentation: those in `docs/guide/`, and some of `docs/`.
 fn guides() -> Vec<Source> {
     let mut guides = read_all("docs/guide", &["md"]);
-    guides.extend(["docs/STREAMING.md", "docs/WEBSOCKET.md", "docs/FILES.md"].map(document));
+    guides.extend(["docs/STREAMING.md", "docs/WEBSOCKET.md", "docs/FILES.md", "docs/ERRORS.md"].map(document));
     guides
 }
 
