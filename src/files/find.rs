@@ -64,6 +64,7 @@ impl From<io::Error> for Missing {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl From<Missing> for Error {
     fn from(missing: Missing) -> Self {
         match missing {

@@ -185,6 +185,8 @@ pub(crate) fn push_json_string(json: &mut String, text: &str) {
 
 const INTERNAL: &str = "Internal server error";
 
+// Where `?` cannot convert an error, the compiler then says so, once, and does not explain why this cannot.
+#[diagnostic::do_not_recommend]
 impl<E: StdError + Send + Sync + 'static> From<E> for Error {
     fn from(source: E) -> Self {
         Self::internal(source)

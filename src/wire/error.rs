@@ -79,6 +79,7 @@ impl fmt::Display for ProtocolError {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl From<ProtocolError> for Error {
     fn from(error: ProtocolError) -> Self {
         let reply = Self::new(error.status(), error.message());
