@@ -146,13 +146,13 @@ impl VirtualLoop {
 
     /// Turns the loop until no session is runnable, and no task or timer is left.
     pub(crate) fn turn(&mut self, service: &mut dyn Service) {
+        let mut has_posted = false;
         for _ in 0..MAX_TICKS {
             if self.control.take_shutdown() {
                 self.begin_drain();
             }
             self.sessions.pump_runnable(service);
-            let mut has_posted = false;
-            if self.sessions.has_letters() || self.sessions.mailbox().is_rung() {
+            if has_posted || self.sessions.has_letters() || self.sessions.mailbox().is_rung() {
                 self.sessions.deliver(service);
                 has_posted = service.run_posted(self.now()) || self.sessions.has_letters();
                 self.next_timer = Moment::ZERO;

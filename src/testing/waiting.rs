@@ -5,12 +5,38 @@ use std::time::{Duration, Instant};
 use super::TestClient;
 use crate::exchange::{Service, real_time};
 use crate::h1::Awaited;
+use crate::router::Router;
+use crate::router::handle::Handle;
 
 /// A limit that no test outlives. Instants have an end.
 const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 
 /// Bytes that a message shows of what came.
 const MOST_SHOWN: usize = 1000;
+
+impl<S> TestClient<Router<S>> {
+    /// A handle to the application, as a server gives it: see [`Handle`]. What is posted is done in the next call of
+    /// the client that makes the server work. Timers obey virtual time, and a shutdown is a [drain](Self::drain).
+    ///
+    /// ```
+    /// # use monoloop::{Router, TestClient};
+    /// # use std::time::Duration;
+    /// let mut client = TestClient::new(Router::new(0));
+    /// let handle = client.handle();
+    /// handle.post(|count| *count += 1);
+    /// let timer = handle.every(Duration::from_secs(60), |count| *count += 10);
+    /// client.advance(Duration::from_secs(150));
+    /// assert_eq!(*client.app().state(), 21);
+    /// timer.cancel();
+    /// handle.shutdown();
+    /// client.read();
+    /// assert!(client.is_half_closed() && handle.is_draining());
+    /// ```
+    #[doc(alias("post", "shutdown"))]
+    pub fn handle(&self) -> Handle<S> {
+        self.app.handle()
+    }
+}
 
 impl<A: Service> TestClient<A> {
     /// Sets how long each call waits for other threads, in real time; 10 seconds by default. These calls wait:
@@ -24,6 +50,25 @@ impl<A: Service> TestClient<A> {
     /// Waits, in real time, until other threads have brought the application into a state: by answers, by content that
     /// they push, or by tasks that they [post](crate::server::Handle::post). It returns at once if the application is
     /// in this state already.
+    ///
+    /// ```
+    /// use monoloop::{Router, TestClient};
+    ///
+    /// let mut app = Router::new(Vec::<u64>::new());
+    /// let handle = app.handle();
+    /// app.post("/jobs", move |_, _, res| {
+    ///     let handle = handle.clone();
+    ///     std::thread::spawn(move || {
+    ///         let answer = (1..=20).product();    // something that takes time
+    ///         handle.post(move |answers| answers.push(answer));
+    ///     });
+    ///     res.status(202).empty()
+    /// });
+    ///
+    /// let mut client = TestClient::new(app);
+    /// client.post("/jobs").send().assert_status(202);
+    /// client.wait_until(|app| app.state().len() == 1);
+    /// ```
     ///
     /// # Panics
     /// If the application is not in this state within the [limit](Self::set_wait_limit).

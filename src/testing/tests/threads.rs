@@ -217,3 +217,59 @@ fn what_no_thread_can_mend_fails_at_once() {
     assert!(text.ends_with("the connection has ended: None"), "{text}");
     drop((end, gate));
 }
+
+#[test]
+fn tasks_of_other_threads_are_done_while_the_test_waits_for_what_they_do() {
+    let mut client = TestClient::new(Router::new(0));
+    let handle = client.handle();
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let handle = handle.clone();
+            thread::spawn(move || (0..100).for_each(|_| handle.post(|count| *count += 1)))
+        })
+        .collect();
+    client.wait_until(|app| *app.state() == 400);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    client.wait_until(|app| *app.state() == 400);
+}
+
+#[test]
+fn a_state_that_does_not_come_fails_within_the_limit() {
+    let mut client = TestClient::new(Router::new(0));
+    let handle = client.handle();
+    client.set_wait_limit(Duration::from_millis(20));
+    let text = panic_of(|| client.wait_until(|app| *app.state() == 1));
+    assert_eq!(text, "what the test waits for did not become true within 20ms of real time");
+    handle.post(|count| *count += 1);
+    client.wait_until(|app| *app.state() == 1);
+    // A task that always posts another one must not keep the test beyond its limit.
+    fn again(handle: crate::Handle<i32>) {
+        let next = handle.clone();
+        handle.post(move |_| drop(thread::spawn(move || again(next))));
+    }
+    again(handle);
+    panic_of(|| client.wait_until(|app| *app.state() == 2));
+}
+
+#[test]
+fn a_handler_and_its_thread_post_and_shut_down() {
+    let mut app = Router::new(Vec::new());
+    let handle = app.handle();
+    app.post("/stop", move |log: &mut Vec<&str>, _, res| {
+        log.push("handler");
+        handle.post(|log| log.push("task"));
+        handle.shutdown();
+        let (sent, responder) = res.defer();
+        let handle = handle.clone();
+        thread::spawn(move || {
+            handle.post(|log| log.push("thread"));
+            responder.text("stopping");
+        });
+        Ok(sent)
+    });
+    let mut client = TestClient::new(app);
+    assert_eq!(client.post("/stop").send().text(), "stopping");
+    client.wait_until(|app| app.state().len() == 3);
+    assert_eq!(client.app().state()[..], ["handler", "task", "thread"]);
+    assert!(client.handle().is_draining() && client.is_half_closed());
+}
