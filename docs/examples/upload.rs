@@ -33,7 +33,7 @@ pub(crate) fn app(directory: &Path) -> io::Result<Router<()>> {
     app.get("/", move |_, _, res| res.html(page(&at)?));
     let at = directory.to_owned();
     app.upload(Method::Post, "/", uploads, |_, _| Ok(()), move |_, (), form, res| keep(&at, form, res));
-    app.mount("/files", downloads(directory));
+    app.mount("/files", downloads(directory)?);
     Ok(app)
 }
 
@@ -52,14 +52,14 @@ fn keep(directory: &Path, form: Uploaded, res: Response<'_>) -> Result<Sent> {
 
 /// The files, for whoever wants them. They are the work of strangers, so no browser may run what is in them: an HTML
 /// page among them would act for this site.
-fn downloads(directory: &Path) -> Routes<()> {
+fn downloads(directory: &Path) -> io::Result<Routes<()>> {
     let mut files = Routes::new();
     files.with(|_, _, res| {
         let res = res.header("Content-Security-Policy", "sandbox").header("X-Content-Type-Options", "nosniff");
         ControlFlow::Continue(res.header("Content-Disposition", "attachment"))
     });
-    files.mount("/", Files::new(directory));
-    files
+    files.mount("/", Files::new(directory)?);
+    Ok(files)
 }
 
 fn page(directory: &Path) -> io::Result<String> {

@@ -45,3 +45,10 @@ impl std::error::Error for DirectoryError {
         Some(&self.source)
     }
 }
+
+/// For programs whose functions return errors of the standard library.
+impl From<DirectoryError> for io::Error {
+    fn from(error: DirectoryError) -> Self {
+        Self::new(error.kind(), error)
+    }
+}
