@@ -9,6 +9,7 @@ mod body_writer;
 mod call;
 pub(crate) mod clock;
 pub(crate) mod close_reason;
+mod cookies;
 mod conditions;
 mod control;
 mod cookie;
