@@ -31,7 +31,8 @@
 //! | I want to | item | guide |
 //! |---|---|---|
 //! | find a handler by method and path | [`Router`], [`Routes::get`] | [routing](guide::routing) |
-//! | read a parameter, the query, a header field, a cookie | [`Request`] | [requests][replies] |
+//! | read a parameter, the query, a header field, text | [`Request`] | [requests][replies] |
+//! | read a cookie | [`Request::cookie`] | [requests][replies] |
 //! | answer JSON, or read it | [`Response::json`], [`Request::json`] | [requests][replies] |
 //! | set a cookie, or remove one | [`Response::cookie`], [`Cookie`] | [requests][replies] |
 //! | read a form | [`Request::form`] | [requests][replies] |

@@ -49,7 +49,7 @@ fn main() -> monoloop::server::Result<()> {
 
 /// A handler may be a closure in place or a `fn`.
 fn add(users: &mut Users, req: &Request<'_>, res: Response<'_>) -> Result<Sent> {
-    let NewUser { name } = req.json()?; // 400 when it is not JSON of this shape
+    let NewUser { name } = req.json()?; // 422 when it is JSON of another shape
     if users.by_id.values().any(|user| user.name == name) {
         return Err(Error::new(409, "That name is taken"));
     }

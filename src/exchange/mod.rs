@@ -9,16 +9,19 @@ mod body_writer;
 mod call;
 pub(crate) mod clock;
 pub(crate) mod close_reason;
-mod cookies;
 mod conditions;
+mod content;
 mod control;
 mod cookie;
+mod cookies;
 mod data;
 mod delegate;
 mod draft;
 mod draining;
 mod endpoint;
 mod error_page;
+#[cfg(feature = "json")]
+mod fault;
 mod flow;
 mod from_param;
 mod guard;
@@ -26,7 +29,11 @@ mod held;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
 #[cfg(feature = "json")]
+mod json;
+#[cfg(feature = "json")]
 mod json_lines;
+#[cfg(feature = "json")]
+mod json_path;
 mod kept;
 mod negotiate;
 pub(crate) mod observer;

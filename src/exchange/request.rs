@@ -16,8 +16,8 @@ use crate::wire::Head;
 ///     let id: u64 = req.param("id")?;                              // 400 if it is no number
 ///     let page = req.query("page").unwrap_or("1".into());          // ?page=...
 ///     let kind = req.header("Content-Type").unwrap_or("none");     // any case
-///     let cookies = req.headers().all("cookie").count();           // repeated lines are all there
-///     let from = req.peer();
+///     let cookies = req.cookies().count();                         // of all lines
+///     let from = req.client();
 ///     res.text(format!("{id}, page {page}: {} bytes of {kind} and {cookies} cookies from {from}", req.body().len()))
 /// });
 /// app.post("/form", |_, req, res| {
@@ -95,13 +95,12 @@ impl<'a> Request<'a> {
     }
 
     /// The value of the first field line of this name, in any case. `None` also if the value is not UTF-8.
-    #[doc(alias("cookie", "session"))]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.received.head.fields.get(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
     /// All field lines in the order in which they arrived, repeated ones included.
-    #[doc(alias("cookie", "fields"))]
+    #[doc(alias = "fields")]
     pub const fn headers(&self) -> Fields<'a> {
         self.received.head.fields
     }
@@ -166,32 +165,6 @@ impl<'a> Request<'a> {
         self.received.trailers.get(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
-    /// The content, read as JSON. The `Content-Type` is ignored.
-    ///
-    /// # Errors
-    /// A 400 `Invalid JSON` when it is not JSON or not of the shape of `T`.
-    #[cfg(feature = "json")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
-    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(self.received.content)
-            .map_err(|error| Error::bad_request("Invalid JSON").with_source(error))
-    }
-
-    /// The content, read as a posted form.
-    ///
-    /// # Errors
-    /// A 415 when the `Content-Type` is not `application/x-www-form-urlencoded`.
-    #[doc(alias = "urlencoded")]
-    pub fn form(&self) -> Result<Pairs<'a>> {
-        let media_type = self.header("content-type").unwrap_or_default();
-        let media_type = media_type.split(';').next().unwrap_or_default().trim();
-        if media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            Ok(Pairs::new(self.received.content))
-        } else {
-            Err(Error::new(415, "Expected application/x-www-form-urlencoded"))
-        }
-    }
-
     /// Hands a value on to what sees this request next: from a middleware to the handler, for example. It is found by
     /// its type, so define a type for it. It lives until the request is answered. Each value takes one allocation.
     ///
@@ -243,6 +216,21 @@ impl<'a> Request<'a> {
     #[doc(alias("remote_addr", "ip"))]
     pub fn peer(&self) -> Endpoint {
         self.received.endpoints.peer()
+    }
+
+    /// The client. Today it is the same as the [`peer`](Self::peer), which may be a proxy; where proxies can be
+    /// trusted by configuration, it will be the client for whom they ask. Use this to say who has asked, in a log or in
+    /// a limit, and `peer` for the connection itself.
+    ///
+    /// ```
+    /// # use monoloop::{Router, TestClient};
+    /// # let mut app = Router::new(());
+    /// app.get("/who", |_, req, res| res.text(req.client().to_string()));
+    /// # assert_eq!(TestClient::new(app).get("/who").send().text(), "127.0.0.1:50000");
+    /// ```
+    #[doc(alias("remote_addr", "ip", "real_ip"))]
+    pub fn client(&self) -> Endpoint {
+        self.peer()
     }
 
     /// The server's end of the connection.

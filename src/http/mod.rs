@@ -39,6 +39,8 @@ pub(crate) use path::{
 };
 #[cfg(feature = "files")]
 pub(crate) use path::{ResolvedPath, decode_resolved};
+#[cfg(feature = "json")]
+pub(crate) use printable::excerpt;
 pub(crate) use printable::{Printable, is_unprintable, write_escape};
 pub use status::reason_phrase;
 pub(crate) use status::status_line;

@@ -57,9 +57,39 @@ impl Write for Escaping<'_, '_> {
     }
 }
 
+/// At most `most` characters of a text, from both of its ends, with all [unprintable](is_unprintable) ones escaped.
+/// This is for a message to a client that quotes what the client has sent.
+#[cfg(feature = "json")]
+pub(crate) fn excerpt(text: &str, most: usize) -> String {
+    let most_bytes = |text: &str, chars: usize| text.char_indices().nth(chars).map(|(at, _)| at);
+    match most_bytes(text, most) {
+        None => Printable(text).to_string(),
+        Some(_) => {
+            let head = &text[..most_bytes(text, most / 2).unwrap_or(text.len())];
+            let tail = text.char_indices().rev().nth(most / 2 - 1).map_or(0, |(at, _)| at);
+            format!("{}...{}", Printable(head), Printable(&text[tail..]))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn an_excerpt_has_both_ends_of_a_text() {
+        for (text, most, expected) in [
+            ("", 4, ""),
+            ("abcd", 4, "abcd"),
+            ("abcde", 4, "ab...de"),
+            ("\u{e4}\u{1f600}c\u{df}\n", 4, "\u{e4}\u{1f600}...\u{df}\\x0a"),
+            ("a\u{202e}b", 4, "a\\u202eb"),
+        ] {
+            assert_eq!(excerpt(text, most), expected);
+        }
+        assert_eq!(excerpt(&"\0".repeat(1 << 20), 200).len(), 200 * "\\x00".len() + "...".len());
+    }
 
     #[test]
     fn what_acts_on_a_line_is_escaped_and_all_else_is_shown() {

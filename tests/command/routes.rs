@@ -19,13 +19,13 @@ fn every_route_answers() {
         ("GET /users/99", "", 404, r#"{"error":"User not found"}"#),
         ("GET /users/me", "", 400, r#"{"error":"Invalid parameter: id"}"#),
         ("POST /users", r#"{"name":"Erin","id":77}"#, 201, erin),
-        ("POST /users", "{", 400, r#"{"error":"Invalid JSON"}"#),
-        ("POST /users", "[]", 400, r#"{"error":"Invalid JSON"}"#),
-        ("POST /users", "", 400, r#"{"error":"Invalid JSON"}"#),
+        ("POST /users", "{", 400, r#"{"error":"Invalid JSON: EOF while parsing an object at line 1 column 1"}"#),
+        ("POST /users", "[]", 422, r#"{"error":"invalid type: sequence, expected struct Fields"}"#),
+        ("POST /users", "", 400, r#"{"error":"Invalid JSON: there is no content"}"#),
         ("POST /users", &large, 413, r#"{"error":"A user may have at most 512 bytes as JSON"}"#),
         ("PUT /users/4", r#"{"id":5}"#, 200, erin),
         ("PUT /users/99", "{}", 404, r#"{"error":"User not found"}"#),
-        ("PUT /users/4", "null", 400, r#"{"error":"Invalid JSON"}"#),
+        ("PUT /users/4", "null", 422, r#"{"error":"invalid type: null, expected struct Fields"}"#),
         ("DELETE /users/4", "", 200, r#"{"success":true,"deleted":4}"#),
         ("DELETE /users/4", "", 404, r#"{"error":"User not found"}"#),
         ("GET /nothing", "", 404, r#"{"error":"Not found"}"#),
@@ -38,6 +38,19 @@ fn every_route_answers() {
     for (request, content, status, expected) in table {
         let reply = client.ask(request, "", content);
         assert_eq!((reply.status, reply.content.as_str()), (status, expected), "of {request} {content}");
+    }
+}
+
+#[test]
+fn a_user_must_be_announced_as_json() {
+    let demo = Demo::start(&[]);
+    let mut client = demo.connect();
+    for (field, status) in [
+        ("Content-Type: application/json\r\n", 201),
+        ("Content-Type: application/x-www-form-urlencoded\r\n", 415),
+        ("Origin: https://evil.example\r\n", 415),
+    ] {
+        assert_eq!(client.ask("POST /users", field, "{}").status, status, "{field}");
     }
 }
 

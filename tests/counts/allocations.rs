@@ -71,6 +71,12 @@ fn a_request_in_steady_state_allocates_nothing() {
         ("two field lines", get("/fields")),
         ("content in pieces", get("/pieces")),
         ("a query and many fields", fields()),
+        (
+            "cookies, a media type and text",
+            "POST /asked HTTP/1.1\r\nHost: test\r\nCookie: a=\"b\"; c=d\r\nCookie: session=31d4\r\nAccept: */*;q=0.1, \
+             text/*;q=0.5\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 7\r\n\r\ncontent"
+                .to_owned(),
+        ),
         ("content", "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 7\r\n\r\ncontent".to_owned()),
         (
             "chunks",

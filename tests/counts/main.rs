@@ -138,6 +138,11 @@ fn routes(app: &mut Router<()>) {
         }
         body.end()
     });
+    app.post("/asked", |_, req, res| {
+        assert!(req.cookie("session").is_some_and(|value| value == "31d4") && req.cookies().count() == 3);
+        assert!(req.content_type().is_some_and(|value| value == "text/plain"));
+        res.text(req.accepts(&["text/html", "application/json"]).unwrap_or(req.text()?))
+    });
     app.post("/echo", |_, req, res| res.send(req.body()));
     for i in 0..500 {
         app.get(&format!("/resource{i}/:id"), |_, _, res| res.text("one of many"));
