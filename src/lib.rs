@@ -35,7 +35,8 @@
 //! | read a cookie | [`Request::cookie`] | [requests][replies] |
 //! | answer JSON, or read it | [`Response::json`], [`Request::json`] | [requests][replies] |
 //! | set a cookie, or remove one | [`Response::cookie`], [`Cookie`] | [requests][replies] |
-//! | read a form | [`Request::form`] | [requests][replies] |
+//! | read a form | [`Request::form`], [`Request::form_as`] | [requests][replies] |
+//! | read query or parameters as a struct | [`Request::query_as`], [`Request::params_as`] | [requests][replies] |
 //! | answer in the format that the client prefers | [`Request::accepts`] | [requests][replies] |
 //! | take a form with files | [`Routes::upload`], [`multipart`] | [bodies][streaming] |
 //! | answer an error | [`Error`], [`OptionExt`], [`Router::on_error`] | [requests][replies] |
@@ -68,10 +69,10 @@
 //!
 //! # Features
 //!
-//! Six features are on by default: `json` (the methods named `json`), `files` (static files: `Files` and
-//! `Response::file`), `multipart` (forms with files: `Routes::upload`), `websocket` (`Routes::websocket`), `signals`
-//! (the drain on SIGTERM and SIGINT) and `cli` (the `monoloop` command). `websocket-deflate` is off: it compresses
-//! WebSocket messages. `default-features = false` leaves the core.
+//! Six features are on by default: `json` (the methods named `json`, and those that read a query, a form or parameters
+//! as a type), `files` (static files: `Files` and `Response::file`), `multipart` (forms with files: `Routes::upload`),
+//! `websocket` (`Routes::websocket`), `signals` (the drain on SIGTERM and SIGINT) and `cli` (the `monoloop` command).
+//! `websocket-deflate` is off: it compresses WebSocket messages. `default-features = false` leaves the core.
 //!
 //! # For contributors
 //!
@@ -89,12 +90,18 @@
 #![cfg_attr(feature = "json", doc = "[`Response::json`]: Response::json\n[`Request::json`]: Request::json")]
 #![cfg_attr(feature = "json", doc = "[`Response::json_lines`]: Response::json_lines")]
 #![cfg_attr(feature = "multipart", doc = "[`Routes::upload`]: router::Routes::upload\n[`multipart`]: mod@multipart")]
+#![cfg_attr(feature = "json", doc = "[`Request::form_as`]: Request::form_as")]
+#![cfg_attr(feature = "json", doc = "[`Request::query_as`]: Request::query_as")]
+#![cfg_attr(feature = "json", doc = "[`Request::params_as`]: Request::params_as")]
 #![cfg_attr(feature = "files", doc = "[`Response::file`]: Response::file\n[`Files`]: Files")]
 #![cfg_attr(feature = "websocket", doc = "[`Routes::websocket`]: router::Routes::websocket")]
 #![cfg_attr(feature = "websocket", doc = "[`websocket`]: mod@websocket\n[`websocket::Room`]: websocket::Room")]
 //! [`Response::json`]: #features
 //! [`Request::json`]: #features
 //! [`Response::json_lines`]: #features
+//! [`Request::form_as`]: #features
+//! [`Request::query_as`]: #features
+//! [`Request::params_as`]: #features
 //! [`Response::file`]: #features
 //! [`Files`]: #features
 //! [`Routes::upload`]: #features
@@ -103,8 +110,7 @@
 //! [`websocket`]: #features
 //! [`websocket::Room`]: #features
 
-// The eight links above are there twice: the first definition counts, and without its feature a method is not there.
-// The nine links above are there twice: the first definition counts, and without its feature a method is not there.
+// The thirteen links above are there twice: the first definition counts, and without its feature a method is not there.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -40,6 +40,11 @@ pub(crate) const MAX_EMPTY_LINES: u8 = 4;
 /// Largest content that is buffered for a handler, in bytes; above it 413. nginx and Apache 1 MiB, Express 100 KiB.
 pub const MAX_CONTENT: u64 = MIB as u64;
 
+#[cfg(feature = "json")]
+/// Most values of a form that becomes a type, since each takes 48 bytes of memory and may be two bytes in the form;
+/// above it 413. Express, Django and PHP 1,000.
+pub(crate) const MAX_TYPED_PAIRS: usize = 10_000;
+
 /// Most content that is ever buffered for a handler, in bytes, even if more is configured; above it 413. The buffer is
 /// one piece, and while it grows, a second piece twice as long exists. So the limit is 512 MiB on 32-bit systems; on
 /// 64-bit systems it is never reached.

@@ -35,6 +35,8 @@ mod json_lines;
 #[cfg(feature = "json")]
 mod json_path;
 mod kept;
+#[cfg(feature = "json")]
+mod named_texts;
 mod negotiate;
 pub(crate) mod observer;
 mod outgoing;
@@ -52,6 +54,8 @@ mod service;
 #[cfg(test)]
 mod tests;
 mod touched;
+#[cfg(feature = "json")]
+mod typed;
 
 pub use crate::wire::Trailers;
 pub(crate) use crate::wire::reply::PreparedField;

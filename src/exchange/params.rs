@@ -23,6 +23,13 @@ impl<'a> Params<'a> {
         self.get_raw(name, raw_path).map(decode_segment)
     }
 
+    /// The names and values of all parameters in the order of the path, percent-decoded.
+    #[cfg(feature = "json")]
+    pub(crate) fn iter(&self, raw_path: &'a [u8]) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> + use<'a> {
+        let values = self.spans.iter().map(|&(start, end)| decode_segment(&raw_path[start as usize..end as usize]));
+        self.names.iter().map(|name| &**name).zip(values)
+    }
+
     /// The value of the parameter, still encoded.
     pub(crate) fn get_raw(&self, name: &str, raw_path: &'a [u8]) -> Option<&'a [u8]> {
         let index = self.names.iter().position(|known| **known == *name)?;

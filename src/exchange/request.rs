@@ -122,6 +122,12 @@ impl<'a> Request<'a> {
         self.params.get(name, self.received.head.raw_path)
     }
 
+    /// The names and values of all parameters of the route, percent-decoded.
+    #[cfg(feature = "json")]
+    pub(crate) fn params(&self) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> + use<'a> {
+        self.params.iter(self.received.head.raw_path)
+    }
+
     /// The parameter `name` of the route, still encoded.
     #[cfg(feature = "files")]
     pub(crate) fn raw_param(&self, name: &str) -> Option<&'a [u8]> {
@@ -226,7 +232,7 @@ impl<'a> Request<'a> {
     /// # use monoloop::{Router, TestClient};
     /// # let mut app = Router::new(());
     /// app.get("/who", |_, req, res| res.text(req.client().to_string()));
-    /// # assert_eq!(TestClient::new(app).get("/who").send().text(), "127.0.0.1:50000");
+    /// # assert!(TestClient::new(app).get("/who").send().text().starts_with("127.0.0.1:"));
     /// ```
     #[doc(alias("remote_addr", "ip", "real_ip"))]
     pub fn client(&self) -> Endpoint {
