@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::Files;
 use super::find::{Found, Missing};
-use super::listing::{self, Page, SEGMENT};
+use super::listing::{Page, SEGMENT};
 use super::listings::PageKey;
 use super::names::Names;
 use super::open_file::OpenFile;
@@ -96,7 +96,7 @@ impl Files {
     ) -> Result<Sent> {
         let res = res.append_header("Vary", "Accept").header_if_none("Cache-Control", "no-cache");
         let mut res = res.header_if_none("X-Content-Type-Options", "nosniff");
-        let is_json = listing::prefers_json(req.headers());
+        let is_json = req.accepts(&["text/html", "application/json"]) == Some("application/json");
         if is_json {
             res = res.header("Content-Type", "application/json");
         } else {

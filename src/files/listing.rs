@@ -9,8 +9,7 @@ use rustix::io::Errno;
 
 use super::names::{Names, State};
 use super::open_file::Metadata;
-use crate::http::coding::weighted;
-use crate::http::{Fields, iso_date, push_json_string};
+use crate::http::{iso_date, push_json_string};
 use crate::limits::MAX_LISTED;
 
 /// Characters that are not encoded in a segment of a path (RFC 3986 §3.3). The colon is encoded, because a browser
@@ -172,24 +171,6 @@ td:nth-child(n+2){white-space:nowrap;font-variant-numeric:tabular-nums}\
 th:nth-child(2),td:nth-child(2){text-align:right}\
 a{text-decoration:none}a:hover{text-decoration:underline}";
 
-/// Whether the client prefers JSON to HTML (RFC 9110 §12.5.1). For each type, the most precise media range counts.
-pub(super) fn prefers_json(fields: Fields<'_>) -> bool {
-    let weight = |ranges: [&str; 3]| {
-        let mut best: Option<(usize, u16)> = None;
-        for member in fields.all("accept").flat_map(|line| line.split(|&byte| byte == b',')) {
-            let Some((name, weight)) = std::str::from_utf8(member).ok().and_then(weighted) else { continue };
-            let precision = ranges.iter().position(|range| range.eq_ignore_ascii_case(name));
-            if let Some(precision) = precision
-                && best.is_none_or(|(known, _)| precision < known)
-            {
-                best = Some((precision, weight));
-            }
-        }
-        best.map_or(0, |(_, weight)| weight)
-    };
-    weight(["application/json", "application/*", "*/*"]) > weight(["text/html", "text/*", "*/*"])
-}
-
 /// Escapes text for HTML content and for quoted attributes.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -225,7 +206,6 @@ fn human_size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::TestFields;
 
     #[test]
     fn a_size_is_shown_in_powers_of_1024() {
@@ -243,16 +223,5 @@ mod tests {
         ] {
             assert_eq!(human_size(bytes), expected, "{bytes}");
         }
-    }
-
-    #[test]
-    fn a_client_gets_json_only_if_it_prefers_it_to_html() {
-        let prefers = |values: &[&str]| {
-            prefers_json(TestFields::new(values.iter().map(|value| ("Accept", value.as_bytes()))).get())
-        };
-        assert!(prefers(&["application/json"]) && prefers(&["text/html;q=0.5, application/json"]));
-        assert!(prefers(&["text/html;q=0, */*"]) && prefers(&["application/*", "text/html;q=0.9"]));
-        assert!(!prefers(&[]) && !prefers(&["*/*"]) && !prefers(&["text/html,application/xhtml+xml,*/*;q=0.8"]));
-        assert!(!prefers(&["application/json;q=0, */*"]) && !prefers(&["text/*, application/json;q=0.5"]));
     }
 }

@@ -4,8 +4,6 @@
 //! Its Content Security Policy lets it load only its own files and connect only to its own server. So even if text of
 //! a stranger became markup by mistake, the browser would run no script in it.
 
-mod accept;
-
 use monoloop::buffer::Content;
 use monoloop::{Request, Response, Result, Router, Sent};
 use serde::Serialize;
@@ -41,9 +39,10 @@ pub(super) fn add<S>(app: &mut Router<S>) {
     app.get(PAGE.path, |_, req, res| {
         // A cache must not give the page to a client that wants JSON.
         let res = res.header("Vary", "Accept");
-        match accept::prefers_html(req) {
-            true => PAGE.send(req, res),
-            false => res.json(&Welcome { message: "Welcome to the API", version: "1.0" }),
+        // JSON is first, so that a client without a preference gets it. A client that accepts neither gets it, too.
+        match req.accepts(&["application/json", "text/html"]) {
+            Some("text/html") => PAGE.send(req, res),
+            _ => res.json(&Welcome { message: "Welcome to the API", version: "1.0" }),
         }
     });
     for part in &PARTS {
@@ -90,6 +89,7 @@ mod tests {
             ("text/html,*/*;q=0.8", "text/html; charset=utf-8", PAGE.content),
             ("*/*", "application/json", JSON),
             ("application/json", "application/json", JSON),
+            ("image/png", "application/json", JSON),
         ] {
             let reply = client.get("/").header("Accept", accept).send();
             assert_eq!((reply.status(), reply.header("content-type")), (200, Some(content_type)), "of {accept}");
