@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::Request;
-use crate::http::{Fields, MediaType, split_list};
+use crate::http::{MediaType, split_list};
 
 impl Request<'_> {
     /// The media type among `offers` that the client likes best, as its `Accept` says (RFC 9110 §12.5.1).
@@ -39,7 +39,7 @@ impl Request<'_> {
     #[doc(alias("accept", "content_negotiation", "406"))]
     pub fn accepts<'t>(&self, offers: &[&'t str]) -> Option<&'t str> {
         let fields = self.headers();
-        choose(|| ranges(fields), offers)
+        choose(&|visit| fields.all("accept").for_each(|value| visit_ranges(value, visit)), offers)
     }
 
     /// Whether the client prefers HTML to JSON, as browsers do.
@@ -48,19 +48,24 @@ impl Request<'_> {
     }
 }
 
-/// The readable members of all `Accept` lines, in order.
-fn ranges(fields: Fields<'_>) -> impl Iterator<Item = Range<'_>> {
-    fields.all("accept").flat_map(|value| split_list(value, b',')).filter_map(Range::read)
+/// Shows the readable members of all `Accept` lines to a visitor, in order. Each call begins again, so that nothing has
+/// to be kept. The dynamic calls keep the machine code small.
+type Ranges<'r> = &'r dyn Fn(&mut dyn FnMut(Range<'_>));
+
+fn visit_ranges(value: &[u8], visit: &mut dyn FnMut(Range<'_>)) {
+    split_list(value, b',').filter_map(Range::read).for_each(visit);
 }
 
-/// The best of `offers`. `ranges` begins again with each call, so that nothing has to be kept.
-fn choose<'a, 't, R: Iterator<Item = Range<'a>>>(ranges: impl Fn() -> R, offers: &[&'t str]) -> Option<&'t str> {
-    if ranges().next().is_none() {
+/// The best of `offers`.
+fn choose<'t>(ranges: Ranges<'_>, offers: &[&'t str]) -> Option<&'t str> {
+    let mut is_empty = true;
+    ranges(&mut |_| is_empty = false);
+    if is_empty {
         return offers.first().copied();
     }
     let mut best = None;
     for &offer in offers {
-        let Some(merit) = MediaType::read(offer.as_bytes()).and_then(|offer| Merit::of(&offer, ranges())) else {
+        let Some(merit) = MediaType::read(offer.as_bytes()).and_then(|offer| Merit::of(&offer, ranges)) else {
             continue;
         };
         if best.is_none_or(|(highest, _)| merit > highest) {
@@ -80,13 +85,17 @@ struct Merit {
 
 impl Merit {
     /// The merit of an offer by the most precise range that covers it. If two are as precise, the higher weight counts.
-    fn of<'a>(offer: &MediaType<'_>, ranges: impl Iterator<Item = Range<'a>>) -> Option<Self> {
-        let covering = ranges.enumerate().filter_map(|(place, range)| {
-            let precision = range.covers(offer)?;
-            Some(Self { weight: range.weight, precision, place: Reverse(place) })
+    fn of(offer: &MediaType<'_>, ranges: Ranges<'_>) -> Option<Self> {
+        let (mut most_precise, mut count): (Option<Self>, usize) = (None, 0);
+        ranges(&mut |range| {
+            let place = Reverse(count);
+            count += 1;
+            let Some(precision) = range.covers(offer) else { return };
+            if most_precise.is_none_or(|known| (precision, range.weight) > (known.precision, known.weight)) {
+                most_precise = Some(Self { weight: range.weight, precision, place });
+            }
         });
-        let most_precise = covering.max_by_key(|merit| (merit.precision, merit.weight, merit.place))?;
-        Some(most_precise).filter(|merit| merit.weight > 0)
+        most_precise.filter(|merit| merit.weight > 0)
     }
 }
 
@@ -105,7 +114,7 @@ impl<'a> Range<'a> {
     /// Reads a member. The result is `None` when it breaks the grammar.
     fn read(member: &'a [u8]) -> Option<Self> {
         let media = MediaType::read_range(member)?;
-        let weight = match media.parameters().flatten().find(|parameter| parameter.is(b"q")) {
+        let weight = match media.parameter(b"q") {
             Some(parameter) => thousandths(parameter.raw_value())?,
             None => 1000,
         };
@@ -127,7 +136,7 @@ impl<'a> Range<'a> {
             let mut offered = offer.parameters().flatten();
             if offered.any(|parameter| parameter.equals(&wanted)) {
                 count += 1;
-            } else if !wanted.is(b"charset") || offer.parameters().flatten().any(|parameter| parameter.is(b"charset")) {
+            } else if !wanted.is(b"charset") || offer.parameter(b"charset").is_some() {
                 return None;
             }
         }
@@ -160,7 +169,7 @@ mod tests {
 
     /// The choice by the lines of an `Accept`.
     fn chosen<'t>(lines: &[&str], offers: &[&'t str]) -> Option<&'t str> {
-        choose(|| lines.iter().flat_map(|line| split_list(line.as_bytes(), b',')).filter_map(Range::read), offers)
+        choose(&|visit| lines.iter().for_each(|line| visit_ranges(line.as_bytes(), visit)), offers)
     }
 
     #[track_caller]
@@ -203,7 +212,7 @@ mod tests {
         ];
         for (offer, weight) in offers {
             let offered = MediaType::read(offer.as_bytes()).unwrap();
-            let merit = Merit::of(&offered, split_list(accept.as_bytes(), b',').filter_map(Range::read));
+            let merit = Merit::of(&offered, &|visit| visit_ranges(accept.as_bytes(), visit));
             assert_eq!(merit.map(|merit| merit.weight), Some(weight), "{offer}");
         }
         check(&["text/html;q=0, */*"], PAGES, Some("application/json"));

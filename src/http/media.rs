@@ -31,6 +31,7 @@ impl<'a> MediaType<'a> {
         }
     }
 
+    #[inline(never)]
     fn of(kind: &'a [u8], subtype: &'a [u8], parameters: &'a [u8]) -> Option<Self> {
         let media_type = Self { kind, subtype, parameters };
         let is_valid = is_token(kind) && is_token(subtype);
@@ -48,9 +49,32 @@ impl<'a> MediaType<'a> {
     }
 
     /// The parameters, in order. One that breaks the grammar is a `None`.
-    pub(crate) fn parameters(&self) -> impl Iterator<Item = Option<Parameter<'a>>> + use<'a> {
-        let pieces = split_list(self.parameters, b';').map(trim).filter(|piece| !piece.is_empty());
-        pieces.map(Parameter::read)
+    pub(crate) const fn parameters(&self) -> Parameters<'a> {
+        Parameters(self.parameters)
+    }
+
+    /// The parameter of this name, if there is one that keeps to the grammar.
+    pub(crate) fn parameter(&self, name: &[u8]) -> Option<Parameter<'a>> {
+        self.parameters().flatten().find(|parameter| parameter.is(name))
+    }
+}
+
+/// The iterator of the parameters of a media type.
+pub(crate) struct Parameters<'a>(&'a [u8]);
+
+impl<'a> Iterator for Parameters<'a> {
+    type Item = Option<Parameter<'a>>;
+
+    // It is called in several places, and none of them is in a hurry.
+    #[inline(never)]
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.0.is_empty() {
+            let piece = trim(cut(&mut self.0, b';'));
+            if !piece.is_empty() {
+                return Some(Parameter::read(piece));
+            }
+        }
+        None
     }
 }
 
@@ -81,6 +105,7 @@ impl<'a> Parameter<'a> {
     }
 
     /// Whether both have the same name and, without quotes and backslashes, the same value.
+    #[inline(never)]
     pub(crate) fn equals(&self, other: &Self) -> bool {
         self.is(other.name) && self.text().eq(other.text())
     }
@@ -125,6 +150,7 @@ pub(crate) fn split_list(text: &[u8], separator: u8) -> impl Iterator<Item = &[u
 
 /// Takes what is before the first `separator` out of `text`, and drops the separator. A quoted string without an end
 /// takes all the rest with it.
+#[inline(never)]
 fn cut<'a>(text: &mut &'a [u8], separator: u8) -> &'a [u8] {
     let whole = *text;
     let mut at = 0;
