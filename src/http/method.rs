@@ -154,9 +154,12 @@ impl MethodSet {
 
     /// The methods of the set: first those of [`Method::ALL`] in that order, then the others by name.
     pub(crate) fn iter(self) -> impl Iterator<Item = Method> {
-        let mut others: Vec<Method> = ExtensionMethod::all().map(Method::Extension).collect();
+        let mut others: Vec<Method> = Vec::new();
         // Their own order depends on what else the process has registered.
-        others.sort_unstable_by_key(|method| method.as_str());
+        for method in ExtensionMethod::all().map(Method::Extension) {
+            let place = others.partition_point(|known| known.as_str() < method.as_str());
+            others.insert(place, method);
+        }
         Method::ALL.into_iter().chain(others).filter(move |&method| self.contains(method))
     }
 

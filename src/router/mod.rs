@@ -10,11 +10,13 @@ mod descriptors;
 mod endpoint;
 pub(crate) mod handle;
 mod handler;
+mod host;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
 mod live;
 mod methods;
 mod middleware;
+mod mount;
 mod path;
 mod route;
 mod routes;
@@ -38,6 +40,7 @@ pub use handler::handler;
 use live::Live;
 pub use middleware::Next;
 use middleware::Unrequested;
+use path::Pattern;
 pub use route::{Registered, Route};
 pub use routes::{Mount, Routes};
 use tasks::Inbox;
@@ -115,6 +118,43 @@ impl<S> Router<S> {
     #[doc(alias("stop", "post", "shutdown"))]
     pub fn handle(&self) -> Handle<S> {
         Handle::new(self.inbox.tasks())
+    }
+
+    /// Adds routes for one host, such as `api.example.org`, or for all hosts below one, `*.example.org`. A request for
+    /// such a host finds only these routes. A request for any other host finds those that belong to no host.
+    ///
+    /// The host is what the client asks for ([`Request::host`]), in any case and with any port. The whole name counts
+    /// before `*`, and a longer name before a shorter one. The middleware of the router itself sees the requests for
+    /// all hosts, and so do its functions after a handler.
+    ///
+    /// ```
+    /// use monoloop::{Router, TestClient, router::Routes};
+    ///
+    /// let mut api = Routes::new();
+    /// api.get("/", |_, _, res| res.text("the API"));
+    /// let mut shops = Routes::new();
+    /// shops.get("/", |_, req, res| res.text(format!("the shop {}", req.host().unwrap_or_default())));
+    ///
+    /// let mut app = Router::new(());
+    /// app.host("api.example.org", api);
+    /// app.host("*.shops.example.org", shops);
+    /// app.get("/", |_, _, res| res.text("all other hosts"));
+    ///
+    /// let mut client = TestClient::new(app);
+    /// let mut ask = |host| client.get("/").header("Host", host).send().text().to_owned();
+    /// assert_eq!(ask("API.example.org:8080"), "the API");
+    /// assert_eq!(ask("books.shops.example.org"), "the shop books.shops.example.org");
+    /// assert_eq!(ask("example.org"), "all other hosts");
+    /// ```
+    ///
+    /// # Panics
+    /// If `name` is not the name of a host, or if the host already has one of the routes.
+    #[doc(alias("virtual host", "vhost", "subdomain"))]
+    pub fn host(&mut self, name: &str, part: impl Mount<S>) {
+        let mut routes = Routes::new();
+        part.mount_at("/", &mut routes);
+        let site = self.routes.hosts.add(name);
+        routes.mount_for(site, &Pattern::root(), &mut self.routes);
     }
 
     /// Renders error replies in place of the default, which is `{"error":"..."}`, or a small page for a client that

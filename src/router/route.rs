@@ -125,11 +125,12 @@ impl<S> fmt::Debug for Registered<'_, S> {
 pub struct Route<'a> {
     methods: MethodFilter,
     path: &'a str,
+    host: Option<&'a str>,
 }
 
 impl<'a> Route<'a> {
-    pub(super) const fn new(methods: MethodFilter, path: &'a str) -> Self {
-        Self { methods, path }
+    pub(super) const fn new(methods: MethodFilter, path: &'a str, host: Option<&'a str>) -> Self {
+        Self { methods, path, host }
     }
 
     /// The method; `None` if the route takes any.
@@ -146,6 +147,11 @@ impl<'a> Route<'a> {
         matches!(self.methods, MethodFilter::Upgrade)
     }
 
+    /// The host that has the route, as it was [registered](super::Router::host); `None` for any host.
+    pub const fn host(&self) -> Option<&'a str> {
+        self.host
+    }
+
     /// The path as it was registered, with its mount prefix.
     pub const fn path(&self) -> &'a str {
         self.path
@@ -154,7 +160,8 @@ impl<'a> Route<'a> {
 
 impl fmt::Display for Route<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<6} {}", self.method().map_or("ANY", Method::as_str), self.path)?;
+        write!(f, "{:<6} {}", self.method().map_or("ANY", Method::as_str), self.host.unwrap_or_default())?;
+        f.write_str(self.path)?;
         if self.is_upgrade() { f.write_str(" (upgrade)") } else { Ok(()) }
     }
 }

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::callback::Callback;
 use super::endpoint::{Endpoint, Handler, Upgrade, Wanted};
+use super::host::Hosts;
 use super::middleware::Next;
 use super::path::Pattern;
 use super::route::{MethodFilter, Registered, Route};
@@ -43,11 +44,12 @@ use crate::http::{Method, MethodSet, Moment, Result};
 /// ```
 #[doc(alias = "routing")]
 pub struct Routes<S> {
-    endpoints: Vec<Endpoint<S>>,
+    pub(super) endpoints: Vec<Endpoint<S>>,
     pub(super) trie: Trie,
+    pub(super) hosts: Hosts,
     pub(super) tables: Tables<S>,
     /// Registered routes in the order of registration, for [`routes`](Self::routes).
-    listed: Vec<(MethodFilter, usize)>,
+    pub(super) listed: Vec<(MethodFilter, usize)>,
     /// All methods that any route answers.
     allowed: MethodSet,
     /// The answers for paths without an endpoint.
@@ -74,6 +76,7 @@ impl<S> Routes<S> {
         Self {
             endpoints: Vec::new(),
             trie: Trie::default(),
+            hosts: Hosts::default(),
             tables: Tables::new(),
             listed: Vec::new(),
             allowed,
@@ -325,7 +328,10 @@ impl<S> Routes<S> {
 
     /// The registered routes, in the order of registration.
     pub fn routes(&self) -> impl Iterator<Item = Route<'_>> {
-        self.listed.iter().map(|&(methods, endpoint)| Route::new(methods, self.endpoints[endpoint].pattern.as_str()))
+        self.listed.iter().map(|&(methods, endpoint)| {
+            let endpoint = &self.endpoints[endpoint];
+            Route::new(methods, endpoint.pattern.as_str(), self.hosts.name(self.tables.site(endpoint.table)))
+        })
     }
 
     /// Whether any route answers this method. This looks at all of them, so it is for methods that are rare.
@@ -341,7 +347,24 @@ impl<S> Routes<S> {
         request: Request<'a>,
         spans: &'a mut Spans,
     ) -> (Option<&'a Endpoint<S>>, Request<'a>) {
-        let Some(index) = self.trie.find(request.raw_path(), spans) else { return (None, request) };
+        self.locate_in(self.trie_for(&request), request, spans)
+    }
+
+    /// The routes that a request is looked up in: those of its host, if it has any.
+    #[inline]
+    pub(super) fn trie_for(&self, request: &Request<'_>) -> &Trie {
+        self.hosts.trie(self.hosts.of(request)).unwrap_or(&self.trie)
+    }
+
+    /// As [`locate`](Self::locate), in these routes.
+    #[inline(always)]
+    pub(super) fn locate_in<'a>(
+        &'a self,
+        trie: &Trie,
+        request: Request<'a>,
+        spans: &'a mut Spans,
+    ) -> (Option<&'a Endpoint<S>>, Request<'a>) {
+        let Some(index) = trie.find(request.raw_path(), spans) else { return (None, request) };
         let endpoint = &self.endpoints[index];
         (Some(endpoint), request.with_params(Params { names: endpoint.pattern.names(), spans }))
     }
@@ -358,7 +381,7 @@ impl<S> Routes<S> {
         Registered::new(methods, settings, &mut self.tables)
     }
 
-    fn add_upgrade(&mut self, pattern: Pattern, upgrade: Upgrade<S>) -> Registered<'_, S> {
+    pub(super) fn add_upgrade(&mut self, pattern: Pattern, upgrade: Upgrade<S>) -> Registered<'_, S> {
         let index = self.endpoint(pattern, upgrade.settings.table);
         self.listed.push((MethodFilter::Upgrade, index));
         let endpoint = &mut self.endpoints[index];
@@ -380,7 +403,8 @@ impl<S> Routes<S> {
 
     /// Returns the index of the endpoint with this path, and adds one for `table` if there is none.
     fn endpoint(&mut self, pattern: Pattern, table: usize) -> usize {
-        let index = self.trie.insert(&pattern, self.endpoints.len());
+        let trie = self.hosts.trie_mut(self.tables.site(table)).unwrap_or(&mut self.trie);
+        let index = trie.insert(&pattern, self.endpoints.len());
         if index == self.endpoints.len() {
             self.endpoints.push(Endpoint::new(pattern, table));
         } else if self.endpoints[index].pattern.names() != pattern.names() {
@@ -423,35 +447,4 @@ impl<S> fmt::Debug for Routes<S> {
 pub trait Mount<S> {
     /// Adds all of this part to `routes`, below `prefix`.
     fn mount_at(self, prefix: &str, routes: &mut Routes<S>);
-}
-
-impl<S> Mount<S> for Routes<S> {
-    fn mount_at(mut self, prefix: &str, routes: &mut Routes<S>) {
-        let prefix = Pattern::parse(prefix);
-        let first_table = routes.tables.append(self.tables, &prefix);
-        let mut parts: Vec<_> = self
-            .endpoints
-            .into_iter()
-            .map(|endpoint| (prefix.join(&endpoint.pattern), endpoint.handlers, endpoint.upgrades.into_iter()))
-            .collect();
-        // The routes keep the order in which they were registered.
-        for (methods, endpoint) in self.listed {
-            let (pattern, handlers, upgrades) = &mut parts[endpoint];
-            if methods == MethodFilter::Upgrade {
-                let mut upgrade = upgrades.next().expect("a listed upgrade is there");
-                upgrade.settings.table += first_table;
-                routes.add_upgrade(pattern.clone(), upgrade);
-            } else {
-                let at =
-                    handlers.iter().position(|known| known.methods == methods).expect("a listed route has a handler");
-                let mut handler = handlers.remove(at);
-                handler.settings.table += first_table;
-                routes.add(pattern.clone(), handler);
-            }
-        }
-        routes.timers.append(&mut self.timers);
-        routes.keepers.append(&mut self.keepers);
-        routes.reserve = routes.reserve.max(self.reserve);
-        routes.upkeep.append(&mut self.upkeep);
-    }
 }

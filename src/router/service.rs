@@ -8,6 +8,7 @@ use super::endpoint::Endpoint;
 use super::live::Recipient;
 use super::middleware::{Next, run_middleware, set_unrequested};
 use super::route::RouteSettings;
+use super::trie::Trie;
 use super::{Router, Routes};
 use crate::exchange::{
     Abort, Admission, CloseReason, Intake, LiveKey, LoopControl, Outgoing, Output, ProtocolEvent, Request, Response,
@@ -38,7 +39,8 @@ impl<S> Router<S> {
     ) -> Result<T> {
         let Self { routes, state, .. } = self;
         let mut spans = Spans::default();
-        let (endpoint, request) = routes.locate_to_answer(request, &mut spans, &mut response);
+        let trie = routes.trie_for(&request);
+        let (endpoint, request) = routes.locate_to_answer(trie, request, &mut spans, &mut response);
         match routes.run_several(endpoint, goal, state, &request, response) {
             ControlFlow::Continue(response) => go_on(Routed { state, endpoint, routes, request: &request }, response),
             ControlFlow::Break(answered) => end(answered),
@@ -68,7 +70,7 @@ impl<S> Routes<S> {
         let table = match (settings, endpoint) {
             (Some(settings), _) => settings.table,
             (None, Some(endpoint)) => endpoint.table,
-            (None, None) => self.tables.owner(request.raw_path()),
+            (None, None) => self.tables.owner(request.raw_path(), self.hosts.of(request)),
         };
         (settings, table)
     }
@@ -78,11 +80,12 @@ impl<S> Routes<S> {
     #[inline(always)]
     fn locate_to_answer<'a>(
         &'a self,
+        trie: &Trie,
         request: Request<'a>,
         spans: &'a mut Spans,
         response: &mut Response<'_>,
     ) -> (Option<&'a Endpoint<S>>, Request<'a>) {
-        let (endpoint, request) = self.locate(request, spans);
+        let (endpoint, request) = self.locate_in(trie, request, spans);
         if let Some(endpoint) = endpoint {
             response.note_route(endpoint.pattern.text());
         }
@@ -138,7 +141,7 @@ impl<S> Service for Router<S> {
         }
         // Nearly always there is one table, and no route has middleware of its own.
         let mut spans = Spans::default();
-        let (endpoint, request) = routes.locate_to_answer(request, &mut spans, &mut response);
+        let (endpoint, request) = routes.locate_to_answer(&routes.trie, request, &mut spans, &mut response);
         match run_middleware(routes.tables.middleware(), state, &request, response) {
             ControlFlow::Continue(response) => answer(routes, endpoint, state, &request, response),
             ControlFlow::Break(answered) => answered,
@@ -306,7 +309,7 @@ fn answer_without_handler<S>(
         Some(endpoint) => &endpoint.unhandled,
         None if request.raw_path() == b"*" => &no_endpoint.all,
         None if request.method() == Method::Trace => &no_endpoint.trace,
-        None => match routes.tables.not_found(routes.tables.owner(request.raw_path())) {
+        None => match routes.tables.not_found(routes.tables.owner(request.raw_path(), routes.hosts.of(request))) {
             Some(answer) => return answer(state, request, response.status(404)),
             None => return Err(no_endpoint.not_found.get()),
         },

@@ -10,6 +10,7 @@
 use std::ops::ControlFlow;
 
 use super::callback::{After, Whole};
+use super::host::{ANY_HOST, Site};
 use super::middleware::{Middleware, Next, run_middleware};
 use super::path::{Pattern, RequestPath};
 use crate::exchange::{Outgoing, Request, Response};
@@ -18,6 +19,8 @@ use crate::exchange::{Outgoing, Request, Response};
 pub(super) struct Table<S> {
     /// The index of the table that it is mounted in. Only the outermost one has none.
     pub(super) parent: Option<usize>,
+    /// The host whose requests it sees. Its tables are mounted in the outermost one.
+    pub(super) site: Site,
     pub(super) prefix: Pattern,
     pub(super) middleware: Vec<Middleware<S>>,
     /// What sees the replies.
@@ -29,7 +32,14 @@ pub(super) struct Table<S> {
 impl<S> Table<S> {
     /// A table that is not mounted.
     pub(super) fn outermost() -> Self {
-        Self { parent: None, prefix: Pattern::root(), middleware: Vec::new(), after: Vec::new(), not_found: None }
+        Self {
+            parent: None,
+            site: ANY_HOST,
+            prefix: Pattern::root(),
+            middleware: Vec::new(),
+            after: Vec::new(),
+            not_found: None,
+        }
     }
 
     /// Whether nothing depends on whether the table sees a request.
@@ -69,14 +79,15 @@ impl<S> Tables<S> {
         &mut self.all[OUTERMOST]
     }
 
-    /// Takes over the tables of a part that is mounted at `prefix`. Returns the index of the first one.
-    pub(super) fn append(&mut self, part: Self, prefix: &Pattern) -> usize {
+    /// Takes over the tables of a part that is mounted at `prefix` for a host. Returns the index of the first one.
+    pub(super) fn append(&mut self, part: Self, prefix: &Pattern, site: Site) -> usize {
         let first = self.all.len();
         self.are_involved = true;
         self.see_replies |= part.see_replies;
         self.all.extend(part.all.into_iter().map(|table| Table {
             parent: Some(table.parent.map_or(OUTERMOST, |parent| first + parent)),
             prefix: prefix.join(&table.prefix),
+            site,
             ..table
         }));
         first
@@ -84,12 +95,19 @@ impl<S> Tables<S> {
 
     /// The table that answers for a path without a route: the one with the longest prefix, and the first of several.
     #[cold]
-    pub(super) fn owner(&self, path: &[u8]) -> usize {
+    pub(super) fn owner(&self, path: &[u8], site: Site) -> usize {
         let path = RequestPath::new(path);
-        let covering = (OUTERMOST + 1..self.all.len())
-            .filter(|&index| !self.all[index].is_bare() && self.all[index].prefix.covers(&path));
+        let covering = (OUTERMOST + 1..self.all.len()).filter(|&index| {
+            let table = &self.all[index];
+            table.site == site && !table.is_bare() && table.prefix.covers(&path)
+        });
         // `max_by_key` would return the last of several.
         covering.rev().max_by_key(|&index| self.all[index].prefix.segments().len()).unwrap_or(OUTERMOST)
+    }
+
+    /// The host that a table belongs to.
+    pub(super) fn site(&self, table: usize) -> Site {
+        self.all[table].site
     }
 
     /// What answers where no route does: that of the table, or else of one around it.
@@ -163,8 +181,11 @@ impl<S> Tables<S> {
         run_middleware(middleware, state, request, response)
     }
 
-    /// Whether `inner` is mounted in `outer`, at any depth.
+    /// Whether `inner` is mounted in `outer`, at any depth, for the same host.
     fn is_within(&self, mut inner: usize, outer: usize) -> bool {
+        if self.site(inner) != self.site(outer) {
+            return false;
+        }
         while let Some(parent) = self.all[inner].parent {
             if parent == outer {
                 return true;

@@ -1,0 +1,43 @@
+//! How a table of routes becomes a part of another.
+
+use super::host::{ANY_HOST, Site};
+use super::path::Pattern;
+use super::route::MethodFilter;
+use super::routes::{Mount, Routes};
+
+impl<S> Mount<S> for Routes<S> {
+    fn mount_at(self, prefix: &str, routes: &mut Routes<S>) {
+        self.mount_for(ANY_HOST, &Pattern::parse(prefix), routes);
+    }
+}
+
+impl<S> Routes<S> {
+    /// Adds all of this table to `routes`, below `prefix`, for a host.
+    pub(super) fn mount_for(mut self, site: Site, prefix: &Pattern, routes: &mut Self) {
+        let first_table = routes.tables.append(self.tables, prefix, site);
+        let mut parts: Vec<_> = self
+            .endpoints
+            .into_iter()
+            .map(|endpoint| (prefix.join(&endpoint.pattern), endpoint.handlers, endpoint.upgrades.into_iter()))
+            .collect();
+        // The routes keep the order in which they were registered.
+        for (methods, endpoint) in self.listed {
+            let (pattern, handlers, upgrades) = &mut parts[endpoint];
+            if methods == MethodFilter::Upgrade {
+                let mut upgrade = upgrades.next().expect("a listed upgrade is there");
+                upgrade.settings.table += first_table;
+                routes.add_upgrade(pattern.clone(), upgrade);
+            } else {
+                let at =
+                    handlers.iter().position(|known| known.methods == methods).expect("a listed route has a handler");
+                let mut handler = handlers.remove(at);
+                handler.settings.table += first_table;
+                routes.add(pattern.clone(), handler);
+            }
+        }
+        routes.timers.append(&mut self.timers);
+        routes.keepers.append(&mut self.keepers);
+        routes.reserve = routes.reserve.max(self.reserve);
+        routes.upkeep.append(&mut self.upkeep);
+    }
+}
