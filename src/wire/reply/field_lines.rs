@@ -156,17 +156,26 @@ impl FieldLines {
     /// Adds the names of a `Vary` that no `Vary` line has yet, in any case (RFC 9110 §12.5.5). Each part of the
     /// application knows what it has looked at, and none knows of the others, so no part takes a name of another away.
     pub(crate) fn add_vary(&mut self, value: &str) {
-        let is_listed = |name: &str| {
-            let lines = self.iter().filter(|(line, _)| line.eq_ignore_ascii_case("vary"));
-            lines.flat_map(|(_, value)| list(value)).any(|listed| listed.eq_ignore_ascii_case(name))
-        };
-        let mut new: Vec<&str> = Vec::new();
-        for name in list(value) {
-            if !is_listed(name) && !new.iter().any(|listed| listed.eq_ignore_ascii_case(name)) {
-                new.push(name);
+        let mut is_begun = false;
+        for (place, name) in list(value).enumerate() {
+            let is_repeated = list(value).take(place).any(|earlier| earlier.eq_ignore_ascii_case(name));
+            if is_repeated || self.varies_by(name) {
+                continue;
             }
+            self.text.push_str(if is_begun { ", " } else { "Vary: " });
+            self.text.push_str(name);
+            is_begun = true;
         }
-        self.push_list("Vary", new.into_iter());
+        if is_begun {
+            self.text.push_str("\r\n");
+            self.lines.push(Line { name_len: "Vary".len() as u32, end: self.text.len() as u32 });
+        }
+    }
+
+    /// Whether a `Vary` line lists this name.
+    fn varies_by(&self, name: &str) -> bool {
+        let lines = self.iter().filter(|(line, _)| line.eq_ignore_ascii_case("vary"));
+        lines.flat_map(|(_, value)| list(value)).any(|listed| listed.eq_ignore_ascii_case(name))
     }
 
     /// Adds a line in place of the lines of this name, which must not be one of those in [`Has`].
