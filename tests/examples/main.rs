@@ -1,0 +1,102 @@
+//! The programs of `docs/examples` that people copy. Each runs as its user runs it, with curl as the client.
+#![cfg(all(feature = "cli", unix))]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod embed;
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use rustix::process::{Signal, kill_process};
+
+use support::LIMIT;
+use support::process::Process;
+
+/// An example on a free port. It is killed at the end of the test, also if the test fails.
+struct Example {
+    process: Process,
+    url: String,
+}
+
+impl Example {
+    /// Starts an example, which takes its address from the first argument. `None` without curl: a run of CI must have
+    /// it.
+    #[track_caller]
+    fn start(name: &str, set: impl FnOnce(&mut Command)) -> Option<Self> {
+        Self::start_with(name, set, Stdio::null())
+    }
+
+    /// As [`start`](Self::start), with something that the example can read.
+    #[track_caller]
+    fn start_with(name: &str, set: impl FnOnce(&mut Command), input: impl Into<Stdio>) -> Option<Self> {
+        let curl = Command::new("curl").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if curl.is_err() {
+            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "curl is not installed");
+            eprintln!("skipped: curl is not installed");
+            return None;
+        }
+        let mut command = Command::new(folder_of_examples().join(name));
+        command.env_clear().arg("127.0.0.1:0");
+        set(&mut command);
+        let mut process = Process::start_with(command, input);
+        let line = process.line();
+        let url = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("{name} does not listen: {line}"));
+        Some(Self { url: url.to_owned(), process })
+    }
+
+    /// What curl prints for a path of the example.
+    #[track_caller]
+    fn curl(&self, options: &[&str], path: &str) -> String {
+        let mut curl = Command::new("curl");
+        // A little shorter than our own limit, since curl says more about what it waited for.
+        curl.args(["-sS", "-m", "25"]).args(options).arg(format!("{}{path}", self.url));
+        Process::start(curl).end().clean().to_owned()
+    }
+
+    /// Ends it by SIGTERM: it is still alive, drains, and has printed no error.
+    #[track_caller]
+    fn stop(self) {
+        kill_process(self.process.pid(), Signal::TERM).expect("it is alive");
+        self.end();
+    }
+
+    /// Waits until it has ended by itself, without an error.
+    #[track_caller]
+    fn end(mut self) {
+        self.process.end().clean();
+    }
+}
+
+/// Asks again until it is so.
+#[track_caller]
+fn wait_until(is_so: impl Fn() -> bool) {
+    let until = Instant::now() + LIMIT;
+    while !is_so() {
+        assert!(Instant::now() < until, "it is not so in time");
+    }
+}
+
+/// Where the examples are, built from the sources as they are now. `cargo test` has built them, and cargo finds nothing
+/// to do; `cargo test --test examples` has not.
+#[track_caller]
+fn folder_of_examples() -> &'static PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let this = std::env::current_exe().expect("it runs");
+        let profile = this.ancestors().nth(2).expect("it is in the folder `deps` of a profile");
+        let name = match profile.file_name().and_then(|name| name.to_str()).expect("a profile has a name") {
+            "debug" => "dev",
+            name => name,
+        };
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--examples", "--profile", name]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        cargo.arg("--target-dir").arg(profile.parent().expect("a profile is in the target folder"));
+        let built = cargo.status().expect("cargo runs");
+        assert!(built.success(), "the examples do not build");
+        profile.join("examples")
+    })
+}
