@@ -74,9 +74,9 @@ pub use endpoint::Endpoint;
 pub(crate) use endpoint::Endpoints;
 pub use error_page::render_error;
 pub use flow::{
-    Abort, BodySender, BodySink, BodySource, Chunk, Duplex, Intake, IterSource, LocalWaker, Output, Progress, Protocol,
-    ProtocolEvent, ReadSource, Responder, Resumer, SendError, TryIterSource, Waker, from_iter, from_reader,
-    try_from_iter,
+    Abort, BodySender, BodySink, BodySource, Chunk, ContentReader, Duplex, Intake, IterSource, LocalWaker, Output,
+    Progress, Protocol, ProtocolEvent, ReadSink, ReadSource, Responder, Resumer, SendError, TryIterSource, Waker,
+    from_iter, from_reader, to_reader, try_from_iter,
 };
 pub(crate) use flow::{
     Address, Answer, Circumstances, LAST_ALARM, Letter, Mailbox, Outbox, Stream, Surroundings, Ticket, Waited, Wishes,

@@ -7,6 +7,7 @@ mod support;
 mod content;
 mod deferred;
 mod protocols;
+mod reader;
 #[cfg(feature = "websocket")]
 mod sockets;
 mod tasks;
