@@ -204,8 +204,8 @@ impl Files {
         self
     }
 
-    /// Sets the `Cache-Control` of files whose name matches `pattern`. A `*` in it matches any text. A pattern that
-    /// begins with a slash is compared with the whole path below the directory. The first pattern that matches is used.
+    /// Sets the `Cache-Control` of files whose name matches `pattern`. A `*` in it matches any text. A pattern with a
+    /// slash is compared with the whole path below the directory. The first pattern that matches is used.
     ///
     /// # Panics
     /// If `value` is not a valid field value.

@@ -50,10 +50,11 @@ impl Rules {
 
     /// The `Cache-Control` of a file: the value of the first pattern that matches.
     pub(super) fn cache_control(&self, path: &str) -> Option<&str> {
-        let fits = |pattern: &str| match pattern.strip_prefix('/') {
-            // A pattern with a leading slash is compared with the whole path, any other with the name.
-            Some(pattern) => is_match(pattern.as_bytes(), path.as_bytes()),
-            None => is_match(pattern.as_bytes(), path.rsplit('/').next().unwrap_or_default().as_bytes()),
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let fits = |pattern: &str| {
+            // No name has a slash, so a pattern with one is meant for the whole path.
+            let text = if pattern.contains('/') { path } else { name };
+            is_match(pattern.strip_prefix('/').unwrap_or(pattern).as_bytes(), text.as_bytes())
         };
         self.cache_control.iter().find(|(pattern, _)| fits(pattern)).map(|(_, value)| value.as_str())
     }
@@ -125,7 +126,7 @@ mod tests {
         let mut rules = Rules::default();
         assert_eq!(rules.cache_control("a.css"), None);
         for (pattern, value) in
-            [("*.css", "1"), ("/fonts/*", "2"), ("index.html", "3"), ("app-*.min.*", "4"), ("*", "5")]
+            [("*.css", "1"), ("/fonts/*", "2"), ("index.html", "3"), ("app-*.min.*", "4"), ("lib/*", "6"), ("*", "5")]
         {
             rules.add_cache_control(pattern, value);
         }
@@ -134,6 +135,8 @@ mod tests {
             ("fonts/a.css", "1"),
             ("fonts/x/a.woff", "2"),
             ("x/fonts/a.woff", "5"),
+            ("lib/x/a.js", "6"),
+            ("x/lib/a.js", "5"),
             ("x/index.html", "3"),
             ("app-1.min.js", "4"),
             ("app-.min.", "4"),
