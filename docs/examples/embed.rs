@@ -41,8 +41,7 @@ fn app() -> Router<Heating> {
     let mut app = Router::new(Heating { temperature: 15.0, target: 20.0 });
     app.get("/", |heating, _, res| res.text(format!("{:.1} of {:.1}\n", heating.temperature, heating.target)));
     app.put("/target", |heating, req, res| {
-        let text = std::str::from_utf8(req.body()).map_err(|_| Error::bad_request("Not UTF-8"))?;
-        heating.target = parse(text).ok_or_else(|| Error::new(422, "A target is between 5 and 30"))?;
+        heating.target = parse(req.text()?).ok_or_else(|| Error::new(422, "A target is between 5 and 30"))?;
         res.status(204).empty()
     });
     app

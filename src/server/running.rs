@@ -123,7 +123,9 @@ impl<S> Drop for Running<S> {
     }
 }
 
-/// The descriptor of the poll, for an event loop of your own. It is readable when [`turn`](Running::turn) has work.
+/// The descriptor of the poll, for an event loop of your own. It is readable when [`turn`](Running::turn) has work. A
+/// turn may leave work for the next one, so wait for it level-triggered, as poll(2) does. `docs/examples/embed.rs` is a
+/// whole program.
 impl<S> AsFd for Running<S> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.event_loop.as_fd()

@@ -7,7 +7,7 @@ use crate::{Example, wait_until};
 #[test]
 fn the_terminal_and_a_client_set_the_same_target() {
     let (terminal, mut keyboard) = pipe().expect("a pipe");
-    let Some(example) = Example::start_with("embed", |_| {}, terminal) else { return };
+    let Some(example) = Example::start_with("embed", |command| command, terminal) else { return };
     let target = || example.curl(&[], "/").split_once(" of ").expect("a target").1.trim_end().to_owned();
     let put = |target: &str| example.curl(&["-X", "PUT", "-d", target, "-w", "%{http_code}"], "/target");
 
@@ -28,7 +28,7 @@ fn the_terminal_and_a_client_set_the_same_target() {
 
 #[test]
 fn the_loop_of_the_program_goes_on_without_a_terminal() {
-    let Some(example) = Example::start("embed", |_| {}) else { return };
+    let Some(example) = Example::start("embed", |command| command) else { return };
     let temperature = || example.curl(&[], "/").split(' ').next().map(|text| text.parse::<f64>().expect("a number"));
     // The loop does its own work beside the server: the temperature approaches the target.
     let first = temperature();

@@ -1,10 +1,13 @@
 //! The programs of `docs/examples` that people copy. Each runs as its user runs it, with curl as the client.
-#![cfg(all(feature = "cli", unix))]
+#![cfg(all(feature = "cli", target_os = "linux"))]
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod embed;
+mod login;
+mod site;
+mod todo;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -26,13 +29,13 @@ impl Example {
     /// Starts an example, which takes its address from the first argument. `None` without curl: a run of CI must have
     /// it.
     #[track_caller]
-    fn start(name: &str, set: impl FnOnce(&mut Command)) -> Option<Self> {
+    fn start(name: &str, set: impl FnOnce(&mut Command) -> &mut Command) -> Option<Self> {
         Self::start_with(name, set, Stdio::null())
     }
 
     /// As [`start`](Self::start), with something that the example can read.
     #[track_caller]
-    fn start_with(name: &str, set: impl FnOnce(&mut Command), input: impl Into<Stdio>) -> Option<Self> {
+    fn start_with(name: &str, set: impl FnOnce(&mut Command) -> &mut Command, input: impl Into<Stdio>) -> Option<Self> {
         let curl = Command::new("curl").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if curl.is_err() {
             assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "curl is not installed");
