@@ -12,7 +12,7 @@ use std::env;
 use std::ops::ControlFlow;
 
 use monoloop::router::Routes;
-use monoloop::{Error, Files, Request, Response, Result, Router, Sent, Server, server};
+use monoloop::{Error, Files, Response, Router, Server, server};
 use serde_json::json;
 
 struct Site {
@@ -60,12 +60,7 @@ fn api() -> Routes<Site> {
         site.likes += 1;
         res.json(&json!({ "likes": site.likes }))
     });
-    // Without these, the fallback would answer other paths below `/api`: with the index, and a 200.
-    api.any("/", no_such_call);
-    api.any("/*path", no_such_call);
+    // Without it, the fallback would answer other paths below `/api`: with the index, and a 200.
+    api.not_found(|_, _, _| Err(Error::not_found("There is no such call")));
     api
-}
-
-fn no_such_call(_: &mut Site, _: &Request<'_>, _: Response<'_>) -> Result<Sent> {
-    Err(Error::not_found("There is no such call"))
 }

@@ -83,6 +83,12 @@ impl Pattern {
         &self.segments
     }
 
+    /// How many segments come before `*rest`, if the pattern ends in it.
+    pub(super) fn depth_of_rest(&self) -> Option<usize> {
+        let (last, before) = self.segments.split_last()?;
+        (*last == Segment::Rest).then_some(before.len())
+    }
+
     /// The names of the parameters, in order.
     pub(super) fn names(&self) -> &[Box<str>] {
         &self.names

@@ -293,6 +293,9 @@ impl<S> Routes<S> {
     /// Answers the requests below the prefix of this table that no route answers, in place of the default, a 404. The
     /// status is 404 unless the handler sets another. Without such a handler, the table around this one answers.
     ///
+    /// A route that ends in `*rest`, or [files](crate::Files), at a shorter prefix count as no route here. So an API at
+    /// `/api` can have its own answer beside a site at `/` that takes all paths.
+    ///
     /// A request with another method than those of a path is no such request: it gets a 405.
     ///
     /// ```
@@ -366,6 +369,9 @@ impl<S> Routes<S> {
     ) -> (Option<&'a Endpoint<S>>, Request<'a>) {
         let Some(index) = trie.find(request.raw_path(), spans) else { return (None, request) };
         let endpoint = &self.endpoints[index];
+        if self.tables.come_before(endpoint.table, &endpoint.pattern, request.raw_path()) {
+            return (None, request);
+        }
         (Some(endpoint), request.with_params(Params { names: endpoint.pattern.names(), spans }))
     }
 

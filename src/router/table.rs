@@ -4,8 +4,9 @@
 //! prefix that no route answers. Two tables can have one prefix, and neither sees the requests of the other.
 //!
 //! One rule more keeps guards safe. Say that a table with a guard is mounted at `/private`, and files at `/`. Then the
-//! files answer `/x/../private/y`, and `/private/y` if the table has no such route. Both paths are below the prefix of
-//! the guard, so it sees them: a route of an outer table does not lead past a table that is mounted in it.
+//! files answer `/x/../private/y`, and `/private/y` if the table has no such route and no answer for that. Both paths
+//! are below the prefix of the guard, so it sees them: a route of an outer table does not lead past a table that is
+//! mounted in it.
 
 use std::ops::ControlFlow;
 
@@ -55,6 +56,8 @@ pub(super) struct Tables<S> {
     are_involved: bool,
     /// Whether something sees replies.
     pub(super) see_replies: bool,
+    /// Whether a mounted table answers where it has no route.
+    answer_inside: bool,
 }
 
 /// The index of the outermost table.
@@ -62,7 +65,7 @@ pub(super) const OUTERMOST: usize = 0;
 
 impl<S> Tables<S> {
     pub(super) fn new() -> Self {
-        Self { all: vec![Table::outermost()], are_involved: false, see_replies: false }
+        Self { all: vec![Table::outermost()], are_involved: false, see_replies: false, answer_inside: false }
     }
 
     /// Notes that a route has something of its own, or that errors are rendered with their requests.
@@ -84,6 +87,7 @@ impl<S> Tables<S> {
         let first = self.all.len();
         self.are_involved = true;
         self.see_replies |= part.see_replies;
+        self.answer_inside |= part.all.iter().any(|table| table.not_found.is_some());
         self.all.extend(part.all.into_iter().map(|table| Table {
             parent: Some(table.parent.map_or(OUTERMOST, |parent| first + parent)),
             prefix: prefix.join(&table.prefix),
@@ -108,6 +112,27 @@ impl<S> Tables<S> {
     /// The host that a table belongs to.
     pub(super) fn site(&self, table: usize) -> Site {
         self.all[table].site
+    }
+
+    /// Whether a table answers in place of a route of `table` with this pattern: if the route ends in `*rest`, and its
+    /// prefix is shorter. So files at `/` do not take what is missing in an API at `/api`.
+    #[inline(always)]
+    pub(super) fn come_before(&self, table: usize, pattern: &Pattern, path: &[u8]) -> bool {
+        self.answer_inside
+            && pattern.depth_of_rest().is_some_and(|depth| self.answer_below(depth, path, self.site(table)))
+    }
+
+    /// Whether what answers for a path without a route is of a table whose prefix has more than `depth` segments.
+    #[cold]
+    fn answer_below(&self, depth: usize, path: &[u8], site: Site) -> bool {
+        let mut table = Some(self.owner(path, site));
+        while let Some(index) = table {
+            if self.all[index].not_found.is_some() {
+                return self.all[index].prefix.segments().len() > depth;
+            }
+            table = self.all[index].parent;
+        }
+        false
     }
 
     /// What answers where no route does: that of the table, or else of one around it.

@@ -118,6 +118,55 @@ fn a_path_without_a_route_belongs_to_the_longest_prefix_and_to_the_first_of_two(
     assert_eq!(ask(&mut app, "TRACE /no", &[]).status(), 405);
 }
 
+/// An API beside a site: what the API does not have is not the page.
+#[test]
+fn a_table_with_an_answer_of_its_own_comes_before_the_rest_of_a_shorter_prefix() {
+    let mut api = noting("api", "/x");
+    api.not_found(|_, _, res| res.text("no such call"));
+    api.mount("/deep", noting("deep", "/y"));
+    api.get("/files/*path", |_, _, res| res.text("files of the api"));
+    let mut app = Router::new(Vec::new());
+    app.mount("/api", api);
+    app.mount("/other", noting("other", "/x"));
+    app.get("/*path", |_, _, res| res.text("page"));
+    app.sink(Method::Post, "/*path", |_, _| Ok(Discards));
+    app.get("/api/health", |_, _, res| res.text("well"));
+    app.get("/api/v1/*path", |_, _, res| res.text("old"));
+    for (path, expected) in [
+        ("/", "200 page"),
+        ("/apis", "200 page"),
+        ("/other/y", "200 page"),
+        ("/api/x", "200 api"),
+        ("/api", "404 no such call"),
+        ("/api/", "404 no such call"),
+        ("/api/y", "404 no such call"),
+        ("/api/x/y", "404 no such call"),
+        ("/api/deep/y", "200 deep"),
+        ("/api/deep/z", "404 no such call"),
+        ("/x/../api/y", "404 no such call"),
+        ("//%61pi/y", "404 no such call"),
+        // Routes that say more than the prefix still count.
+        ("/api/health", "200 well"),
+        ("/api/v1/y", "200 old"),
+        ("/api/files/y", "200 files of the api"),
+    ] {
+        assert_eq!(answer(&mut app, &format!("GET {path}")), expected, "{path}");
+    }
+    assert_eq!(answer(&mut app, "POST /api/y"), "404 no such call");
+    // Each host has tables of its own.
+    let mut host = Routes::new();
+    host.get("/*path", |_, _, res| res.text("page of the host"));
+    let mut inner = noting("inner", "/x");
+    inner.not_found(|_, _, res| res.text("not inside"));
+    host.mount("/inner", inner);
+    app.host("b.example", host);
+    for (path, expected) in [("/api/y", "page of the host"), ("/inner/y", "not inside"), ("/inner/x", "inner")] {
+        assert_eq!(ask(&mut app, &format!("GET http://b.example{path}"), &[]).text(), expected, "{path}");
+    }
+    assert_eq!(answer(&mut app, "GET /inner/y"), "200 page");
+    assert_eq!(answer(&mut app, "DELETE /api/x"), "405 {\"error\":\"Method not allowed\"}");
+}
+
 /// A handler for paths without a route does not make the server read their content.
 #[test]
 fn the_content_of_a_request_without_a_route_is_not_read() {
