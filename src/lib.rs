@@ -42,7 +42,11 @@
 //! | answer an error | [`Error`], [`OptionExt`], [`Router::on_error`] | [requests][replies] |
 //! | have a browser save the content | [`Response::attachment`] | [requests][replies] |
 //! | spare a client what it has (`ETag`, 304) | [`Response::etag`], [`Response::if_changed`] | [requests][replies] |
-//! | run code before each handler | [`Routes::with`] | [routing](guide::routing) |
+//! | guard all routes, some, or one | [`Routes::guard`], [`Registered::guard`] | [routing](guide::routing) |
+//! | run code before each handler, or after it | [`Routes::with`], [`Routes::after`] | [routing](guide::routing) |
+//! | hand a value on to the handler | [`Request::set`], [`Request::get`] | [routing](guide::routing) |
+//! | answer where there is no route | [`Routes::not_found`] | [routing](guide::routing) |
+//! | serve several hosts | [`Router::host`] | [routing](guide::routing) |
 //! | allow other origins (CORS) | [`middleware::Cors`] | [routing](guide::routing) |
 //! | take an upload, however long | [`Routes::sink`] | [bodies][streaming] |
 //! | stream a reply | [`Response::stream`], [`Response::channel`] | [bodies][streaming] |
@@ -65,6 +69,7 @@
 //! | use several cores | [`Workers`] | [workers](guide::workers) |
 //! | turn the loop in a program of my own | [`Server::start`], [`server::Running`] | [embedding](guide::embedding) |
 //! | serve without a router | [`serve`], [`exchange::Service`] | [embedding](guide::embedding) |
+//! | put a service in front of a router | [`exchange::Delegate`] | [embedding](guide::embedding) |
 //! | find what Node calls by another name | | [from Node](guide::from_node) |
 //!
 //! # Features
@@ -82,6 +87,10 @@
 //! [streaming]: guide::streaming
 //! [`Routes::get`]: router::Routes::get
 //! [`Routes::with`]: router::Routes::with
+//! [`Routes::guard`]: router::Routes::guard
+//! [`Routes::after`]: router::Routes::after
+//! [`Routes::not_found`]: router::Routes::not_found
+//! [`Registered::guard`]: router::Registered::guard
 //! [`Routes::sink`]: router::Routes::sink
 //! [`Routes::upgrade`]: router::Routes::upgrade
 //! [`Routes::once`]: router::Routes::once

@@ -12,9 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::ops::ControlFlow;
 
-use monoloop::router::Next;
 use monoloop::{Error, OptionExt, Request, Response, Result, Router, Sent, Server};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
@@ -70,25 +68,24 @@ fn app(token: String) -> Router<Todos> {
     app.get("/todos/:id", |todos, req, res| {
         res.json(todos.by_id.get(&req.param("id")?).or_not_found("No such to-do")?)
     });
-    app.post("/todos", add).with(authorize);
-    app.patch("/todos/:id", change).with(authorize);
+    app.post("/todos", add).guard(authorize);
+    app.patch("/todos/:id", change).guard(authorize);
     app.delete("/todos/:id", |todos, req, res| {
         todos.by_id.remove(&req.param("id")?).or_not_found("No such to-do")?;
         res.status(204).empty()
     })
-    .with(authorize);
+    .guard(authorize);
     app
 }
 
 /// Lets a request through that has the token.
-fn authorize<'r>(todos: &mut Todos, req: &Request<'_>, res: Response<'r>) -> Next<'r> {
+fn authorize(todos: &mut Todos, req: &Request<'_>) -> Result<()> {
     let sent = req.header("authorization").and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     // `==` would stop at the first byte that differs, and its time would tell a client how much of a guess is right.
-    if bool::from(sent.as_bytes().ct_eq(todos.token.as_bytes())) {
-        ControlFlow::Continue(res)
-    } else {
-        ControlFlow::Break(Err(Error::new(401, "A token is needed").with_header("WWW-Authenticate", "Bearer")))
+    if !bool::from(sent.as_bytes().ct_eq(todos.token.as_bytes())) {
+        return Err(Error::new(401, "A token is needed").with_header("WWW-Authenticate", "Bearer"));
     }
+    Ok(())
 }
 
 fn add(todos: &mut Todos, req: &Request<'_>, res: Response<'_>) -> Result<Sent> {

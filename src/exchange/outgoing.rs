@@ -40,7 +40,8 @@ impl Outgoing<'_> {
         self.draft.fields.iter()
     }
 
-    /// Sets a field line, in place of earlier ones of this name, by the rules of [`Response::header`].
+    /// Sets a field line, in place of earlier ones of this name, by the rules of
+    /// [`Response::header`](crate::Response::header).
     pub fn header(&mut self, name: &str, value: impl AsRef<str>) -> &mut Self {
         self.draft.set_field(name, value.as_ref(), true);
         self

@@ -30,8 +30,8 @@ pub struct LiveKey(pub u32);
 /// [`Router`](crate::Router) implements this trait, and a type of your own can do so, too.
 ///
 /// No method has a default, so that a service in front of another cannot forget to pass something on. Two shorter ways
-/// lead to a service: [`service_fn`] makes one of a closure, and [`Delegate`] passes on to another service whatever it
-/// does not do itself.
+/// lead to a service. [`service_fn`](super::service_fn) makes one of a closure. A [`Delegate`](super::Delegate) passes
+/// on to another service whatever it does not do itself.
 pub trait Service {
     /// Decides what to do with the content. It is called when the head of a request with content has arrived, or of one
     /// that offers another protocol. The request has no content yet.
@@ -51,7 +51,8 @@ pub trait Service {
     /// As [`call`](Self::call).
     fn refuse(&mut self, request: Option<Request<'_>>, error: Error, response: Response<'_>) -> Result<Sent>;
 
-    /// Writes an error as a reply. The status and the header fields are set already. [`render_error`] does it as usual.
+    /// Writes an error as a reply. The status and the header fields are set already.
+    /// [`render_error`](super::render_error) does it as usual.
     ///
     /// There is no request if none was made of the message, or if the reply was put off.
     ///

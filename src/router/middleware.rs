@@ -24,6 +24,16 @@ pub type Next<'r> = ControlFlow<Result<Sent>, Response<'r>>;
 /// A middleware, boxed.
 pub(super) type Middleware<S> = Box<dyn for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r>>;
 
+/// The middleware of a guard: a request for which it returns an error gets that error.
+pub(super) fn of_guard<S>(
+    guard: impl Fn(&mut S, &Request<'_>) -> Result<()> + 'static,
+) -> impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r> + 'static {
+    move |state, request, response| match guard(state, request) {
+        Ok(()) => ControlFlow::Continue(response),
+        Err(error) => ControlFlow::Break(Err(error)),
+    }
+}
+
 /// Passes the response through one middleware after the other.
 #[inline(always)]
 pub(super) fn run_middleware<'r, S>(

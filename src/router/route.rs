@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::callback::After;
-use super::middleware::{Middleware, Next};
+use super::middleware::{Middleware, Next, of_guard};
 use super::table::{OUTERMOST, Tables};
 use crate::exchange::{Outgoing, Request, Response};
-use crate::http::Method;
+use crate::http::{Method, Result};
 
 /// Which methods a route answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,27 +43,26 @@ impl<S> RouteSettings<S> {
 /// app.put("/pictures/:name", |_, req, res| res.text(req.body().len().to_string())).max_content(20 << 20);
 /// ```
 ///
-/// [`with`](Self::with) adds a middleware for this route alone:
+/// [`guard`](Self::guard) and [`with`](Self::with) add middleware for this route alone:
 ///
 /// ```
-/// use monoloop::{Error, Request, Response, Router, TestClient, router::Next};
-/// use std::ops::ControlFlow;
+/// use monoloop::{Error, Request, Result, Router, TestClient};
 ///
-/// fn signed_in<'r>(_: &mut (), req: &Request<'_>, res: Response<'r>) -> Next<'r> {
+/// fn signed_in(_: &mut (), req: &Request<'_>) -> Result<()> {
 ///     match req.header("authorization") {
-///         Some("Bearer s3cret") => ControlFlow::Continue(res),
-///         _ => ControlFlow::Break(Err(Error::new(401, "Who are you?").with_header("WWW-Authenticate", "Bearer"))),
+///         Some("Bearer s3cret") => Ok(()),
+///         _ => Err(Error::new(401, "Who are you?").with_header("WWW-Authenticate", "Bearer")),
 ///     }
 /// }
 ///
 /// let mut app = Router::new(());
 /// app.get("/news", |_, _, res| res.text("for all"));
-/// app.post("/news", |_, _, res| res.status(201).empty()).with(signed_in);
+/// app.post("/news", |_, _, res| res.status(201).empty()).guard(signed_in);
 ///
 /// let mut client = TestClient::new(app);
 /// assert_eq!(client.get("/news").send().status(), 200);
 /// assert_eq!(client.post("/news").send().status(), 401);
-/// assert_eq!(client.post("/news").header("Authorization", "Bearer s3cret").send().status(), 201);
+/// assert_eq!(client.post("/news").bearer("s3cret").send().status(), 201);
 /// ```
 pub struct Registered<'a, S> {
     methods: MethodFilter,
@@ -78,6 +77,13 @@ impl<'a, S> Registered<'a, S> {
         tables: &'a mut Tables<S>,
     ) -> Self {
         Self { methods, settings, tables }
+    }
+
+    /// Adds a guard for this route alone: it lets a request through by `Ok`, or refuses it by an error. See
+    /// [`Routes::guard`](super::Routes::guard).
+    #[doc(alias("middleware", "auth"))]
+    pub fn guard(self, guard: impl Fn(&mut S, &Request<'_>) -> Result<()> + 'static) -> Self {
+        self.with(of_guard(guard))
     }
 
     /// Adds a middleware that sees the requests of this route alone, after the middleware of its tables. It is called

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::callback::Callback;
 use super::endpoint::{Endpoint, Handler, Upgrade, Wanted};
 use super::host::Hosts;
-use super::middleware::Next;
+use super::middleware::{Next, of_guard};
 use super::path::Pattern;
 use super::route::{MethodFilter, Registered, Route};
 use super::table::Tables;
@@ -256,6 +256,34 @@ impl<S> Routes<S> {
         self.tables.outermost().middleware.push(Box::new(middleware));
     }
 
+    /// Adds a guard: a function that lets a request through by `Ok`, or refuses it by an error. It is a short form of
+    /// [`with`](Self::with), and sees the same requests.
+    ///
+    /// ```
+    /// use monoloop::{Error, OptionExt, Router, TestClient};
+    ///
+    /// struct User(String);
+    ///
+    /// let mut app = Router::new("s3cret");
+    /// app.guard(|token, req| {
+    ///     let sent = req.header("x-token").or_status(401, "Who are you?")?;
+    ///     if sent != *token {
+    ///         return Err(Error::new(403, "That is not the token"));
+    ///     }
+    ///     req.set(User("Alice".to_owned()));
+    ///     Ok(())
+    /// });
+    /// app.get("/me", |_, req, res| res.text(req.get().map_or("", |User(name)| name.as_str())));
+    ///
+    /// let mut client = TestClient::new(app);
+    /// assert_eq!(client.get("/me").send().status(), 401);
+    /// assert_eq!(client.get("/me").header("X-Token", "s3cret").send().text(), "Alice");
+    /// ```
+    #[doc(alias("middleware", "auth", "filter"))]
+    pub fn guard(&mut self, guard: impl Fn(&mut S, &Request<'_>) -> Result<()> + 'static) {
+        self.with(of_guard(guard));
+    }
+
     /// Adds a function that sees each reply to a request that this table sees, after the handler and before the reply
     /// is sent. It can read and change the status and the field lines, and replace the content: see [`Outgoing`]. It
     /// sees error replies, too, and also a reply that was deferred or that a sink gives. It does not see a 101, nor the
@@ -293,7 +321,7 @@ impl<S> Routes<S> {
     /// Answers the requests below the prefix of this table that no route answers, in place of the default, a 404. The
     /// status is 404 unless the handler sets another. Without such a handler, the table around this one answers.
     ///
-    /// A route that ends in `*rest`, or [files](crate::Files), at a shorter prefix count as no route here. So an API at
+    /// A route that ends in `*rest` at a shorter prefix, as that of files, counts as no route here. So an API at
     /// `/api` can have its own answer beside a site at `/` that takes all paths.
     ///
     /// A request with another method than those of a path is no such request: it gets a 405.

@@ -34,6 +34,13 @@ pub struct WebSocketRoute<'a, S> {
 }
 
 impl<S> WebSocketRoute<'_, S> {
+    /// Adds a guard for this WebSocket alone: see [`Registered::guard`].
+    #[doc(alias("middleware", "auth"))]
+    pub fn guard(mut self, guard: impl Fn(&mut S, &Request<'_>) -> Result<()> + 'static) -> Self {
+        self.route = self.route.guard(guard);
+        self
+    }
+
     /// Adds a middleware that sees the requests for this WebSocket alone: see [`Registered::with`]. If it answers, the
     /// client gets that answer as an HTTP reply, and no WebSocket.
     #[doc(alias("middleware", "guard", "auth"))]
