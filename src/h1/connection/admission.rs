@@ -28,7 +28,7 @@ impl Connection {
         endpoints: &dyn Endpoints,
     ) -> usize {
         let offers_upgrade = message.offers_upgrade() && message.framing == Framing::None;
-        let received = Received { offers_upgrade, ..Received::new(&message.head, &[], endpoints, cx.draining) };
+        let mut received = Received { offers_upgrade, ..Received::new(&message.head, &[], endpoints, cx.draining) };
         let request = Request::new(&received);
         if message.expectation == Expectation::Unknown {
             return self.refuse(cx, message, request, ProtocolError::ExpectationFailed);
@@ -61,7 +61,7 @@ impl Connection {
             (_, Framing::Length(length)) if !has_room(cx, length, bytes.len() - message.len) => {
                 return self.refuse(cx, message, request, ProtocolError::OutOfMemory);
             }
-            _ => return self.collect_content(cx, bytes, message, endpoints, max_content),
+            _ => return self.collect_content(cx, bytes, message, &mut received, max_content),
         }
         message.len
     }
@@ -91,20 +91,20 @@ impl Connection {
     }
 
     /// Answers at once if the content is all there; else begins to collect it.
-    fn collect_content(
+    fn collect_content<'a>(
         &mut self,
         cx: &mut Context<'_>,
-        bytes: &[u8],
+        bytes: &'a [u8],
         message: &Message<'_>,
-        endpoints: &dyn Endpoints,
+        received: &mut Received<'a>,
         max_content: u64,
     ) -> usize {
         let (head, rest) = bytes.split_at(message.len);
         if let Framing::Length(length) = message.framing
             && let Some(content) = usize::try_from(length).ok().and_then(|length| rest.get(..length))
         {
-            let received = Received::new(&message.head, content, endpoints, cx.draining);
-            let request = Request::new(&received);
+            received.content = content;
+            let request = Request::new(received);
             let reply = call::answer_or_refuse(&mut self.buffers, cx, message, request, None, None);
             self.go_on(cx, ContentState::Done, reply);
             return message.len + content.len();
