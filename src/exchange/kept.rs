@@ -36,6 +36,7 @@ impl KeptRequest {
         mut self,
         config: &Config,
         draining: Draining,
+        unix_second: u64,
         with: impl FnOnce(Option<&Request<'_>>) -> T,
     ) -> T {
         let data = mem::take(&mut self.data);
@@ -43,7 +44,7 @@ impl KeptRequest {
         // The head was parsed before with the same result.
         match head::parse(&self.head, &mut scratch, config) {
             Ok(Some(message)) => {
-                let received = Received { data, ..Received::new(&message.head, &[], &self, draining) };
+                let received = Received { data, ..Received::new(&message.head, &[], &self, draining, unix_second) };
                 with(Some(&Request::new(&received)))
             }
             _ => with(None),

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::fmt;
+use std::time::{Duration, SystemTime};
 
 use super::{Data, Draining, Endpoint, Endpoints, FromParam, Pairs, Params, Trailers};
 use crate::http::{Error, Fields, Method, Result, Version, target_text};
@@ -40,14 +41,22 @@ pub(crate) struct Received<'a> {
     pub(crate) endpoints: &'a dyn Endpoints,
     pub(crate) offers_upgrade: bool,
     pub(crate) draining: Draining,
+    /// The time of day in seconds of Unix time.
+    pub(crate) unix_second: u64,
     pub(crate) data: Data,
 }
 
 impl<'a> Received<'a> {
     /// A request without trailers.
-    pub(crate) fn new(head: &'a Head<'a>, content: &'a [u8], endpoints: &'a dyn Endpoints, draining: Draining) -> Self {
+    pub(crate) fn new(
+        head: &'a Head<'a>,
+        content: &'a [u8],
+        endpoints: &'a dyn Endpoints,
+        draining: Draining,
+        unix_second: u64,
+    ) -> Self {
         let (trailers, data) = (Trailers::default(), Data::default());
-        Self { head, content, trailers, endpoints, offers_upgrade: false, draining, data }
+        Self { head, content, trailers, endpoints, offers_upgrade: false, draining, unix_second, data }
     }
 }
 
@@ -242,6 +251,31 @@ impl<'a> Request<'a> {
     /// The server's end of the connection.
     pub fn local(&self) -> Endpoint {
         self.received.endpoints.local()
+    }
+
+    /// The time of day, in whole seconds: the clock was read when the loop last woke up in a new second. So it costs
+    /// nothing, and a [`TestClient`](crate::TestClient) tells its virtual time. Use it for what depends on the time:
+    /// sessions that expire, limits for each client, signatures that grow old.
+    ///
+    /// ```
+    /// use monoloop::{Router, TestClient};
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let mut app = Router::new(None::<SystemTime>);
+    /// app.get("/", |last, req, res| {
+    ///     let now = req.now();
+    ///     let since = last.replace(now).and_then(|last| now.duration_since(last).ok());
+    ///     res.text(format!("{since:?}"))
+    /// });
+    ///
+    /// let mut client = TestClient::new(app);
+    /// client.get("/").send();
+    /// client.advance(Duration::from_secs(3600));
+    /// assert_eq!(client.get("/").send().text(), "Some(3600s)");
+    /// ```
+    #[doc(alias("time", "clock", "date"))]
+    pub fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(self.received.unix_second)
     }
 
     /// Whether something has asked the server to stop. It is true from that moment on, so also during

@@ -235,6 +235,11 @@ impl<S> Routes<S> {
     /// passes through its middleware, too. So no spelling of a path, such as `/x/../private/y`, leads past a guard to
     /// files that are mounted at `/`.
     ///
+    /// On a route that takes its content as a whole, middleware is called when all of it has come. On one that takes it
+    /// piece by piece, it is called before any of it comes, and the content is empty. A request that the server itself
+    /// refuses (413, 417, 503) has no content, either: the middleware of its tables sets header fields on the refusal,
+    /// and what it answers does not count.
+    ///
     /// Error replies, too, keep the header fields that a middleware sets. A message that was not understood is no
     /// request, so no middleware sees it: see [`Router::when_not_understood`](crate::Router::when_not_understood).
     ///

@@ -92,6 +92,11 @@ impl<S> Routes<S> {
         (endpoint, request)
     }
 
+    /// Notes what happens to the reply after the handler.
+    fn follow_up<'r>(&self, response: Response<'r>) -> Response<'r> {
+        if self.tables.see_replies { response.hold() } else { response.keep_request() }
+    }
+
     /// Passes the response through the middleware of all tables that see the request, and of its route.
     #[inline(never)]
     fn run_several<'r>(
@@ -102,7 +107,7 @@ impl<S> Routes<S> {
         request: &Request<'_>,
         mut response: Response<'r>,
     ) -> Next<'r> {
-        response = if self.tables.see_replies { response.hold() } else { response.keep_request() };
+        response = self.follow_up(response);
         let (settings, table) = self.settings(endpoint, goal, request);
         response = self.tables.run(table, state, request, response)?;
         match settings {
@@ -148,16 +153,19 @@ impl<S> Service for Router<S> {
         }
     }
 
-    fn refuse(&mut self, request: Option<Request<'_>>, error: Error, response: Response<'_>) -> Result<Sent> {
-        match request {
-            Some(request) => self
-                .route(request, response, Goal::Handler, |_, _| Ok(()), |answered| answered.map(drop))
-                .and(Err(error)),
-            None => {
-                set_unrequested(&self.unrequested, &mut self.state, response);
-                Err(error)
-            }
-        }
+    /// The middleware sets its field lines on the refusal. What it answers does not count: it has seen no content.
+    fn refuse(&mut self, request: Option<Request<'_>>, error: Error, mut response: Response<'_>) -> Result<Sent> {
+        let Self { routes, state, unrequested, .. } = self;
+        let Some(request) = request else {
+            set_unrequested(unrequested, state, response);
+            return Err(error);
+        };
+        let mut spans = Spans::default();
+        let (endpoint, request) =
+            routes.locate_to_answer(routes.trie_for(&request), request, &mut spans, &mut response);
+        let (_, table) = routes.settings(endpoint, Goal::Handler, &request);
+        let _ = routes.tables.run(table, state, &request, routes.follow_up(response));
+        Err(error)
     }
 
     fn render(&mut self, error: &Error, request: Option<Request<'_>>, response: Response<'_>) -> Result<Sent> {

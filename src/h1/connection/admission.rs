@@ -28,7 +28,8 @@ impl Connection {
         endpoints: &dyn Endpoints,
     ) -> usize {
         let offers_upgrade = message.offers_upgrade() && message.framing == Framing::None;
-        let mut received = Received { offers_upgrade, ..Received::new(&message.head, &[], endpoints, cx.draining) };
+        let mut received = cx.received(&message.head, &[], endpoints);
+        received.offers_upgrade = offers_upgrade;
         let request = Request::new(&received);
         if message.expectation == Expectation::Unknown {
             return self.refuse(cx, message, request, ProtocolError::ExpectationFailed);

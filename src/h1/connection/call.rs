@@ -100,9 +100,10 @@ pub(super) fn answer_draft(
     let output = buffers.queue(cx.pools);
     cx.reply.go_on(draft, output.mark());
     let (service, reply) = (&mut *cx.service, &mut *cx.reply);
+    let second = reply.unix_second();
     let called = match reply.take_request() {
         None => call_guarded(service, reply, output, None, call),
-        Some(request) => request.lend(cx.config, cx.draining, |request| {
+        Some(request) => request.lend(cx.config, cx.draining, second, |request| {
             let called = call_guarded(service, reply, output, request, call);
             // It may have put the reply off once more.
             request.into_iter().for_each(|request| reply.keep_request(request));

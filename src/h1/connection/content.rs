@@ -7,7 +7,7 @@ use super::exchange::Exchange;
 use super::incoming::Collected;
 use super::states::{ContentState, Discarding, Ending, ReplyState};
 use crate::exchange::{
-    Abort, CloseReason, Endpoints, Intake, LiveKey, Received, Request, Service, Trailers, dispose, guard, log_error,
+    Abort, CloseReason, Endpoints, Intake, LiveKey, Request, Service, Trailers, dispose, guard, log_error,
 };
 use crate::http::{Error, Result};
 use crate::limits::{MAX_DISCARD, POOL_MAX_BUFFER};
@@ -100,7 +100,8 @@ impl Exchange {
                 buffers.output = cx.pools.output.lend_large();
             }
             let trailers = Trailers::new(&collecting.trailers);
-            let received = Received { trailers, ..Received::new(&message.head, content, endpoints, cx.draining) };
+            let mut received = cx.received(&message.head, content, endpoints);
+            received.trailers = trailers;
             let close = refusal.is_some().then_some(CloseReason::BadRequest);
             call::answer_or_refuse(buffers, cx, &message, Request::new(&received), close, refusal.map(Error::from))
         };

@@ -8,9 +8,10 @@ use super::incoming::Collecting;
 use super::states::Ending;
 use crate::buffer::{Ledger, OutputQueue, Pace, Pool, Receive};
 use crate::config::Config;
-use crate::exchange::{Clock, CloseReason, ConnectionId, Draining, Outbox, Reply, Service, Watch};
+use crate::exchange::{Clock, CloseReason, ConnectionId, Draining, Endpoints, Outbox, Received, Reply, Service, Watch};
 use crate::http::{Millis, Moment};
 use crate::limits::{MEMORY_OF_POOL, POOL_BUSY_BYTES, POOL_BYTES};
+use crate::wire::Head;
 
 /// What the loop lends to a connection for its turn.
 pub(crate) struct Context<'a> {
@@ -34,6 +35,17 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// A request without trailers, as the application gets it.
+    #[inline(always)]
+    pub(super) fn received<'a>(
+        &self,
+        head: &'a Head<'a>,
+        content: &'a [u8],
+        endpoints: &'a dyn Endpoints,
+    ) -> Received<'a> {
+        Received::new(head, content, endpoints, self.draining, self.reply.unix_second())
+    }
+
     /// Reads the clock, for the observers alone. Virtual time may pass while the clock of a test stands still.
     pub(super) fn read_clock(&mut self) -> Moment {
         self.clock.now().max(self.now)

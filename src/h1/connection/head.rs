@@ -6,7 +6,7 @@ use super::context::{Budget, Context, Step};
 use super::phase::{Phase, Search};
 use super::states::{ContentState, Ending, ReplyState};
 use crate::buffer::Receive;
-use crate::exchange::{CloseReason, Endpoints, Received, Request, Response, Service, Stage};
+use crate::exchange::{CloseReason, Endpoints, Request, Response, Service, Stage};
 use crate::http::{Moment, Result};
 use crate::limits::{HIGH_WATER, MAX_EMPTY_LINES};
 use crate::wire::ProtocolError;
@@ -65,7 +65,7 @@ impl Connection {
     /// Has a request without content answered. Returns the number of bytes that are consumed.
     #[inline(always)]
     fn answer_at_once(&mut self, cx: &mut Context<'_>, message: &Message<'_>, endpoints: &dyn Endpoints) -> usize {
-        let received = Received::new(&message.head, &[], endpoints, cx.draining);
+        let received = cx.received(&message.head, &[], endpoints);
         let request = Request::new(&received);
         let call = |service: &mut dyn Service, response: Response<'_>| service.call(request, response);
         let answered = call::answer(&mut self.buffers, cx, message, request, None, Stage::Call, call);

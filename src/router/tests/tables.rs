@@ -314,3 +314,28 @@ fn no_spelling_of_a_path_leads_past_a_guard() {
         assert_eq!(ask(&mut app, &format!("GET {path}"), &[]).status(), 200, "{path}");
     }
 }
+
+/// A guard that checks a signature of the content must not judge a request whose content is not there.
+#[test]
+fn what_the_server_refuses_itself_no_middleware_answers() {
+    let mut app = Router::new(Vec::new());
+    app.with(note("app"));
+    app.with(|_, req, res| match req.body() {
+        b"signed" => ControlFlow::Continue(res.header("X-App", "yes")),
+        _ => ControlFlow::Break(Err(Error::new(401, "not signed").with_header("X-Lost", "yes"))),
+    });
+    app.post("/", |_, _, res| res.text("taken")).with(note("own")).max_content(10);
+    for (fields, status) in [
+        (&["Content-Length: 11"][..], 413),
+        (&["Content-Length: 99999999999"], 413),
+        (&["Content-Length: 3", "Expect: tea"], 417),
+    ] {
+        app.state_mut().clear();
+        let reply = ask(&mut app, "POST /", fields);
+        assert_eq!((reply.status(), field(&reply, "X-Lost").len()), (status, 0), "{fields:?}");
+        assert_eq!(*app.state(), ["app"], "{fields:?}");
+    }
+    let mut client = TestClient::new(app);
+    assert_eq!(client.post("/").body("signed").send().status(), 200);
+    assert_eq!(client.post("/").body("forged").send().status(), 401);
+}
