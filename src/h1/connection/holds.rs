@@ -53,11 +53,13 @@ impl Connection {
     }
 
     /// What is owed, together with what the observer keeps until it has left.
+    #[cfg(test)]
     pub(crate) fn weight(&self) -> usize {
         self.buffers.weight()
     }
 
     /// Whether content is coming, or would come if the application had not paused it.
+    #[cfg(test)]
     pub(crate) fn has_open_content(&self) -> bool {
         let is_over = |exchange: &Exchange| matches!(exchange.content, ContentState::Done | ContentState::Unread);
         self.exchange().is_some_and(|exchange| !is_over(exchange))

@@ -3,6 +3,7 @@
 mod obedient;
 mod streams;
 
+#[cfg(test)]
 pub(super) use streams::from_fn;
 
 use std::collections::VecDeque;
