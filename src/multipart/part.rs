@@ -108,8 +108,9 @@ fn is_plain(transfer_encoding: &str) -> bool {
 
 /// Reads the name and the file name of a `Content-Disposition` (RFC 7578 §4.2).
 ///
-/// `filename*` does not belong in a form, but some clients send nothing else for a name that is not ASCII. So it counts
-/// where there is no `filename`.
+/// `filename*` does not belong in a form, but some clients send it for a name that is not ASCII, with nothing beside it
+/// or with a `filename` that a browser would not understand: that of .NET is encoded as in mail (RFC 2047). So it
+/// counts before `filename` (RFC 6266 §4.3).
 fn read_disposition(value: &str) -> Option<(Cow<'_, str>, Option<Cow<'_, str>>)> {
     let (kind, parameters) = Parameters::split(value);
     if !kind.eq_ignore_ascii_case("form-data") {
@@ -129,7 +130,7 @@ fn read_disposition(value: &str) -> Option<(Cow<'_, str>, Option<Cow<'_, str>>)>
             return None;
         }
     }
-    Some((name?, file_name.or(extended)))
+    Some((name?, extended.or(file_name)))
 }
 
 /// Decodes a name as browsers encode it: `%22`, `%0D` and `%0A` for a quote and a line break, and nothing else (WHATWG

@@ -53,13 +53,15 @@ fn names_are_decoded_as_they_are_encoded() {
 }
 
 #[test]
-fn an_extended_file_name_counts_where_there_is_no_other() {
+fn an_extended_file_name_counts_before_another() {
     for (parameters, file_name) in [
         ("filename*=UTF-8''caf%C3%A9.txt", "caf\u{e9}.txt"),
         ("filename*=utf-8'en'a%22b", "a\"b"),
         ("filename*=UTF-8''", ""),
-        ("filename=plain.txt; filename*=UTF-8''other.txt", "plain.txt"),
-        ("filename*=UTF-8''other.txt; filename=\"plain.txt\"", "plain.txt"),
+        ("filename=plain.txt; filename*=UTF-8''other.txt", "other.txt"),
+        ("filename*=UTF-8''other.txt; filename=\"plain.txt\"", "other.txt"),
+        // So the `HttpClient` of .NET sends it.
+        (r#"filename="=?utf-8?B?w6kudHh0?="; filename*=utf-8''%C3%A9.txt"#, "\u{e9}.txt"),
     ] {
         check(&format!("Content-Disposition: form-data; name=a; {parameters}"), Ok(("a", Some(file_name))));
     }
