@@ -79,7 +79,8 @@ impl FormFile {
     /// so it is best the directory in which the file shall be kept, or one beside it.
     ///
     /// # Errors
-    /// A 507 if the disk is full, or else a 500 that tells the log what the system has said.
+    /// A 507 if the disk is full, a 503 if the system is out of descriptors, or else a 500 that tells the log what the
+    /// system has said.
     pub fn create(directory: impl AsRef<Path>, part: &Part<'_>) -> Result<Self> {
         let (file, path) = make(directory.as_ref()).map_err(disk_error)?;
         Ok(Self {
@@ -244,10 +245,13 @@ fn numbered(name: &str, number: u32) -> String {
 }
 
 /// What a client is told of an error of the file system.
-fn disk_error(error: io::Error) -> Error {
+pub(super) fn disk_error(error: io::Error) -> Error {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    // EMFILE and ENFILE, which have no `ErrorKind`. Their numbers are those of every Unix.
+    let is_out_of_descriptors = matches!(error.raw_os_error(), Some(23 | 24));
     match error.kind() {
         StorageFull | QuotaExceeded | FileTooLarge => Error::new(507, "The server has no room for this file"),
+        _ if is_out_of_descriptors => Error::new(503, "Try again later"),
         _ => Error::new(500, "The file could not be stored"),
     }
     .with_source(error)

@@ -8,6 +8,7 @@ use super::upload::Uploading;
 use super::{Form, Limits, Uploaded, Uploads};
 use crate::exchange::{Request, Response, Sent};
 use crate::http::{Method, Result};
+use crate::limits::FILE_DESCRIPTORS;
 use crate::router::{Registered, Routes};
 
 impl<S> Routes<S> {
@@ -46,7 +47,8 @@ impl<S> Routes<S> {
     /// returns is passed on: a parameter of the route, or the user. `handler` is called when all has come. A file that
     /// it does not keep is removed, and so are all files of a form that fails or whose client leaves.
     ///
-    /// Writing to a disk can block the loop: see [`FormFile`](crate::multipart::FormFile).
+    /// Writing to a disk can block the loop: see [`FormFile`](crate::multipart::FormFile). Each file that comes takes a
+    /// descriptor. The route [reserves](Self::reserve_descriptors) 16; if many forms come at once, reserve more.
     ///
     /// ```
     /// use monoloop::multipart::Uploads;
@@ -92,6 +94,8 @@ impl<S> Routes<S> {
         handler: impl Fn(&mut S, T, Uploaded, Response<'_>) -> Result<Sent> + 'static,
     ) -> Registered<'_, S> {
         let (uploads, handler) = (Rc::new(uploads), Rc::new(handler));
+        // Each form has one file open at a time. Connections must not take all descriptors.
+        self.reserve_descriptors(FILE_DESCRIPTORS);
         self.multipart(method, path, uploads.limits, move |state, request| {
             let begun = begin(state, request)?;
             Ok(Uploading::new(Rc::clone(&uploads), Rc::clone(&handler), begun))

@@ -2,11 +2,14 @@
 
 use std::cell::RefCell;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::exchange::{ConnectionId, Intake, Observer, Response, Sent};
+use crate::exchange::{ConnectionId, Intake, Observer, Response, Sent, Service};
+use crate::limits::FILE_DESCRIPTORS;
+use crate::multipart::file::disk_error;
 use crate::multipart::{Form, FormFile, Limits, Part, Uploaded, Uploads};
 use crate::{Error, Method, OptionExt, Result, Router, TestClient};
 
@@ -256,4 +259,15 @@ fn a_full_disk_is_a_507_and_the_server_goes_on() {
     assert!(errors.0.borrow()[0].contains("No space left on device"), "{:?}", errors.0.borrow());
     assert!(folder.names().is_empty());
     assert_eq!(client.get("/").send().text(), "alive");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn descriptors_that_run_out_are_a_503_and_some_are_reserved() {
+    for (number, status) in [(23, 503), (24, 503), (28, 507), (122, 507), (13, 500)] {
+        assert_eq!(disk_error(io::Error::from_raw_os_error(number)).status(), status, "error {number}");
+    }
+    let folder = Folder::new();
+    let mut client = client(&folder, keep_all);
+    assert_eq!(client.app_mut().descriptor_reserve(), FILE_DESCRIPTORS);
 }
