@@ -73,8 +73,8 @@ pub(crate) const LINGER_BYTES: u32 = 64 * KIB as u32;
 /// not the memory. actix 50 MiB, PHP 8 MiB, Spring 10 MiB, busboy none.
 pub const MAX_FORM: u64 = 50 * MIB as u64;
 
-/// Most bytes of all parts of a form together that are no files; above it 413. An application keeps them in memory. The
-/// value is that of [`MAX_CONTENT`]. busboy 1 MiB for each, actix 2 MiB and Django 2.5 MiB together.
+/// Most bytes of all parts of a form together that are no files, with their names; above it 413. An application keeps
+/// them in memory. The value is that of [`MAX_CONTENT`]. busboy 1 MiB for each, actix 2 MiB and Django 2.5 MiB for all.
 pub const MAX_FORM_FIELDS: u64 = MAX_CONTENT;
 
 /// Most parts of a form; above it 413. Each can cost a file, and a client needs some 60 bytes for one. Werkzeug, Django

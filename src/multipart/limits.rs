@@ -43,7 +43,7 @@ impl Limits {
         Self { file: bytes, ..self }
     }
 
-    /// Sets how many bytes all parts together may have that are no files; by default 1 MiB
+    /// Sets how many bytes all parts together may have that are no files, with their names; by default 1 MiB
     /// ([`limits::MAX_FORM_FIELDS`](MAX_FORM_FIELDS)).
     #[doc(alias = "fieldSize")]
     #[must_use]
@@ -83,21 +83,26 @@ impl Tally {
     pub(super) fn part(&mut self, part: &Part<'_>) -> Result<(), Fault> {
         self.parts += 1;
         self.file = part.is_file().then_some(0);
-        if self.parts > self.limits.parts { Err(Fault::TooManyParts(self.limits.parts)) } else { Ok(()) }
+        if self.parts > self.limits.parts {
+            return Err(Fault::TooManyParts(self.limits.parts));
+        }
+        // A form that keeps a field keeps its name, too, which can be longer than its text.
+        if part.is_file() { Ok(()) } else { self.field_bytes(part.name().len()) }
     }
 
     /// Counts content of this part.
     pub(super) fn content(&mut self, piece: &[u8]) -> Result<(), Fault> {
-        let len = piece.len() as u64;
         match &mut self.file {
             Some(file) => {
-                *file += len;
+                *file += piece.len() as u64;
                 if *file > self.limits.file { Err(Fault::FileTooLarge(self.limits.file)) } else { Ok(()) }
             }
-            None => {
-                self.fields += len;
-                if self.fields > self.limits.fields { Err(Fault::FieldsTooLarge(self.limits.fields)) } else { Ok(()) }
-            }
+            None => self.field_bytes(piece.len()),
         }
+    }
+
+    fn field_bytes(&mut self, count: usize) -> Result<(), Fault> {
+        self.fields += count as u64;
+        if self.fields > self.limits.fields { Err(Fault::FieldsTooLarge(self.limits.fields)) } else { Ok(()) }
     }
 }

@@ -92,7 +92,7 @@ fn a_form_gets_its_parts_as_they_come() {
 
 #[test]
 fn a_form_that_breaks_a_rule_is_refused() {
-    let limits = Limits::new().max_content(2000).max_file(4).max_fields(6).max_parts(3);
+    let limits = Limits::new().max_content(2000).max_file(4).max_fields(10).max_parts(3);
     let file = "--b\r\nContent-Disposition: form-data; name=f; filename=g\r\n\r\n";
     let long = format!("{}x\r\n--b--{}", part("a"), " ".repeat(2000));
     let (a, whole) = (part("a"), "x\r\n");
@@ -116,7 +116,8 @@ fn a_form_that_breaks_a_rule_is_refused() {
             "abort Malformed",
         ),
         ("a long file", format!("{file}12345"), 413, "A file is longer than 4 bytes", "abort TooLarge"),
-        ("long fields", format!("{a}1234\r\n{a}567"), 413, "The fields are longer than 6 bytes", "abort TooLarge"),
+        ("long fields", format!("{a}1234\r\n{a}56789"), 413, "The fields are longer than 10 bytes", "abort TooLarge"),
+        ("a long name", part("12345678901"), 413, "The fields are longer than 10 bytes", "abort TooLarge"),
         (
             "many parts",
             format!("{a}{whole}{file}{whole}{a}{whole}{file}{whole}"),
@@ -147,7 +148,7 @@ fn a_form_that_breaks_a_rule_is_refused() {
 
 #[test]
 fn what_fits_the_limits_is_taken() {
-    let limits = Limits::new().max_file(4).max_fields(6).max_parts(4);
+    let limits = Limits::new().max_file(4).max_fields(8).max_parts(4);
     let mut client = client(limits);
     let form = [("a", None, "123"), ("f", Some("g"), "1234"), ("b", None, "456"), ("f", Some("h"), "5678")];
     assert_eq!(client.post("/form").multipart(form).send().text(), "done");
