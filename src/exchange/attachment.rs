@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Response;
-use crate::http::is_unprintable;
+use crate::http::{cut_file_name, is_unprintable};
 
 /// What an extended value must encode: all but `attr-char` (RFC 8187 §3.2.1).
 const EXTENDED: &AsciiSet = &NON_ALPHANUMERIC
@@ -25,10 +25,10 @@ const EXTENDED: &AsciiSet = &NON_ALPHANUMERIC
 impl Response<'_> {
     /// Makes a browser save the content as a file of this name (`Content-Disposition: attachment`, RFC 6266).
     ///
-    /// The name may be any text, also that of a user: of a path only the last segment counts, and characters that
-    /// cannot be shown become `_`. A name with other than plain ASCII characters is sent twice: as it is, in UTF-8 (RFC
-    /// 8187), and for old clients with a `_` for each such character. Without a name, the browser takes one from the
-    /// URL.
+    /// The name may be any text, also that of a user: of a path only the last segment counts, characters that cannot be
+    /// shown become `_`, and a name of more than 200 bytes is cut before its extension. A name with other than plain
+    /// ASCII characters is sent twice: as it is, in UTF-8 (RFC 8187), and for old clients with a `_` for each such
+    /// character. Without a name, the browser takes one from the URL.
     ///
     /// ```
     /// use monoloop::{Router, TestClient};
@@ -68,11 +68,11 @@ fn disposition(name: &str) -> Cow<'static, str> {
 }
 
 /// The last segment of a path of any system, without what cannot be shown. It is empty if nothing is left that could be
-/// a name (RFC 6266 §4.3).
+/// a name (RFC 6266 §4.3). Proxies and clients refuse a head that is too long, often one of more than 8 KiB.
 fn file_name(path: &str) -> String {
     let segment = path.rsplit(['/', '\\']).next().unwrap_or_default().trim_matches(' ');
     match segment {
         "." | ".." => String::new(),
-        name => name.chars().map(|c| if is_unprintable(c) { '_' } else { c }).collect(),
+        name => cut_file_name(name).chars().map(|c| if is_unprintable(c) { '_' } else { c }).collect(),
     }
 }

@@ -1,12 +1,6 @@
 //! From the name of a file at the client to one that can be used here.
 
-use crate::http::is_unprintable;
-
-/// The longest name, in bytes. File systems take 255 (NAME_MAX), which leaves room for a number or a suffix.
-const MAX_NAME: usize = 200;
-
-/// The most bytes of an extension that is kept when a name is cut.
-const MAX_EXTENSION: usize = 20;
+use crate::http::{cut_file_name, is_unprintable};
 
 /// The name of a file that has none.
 const UNNAMED: &str = "unnamed";
@@ -35,7 +29,7 @@ pub fn safe_name(file_name: &str) -> String {
     let last = file_name.rsplit(['/', '\\']).next().unwrap_or_default();
     let name: String = last.chars().filter(|&c| !is_unprintable(c)).map(replace).collect();
     let name = name.trim_matches(is_edge).trim_start_matches(|c: char| c == '.' || c.is_whitespace());
-    let name = cut(name);
+    let name = cut_file_name(name);
     let name = name.trim_end_matches(is_edge);
     let stem = name.split('.').next().unwrap_or_default().trim_end();
     match name {
@@ -51,18 +45,6 @@ fn replace(c: char) -> char {
 
 fn is_edge(c: char) -> bool {
     c == '.' || c.is_whitespace()
-}
-
-/// Cuts a name that is too long before its extension.
-fn cut(name: &str) -> String {
-    if name.len() <= MAX_NAME {
-        return name.to_owned();
-    }
-    let extension = name.rfind('.').map_or("", |dot| &name[dot..]);
-    let extension = if extension.len() <= MAX_EXTENSION { extension } else { "" };
-    let room = MAX_NAME - extension.len();
-    let end = (0..=room).rev().find(|&end| name.is_char_boundary(end)).unwrap_or(0);
-    [&name[..end], extension].concat()
 }
 
 /// Whether Windows opens a device by this name, with any extension.

@@ -34,6 +34,15 @@ fn a_name_of_any_kind_is_sent_as_a_file_name() {
     }
 }
 
+/// Such a name comes with a form, for example, and a proxy would refuse the reply to the next download.
+#[test]
+fn a_long_name_is_cut_before_its_extension() {
+    let reply = reply_of(|res| res.attachment(&("\u{1f600}".repeat(2000) + ".pdf")).text("x"));
+    let (shown, encoded) = ("_".repeat(49), "%F0%9F%98%80".repeat(49));
+    let expected = format!("attachment; filename=\"{shown}.pdf\"; filename*=UTF-8''{encoded}.pdf");
+    assert_eq!(all(&reply, "content-disposition"), [expected]);
+}
+
 #[test]
 fn the_last_attachment_counts() {
     let reply = reply_of(|res| res.attachment("a").attachment("b").text("x"));
