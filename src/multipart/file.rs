@@ -146,7 +146,8 @@ impl FormFile {
         &self.path
     }
 
-    /// Keeps the file at `path`, if nothing is there yet. The file appears there as a whole.
+    /// Keeps the file at `path`, if nothing is there yet. The file appears there as a whole. Only on a file system
+    /// without hard links, such as FAT, it is empty for a moment.
     ///
     /// It is not flushed to the disk (`fsync`), so a crash of the machine can lose it.
     ///
@@ -181,20 +182,31 @@ impl FormFile {
     }
 
     /// Keeps the file at `path`. If that is taken, the file is returned.
-    fn save_if_free(self, path: &Path) -> Result<(), (Option<Self>, Error)> {
-        // This takes the name; to rename the file alone would replace what is there.
-        match OpenOptions::new().write(true).create_new(true).open(path) {
-            Ok(_) => {}
+    fn save_if_free(mut self, path: &Path) -> Result<(), (Option<Self>, Error)> {
+        self.finish();
+        // A second name, unlike a rename, never replaces what is there. The first one is removed when this is dropped.
+        let linked = match fs::hard_link(&self.path, path) {
+            Err(error) if has_no_links(&error) => self.save_without_link(path),
+            linked => linked,
+        };
+        match linked {
+            Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err((Some(self), Error::new(409, TAKEN).with_source(error)));
+                Err((Some(self), Error::new(409, TAKEN).with_source(error)))
             }
-            Err(error) => return Err((None, disk_error(error))),
+            Err(error) => Err((None, disk_error(error))),
         }
-        self.replace(path).map_err(|error| {
-            // It is the empty file that took the name.
+    }
+
+    /// Keeps the file at `path`, if that is free. First an empty file takes the name, because a rename alone would
+    /// replace what is there.
+    pub(super) fn save_without_link(&mut self, path: &Path) -> io::Result<()> {
+        OpenOptions::new().write(true).create_new(true).open(path)?;
+        fs::rename(&self.path, path).inspect_err(|_| {
             let _ = fs::remove_file(path);
-            (None, error)
-        })
+        })?;
+        self.is_kept = true;
+        Ok(())
     }
 
     /// Keeps the file at `path`, in place of the file that may be there.
@@ -236,6 +248,11 @@ fn make(directory: &Path) -> io::Result<(File, PathBuf)> {
         }
     }
     Err(failure.unwrap_or_else(|| io::ErrorKind::AlreadyExists.into()))
+}
+
+/// Whether a file system may have said that its files have one name only, as those of FAT.
+fn has_no_links(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported)
 }
 
 /// The name with a number before its extension; the first one is the name itself.

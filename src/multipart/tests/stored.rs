@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::exchange::{ConnectionId, Intake, Observer, Response, Sent, Service};
 use crate::limits::FILE_DESCRIPTORS;
@@ -126,6 +127,46 @@ fn a_file_is_kept_only_where_nothing_is() {
     });
     assert_eq!(third.post("/7").multipart([("a", Some("x"), "new")]).send().status(), 500);
     assert_eq!(folder.names(), ["cat.png"]);
+}
+
+/// Another thread, such as a worker that serves the directory, must not see a file that only takes the name.
+#[test]
+fn a_file_appears_as_a_whole() {
+    let folder = Folder::new();
+    let mut client = client(&folder, |folder, form| Ok(format!("{:?}", form.into_files().remove(0).save_in(folder)?)));
+    let names: Vec<_> = (0..300).map(|number| format!("file-{number}")).collect();
+    let paths: Vec<_> = names.iter().map(|name| folder.0.join(name)).collect();
+    let watcher = std::thread::spawn(move || {
+        let until = Instant::now() + Duration::from_secs(20);
+        let first_seen = |path: &PathBuf| loop {
+            match fs::read(path) {
+                Ok(content) => break Some(content.len()),
+                Err(_) if Instant::now() > until => break None,
+                Err(_) => {}
+            }
+        };
+        paths.iter().map(first_seen).collect::<Vec<_>>()
+    });
+    for name in &names {
+        client.post("/7").multipart([("a", Some(name.as_str()), "whole")]).send().assert_status(200);
+    }
+    assert_eq!(watcher.join().expect("it ends"), vec![Some(5); names.len()]);
+}
+
+/// FAT has no second names, so there a file is kept in another way, with the same result.
+#[test]
+fn a_file_system_without_links_keeps_files() {
+    let folder = Folder::new();
+    let part = Part::read(b"Content-Disposition: form-data; name=a; filename=b\r\n\r\n").expect("a part");
+    let save = |content: &str, path: &str| {
+        let mut file = FormFile::create(&folder.0, &part).expect("a file");
+        file.write(content.as_bytes()).expect("there is room");
+        file.save_without_link(&folder.0.join(path)).map_err(|error| error.kind())
+    };
+    assert_eq!(save("one", "cat.png"), Ok(()));
+    assert_eq!(save("two", "cat.png"), Err(io::ErrorKind::AlreadyExists));
+    assert_eq!(save("three", "no/such/directory"), Err(io::ErrorKind::NotFound));
+    assert_eq!((folder.names(), folder.content("cat.png").as_str()), (vec!["cat.png".to_owned()], "one"));
 }
 
 #[test]
