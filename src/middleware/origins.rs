@@ -1,6 +1,7 @@
 //! Which origins may use the server.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use crate::http::Origin;
@@ -50,11 +51,12 @@ impl Listed {
         if text == "null" {
             return Some(Self::Exactly(text.to_owned()));
         }
+        let read = |text: &str| Origin::parse(text.as_bytes()).filter(|origin| is_authority(&origin.authority));
         let Some((scheme, host)) = text.split_once("://*.") else {
-            let Origin { scheme, authority } = Origin::parse(text.as_bytes())?;
+            let Origin { scheme, authority } = read(text)?;
             return Some(Self::Exactly(format!("{scheme}://{authority}")));
         };
-        let Origin { scheme, authority } = Origin::parse(format!("{scheme}://{host}").as_bytes())?;
+        let Origin { scheme, authority } = read(&format!("{scheme}://{host}"))?;
         Some(Self::Below { scheme: format!("{scheme}://"), suffix: format!(".{authority}") })
     }
 
@@ -67,6 +69,21 @@ impl Listed {
             }
         }
     }
+}
+
+/// Whether it is a host, perhaps with a port. An origin without one would never match a browser's, or too many of them.
+fn is_authority(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !text.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let is_whole_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        // A name that ends with a dot is absolute.
+        None => is_host(host.strip_suffix('.').unwrap_or(host)),
+    };
+    is_whole_host && port.is_none_or(is_port)
 }
 
 /// Whether it can be the beginning of a host: nothing in it ends the host, and no label of it is empty.

@@ -263,13 +263,32 @@ fn a_setting_that_no_browser_could_follow_fails_at_the_start() {
         "https://*.*.b",
         "https://a\r\nX: y",
         "https://*.a/",
+        // The first would allow every host that ends with a dot, and the others none.
+        "https://*.:443",
+        "https://:443",
+        "https://.a",
+        "https://a..b",
+        "https://a:b",
+        "https://a:80:80",
+        "https://a:65536",
+        "https://a;b",
+        "https://[::1",
+        "https://[a]",
     ];
     for text in no_origins {
         assert!(!Cors::can_list(text), "{text:?}");
     }
-    for text in
-        ["null", "https://a", "http://127.0.0.1:3000", "http://[::1]:3000", "moz-extension://a-b", "https://*.a"]
-    {
+    for text in [
+        "null",
+        "https://a",
+        "https://a_b.c.:65535",
+        "http://127.0.0.1:3000",
+        "http://[::1]",
+        "http://[::1]:3000",
+        "moz-extension://a-b",
+        "https://*.a",
+        "https://*.a:8443",
+    ] {
         assert!(Cors::can_list(text), "{text:?}");
     }
 }
