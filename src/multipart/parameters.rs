@@ -3,7 +3,18 @@
 use crate::http::is_token;
 
 /// Parameters that have not been read yet.
-pub(super) struct Parameters<'a>(&'a str);
+pub(super) struct Parameters<'a> {
+    rest: &'a str,
+    escapes: Escapes,
+}
+
+/// Whether a backslash takes its meaning from the quote or the backslash after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Escapes {
+    Backslash,
+    /// It is an ordinary character.
+    Nothing,
+}
 
 /// The value of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,17 +36,22 @@ impl<'a> Value<'a> {
 impl<'a> Parameters<'a> {
     /// Splits a field value into what comes before the parameters, and the parameters.
     pub(super) fn split(value: &'a str) -> (&'a str, Self) {
-        let (before, parameters) = value.split_at(value.find(';').unwrap_or(value.len()));
-        (trim(before), Self(parameters))
+        Self::split_by(value, Escapes::Backslash)
+    }
+
+    /// As [`split`](Self::split), with quoted strings in which a backslash means what `escapes` says.
+    pub(super) fn split_by(value: &'a str, escapes: Escapes) -> (&'a str, Self) {
+        let (before, rest) = value.split_at(value.find(';').unwrap_or(value.len()));
+        (trim(before), Self { rest, escapes })
     }
 
     /// Reads the next parameter. `None` if it is malformed.
     fn read(&mut self) -> Option<(&'a str, Value<'a>)> {
-        let (name, value) = self.0.strip_prefix(';')?.split_once('=')?;
+        let (name, value) = self.rest.strip_prefix(';')?.split_once('=')?;
         let name = trim(name);
         let (value, rest) = match value.strip_prefix('"') {
             Some(text) => {
-                let end = closing_quote(text)?;
+                let end = closing_quote(text, self.escapes)?;
                 (Value::Quoted(&text[..end]), &text[end + 1..])
             }
             None => {
@@ -43,7 +59,7 @@ impl<'a> Parameters<'a> {
                 (is_token(token.as_bytes()).then_some(Value::Token(token))?, rest)
             }
         };
-        self.0 = trim(rest);
+        self.rest = trim(rest);
         is_token(name.as_bytes()).then_some((name, value))
     }
 }
@@ -55,16 +71,16 @@ impl<'a> Iterator for Parameters<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         // A `;` with nothing after it is allowed: a list of parameters may have empty members.
         while let Some(rest) =
-            self.0.strip_prefix(';').map(trim).filter(|rest| rest.is_empty() || rest.starts_with(';'))
+            self.rest.strip_prefix(';').map(trim).filter(|rest| rest.is_empty() || rest.starts_with(';'))
         {
-            self.0 = rest;
+            self.rest = rest;
         }
-        if self.0.is_empty() {
+        if self.rest.is_empty() {
             return None;
         }
         let parameter = self.read();
         if parameter.is_none() {
-            self.0 = "";
+            self.rest = "";
         }
         Some(parameter)
     }
@@ -72,7 +88,10 @@ impl<'a> Iterator for Parameters<'a> {
 
 /// The place of the quote that ends a quoted string. A backslash takes its meaning from a quote, and from another
 /// backslash. Before anything else it is an ordinary character: browsers send it as it is, in the name of a file.
-fn closing_quote(text: &str) -> Option<usize> {
+fn closing_quote(text: &str, escapes: Escapes) -> Option<usize> {
+    if escapes == Escapes::Nothing {
+        return text.find('"');
+    }
     let mut bytes = text.bytes().enumerate();
     while let Some((at, byte)) = bytes.next() {
         match byte {

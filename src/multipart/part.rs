@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use super::fault::Fault;
 use super::file_name::safe_name;
-use super::parameters::{Parameters, Value, trim};
+use super::parameters::{Escapes, Parameters, Value, trim};
 use crate::http::{is_field_value, is_token};
 
 /// A part of a `multipart/form-data` request: a field of the form, or a file.
@@ -40,7 +40,7 @@ impl<'a> Part<'a> {
                 return Err(Fault::TransferEncoding);
             }
         }
-        let (name, file_name) = disposition.and_then(read_disposition).ok_or(Fault::Disposition)?;
+        let (name, file_name) = disposition.and_then(names).ok_or(Fault::Disposition)?;
         Ok(Self { header, name, file_name, content_type })
     }
 
@@ -106,13 +106,25 @@ fn is_plain(transfer_encoding: &str) -> bool {
     ["7bit", "8bit", "binary"].iter().any(|plain| transfer_encoding.eq_ignore_ascii_case(plain))
 }
 
+/// The name and the file name of a part.
+type Names<'a> = (Cow<'a, str>, Option<Cow<'a, str>>);
+
+/// Reads the names of a `Content-Disposition`.
+///
+/// To a browser a backslash is an ordinary character, and a name may end with one: `filename="a\"`. Read with escapes,
+/// that has no end, so it is read once more without them. Browsers write no other quote within a name, so it cannot
+/// have both meanings.
+fn names(value: &str) -> Option<Names<'_>> {
+    read_disposition(value, Escapes::Backslash).or_else(|| read_disposition(value, Escapes::Nothing))
+}
+
 /// Reads the name and the file name of a `Content-Disposition` (RFC 7578 §4.2).
 ///
 /// `filename*` does not belong in a form, but some clients send it for a name that is not ASCII, with nothing beside it
 /// or with a `filename` that a browser would not understand: that of .NET is encoded as in mail (RFC 2047). So it
 /// counts before `filename` (RFC 6266 §4.3).
-fn read_disposition(value: &str) -> Option<(Cow<'_, str>, Option<Cow<'_, str>>)> {
-    let (kind, parameters) = Parameters::split(value);
+fn read_disposition(value: &str, escapes: Escapes) -> Option<Names<'_>> {
+    let (kind, parameters) = Parameters::split_by(value, escapes);
     if !kind.eq_ignore_ascii_case("form-data") {
         return None;
     }
@@ -120,8 +132,8 @@ fn read_disposition(value: &str) -> Option<(Cow<'_, str>, Option<Cow<'_, str>>)>
     for parameter in parameters {
         let (key, value) = parameter?;
         let (slot, text) = match key {
-            _ if key.eq_ignore_ascii_case("name") => (&mut name, form_text(value)),
-            _ if key.eq_ignore_ascii_case("filename") => (&mut file_name, form_text(value)),
+            _ if key.eq_ignore_ascii_case("name") => (&mut name, form_text(value, escapes)),
+            _ if key.eq_ignore_ascii_case("filename") => (&mut file_name, form_text(value, escapes)),
             _ if key.eq_ignore_ascii_case("filename*") => (&mut extended, extended_text(value)?),
             _ => continue,
         };
@@ -135,7 +147,7 @@ fn read_disposition(value: &str) -> Option<(Cow<'_, str>, Option<Cow<'_, str>>)>
 
 /// Decodes a name as browsers encode it: `%22`, `%0D` and `%0A` for a quote and a line break, and nothing else (WHATWG
 /// HTML §4.10.21.8). Other clients put a backslash before a quote and before a backslash.
-fn form_text(value: Value<'_>) -> Cow<'_, str> {
+fn form_text(value: Value<'_>, escapes: Escapes) -> Cow<'_, str> {
     let raw = value.raw();
     if !raw.contains(['%', '\\']) {
         return raw.into();
@@ -146,7 +158,7 @@ fn form_text(value: Value<'_>) -> Cow<'_, str> {
         let (plain, from) = rest.split_at(at);
         text.push_str(plain);
         let (decoded, len) = match from.as_bytes() {
-            [b'\\', quoted @ (b'"' | b'\\'), ..] => (char::from(*quoted), 2),
+            [b'\\', quoted @ (b'"' | b'\\'), ..] if escapes == Escapes::Backslash => (char::from(*quoted), 2),
             [b'%', b'2', b'2', ..] => ('"', 3),
             [b'%', b'0', b'D' | b'd', ..] => ('\r', 3),
             [b'%', b'0', b'A' | b'a', ..] => ('\n', 3),
