@@ -16,8 +16,10 @@ impl Request<'_> {
     /// Numbers, characters and enums without content are parsed from the text. A `bool` is `true`, `on` or `1`, and
     /// `false`, `off` or `0`. An `Option` is `None` if the name is missing or its value is empty. A `Vec` takes all
     /// values of a name; without any it needs `#[serde(default)]`, as every field that may be missing does. A name that
-    /// `T` does not know is ignored, unless `T` has `#[serde(deny_unknown_fields)]`. In a flattened struct and in a
-    /// tagged enum, serde keeps text, so numbers cannot be there.
+    /// `T` does not know is ignored, unless `T` has `#[serde(deny_unknown_fields)]`.
+    ///
+    /// In a flattened struct, and in an enum that is tagged or untagged, serde keeps text. So numbers cannot be there,
+    /// an empty value is no `None`, and a `Vec` only takes two values or more: read those by a field of their own.
     ///
     /// ```
     /// use monoloop::{Router, TestClient};
@@ -376,6 +378,33 @@ mod tests {
     enum Letter {
         A,
         B,
+    }
+
+    /// Its documentation warns of what serde does there.
+    #[test]
+    fn a_flattened_struct_takes_only_text() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Page<T> {
+            #[serde(flatten)]
+            inner: T,
+        }
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Title {
+            title: Option<String>,
+        }
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Tags {
+            tag: Vec<String>,
+        }
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Number {
+            page: u8,
+        }
+        let title = |title: &str| Ok(Page { inner: Title { title: Some(title.to_owned()) } });
+        assert_eq!((read("title=a"), read("title=")), (title("a"), title("")));
+        let tag = vec!["a".to_owned(), "b".to_owned()];
+        assert_eq!(read("tag=a&tag=b"), Ok(Page { inner: Tags { tag } }));
+        assert!(read::<Page<Tags>>("tag=a").is_err() && read::<Page<Number>>("page=1").is_err());
     }
 
     proptest! {
