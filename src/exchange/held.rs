@@ -22,7 +22,11 @@ pub(super) fn show(
     error: Option<&Error>,
 ) -> Result<()> {
     // Nobody asked for what was not understood, and the head of a reply that is put off is still to come.
-    let (Some(request), Some(shape)) = (request, reply.draft.rare.follow_up.shape.take()) else { return Ok(()) };
+    let (Some(request), Some(mut shape)) = (request, reply.draft.rare.follow_up.shape.take()) else { return Ok(()) };
+    // What was announced is not there if the reply gets another status.
+    if matches!(reply.draft.rare.status, 204 | 205 | 304) {
+        shape.length = BodyLength::Known(0);
+    }
     let tail = output.cut_off(shape.content);
     output.roll_back(reply.mark);
     let draft = &mut reply.draft;
@@ -59,14 +63,15 @@ fn put_together(reply: &mut Reply, output: &mut OutputQueue, shape: Shape, tail:
     let length = match shape.length {
         // It has none, whatever was said before (RFC 9110 §15.3.6).
         _ if reply.draft.rare.status == 205 => BodyLength::Known(0),
+        _ if has_content && !streams => BodyLength::Known(tail.len()),
         length => length,
     };
-    if let (BodyLength::Known(announced), false) = (length, streams) {
-        let checked = reply.draft.check_length(if has_content { tail.len() } else { announced });
-        if let Err(error) = checked {
-            tail.free();
-            return Err(error);
-        }
+    if let Err(error) = check(reply, length, has_content && streams) {
+        tail.free();
+        return Err(error);
+    }
+    if length == BodyLength::CloseDelimited && has_content {
+        reply.draft.rare.close = true;
     }
     reply.head().encode(output.inline(), ContentType::NONE, length);
     match (has_content, streams) {
@@ -83,4 +88,18 @@ fn put_together(reply: &mut Reply, output: &mut OutputQueue, shape: Shape, tail:
         }
     }
     Ok(())
+}
+
+/// Checks that a `Content-Length` is true that the application has set, also for content that is still to come.
+///
+/// # Errors
+/// When it is not, or when nobody knows.
+fn check(reply: &Reply, length: BodyLength, is_to_come: bool) -> Result<()> {
+    match length {
+        BodyLength::Known(length) => reply.draft.check_length(length),
+        _ if is_to_come && reply.draft.fields.has.content_length.is_some() => {
+            Err(Error::internal("the content has a Content-Length, but nobody knows how long it will be"))
+        }
+        _ => Ok(()),
+    }
 }
