@@ -49,8 +49,7 @@ pub(super) fn show(
         (Ok(()), Some(content)) => {
             tail.free();
             reply.rest.take().into_iter().for_each(dispose);
-            let length = content.as_bytes().len();
-            Response::new(reply, output).finish_by(ContentType::BYTES, length, |output| output.push(content)).map(drop)
+            Response::new(reply, output).finish_unusual(ContentType::BYTES, content).map(drop)
         }
         (Ok(()), None) => put_together(reply, output, shape, tail),
     }

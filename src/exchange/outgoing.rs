@@ -68,7 +68,8 @@ impl Outgoing<'_> {
     }
 
     /// Replaces the content, also that of a stream, which is dropped. The reply gets the length of this content. Field
-    /// lines that describe the old content, such as `ETag`, stay unless they are changed, too.
+    /// lines that describe the old content, such as `ETag`, stay unless they are changed, too. If there is no memory
+    /// for it, the client gets a 503.
     pub fn set_content(&mut self, content: impl Into<Content<'static>>) {
         self.replaced = Some(content.into());
         self.draft.fields.remove("content-length");

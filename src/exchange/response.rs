@@ -227,7 +227,7 @@ impl<'a> Response<'a> {
     }
 
     #[inline(never)]
-    fn finish_unusual(self, content_type: ContentType, content: Content<'_>) -> Result<Sent> {
+    pub(super) fn finish_unusual(self, content_type: ContentType, content: Content<'_>) -> Result<Sent> {
         let length = content.as_bytes().len();
         let takes_memory = matches!(content, Content::Owned(_) | Content::Borrowed(_));
         if takes_memory && length > self.reply.room && self.reply.draft.has_content() {

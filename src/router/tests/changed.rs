@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use crate::exchange::{Outgoing, from_iter, from_reader};
 use crate::router::Router;
-use crate::TestClient;
+use crate::{Config, TestClient};
 
 type Change = fn(&mut Outgoing<'_>);
 
@@ -101,4 +101,19 @@ fn content_that_ends_with_the_connection_ends_it_whatever_is_set() {
         assert!(bytes.contains("\r\nConnection: close\r\n") && bytes.ends_with("\r\n\r\nhello"), "{bytes}");
         assert!(client.is_half_closed());
     }
+}
+
+#[test]
+fn content_for_which_there_is_no_memory_is_a_503() {
+    let mut app = Router::new(());
+    app.get("/", |_, _, res| res.text("small"));
+    app.get("/last", |_, _, res| res.text("last"));
+    app.after(|(), req, reply| {
+        if req.path() == "/" && reply.status() == 200 {
+            reply.set_content(vec![b'x'; 16 << 20]);
+        }
+    });
+    let mut client = TestClient::with_config(app, Config::new().max_memory(8 << 20));
+    assert_eq!(client.get("/").send().status(), 503);
+    assert_eq!(client.get("/last").send().text(), "last");
 }
