@@ -49,8 +49,8 @@ pub(super) struct FollowUp {
     pub(super) wants_request: bool,
     /// The request, if the reply is put off.
     pub(super) request: Option<Box<KeptRequest>>,
-    /// The client of a reply that is put off prefers HTML to JSON.
-    pub(super) prefers_html: bool,
+    /// Whether the client of a reply that is put off prefers HTML to JSON.
+    pub(super) prefers_html: Option<bool>,
 }
 
 /// The content as a head announced it.

@@ -9,12 +9,12 @@ use crate::http::{Error, Result, is_plain_json};
 /// # Errors
 /// A mistake that was made with the head.
 pub fn render_error(error: &Error, request: Option<&Request<'_>>, response: Response<'_>) -> Result<Sent> {
-    let html = request.map_or_else(|| response.prefers_html(), Request::prefers_html);
+    let prefers_html = request.map(Request::prefers_html).or_else(|| response.prefers_html());
     // The reply depends on this field. What was not understood had none.
-    let response = if request.is_some() || html { response.header("Vary", "Accept") } else { response };
-    match html {
-        true => render_html(error, response),
-        false => render_json(error, response),
+    let response = if prefers_html.is_some() { response.header("Vary", "Accept") } else { response };
+    match prefers_html {
+        Some(true) => render_html(error, response),
+        _ => render_json(error, response),
     }
 }
 

@@ -272,7 +272,7 @@ impl Reply {
         }
         let prefers_html = request.prefers_html();
         let follow_up = &mut self.draft.rare.follow_up;
-        follow_up.prefers_html = prefers_html;
+        follow_up.prefers_html = Some(prefers_html);
         if follow_up.wants_request {
             follow_up.request = Some(Box::new(KeptRequest::new(request)));
         }

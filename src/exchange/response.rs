@@ -302,8 +302,8 @@ impl<'a> Response<'a> {
         self
     }
 
-    /// Whether this is the reply to a request that was put off, and whose client prefers HTML to JSON.
-    pub(super) fn prefers_html(&self) -> bool {
+    /// Whether the client prefers HTML to JSON, if the reply was put off.
+    pub(super) fn prefers_html(&self) -> Option<bool> {
         self.reply.draft.rare.follow_up.prefers_html
     }
 

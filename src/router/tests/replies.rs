@@ -282,6 +282,8 @@ fn an_error_is_html_for_browsers_and_json_for_programs() {
         client.advance(std::time::Duration::ZERO);
         let reply = client.read_reply().expect("the reply");
         assert_eq!((reply.status(), reply.text().starts_with("<!DOCTYPE html>")), (500, html), "{accept}");
+        // A cache must not give the page to a program, nor the JSON to a browser.
+        assert_eq!(field(&reply, "Vary"), ["Accept"], "{accept}");
     }
     let mut app = Router::new(());
     app.get("/", |_, _, _| Err(Error::bad_request("<script>alert(\"&\")</script>")));
