@@ -14,6 +14,7 @@ use crate::wire::{Scratch, head};
 pub(crate) struct KeptRequest {
     head: Box<[u8]>,
     data: Data,
+    offers_upgrade: bool,
     peer: Endpoint,
     local: Endpoint,
 }
@@ -23,7 +24,8 @@ impl KeptRequest {
         let (method, target, version) = (request.method(), request.target(), request.version());
         let line = format!("{method} {target} {version}\r\n");
         let head = [line.as_bytes(), request.headers().as_bytes(), b"\r\n"].concat();
-        Self { head: head.into(), data: request.data(), peer: request.peer(), local: request.local() }
+        let (data, offers_upgrade) = (request.data(), request.offers_upgrade());
+        Self { head: head.into(), data, offers_upgrade, peer: request.peer(), local: request.local() }
     }
 
     /// Bytes of memory that it takes. Those of the values that are handed on belong to the application.
@@ -44,7 +46,11 @@ impl KeptRequest {
         // The head was parsed before with the same result.
         match head::parse(&self.head, &mut scratch, config) {
             Ok(Some(message)) => {
-                let received = Received { data, ..Received::new(&message.head, &[], &self, draining, unix_second) };
+                let received = Received {
+                    data,
+                    offers_upgrade: self.offers_upgrade,
+                    ..Received::new(&message.head, &[], &self, draining, unix_second)
+                };
                 with(Some(&Request::new(&received)))
             }
             _ => with(None),

@@ -1,8 +1,10 @@
 //! Replies that a function after the handler changes in such a way that what was announced is not true any more.
 
-use std::io::Cursor;
+use std::io::{self, Cursor};
+use std::ops::ControlFlow;
+use std::time::Duration;
 
-use crate::exchange::{Outgoing, from_iter, from_reader};
+use crate::exchange::{Outgoing, Output, Protocol, Responder, from_iter, from_reader};
 use crate::router::Router;
 use crate::{Config, TestClient};
 
@@ -116,4 +118,32 @@ fn content_for_which_there_is_no_memory_is_a_503() {
     let mut client = TestClient::with_config(app, Config::new().max_memory(8 << 20));
     assert_eq!(client.get("/").send().status(), 503);
     assert_eq!(client.get("/last").send().text(), "last");
+}
+
+struct Ignores;
+
+impl<S> Protocol<S> for Ignores {
+    fn on_data(&mut self, _: &mut S, bytes: &mut [u8], _: &mut Output<'_>) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+}
+
+/// The offer of another protocol decides which route it is.
+#[test]
+fn a_refused_offer_of_another_protocol_is_seen_by_its_route_also_if_it_was_put_off() {
+    let mut app = Router::new(None::<Responder>);
+    app.upgrade("/up", "x", |_, _, res| Ok((res, Ignores)))
+        .with(|responder, _, res| {
+            let (sent, later) = res.defer();
+            *responder = Some(later);
+            ControlFlow::Break(Ok(sent))
+        })
+        .after(|_, _, reply| _ = reply.header("X-Route", "upgrade"));
+    app.get("/up", |_, _, res| res.text("plain")).after(|_, _, reply| _ = reply.header("X-Route", "get"));
+    let mut client = TestClient::new(app);
+    client.write("GET /up HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n");
+    client.app_mut().state_mut().take().expect("it was put off").text("no");
+    client.advance(Duration::ZERO);
+    assert_eq!(client.read_reply().expect("a reply").header("X-Route"), Some("upgrade"));
+    assert_eq!(client.get("/up").send().header("X-Route"), Some("get"));
 }
