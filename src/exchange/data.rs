@@ -51,9 +51,15 @@ impl Drop for Data {
     }
 }
 
+/// Drops a list, unless others share it. One value comes after the other: if each dropped the next one, a long list
+/// would need much of the stack.
 #[cold]
-fn drop_guarded(node: Rc<Node>) {
-    dispose(node);
+fn drop_guarded(first: Rc<Node>) {
+    let mut list = Some(first);
+    while let Some(mut node) = list {
+        list = Rc::get_mut(&mut node).and_then(|node| node.next.0.take());
+        dispose(node);
+    }
 }
 
 impl fmt::Debug for Data {
@@ -92,7 +98,22 @@ mod tests {
         for _ in 0..100 {
             data.add(Panics { _kept: Rc::clone(&kept) });
         }
+        let shared = data.clone();
         drop(data);
+        assert_eq!(Rc::strong_count(&kept), 101, "the other list still has them");
+        drop(shared);
         assert_eq!(Rc::strong_count(&kept), 1);
+    }
+
+    /// A stack that overflows ends the process.
+    #[test]
+    fn a_long_list_is_dropped_on_a_small_stack() {
+        let fill_and_drop = || {
+            let data = Data::default();
+            (0..5_000_u32).for_each(|value| data.add(value));
+            assert_eq!(data.get::<u32>(), Some(&4_999));
+        };
+        let thread = std::thread::Builder::new().stack_size(128 << 10).spawn(fill_and_drop);
+        thread.expect("a thread").join().expect("it ends");
     }
 }
