@@ -232,8 +232,8 @@ impl<S> Routes<S> {
     /// route, see [`Registered::with`].
     ///
     /// A table is a guard for all paths below its prefix: a request that a route of an *outer* table answers there
-    /// passes through its middleware, too. So no spelling of a path, such as `/x/../private/y`, leads past a guard to
-    /// files that are mounted at `/`.
+    /// passes through its middleware, too, and so does one that a table with a *shorter* prefix answers. So no spelling
+    /// of a path, such as `/x/../private/y`, leads past a guard to files that are mounted at `/`.
     ///
     /// On a route that takes its content as a whole, middleware is called when all of it has come. On one that takes it
     /// piece by piece, it is called before any of it comes, and the content is empty. A request that the server itself

@@ -5,8 +5,9 @@
 //!
 //! One rule more keeps guards safe. Say that a table with a guard is mounted at `/private`, and files at `/`. Then the
 //! files answer `/x/../private/y`, and `/private/y` if the table has no such route and no answer for that. Both paths
-//! are below the prefix of the guard, so it sees them: a route of an outer table does not lead past a table that is
-//! mounted in it.
+//! are below the prefix of the guard, so it sees them: a route does not lead past a table that is mounted in its own
+//! table, nor past one with a longer prefix. It does not matter whether the files are in the outermost table or in one
+//! beside that of the guard.
 
 use std::ops::ControlFlow;
 
@@ -168,8 +169,8 @@ impl<S> Tables<S> {
     ) -> Next<'r> {
         response = self.run_from_outermost(table, state, request, response)?;
         let path = RequestPath::new(request.raw_path());
-        for (index, inner) in self.all.iter().enumerate().skip(table + 1) {
-            if !inner.middleware.is_empty() && self.is_within(index, table) && inner.prefix.covers(&path) {
+        for (index, inner) in self.all.iter().enumerate() {
+            if !inner.middleware.is_empty() && self.is_below(index, table) && inner.prefix.covers(&path) {
                 response = run_middleware(&inner.middleware, state, request, response)?;
             }
         }
@@ -179,8 +180,8 @@ impl<S> Tables<S> {
     /// Shows a reply to all tables that see its request, the innermost one first.
     pub(super) fn show(&self, table: usize, state: &mut S, request: &Request<'_>, reply: &mut Outgoing<'_>) {
         let path = RequestPath::new(request.raw_path());
-        for (index, inner) in self.all.iter().enumerate().skip(table + 1).rev() {
-            if !inner.after.is_empty() && self.is_within(index, table) && inner.prefix.covers(&path) {
+        for (index, inner) in self.all.iter().enumerate().rev() {
+            if !inner.after.is_empty() && self.is_below(index, table) && inner.prefix.covers(&path) {
                 inner.after.iter().for_each(|after| after(state, request, reply));
             }
         }
@@ -206,10 +207,14 @@ impl<S> Tables<S> {
         run_middleware(middleware, state, request, response)
     }
 
-    /// Whether `inner` is mounted in `outer`, at any depth, for the same host.
-    fn is_within(&self, mut inner: usize, outer: usize) -> bool {
+    /// Whether `inner` is for the same host as `outer`, and has a longer prefix or is mounted in it at any depth.
+    fn is_below(&self, mut inner: usize, outer: usize) -> bool {
         if self.site(inner) != self.site(outer) {
             return false;
+        }
+        let depth = |table: usize| self.all[table].prefix.segments().len();
+        if depth(inner) > depth(outer) {
+            return true;
         }
         while let Some(parent) = self.all[inner].parent {
             if parent == outer {

@@ -96,6 +96,32 @@ fn tables_of_a_host_keep_to_themselves() {
     assert_eq!(field(&ask(&mut app, "OPTIONS *", &[]), "Allow"), ["GET, HEAD, POST, OPTIONS"]);
 }
 
+/// A host can get its routes in several parts.
+#[test]
+fn no_part_of_a_host_leads_past_the_guard_of_another() {
+    let part = |of: &str| {
+        let mut part = Routes::new();
+        if of == "files" {
+            part.get("/*path", |(), _, res| res.text("file"));
+        } else {
+            let mut private = Routes::new();
+            private.with(|(), _, _| ControlFlow::Break(Err(Error::new(401, "guarded"))));
+            private.get("/secret", |(), _, res| res.text("secret"));
+            part.mount("/private", private);
+        }
+        part
+    };
+    for parts in [["files", "admin"], ["admin", "files"]] {
+        let mut app = Router::new(());
+        parts.iter().for_each(|of| app.host("a.example", part(of)));
+        for path in ["/private/secret", "/private/none", "/x/../private/none"] {
+            assert_eq!(at(&mut app, "a.example", &format!("GET {path}")), "401 {\"error\":\"guarded\"}", "{path}");
+            assert_eq!(&at(&mut app, "b.example", &format!("GET {path}"))[..3], "404", "{path}");
+        }
+        assert_eq!(at(&mut app, "a.example", "GET /other"), "200 file");
+    }
+}
+
 #[test]
 fn a_host_that_has_a_route_already_panics() {
     let twice = std::panic::catch_unwind(|| {

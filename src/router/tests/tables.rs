@@ -339,3 +339,29 @@ fn what_the_server_refuses_itself_no_middleware_answers() {
     assert_eq!(client.post("/").body("signed").send().status(), 200);
     assert_eq!(client.post("/").body("forged").send().status(), 401);
 }
+
+/// The files may be in a table of their own, which is mounted before that of the guard or after it.
+#[test]
+fn no_table_with_a_shorter_prefix_leads_past_a_guard() {
+    for guard_first in [true, false] {
+        let mut private = Routes::new();
+        private.with(guard);
+        private.get("/secret", |(), _, res| res.text("secret"));
+        private.after(|(), _, reply| _ = reply.header("X-Private", "yes"));
+        let mut site = Routes::new();
+        site.get("/*path", |(), _, res| res.text("file"));
+        let mut app = Router::new(());
+        if guard_first {
+            app.mount("/private", private);
+            app.mount("/", site);
+        } else {
+            app.mount("/", site);
+            app.mount("/private", private);
+        }
+        for path in ["/private/secret", "/private/none", "/x/../private/none", "//private/none", "/%70rivate/none"] {
+            let reply = ask(&mut app, &format!("GET {path}"), &[]);
+            assert_eq!((reply.status(), reply.header("X-Private")), (401, Some("yes")), "{path}");
+        }
+        assert_eq!(answer(&mut app, "GET /other"), "200 file");
+    }
+}
