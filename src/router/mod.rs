@@ -179,7 +179,7 @@ impl<S> Router<S> {
         &mut self,
         renderer: impl Fn(&mut S, &Error, Option<&Request<'_>>, Response<'_>) -> Result<Sent> + 'static,
     ) {
-        self.routes.tables.involve();
+        self.routes.tables.note_renderer();
         self.renderer = Some(Box::new(renderer));
     }
 

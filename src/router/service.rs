@@ -94,7 +94,11 @@ impl<S> Routes<S> {
 
     /// Notes what happens to the reply after the handler.
     fn follow_up<'r>(&self, response: Response<'r>) -> Response<'r> {
-        if self.tables.see_replies { response.hold() } else { response.keep_request() }
+        match (self.tables.see_replies, self.tables.render_errors) {
+            (true, _) => response.hold(),
+            (false, true) => response.keep_request(),
+            (false, false) => response,
+        }
     }
 
     /// Passes the response through the middleware of all tables that see the request, and of its route.

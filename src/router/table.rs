@@ -57,6 +57,8 @@ pub(super) struct Tables<S> {
     are_involved: bool,
     /// Whether something sees replies.
     pub(super) see_replies: bool,
+    /// Whether errors are rendered with their requests.
+    pub(super) render_errors: bool,
     /// Whether a mounted table answers where it has no route.
     answer_inside: bool,
 }
@@ -66,12 +68,23 @@ pub(super) const OUTERMOST: usize = 0;
 
 impl<S> Tables<S> {
     pub(super) fn new() -> Self {
-        Self { all: vec![Table::outermost()], are_involved: false, see_replies: false, answer_inside: false }
+        Self {
+            all: vec![Table::outermost()],
+            are_involved: false,
+            see_replies: false,
+            render_errors: false,
+            answer_inside: false,
+        }
     }
 
-    /// Notes that a route has something of its own, or that errors are rendered with their requests.
+    /// Notes that a route has something of its own.
     pub(super) const fn involve(&mut self) {
         self.are_involved = true;
+    }
+
+    /// Notes that errors are rendered with their requests.
+    pub(super) const fn note_renderer(&mut self) {
+        (self.are_involved, self.render_errors) = (true, true);
     }
 
     /// Notes that something sees replies.

@@ -385,3 +385,33 @@ fn a_new_second_allocates_a_few_times_at_most() {
     let count = allocations(setup, &get("/plaintext"), 16);
     assert!(count <= 4 * wall_readings.get(), "{count} in less than {} seconds", wall_readings.get());
 }
+
+/// Its request is kept only if something wants to see it again.
+#[test]
+fn a_reply_that_is_put_off_costs_no_more_where_tables_are_mounted() {
+    let handler = |_: &mut (), _: &monoloop::Request<'_>, res: monoloop::Response<'_>| {
+        let (sent, responder) = res.defer();
+        responder.text("later");
+        Ok(sent)
+    };
+    let plain = allocations(
+        |app, server| {
+            app.get("/part/later", handler);
+            server.clock(Steps::default())
+        },
+        &get("/part/later"),
+        1,
+    );
+    let mounted = allocations(
+        |app, server| {
+            let mut part = Routes::new();
+            part.with(|(), _, res| ControlFlow::Continue(res));
+            part.get("/later", handler);
+            app.mount("/part", part);
+            server.clock(Steps::default())
+        },
+        &get("/part/later"),
+        1,
+    );
+    assert_eq!(mounted, plain);
+}
