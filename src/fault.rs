@@ -33,7 +33,8 @@ pub(crate) fn tell(fault: fmt::Arguments<'_>) {
     }
 }
 
-/// Begins another second, and says how many faults were left out in the last one. Each loop calls it.
+/// Begins another second, and says how many faults were left out in the last one. Each loop calls it, and each test
+/// client when it begins.
 pub(crate) fn renew() {
     // Nearly always there were none, and then nothing is written that threads share.
     if FAULTS.load(Ordering::Relaxed) > 0 {

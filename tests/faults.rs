@@ -51,6 +51,7 @@ fn an_application() {
             client.advance(Duration::from_secs(2));
             assert_eq!(ask(&mut client, "/fail"), 500);
         }
+        Ok("clients") => (0..30).for_each(|_| assert_eq!(ask(&mut application(), "/fail"), 500)),
         Ok("logger") => {
             log::set_max_level(log::LevelFilter::Error);
             assert_eq!(ask(&mut application(), "/fail"), 500);
@@ -84,4 +85,10 @@ fn many_errors_in_a_second_are_counted_and_not_told() {
 #[test]
 fn a_program_that_has_a_logger_or_says_so_gets_nothing_on_standard_error() {
     assert!(faults_of("logger").is_empty());
+}
+
+/// The tests of a program are one process, and the error of the last one matters as much as that of the first.
+#[test]
+fn each_test_client_tells_its_errors() {
+    assert_eq!(faults_of("clients"), [r"500 Internal server error: the disk\x0ais full"; 30]);
 }
