@@ -331,6 +331,9 @@ impl<S> Routes<S> {
     ///
     /// A request with another method than those of a path is no such request: it gets a 405.
     ///
+    /// The content of such a request is not read, so the handler sees it as empty. A handler that needs the content of
+    /// all other requests, to pass them on for example, is one for [`any`](Self::any) method at `/*rest`.
+    ///
     /// ```
     /// use monoloop::{Router, TestClient, router::Routes};
     ///
