@@ -12,6 +12,9 @@ use crate::http::{Error, Moment, Result};
 /// A service in front of another: what it does not do itself, the [inner](Self::inner) one does. Each type that
 /// implements this trait is a [`Service`]. What is added to that trait later is passed on, too.
 ///
+/// Requests come in by three doors: [`call`](Self::call), [`open`](Self::open) if content is taken piece by piece, and
+/// [`upgrade`](Self::upgrade). A delegate that guards or counts must do so at all three.
+///
 /// ```
 /// use monoloop::exchange::{Delegate, Service};
 /// use monoloop::{Request, Response, Result, Router, Sent, TestClient};
@@ -79,9 +82,9 @@ pub trait Delegate {
         self.inner().render(error, request, response)
     }
 
-    /// As [`Service::after`].
-    fn after(&mut self, request: Request<'_>, reply: &mut Outgoing<'_>) {
-        self.inner().after(request, reply)
+    /// As [`Service::outgoing`].
+    fn outgoing(&mut self, request: Request<'_>, reply: &mut Outgoing<'_>) {
+        self.inner().outgoing(request, reply)
     }
 
     /// As [`Service::open`].
@@ -182,8 +185,8 @@ impl<T: Delegate + ?Sized> Service for T {
         Delegate::render(self, error, request, response)
     }
 
-    fn after(&mut self, request: Request<'_>, reply: &mut Outgoing<'_>) {
-        Delegate::after(self, request, reply)
+    fn outgoing(&mut self, request: Request<'_>, reply: &mut Outgoing<'_>) {
+        Delegate::outgoing(self, request, reply)
     }
 
     fn open(&mut self, request: Request<'_>, response: Response<'_>) -> Result<(Sent, Option<LiveKey>)> {
@@ -340,7 +343,7 @@ impl Service for Nothing {
         render_error(error, request.as_ref(), response)
     }
 
-    fn after(&mut self, _: Request<'_>, _: &mut Outgoing<'_>) {}
+    fn outgoing(&mut self, _: Request<'_>, _: &mut Outgoing<'_>) {}
 
     fn open(&mut self, _: Request<'_>, _: Response<'_>) -> Result<(Sent, Option<LiveKey>)> {
         Err(Error::internal("this service takes no content piece by piece"))

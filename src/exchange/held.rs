@@ -35,7 +35,7 @@ pub(super) fn show(
     }
     let content = if reply.rest.is_none() { tail.as_slice() } else { None };
     let mut outgoing = Outgoing { draft: &mut reply.draft, content, replaced: None, error };
-    let shown = guard(|| service.after(*request, &mut outgoing));
+    let shown = guard(|| service.outgoing(*request, &mut outgoing));
     let replaced = outgoing.replaced;
     let done = match shown {
         Ok(()) => reply.draft.seal(),

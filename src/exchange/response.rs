@@ -290,7 +290,7 @@ impl<'a> Response<'a> {
         self
     }
 
-    /// Has the [service](super::Service::after) see the reply before it is sent.
+    /// Has the [service](super::Service::outgoing) see the reply before it is sent.
     pub(crate) fn hold(self) -> Self {
         self.reply.draft.rare.follow_up.is_held = true;
         self.keep_request()

@@ -61,7 +61,7 @@ pub trait Service {
     fn render(&mut self, error: &Error, request: Option<Request<'_>>, response: Response<'_>) -> Result<Sent>;
 
     /// Sees a reply before it is sent, if the service has [held](crate::router::Routes::after) it, and may change it.
-    fn after(&mut self, request: Request<'_>, reply: &mut Outgoing<'_>);
+    fn outgoing(&mut self, request: Request<'_>, reply: &mut Outgoing<'_>);
 
     // ---- content that is taken as it arrives ------------------------------------------------------------------------
 

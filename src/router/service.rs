@@ -179,7 +179,7 @@ impl<S> Service for Router<S> {
         renderer(&mut self.state, error, request.as_ref(), response)
     }
 
-    fn after(&mut self, request: Request<'_>, reply: &mut Outgoing<'_>) {
+    fn outgoing(&mut self, request: Request<'_>, reply: &mut Outgoing<'_>) {
         let Self { routes, state, .. } = self;
         let mut spans = Spans::default();
         let (endpoint, request) = routes.locate(request, &mut spans);
