@@ -15,6 +15,8 @@ pub(super) struct Endpoint<S> {
     pub(super) handlers: Vec<Handler<S>>,
     /// Which of the handlers answers each method that the server knows by itself; [`NO_HANDLER`] if none does.
     by_method: [u8; Method::ALL.len()],
+    /// Whether something else may answer a request whose path leads here: see `locate`.
+    pub(super) may_yield: bool,
     pub(super) upgrades: Vec<Upgrade<S>>,
     /// The answers for methods without a handler. They are boxed, so that the fields that each request uses are close
     /// together in memory.
@@ -73,6 +75,7 @@ impl<S> Endpoint<S> {
             table,
             handlers: Vec::new(),
             by_method: [NO_HANDLER; Method::ALL.len()],
+            may_yield: false,
             upgrades: Vec::new(),
             unhandled: Box::new(Unhandled::new(MethodSet::EMPTY, None)),
         }
@@ -112,6 +115,25 @@ impl<S> Endpoint<S> {
             Some(&at) => self.handlers.get(usize::from(at)),
             None => self.extension_handler(method),
         }
+    }
+
+    /// Whether a request with this method is answered: by a handler, or by a protocol, which also answers each GET
+    /// that does not offer it, with a 426.
+    #[inline]
+    pub(super) fn answers(&self, method: Method) -> bool {
+        self.handler(method).is_some() || (!self.upgrades.is_empty() && matches!(method, Method::Get | Method::Head))
+    }
+
+    /// Whether another endpoint answers a method that this one does not.
+    pub(super) fn lacks_method_of(&self, other: &Self) -> bool {
+        // `Any` takes more methods than can be listed.
+        let takes_any = |endpoint: &Self| endpoint.handlers.iter().any(|known| known.methods == MethodFilter::Any);
+        let only = other.handlers.iter().filter_map(|known| match known.methods {
+            MethodFilter::Only(method) => Some(method),
+            _ => None,
+        });
+        (takes_any(other) && !takes_any(self))
+            || Method::ALL.into_iter().chain(only).any(|method| other.answers(method) && !self.answers(method))
     }
 
     /// The handler for an extension method. They are rare, so nothing is prepared for them.

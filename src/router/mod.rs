@@ -14,6 +14,7 @@ mod host;
 #[cfg(feature = "internals")]
 pub(crate) mod internals;
 mod live;
+mod locate;
 mod methods;
 mod middleware;
 mod mount;

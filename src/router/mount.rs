@@ -15,6 +15,7 @@ impl<S> Routes<S> {
     /// Adds all of this table to `routes`, below `prefix`, for a host.
     pub(super) fn mount_for(mut self, site: Site, prefix: &Pattern, routes: &mut Self) {
         let first_table = routes.tables.append(self.tables, prefix, site);
+        routes.note_answers_inside();
         let mut parts: Vec<_> = self
             .endpoints
             .into_iter()

@@ -1,10 +1,11 @@
 //! The paths of routes, and the comparison of a request's segments with them.
 
-use crate::exchange::MAX_PARAMS;
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::cmp::Reverse;
 use std::rc::Rc;
 
+use crate::exchange::{MAX_PARAMS, Spans};
 use crate::http::{Remaining, decode_segment, decodes_to, is_directory, may_resolve};
 
 /// A parsed path of a route: `/users/:id/files/*rest`.
@@ -87,6 +88,59 @@ impl Pattern {
     pub(super) fn depth_of_rest(&self) -> Option<usize> {
         let (last, before) = self.segments.split_last()?;
         (*last == Segment::Rest).then_some(before.len())
+    }
+
+    /// Which pattern comes first if two that end in `*rest` match one path: the one with the longer prefix, and of two
+    /// with the same length the one that the trie tries first. `None` if the pattern does not end in `*rest`.
+    pub(super) fn rank_of_rest(&self) -> Option<(Reverse<usize>, Vec<bool>)> {
+        let is_param = |segment: &Segment| *segment == Segment::Param;
+        Some((Reverse(self.depth_of_rest()?), self.segments.iter().map(is_param).collect()))
+    }
+
+    /// Whether some path that leads to this pattern also matches `rest`, which ends in `*rest`: the trie tries this one
+    /// first, because of the first segments that differ.
+    pub(super) fn can_hide(&self, rest: &Self) -> bool {
+        let mut own = self.segments.iter();
+        let mut is_first = false;
+        for segment in &rest.segments {
+            match (own.next(), segment) {
+                (None, _) => return false,
+                (Some(Segment::Rest), _) => return is_first,
+                (Some(_), Segment::Rest) => return true,
+                (Some(Segment::Literal(own)), Segment::Literal(other)) if own != other => return false,
+                (Some(Segment::Param), Segment::Literal(_)) if !is_first => return false,
+                (Some(Segment::Literal(_)), Segment::Param) => is_first = true,
+                (Some(_), _) => {}
+            }
+        }
+        false
+    }
+
+    /// The positions of the parameters in a path of a request, if this pattern ends in `*rest` and matches the path as
+    /// it is written. That is what the trie would find if it had this pattern alone.
+    #[cold]
+    pub(super) fn match_rest(&self, path: &[u8]) -> Option<Spans> {
+        let mut spans = Spans::default();
+        let (mut from, mut params) = (1, 0);
+        for segment in &self.segments {
+            // After the last segment there is no slash, so `from` is then one more than the length of the path.
+            let part = path.get(from..)?.split(|&byte| byte == b'/').next()?;
+            let end = from + part.len();
+            match segment {
+                Segment::Rest => {
+                    spans[params] = (from as u32, path.len() as u32);
+                    return Some(spans);
+                }
+                _ if !segment.fits(part) => return None,
+                Segment::Param => {
+                    spans[params] = (from as u32, end as u32);
+                    params += 1;
+                }
+                Segment::Literal(_) => {}
+            }
+            from = end + 1;
+        }
+        None
     }
 
     /// The names of the parameters, in order.

@@ -11,7 +11,7 @@ use super::table::Tables;
 use super::tasks::{NewTimer, Timer, Timers};
 use super::trie::Trie;
 use super::unhandled::NoEndpoint;
-use crate::exchange::{BodySink, Duplex, Outgoing, Params, Protocol, Request, Response, Sent, Spans};
+use crate::exchange::{BodySink, Duplex, Outgoing, Protocol, Request, Response, Sent};
 use crate::http::{Method, MethodSet, Moment, Result};
 
 /// A table of routes and middleware. A [`Router`](super::Router) uses it, or it is mounted in another table.
@@ -20,6 +20,10 @@ use crate::http::{Method, MethodSet, Moment, Result};
 /// the end) matches the rest, empty or not. A literal segment is tried before `:name`, and `:name` before `*name`. The
 /// segments of a request are percent-decoded once, after the path was split. A path with a trailing slash is another
 /// path.
+///
+/// If the route that a path leads to does not have the method, a route that ends in `*rest`, matches the path and has
+/// the method answers; of several, the one with the longest prefix. So `DELETE /files/:name` can be a route beside
+/// files that are mounted at `/files`.
 ///
 /// ```
 /// use monoloop::{Router, router::Routes};
@@ -48,6 +52,8 @@ pub struct Routes<S> {
     pub(super) trie: Trie,
     pub(super) hosts: Hosts,
     pub(super) tables: Tables<S>,
+    /// The endpoints whose paths end in `*rest`, the one with the longest prefix first.
+    pub(super) rests: Vec<usize>,
     /// Registered routes in the order of registration, for [`routes`](Self::routes).
     pub(super) listed: Vec<(MethodFilter, usize)>,
     /// All methods that any route answers.
@@ -78,6 +84,7 @@ impl<S> Routes<S> {
             trie: Trie::default(),
             hosts: Hosts::default(),
             tables: Tables::new(),
+            rests: Vec::new(),
             listed: Vec::new(),
             allowed,
             no_endpoint: NoEndpoint::new(allowed),
@@ -329,7 +336,7 @@ impl<S> Routes<S> {
     /// A route that ends in `*rest` at a shorter prefix, as that of files, counts as no route here. So an API at
     /// `/api` can have its own answer beside a site at `/` that takes all paths.
     ///
-    /// A request with another method than those of a path is no such request: it gets a 405.
+    /// A request with another method than those of its path is no such request: it gets a 405.
     ///
     /// The content of such a request is not read, so the handler sees it as empty. A handler that needs the content of
     /// all other requests, to pass them on for example, is one for [`any`](Self::any) method at `/*rest`.
@@ -379,38 +386,6 @@ impl<S> Routes<S> {
         self.listed.iter().any(|&(methods, _)| methods == MethodFilter::Any || methods == MethodFilter::Only(method))
     }
 
-    /// The endpoint that answers a request, and the request with the parameters of that route.
-    #[inline(always)]
-    pub(super) fn locate<'a>(
-        &'a self,
-        request: Request<'a>,
-        spans: &'a mut Spans,
-    ) -> (Option<&'a Endpoint<S>>, Request<'a>) {
-        self.locate_in(self.trie_for(&request), request, spans)
-    }
-
-    /// The routes that a request is looked up in: those of its host, if it has any.
-    #[inline]
-    pub(super) fn trie_for(&self, request: &Request<'_>) -> &Trie {
-        self.hosts.trie(self.hosts.of(request)).unwrap_or(&self.trie)
-    }
-
-    /// As [`locate`](Self::locate), in these routes.
-    #[inline(always)]
-    pub(super) fn locate_in<'a>(
-        &'a self,
-        trie: &Trie,
-        request: Request<'a>,
-        spans: &'a mut Spans,
-    ) -> (Option<&'a Endpoint<S>>, Request<'a>) {
-        let Some(index) = trie.find(request.raw_path(), spans) else { return (None, request) };
-        let endpoint = &self.endpoints[index];
-        if self.tables.come_before(endpoint.table, &endpoint.pattern, request.raw_path()) {
-            return (None, request);
-        }
-        (Some(endpoint), request.with_params(Params { names: endpoint.pattern.names(), spans }))
-    }
-
     pub(super) fn add(&mut self, pattern: Pattern, handler: Handler<S>) -> Registered<'_, S> {
         let index = self.endpoint(pattern, handler.settings.table);
         let methods = handler.methods;
@@ -419,6 +394,7 @@ impl<S> Routes<S> {
         endpoint.add(handler);
         let allowed = endpoint.allowed();
         self.allow(allowed);
+        self.note_yielding(index);
         let settings = &mut self.endpoints[index].handlers.last_mut().expect("it was just added").settings;
         Registered::new(methods, settings, &mut self.tables)
     }
@@ -430,6 +406,7 @@ impl<S> Routes<S> {
         endpoint.add_upgrade(upgrade);
         let allowed = endpoint.allowed();
         self.allow(allowed);
+        self.note_yielding(index);
         let settings = &mut self.endpoints[index].upgrades.last_mut().expect("it was just added").settings;
         Registered::new(MethodFilter::Upgrade, settings, &mut self.tables)
     }
@@ -448,12 +425,21 @@ impl<S> Routes<S> {
         let trie = self.hosts.trie_mut(self.tables.site(table)).unwrap_or(&mut self.trie);
         let index = trie.insert(&pattern, self.endpoints.len());
         if index == self.endpoints.len() {
-            self.endpoints.push(Endpoint::new(pattern, table));
+            self.push(Endpoint::new(pattern, table));
         } else if self.endpoints[index].pattern.names() != pattern.names() {
             let known = self.endpoints[index].pattern.as_str();
             panic!("{} and {known} are one path with two sets of parameter names", pattern.as_str());
         }
         index
+    }
+
+    fn push(&mut self, endpoint: Endpoint<S>) {
+        if let Some(rank) = endpoint.pattern.rank_of_rest() {
+            let comes_first = |&known: &usize| self.endpoints[known].pattern.rank_of_rest() <= Some(rank.clone());
+            let place = self.rests.partition_point(comes_first);
+            self.rests.insert(place, self.endpoints.len());
+        }
+        self.endpoints.push(endpoint);
     }
 }
 

@@ -318,7 +318,10 @@ fn answer_without_handler<S>(
         return Err(Error::new(501, "Unknown method"));
     }
     let unhandled = match endpoint {
-        Some(endpoint) => &endpoint.unhandled,
+        Some(endpoint) => {
+            let others = routes.allowed_beside(endpoint, request.raw_path());
+            return endpoint.unhandled.answer_beside(others, request.method(), response);
+        }
         None if request.raw_path() == b"*" => &no_endpoint.all,
         None if request.method() == Method::Trace => &no_endpoint.trace,
         None => match routes.tables.not_found(routes.tables.owner(request.raw_path(), routes.hosts.of(request))) {

@@ -92,6 +92,11 @@ impl<S> Tables<S> {
         (self.are_involved, self.see_replies) = (true, true);
     }
 
+    /// Whether a mounted table answers where it has no route.
+    pub(super) const fn answer_inside(&self) -> bool {
+        self.answer_inside
+    }
+
     pub(super) fn outermost(&mut self) -> &mut Table<S> {
         &mut self.all[OUTERMOST]
     }
@@ -130,7 +135,6 @@ impl<S> Tables<S> {
 
     /// Whether a table answers in place of a route of `table` with this pattern: if the route ends in `*rest`, and its
     /// prefix is shorter. So files at `/` do not take what is missing in an API at `/api`.
-    #[inline(always)]
     pub(super) fn come_before(&self, table: usize, pattern: &Pattern, path: &[u8]) -> bool {
         self.answer_inside
             && pattern.depth_of_rest().is_some_and(|depth| self.answer_below(depth, path, self.site(table)))

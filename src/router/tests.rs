@@ -1,5 +1,6 @@
 //! The router as a client sees it: requests go in and replies come out through the protocol core.
 
+mod beside;
 mod changed;
 mod hosts;
 mod replies;

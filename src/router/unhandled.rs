@@ -6,6 +6,7 @@ use crate::http::{Error, Method, MethodSet, PreparedError, Result};
 
 /// The answers for a path that has no handler for the method.
 pub(super) struct Unhandled {
+    allowed: MethodSet,
     allow: PreparedField,
     not_allowed: PreparedError,
     /// The answer to a GET on a path that offers other protocols (426).
@@ -15,14 +16,24 @@ pub(super) struct Unhandled {
 impl Unhandled {
     /// Prepares the answers of a path with these methods, and the one to a GET on a path with other protocols.
     pub(super) fn new(allowed: MethodSet, other_protocol: Option<Error>) -> Self {
-        let allowed = allowed.to_string();
-        let allow = PreparedField::new("Allow", &allowed);
-        let not_allowed = Error::new(405, "Method not allowed").with_header("Allow", allowed);
+        let names = allowed.to_string();
+        let allow = PreparedField::new("Allow", &names);
+        let not_allowed = Error::new(405, "Method not allowed").with_header("Allow", names);
         Self {
+            allowed,
             allow,
             not_allowed: PreparedError::new(not_allowed),
             other_protocol: other_protocol.map(PreparedError::new),
         }
+    }
+
+    /// As [`answer`](Self::answer), where other routes answer more methods. Such an answer is not prepared.
+    pub(super) fn answer_beside(&self, others: MethodSet, method: Method, response: Response<'_>) -> Result<Sent> {
+        let allowed = self.allowed.union(others);
+        if allowed == self.allowed {
+            return self.answer(method, response);
+        }
+        Self::new(allowed, self.other_protocol.as_ref().map(PreparedError::get)).answer(method, response)
     }
 
     /// Answers a request with this method.

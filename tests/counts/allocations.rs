@@ -162,6 +162,8 @@ fn what_the_router_answers_itself_allocates_nothing() {
         row("OPTIONS", ask("OPTIONS", "/plaintext"), 204, 0),
         row("OPTIONS of all", ask("OPTIONS", "*"), 204, 0),
         row("404 to OPTIONS", ask("OPTIONS", "/none"), 404, 0),
+        row("405 beside a rest that does not have the method either", ask("PATCH", "/files/a"), 405, 0),
+        row("OPTIONS beside a rest with the same methods", ask("OPTIONS", "/files/a"), 204, 0),
     ];
     check_rows(&rows, |app| {
         let mut part = Routes::new();
@@ -169,6 +171,8 @@ fn what_the_router_answers_itself_allocates_nothing() {
         part.get("/x", |_, _, res| res.text("x"));
         app.mount("/mounted", part);
         app.upgrade("/protocol", "proto", |_, _, res| Ok((res, Silent)));
+        app.get("/files/:name", |_, _, res| res.text("file"));
+        app.get("/files/*path", |_, _, res| res.text("rest"));
     });
 }
 
