@@ -39,7 +39,7 @@
 //! | read query or parameters as a struct | [`Request::query_as`], [`Request::params_as`] | [requests][replies] |
 //! | answer in the format that the client prefers | [`Request::accepts`] | [requests][replies] |
 //! | take a form with files | [`Routes::upload`], [`multipart`] | [bodies][streaming] |
-//! | answer an error | [`Error`], [`OptionExt`], [`Router::on_error`] | [requests][replies] |
+//! | answer an error | [`Error`], [`OptionExt`], [`ResultExt`], [`Router::on_error`] | [requests][replies] |
 //! | have a browser save the content | [`Response::attachment`] | [requests][replies] |
 //! | spare a client what it has (`ETag`, 304) | [`Response::etag`], [`Response::if_changed`] | [requests][replies] |
 //! | guard all routes, some, or one | [`Routes::guard`], [`Registered::guard`] | [routing](guide::routing) |
@@ -185,7 +185,7 @@ pub use exchange::{BodyWriter, Cookie, Endpoint, Request, Response, Sent};
 #[cfg(feature = "files")]
 #[cfg_attr(docsrs, doc(cfg(feature = "files")))]
 pub use files::Files;
-pub use http::{Error, Method, OptionExt, Result};
+pub use http::{Error, Method, OptionExt, Result, ResultExt};
 pub use router::{Router, handler};
 pub use server::{Handle, Server, Workers, serve};
 pub use testing::TestClient;

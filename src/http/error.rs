@@ -25,8 +25,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// `Display` shows status and message, and `Debug` shows the causes, too. Both are for logs. Text of a client may be in
 /// them, so they escape characters that could end the line or change its order.
 ///
-/// `Error` does not implement `std::error::Error` itself, because that would prevent the conversion. It is one pointer
-/// wide.
+/// `Error` does not implement `std::error::Error` itself, because that would prevent the conversion. It converts into a
+/// `Box<dyn Error>`, so `?` works in a `main` that returns one. It is one pointer wide.
+///
+/// So a type of your own is either a `std::error::Error`, or it converts by an `impl From<MyError> for Error` with a
+/// status of its own, but not both. [`ResultExt::or_status`] gives a status to the first kind.
 #[doc(alias = "HttpError")]
 pub struct Error(Arc<Inner>);
 
@@ -244,6 +247,80 @@ impl<T> OptionExt<T> for Option<T> {
     }
 }
 
+/// Gives the error of a `Result` a status and a message for the client. The error itself becomes the
+/// [source](Error::source), which only the log shows.
+///
+/// ```
+/// use monoloop::{Result, ResultExt};
+///
+/// fn port(text: &str) -> Result<u16> {
+///     text.parse().or_bad_request("The port is a number")
+/// }
+///
+/// let error = port("http").unwrap_err();
+/// assert_eq!((error.status(), error.message()), (400, "The port is a number"));
+/// assert_eq!(format!("{error:?}"), "400 The port is a number: invalid digit found in string");
+/// ```
+///
+/// It works for every error that `?` takes, and also for texts and boxes.
+#[doc(alias("map_err", "context"))]
+pub trait ResultExt<T> {
+    /// The value, or an error with this status and message. A status outside 400..=599 becomes a 500.
+    ///
+    /// # Errors
+    /// If there is an error.
+    fn or_status(self, status: u16, message: impl Into<Cow<'static, str>>) -> Result<T>;
+
+    /// The value, or a 400 with this message.
+    ///
+    /// # Errors
+    /// If there is an error.
+    fn or_bad_request(self, message: impl Into<Cow<'static, str>>) -> Result<T>;
+}
+
+impl<T, E: Into<Box<dyn StdError + Send + Sync>>> ResultExt<T> for Result<T, E> {
+    fn or_status(self, status: u16, message: impl Into<Cow<'static, str>>) -> Result<T> {
+        self.map_err(|source| Error::new(status, message).with_source(source))
+    }
+
+    fn or_bad_request(self, message: impl Into<Cow<'static, str>>) -> Result<T> {
+        self.or_status(400, message)
+    }
+}
+
+/// An [`Error`] in a box. It is a standard error, as the box asks for, and `Error` itself cannot be one.
+struct Boxed(Error);
+
+impl StdError for Boxed {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source().map(|source| source as &dyn StdError)
+    }
+}
+
+impl fmt::Display for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl From<Error> for Box<dyn StdError + Send + Sync> {
+    fn from(error: Error) -> Self {
+        Box::new(Boxed(error))
+    }
+}
+
+impl From<Error> for Box<dyn StdError> {
+    fn from(error: Error) -> Self {
+        Box::new(Boxed(error))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,6 +328,30 @@ mod tests {
     #[test]
     fn a_result_is_one_pointer() {
         assert_eq!(size_of::<Result<()>>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn a_status_is_given_to_errors_of_all_kinds() {
+        let failed: Result<(), fmt::Error> = Err(fmt::Error);
+        let error = failed.or_status(409, "That name is taken").unwrap_err();
+        assert_eq!((error.status(), error.message()), (409, "That name is taken"));
+        assert!(error.source().and_then(|source| source.downcast_ref::<fmt::Error>()).is_some());
+        let text: Result<(), &str> = Err("of a text");
+        assert_eq!(format!("{:?}", text.or_bad_request("No").unwrap_err()), "400 No: of a text");
+        let boxed: Result<(), Box<dyn StdError + Send + Sync>> = Err("of a box".into());
+        assert_eq!(format!("{:?}", boxed.or_status(200, "No").unwrap_err()), "500 Internal server error: of a box");
+        let own: Result<()> = Err(Error::not_found("No row").with_source("of an error"));
+        assert_eq!(format!("{:?}", own.or_status(422, "No").unwrap_err()), "422 No: 404 No row: of an error");
+        assert_eq!(Ok::<_, fmt::Error>(7).or_status(409, "No").unwrap(), 7);
+    }
+
+    /// As `main` does it.
+    #[test]
+    fn an_error_converts_into_a_box() {
+        let main = || -> Result<(), Box<dyn StdError>> { Err(Error::not_found("No row").with_source("a cause"))? };
+        let error = main().unwrap_err();
+        assert_eq!((error.to_string(), format!("{error:?}")), ("404 No row".into(), "404 No row: a cause".into()));
+        assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("a cause"));
     }
 
     #[test]

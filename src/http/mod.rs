@@ -22,7 +22,7 @@ mod token;
 mod version;
 
 pub(crate) use date::{DateText, http_date, iso_date, parse_http_date};
-pub use error::{Error, OptionExt, Result};
+pub use error::{Error, OptionExt, Result, ResultExt};
 pub(crate) use error::{PreparedError, is_plain_json, push_json_string};
 pub use extension::ExtensionMethod;
 #[cfg(test)]

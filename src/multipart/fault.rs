@@ -70,6 +70,8 @@ impl Fault {
     }
 }
 
+// A user cannot have one, so the compiler should not name it where `?` fails.
+#[diagnostic::do_not_recommend]
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         Self::new(fault.status(), fault.message())

@@ -161,7 +161,8 @@ impl<S> Router<S> {
     /// Renders error replies in place of the default, which is `{"error":"..."}`, or a small page for a client that
     /// prefers HTML. The status is set already, and so are the field lines of the error and of the middleware.
     ///
-    /// There is no request if none was made of the message: it was not understood.
+    /// There is no request if none was made of the message: it was not understood. What is to look as usual, such as
+    /// errors of a program, can be left to [`render_error`](crate::exchange::render_error).
     ///
     /// ```
     /// use monoloop::{Router, TestClient};
