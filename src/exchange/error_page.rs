@@ -1,7 +1,7 @@
 //! Error replies, as those get them who asked: HTML for people, JSON for programs.
 
 use super::{Request, Response, Sent};
-use crate::http::{Error, Result, is_plain_json};
+use crate::http::{Error, Result, escape_html, is_plain_json};
 
 /// Writes the default error reply: `{"error":"..."}`, or a small page for a client that prefers HTML, as browsers do. A
 /// [`Service`](super::Service) of your own can call it in [`render`](super::Service::render).
@@ -29,25 +29,12 @@ pub(super) fn render_json(error: &Error, response: Response<'_>) -> Result<Sent>
 
 /// The error as a page.
 fn render_html(error: &Error, response: Response<'_>) -> Result<Sent> {
-    let mut page = format!(
+    let page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{0}</title>\n<h1>{0}</h1>\n<p>",
-        error.status()
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{0}</title>\n<h1>{0}</h1>\n<p>{1}</p>\n\
+         </html>\n",
+        error.status(),
+        escape_html(error.message())
     );
-    push_html(&mut page, error.message());
-    page.push_str("</p>\n</html>\n");
     response.html(page)
-}
-
-/// Appends text in which no character is markup.
-fn push_html(page: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '<' => page.push_str("&lt;"),
-            '>' => page.push_str("&gt;"),
-            '&' => page.push_str("&amp;"),
-            '"' => page.push_str("&quot;"),
-            c => page.push(c),
-        }
-    }
 }

@@ -5,20 +5,21 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use percent_encoding::utf8_percent_encode;
 use rustix::fs::Dir;
 use rustix::io::Errno;
 
 use super::Files;
 use super::find::{Found, Missing};
-use super::listing::{Page, SEGMENT};
+use super::listing::Page;
 use super::listings::PageKey;
 use super::names::Names;
 use super::open_file::OpenFile;
 use crate::exchange::{Request, Response, Sent};
 use crate::http::coding::weighted;
 use crate::http::conditional::Conditions;
-use crate::http::{Error, Fields, Method, ResolvedPath, Result, decode_resolved, decode_segment, may_resolve};
+use crate::http::{
+    Error, Fields, Method, ResolvedPath, Result, decode_resolved, decode_segment, encode_segment, may_resolve,
+};
 use crate::limits::FILE_DESCRIPTORS;
 use crate::router::{Mount, Routes};
 
@@ -205,7 +206,7 @@ fn shown_path(req: &Request<'_>, raw: &[u8], path: &str) -> String {
 /// Redirects the client to the canonical path of a directory: resolved, with a slash at its end. That path never begins
 /// with two slashes, because they would name another host.
 fn redirect(req: &Request<'_>, raw: &[u8], path: &str, res: Response<'_>) -> Result<Sent> {
-    let segments: Vec<String> = path.split('/').map(|name| utf8_percent_encode(name, SEGMENT).to_string()).collect();
+    let segments: Vec<_> = path.split('/').map(encode_segment).collect();
     let mut location = format!("{}{}/", mount_point(req, raw), segments.join("/"));
     if let Some(query) = req.query_string() {
         location.push('?');

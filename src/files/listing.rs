@@ -3,31 +3,14 @@
 use std::fmt::Write;
 use std::ops::Range;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 use rustix::fs::Dir;
 use rustix::io::Errno;
 
 use super::names::{Names, State};
 use super::open_file::Metadata;
-use crate::http::{iso_date, push_json_string};
+use crate::http::{SEGMENT, encode_segment, escape_html, iso_date, push_json_string};
 use crate::limits::MAX_LISTED;
-
-/// Characters that are not encoded in a segment of a path (RFC 3986 §3.3). The colon is encoded, because a browser
-/// could take the text before it for a scheme.
-pub(super) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'!')
-    .remove(b'$')
-    .remove(b'(')
-    .remove(b')')
-    .remove(b'*')
-    .remove(b'+')
-    .remove(b',')
-    .remove(b'=')
-    .remove(b'@');
 
 /// As [`SEGMENT`], in a query, where a plus sign would be a space.
 const QUERY: &AsciiSet = &SEGMENT.add(b'+');
@@ -76,7 +59,7 @@ impl<'a> Page<'a> {
     /// An HTML page. `path` is the decoded path of the directory, with a slash at its end. With `is_top`, the page has
     /// no link to the parent.
     pub(super) fn to_html(&self, path: &str, is_top: bool) -> String {
-        let (path, other_pages) = (escape(path), self.other_pages());
+        let (path, other_pages) = (escape_html(path), self.other_pages());
         let mut html = format!(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width\">\n<title>Index of {path}</title>\n\
@@ -88,7 +71,7 @@ impl<'a> Page<'a> {
         }
         for (name, State { is_directory, size, modified }) in &self.listed {
             let slash = if *is_directory { "/" } else { "" };
-            let (href, name) = (utf8_percent_encode(name, SEGMENT), escape(name));
+            let (href, name) = (encode_segment(name), escape_html(name));
             let size = if *is_directory { String::new() } else { human_size(*size) };
             let (day, time) = iso_date(*modified);
             let _ = writeln!(
@@ -170,22 +153,6 @@ td:first-child{overflow-wrap:anywhere}\
 td:nth-child(n+2){white-space:nowrap;font-variant-numeric:tabular-nums}\
 th:nth-child(2),td:nth-child(2){text-align:right}\
 a{text-decoration:none}a:hover{text-decoration:underline}";
-
-/// Escapes text for HTML content and for quoted attributes.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
 
 /// A size for people to read: in bytes below 1024, else with one decimal place in a power of 1024.
 fn human_size(bytes: u64) -> String {

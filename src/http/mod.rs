@@ -6,6 +6,7 @@ pub(crate) mod coding;
 pub(crate) mod conditional;
 mod date;
 mod error;
+mod escape;
 mod extension;
 mod fields;
 mod file_name;
@@ -24,6 +25,9 @@ mod version;
 pub(crate) use date::{DateText, http_date, iso_date, parse_http_date};
 pub use error::{Error, OptionExt, Result, ResultExt};
 pub(crate) use error::{PreparedError, is_plain_json, push_json_string};
+#[cfg(feature = "files")]
+pub(crate) use escape::SEGMENT;
+pub use escape::{encode_segment, escape_html};
 pub use extension::ExtensionMethod;
 #[cfg(test)]
 pub(crate) use fields::TestFields;
