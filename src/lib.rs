@@ -48,6 +48,7 @@
 //! | answer where there is no route | [`Routes::not_found`] | [routing](guide::routing) |
 //! | serve several hosts | [`Router::host`] | [routing](guide::routing) |
 //! | allow other origins (CORS) | [`middleware::Cors`] | [routing](guide::routing) |
+//! | refuse forms of other sites (CSRF) | [`middleware::SameOrigin`] | [routing](guide::routing) |
 //! | put foreign text into HTML or a link | [`http::escape_html`], [`http::encode_segment`] | [requests][replies] |
 //! | take an upload, however long | [`Routes::sink`] | [bodies][streaming] |
 //! | stream a reply | [`Response::stream`], [`Response::channel`] | [bodies][streaming] |

@@ -67,6 +67,11 @@ fn curl_uploads_files() {
     assert!(page.contains("<a href=\"/files/say%20_hi_%3B%20caf%C3%A9.txt\">say _hi_; caf\u{e9}.txt</a>"), "{page}");
     let file = curl(&server, "/files/say%20_hi_%3B%20caf%C3%A9-2.txt", &["-D", "-"]);
     assert!(file.contains("Content-Disposition: attachment\r\n") && file.ends_with("hello\r\n--\r\n\n200"), "{file}");
+    let missing = curl(&server, "/files/none.txt", &["-D", "-"]);
+    assert!(
+        !missing.contains("Content-Disposition") && missing.ends_with("{\"error\":\"Not found\"}\n404"),
+        "{missing}"
+    );
 
     // Chunked, and with a name that leads out of the directory.
     let up = format!("file=@{};filename=../../up.bin", long.display());
@@ -88,6 +93,7 @@ fn curl_learns_what_is_wrong() {
         (&["-F", "file=;filename="], "{\"error\":\"Choose a file\"}\n422"),
         (&["-d", "note=x"], "{\"error\":\"Expected multipart/form-data\"}\n415"),
         (&["-F", "file=x;encoder=base64;filename=x"], "not supported\"}\n415"),
+        (&["-F", "file=x;filename=x", "-H", "Sec-Fetch-Site: cross-site"], "from another site\"}\n403"),
     ] {
         let said = curl(&server, "/", options);
         assert!(said.ends_with(answer), "{options:?}: {said}");

@@ -12,6 +12,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::{fs, io};
 
+use monoloop::http::{encode_segment, escape_html};
+use monoloop::middleware::SameOrigin;
 use monoloop::multipart::{Limits, Uploaded, Uploads};
 use monoloop::router::Routes;
 use monoloop::{Error, Files, Method, Response, Result, Router, Sent, Server};
@@ -23,6 +25,7 @@ fn main() -> monoloop::server::Result<()> {
 /// The application, with its files in `directory`.
 pub(crate) fn app(directory: &Path) -> io::Result<Router<()>> {
     let mut app = Router::new(());
+    app.guard(SameOrigin::new().guard()); // a page of another site leaves no files here
     let limits = Limits::new().max_content(1 << 30).max_parts(20);
     let uploads = Uploads::to(directory)?.limits(limits).check(|part| match part.name() {
         "note" | "file" => Ok(()),
@@ -38,6 +41,9 @@ pub(crate) fn app(directory: &Path) -> io::Result<Router<()>> {
 }
 
 /// Keeps the files of a form. They are whole now, but temporary: what is not kept here is removed.
+///
+/// The request is gone by now. What the reply depends on, such as who has asked, or whether they want HTML or JSON, is
+/// what the function before this one returns: `|_, req| Ok(req.accepts(&["text/html", "application/json"]))`.
 fn keep(directory: &Path, form: Uploaded, res: Response<'_>) -> Result<Sent> {
     if form.files().is_empty() {
         return Err(Error::new(422, "Choose a file"));
@@ -50,13 +56,18 @@ fn keep(directory: &Path, form: Uploaded, res: Response<'_>) -> Result<Sent> {
     res.status(303).redirect("/")
 }
 
-/// The files, for whoever wants them. They are the work of strangers, so no browser may run what is in them: an HTML
+/// The files, for all who want them. They are the work of strangers, so no browser may run what is in them: an HTML
 /// page among them would act for this site.
 fn downloads(directory: &Path) -> io::Result<Routes<()>> {
     let mut files = Routes::new();
     files.with(|_, _, res| {
         let res = res.header("Content-Security-Policy", "sandbox").header("X-Content-Type-Options", "nosniff");
-        ControlFlow::Continue(res.header("Content-Disposition", "attachment"))
+        ControlFlow::Continue(res)
+    });
+    files.after(|_, _, reply| {
+        if reply.error().is_none() {
+            reply.header("Content-Disposition", "attachment"); // a 404 is a page, and not a file to be saved
+        }
     });
     files.mount("/", Files::new(directory)?);
     Ok(files)
@@ -71,7 +82,7 @@ fn page(directory: &Path) -> io::Result<String> {
         }
     }
     names.sort_unstable();
-    let item = |name: &String| format!("<li><a href=\"/files/{}\">{}</a>\n", in_url(name), in_html(name));
+    let item = |name: &String| format!("<li><a href=\"/files/{}\">{}</a>\n", encode_segment(name), escape_html(name));
     let list: String = names.iter().map(item).collect();
     Ok(format!(
         r#"<!doctype html>
@@ -87,17 +98,4 @@ fn page(directory: &Path) -> io::Result<String> {
 {list}</ul>
 "#
     ))
-}
-
-/// A name as a segment of a path.
-fn in_url(name: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    name.bytes().map(encode).collect()
-}
-
-fn in_html(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;")
 }

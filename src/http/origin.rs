@@ -21,7 +21,6 @@ impl Origin {
     }
 
     /// Whether it is that of a page of this host.
-    #[cfg(feature = "websocket")]
     pub(crate) fn is_of(&self, host: &str) -> bool {
         matches!(&self.scheme[..], "http" | "https")
             && without_default_port(host, &self.scheme).eq_ignore_ascii_case(&self.authority)

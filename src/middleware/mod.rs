@@ -1,8 +1,11 @@
-//! Ready-made middleware. Add it with [`Routes::with`](crate::router::Routes::with).
+//! Ready-made middleware, for [`Routes::with`](crate::router::Routes::with), and guards, for
+//! [`Routes::guard`](crate::router::Routes::guard).
 
 mod cors;
 mod origins;
+mod same_origin;
 #[cfg(test)]
 mod tests;
 
 pub use cors::Cors;
+pub use same_origin::SameOrigin;

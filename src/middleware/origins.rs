@@ -60,7 +60,7 @@ impl Listed {
         Some(Self::Below { scheme: format!("{scheme}://"), suffix: format!(".{authority}") })
     }
 
-    fn is(&self, origin: &str) -> bool {
+    pub(super) fn is(&self, origin: &str) -> bool {
         match self {
             Self::Exactly(listed) => listed == origin,
             Self::Below { scheme, suffix } => {

@@ -1,6 +1,8 @@
 //! CORS as browsers see it. The behaviours are those that the tests of the npm package `cors` ask for, and more; where
 //! this one differs, the test says why.
 
+mod same_origin;
+
 use std::time::Duration;
 
 use crate::http::Method;
