@@ -25,7 +25,7 @@ macro_rules! fault {
 static FAULTS: AtomicU32 = AtomicU32::new(0);
 
 /// Writes a fault to standard error, unless there were too many in this second: a client may be able to cause them, and
-/// whoever keeps the lines has a disk that can be full.
+/// the disk that keeps the lines can be full.
 #[cold]
 pub(crate) fn tell(fault: fmt::Arguments<'_>) {
     if FAULTS.fetch_add(1, Ordering::Relaxed) < FAULTS_PER_SECOND {

@@ -87,7 +87,7 @@ fn app(password: String, is_https: bool) -> Router<Site> {
     app
 }
 
-// ---- who is it? -----------------------------------------------------------------------------------------------------
+// ---- the session ----------------------------------------------------------------------------------------------------
 
 /// Lets a request through that has a session, and leads all others to the login. A form must also have the token of the
 /// session. `SameSite=Lax` alone would do for the browsers of today.

@@ -52,7 +52,7 @@ impl Cors {
     }
 
     /// Lets only these origins use the server, such as `https://app.example` or `http://localhost:3000`. Scheme, host
-    /// and port must be the same; the default port may be left out. `https://*.example.org` stands for all hosts below
+    /// and port must be the same; the default port may be left out. `https://*.example.org` means all hosts below
     /// `example.org`, and not for itself.
     ///
     /// `null` can be listed, too. It is the origin of local files and of sandboxed frames, so every site can take it.

@@ -109,7 +109,7 @@ mod tests {
         }
     }
 
-    /// Whatever is sent, the name is one component of a path, and not hidden.
+    /// The name is one component of a path and not hidden, whatever the client sends.
     #[test]
     fn every_name_is_one_component() {
         let pieces = ["..", ".", "/", "\\", "\0", " ", "a", "con", "\u{2028}", ":", "\u{3000}", "x.y", "\u{e9}"];

@@ -65,7 +65,7 @@ impl<'a> Parameters<'a> {
 }
 
 impl<'a> Iterator for Parameters<'a> {
-    /// `None` stands for what is no parameter; nothing comes after it.
+    /// `None` is what is no parameter; nothing comes after it.
     type Item = Option<(&'a str, Value<'a>)>;
 
     fn next(&mut self) -> Option<Self::Item> {

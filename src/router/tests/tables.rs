@@ -258,7 +258,7 @@ fn no_spelling_of_a_path_leads_past_a_guard() {
     let mut app = Router::new(());
     app.mount("/private", private);
     app.get("/open", |(), _, res| res.text("open"));
-    // It stands for files: it answers what it finds when dot segments and empty segments are resolved.
+    // It is in the place of files: it answers what it finds when dot segments and empty segments are resolved.
     app.get("/*path", |(), req, res| res.text(format!("the files have {}", req.path())));
     let spellings = [
         "/private/secret",
