@@ -1,7 +1,7 @@
 //! Error replies, as those get them who asked: HTML for people, JSON for programs.
 
 use super::{Request, Response, Sent};
-use crate::http::{Error, Result, escape_html, is_plain_json};
+use crate::http::{Error, Result, escape_html, is_plain_json, reason_phrase};
 
 /// Writes the default error reply: `{"error":"..."}`, or a small page for a client that prefers HTML, as browsers do. A
 /// [`Service`](super::Service) of your own can call it in [`render`](super::Service::render).
@@ -31,9 +31,10 @@ pub(super) fn render_json(error: &Error, response: Response<'_>) -> Result<Sent>
 fn render_html(error: &Error, response: Response<'_>) -> Result<Sent> {
     let page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{0}</title>\n<h1>{0}</h1>\n<p>{1}</p>\n\
-         </html>\n",
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{0} {1}</title>\n<h1>{0} {1}</h1>\n\
+         <p>{2}</p>\n</html>\n",
         error.status(),
+        reason_phrase(error.status()),
         escape_html(error.message())
     );
     response.html(page)

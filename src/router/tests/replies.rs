@@ -288,6 +288,7 @@ fn an_error_is_html_for_browsers_and_json_for_programs() {
     let mut app = Router::new(());
     app.get("/", |_, _, _| Err(Error::bad_request("<script>alert(\"&\")</script>")));
     let page = ask(&mut app, "GET /", &[browser]);
+    assert!(page.text().contains("<title>400 Bad Request</title>\n<h1>400 Bad Request</h1>\n"), "{}", page.text());
     assert!(page.text().contains("<p>&lt;script&gt;alert(&quot;&amp;&quot;)&lt;/script&gt;</p>"), "{}", page.text());
 }
 
