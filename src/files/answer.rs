@@ -34,17 +34,21 @@ impl<S: 'static> Mount<S> for Files {
         let kept = Rc::clone(&files);
         routes.add_upkeep(move |now| kept.upkeep(now));
         if !prefix.is_empty() {
-            // The path names the directory, but without its slash: redirect to the path with the slash.
-            routes.get(prefix, |_, req, res| {
-                let path = std::str::from_utf8(req.raw_path()).unwrap_or("/");
-                let query = req.query_string().map_or(String::new(), |query| format!("?{query}"));
-                res.status(301).redirect(&format!("/{}/{query}", path.trim_start_matches('/')))
-            });
+            routes.get(prefix, |_, req, res| redirect_to_directory(req, res));
         }
-        routes.get(&format!("{prefix}/*path"), move |_, req, res| {
-            files.answer(req, req.raw_param("path").unwrap_or_default(), res)
-        });
+        routes
+            .get(&format!("{prefix}/*path"), move |_, req, res| {
+                files.answer(req, req.raw_param("path").unwrap_or_default(), res)
+            })
+            .at_prefix(Box::new(|_, req, res| redirect_to_directory(req, res)));
     }
+}
+
+/// The path names the directory, but without its slash: redirects to the path with the slash.
+fn redirect_to_directory(req: &Request<'_>, res: Response<'_>) -> Result<Sent> {
+    let path = std::str::from_utf8(req.raw_path()).unwrap_or("/");
+    let query = req.query_string().map_or(String::new(), |query| format!("?{query}"));
+    res.status(301).redirect(format!("/{}/{query}", path.trim_start_matches('/')))
 }
 
 impl Files {

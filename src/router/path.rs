@@ -84,6 +84,14 @@ impl Pattern {
         &self.segments
     }
 
+    /// How many segments it has as a prefix: a slash at its end adds none.
+    pub(super) fn depth(&self) -> usize {
+        match self.segments.split_last() {
+            Some((Segment::Literal(last), before)) if last.is_empty() => before.len(),
+            _ => self.segments.len(),
+        }
+    }
+
     /// How many segments come before `*rest`, if the pattern ends in it.
     pub(super) fn depth_of_rest(&self) -> Option<usize> {
         let (last, before) = self.segments.split_last()?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::callback::After;
+use super::callback::{After, Whole};
 use super::middleware::{Middleware, Next, of_guard};
 use super::table::{OUTERMOST, Tables};
 use crate::exchange::{Outgoing, Request, Response};
@@ -26,13 +26,15 @@ pub(super) struct RouteSettings<S> {
     pub(super) middleware: Vec<Middleware<S>>,
     /// What sees the replies of this route alone.
     pub(super) after: Vec<After<S>>,
+    /// What answers at the prefix of the table, if the table is mounted and the route takes all paths below it.
+    pub(super) at_prefix: Option<Whole<S>>,
     /// The largest content in bytes; `None` means the default limit.
     pub(super) max_content: Option<u64>,
 }
 
 impl<S> RouteSettings<S> {
     pub(super) const fn new() -> Self {
-        Self { table: OUTERMOST, middleware: Vec::new(), after: Vec::new(), max_content: None }
+        Self { table: OUTERMOST, middleware: Vec::new(), after: Vec::new(), at_prefix: None, max_content: None }
     }
 }
 
@@ -92,6 +94,13 @@ impl<'a, S> Registered<'a, S> {
     pub fn with(self, middleware: impl for<'r> Fn(&mut S, &Request<'_>, Response<'r>) -> Next<'r> + 'static) -> Self {
         self.tables.involve();
         self.settings.middleware.push(Box::new(middleware));
+        self
+    }
+
+    /// Sets what answers at the prefix of the table, if the table is mounted and this route takes all paths below it.
+    #[cfg(feature = "files")]
+    pub(crate) fn at_prefix(self, answer: Whole<S>) -> Self {
+        self.settings.at_prefix = Some(answer);
         self
     }
 

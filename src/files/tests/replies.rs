@@ -7,6 +7,7 @@ use super::{Folder, app, ask};
 use crate::exchange::{BodySink, Intake, Response, Sent, Trailers};
 use crate::files::Files;
 use crate::http::{Error, Method, Result};
+use crate::router::Routes;
 use crate::testing::TestReply;
 use crate::{Router, TestClient};
 
@@ -442,4 +443,38 @@ fn a_file_that_shrinks_while_it_is_sent_ends_the_connection() {
     client.set_window(1 << 20);
     assert!(client.ended().is_some(), "{client:?}");
     assert!(client.read_reply().is_none());
+}
+
+/// A part that has files at its root redirects from its prefix, as files do that are mounted there themselves.
+#[test]
+fn files_at_the_root_of_a_part_redirect_from_the_prefix_of_the_part() {
+    let folder = folder();
+    let mut part = Routes::new();
+    part.guard(|(), req| if req.header("x-pass").is_some() { Ok(()) } else { Err(Error::new(401, "guarded")) });
+    part.mount("/", Files::new(folder.path("")).unwrap());
+    let mut outer = Routes::new();
+    outer.mount("/", part);
+    let mut own = Routes::new();
+    own.mount("/", Files::new(folder.path("")).unwrap());
+    own.get("/", |(), _, res| res.text("own"));
+    let mut app = Router::new(());
+    app.mount("/two/", outer);
+    app.mount("/own", own);
+    app.get("/taken", |(), _, res| res.text("taken"));
+    let mut taken = Routes::new();
+    taken.mount("/", Files::new(folder.path("")).unwrap());
+    app.mount("/taken", taken);
+    for (target, status, location) in [
+        ("/two", 301, Some("/two/")),
+        ("/two?a=b", 301, Some("/two/?a=b")),
+        ("/two/small.txt", 200, None),
+        ("/own", 200, None),
+        ("/own/small.txt", 200, None),
+        ("/taken", 200, None),
+        ("/taken/small.txt", 200, None),
+    ] {
+        let reply = ask(&mut app, &format!("GET {target}"), &["X-Pass: yes"]);
+        assert_eq!((reply.status(), reply.header("Location")), (status, location), "{target}");
+    }
+    assert_eq!(ask(&mut app, "GET /two", &[]).status(), 401);
 }
