@@ -42,8 +42,22 @@ impl Request<'_> {
         choose(&|visit| fields.all("accept").for_each(|value| visit_ranges(value, visit)), offers)
     }
 
-    /// Whether the client prefers HTML to JSON, as browsers do.
-    pub(super) fn prefers_html(&self) -> bool {
+    /// Whether the client prefers HTML to JSON, as browsers do. By this, error replies are HTML or JSON. A reply that
+    /// depends on it should carry `Vary: Accept`, too.
+    ///
+    /// ```
+    /// # use monoloop::{Router, TestClient};
+    /// # let mut app = Router::new(());
+    /// app.get("/", |_, req, res| match req.prefers_html() {
+    ///     true => res.header("Vary", "Accept").html("<h1>Hello</h1>"),
+    ///     false => res.header("Vary", "Accept").text("Hello"),
+    /// });
+    /// let mut client = TestClient::new(app);
+    /// assert_eq!(client.get("/").header("Accept", "text/html, */*;q=0.8").send().text(), "<h1>Hello</h1>");
+    /// assert_eq!(client.get("/").send().text(), "Hello");
+    /// ```
+    #[doc(alias("browser", "xhr"))]
+    pub fn prefers_html(&self) -> bool {
         self.accepts(&["application/json", "text/html"]) == Some("text/html")
     }
 }

@@ -180,6 +180,23 @@ impl<'a> Request<'a> {
         self.received.trailers.get(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
+    /// The token of `Authorization: Bearer` (RFC 6750 §2.1); the scheme in any case (RFC 9110 §11.1). Compare it in
+    /// constant time with one that must stay secret, as the example `todo` does.
+    ///
+    /// ```
+    /// # use monoloop::{OptionExt, Router, TestClient};
+    /// # let mut app = Router::new(());
+    /// app.get("/", |_, req, res| res.text(req.bearer().or_status(401, "A token is needed")?));
+    /// let mut client = TestClient::new(app);
+    /// assert_eq!(client.get("/").header("Authorization", "bearer abc").send().text(), "abc");
+    /// assert_eq!(client.get("/").header("Authorization", "Basic abc").send().status(), 401);
+    /// ```
+    #[doc(alias("authorization", "token", "auth"))]
+    pub fn bearer(&self) -> Option<&'a str> {
+        let (scheme, token) = self.header("authorization")?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' '))
+    }
+
     /// Hands a value on to what sees this request next: from a middleware to the handler, for example. It is found by
     /// its type, so define a type for it. It lives until the request is answered. Each value takes one allocation.
     ///

@@ -196,7 +196,8 @@ impl<'a> Response<'a> {
     /// # Errors
     /// When `location` contains a line break or another control character; or a mistake that was made with the head.
     #[doc(alias = "location")]
-    pub fn redirect(self, location: &str) -> Result<Sent> {
+    pub fn redirect(self, location: impl AsRef<str>) -> Result<Sent> {
+        let location = location.as_ref();
         let status = if matches!(self.reply.draft.rare.status, 300..=399) { self.reply.draft.rare.status } else { 302 };
         if !is_field_value(location.as_bytes()) {
             self.reply.draft.blame(format!("the location contains a control character: {location:?}"));

@@ -32,6 +32,11 @@ pub struct LiveKey(pub u32);
 /// No method has a default, so that a service in front of another cannot forget to pass something on. Two shorter ways
 /// lead to a service. [`service_fn`](super::service_fn) makes one of a closure. A [`Delegate`](super::Delegate) passes
 /// on to another service whatever it does not do itself.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no application",
+    label = "an application is a `Router<S>`, or another type that implements `exchange::Service`",
+    note = "a function that takes a test client says so: `client: &mut TestClient<Router<S>>`, where `S` is the state"
+)]
 pub trait Service {
     /// Decides what to do with the content. It is called when the head of a request with content has arrived, or of one
     /// that offers another protocol. The request has no content yet.

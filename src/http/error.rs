@@ -230,6 +230,12 @@ pub trait OptionExt<T> {
     /// If there is no value.
     fn or_not_found(self, message: impl Into<Cow<'static, str>>) -> Result<T>;
 
+    /// The value, or a 400 with this message.
+    ///
+    /// # Errors
+    /// If there is no value.
+    fn or_bad_request(self, message: impl Into<Cow<'static, str>>) -> Result<T>;
+
     /// The value, or an error with this status and message.
     ///
     /// # Errors
@@ -240,6 +246,10 @@ pub trait OptionExt<T> {
 impl<T> OptionExt<T> for Option<T> {
     fn or_not_found(self, message: impl Into<Cow<'static, str>>) -> Result<T> {
         self.or_status(404, message)
+    }
+
+    fn or_bad_request(self, message: impl Into<Cow<'static, str>>) -> Result<T> {
+        self.or_status(400, message)
     }
 
     fn or_status(self, status: u16, message: impl Into<Cow<'static, str>>) -> Result<T> {

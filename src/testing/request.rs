@@ -63,13 +63,13 @@ impl<'c, A: Service> TestRequest<'c, A> {
     /// # Panics
     /// If name or value is not valid. To send a malformed field line, [write](TestClient::write) the bytes.
     #[track_caller]
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub fn header(mut self, name: &str, value: impl AsRef<str>) -> Self {
         self.has_host |= name.eq_ignore_ascii_case("host");
         self.has_framing |= ["content-length", "transfer-encoding"].iter().any(|it| name.eq_ignore_ascii_case(it));
         if name.eq_ignore_ascii_case("cookie") {
             self.cookies = Cookies::ByHand;
         }
-        self.fields += &field_line(name, value);
+        self.fields += &field_line(name, value.as_ref());
         self
     }
 
@@ -101,7 +101,7 @@ impl<'c, A: Service> TestRequest<'c, A> {
     #[doc(alias("auth", "authorization", "token", "jwt"))]
     #[track_caller]
     pub fn bearer(self, token: &str) -> Self {
-        self.header("Authorization", &format!("Bearer {token}"))
+        self.header("Authorization", format!("Bearer {token}"))
     }
 
     /// Sends a cookie with this request alone. A cookie of this name that the client [keeps](TestClient::keep_cookies)
