@@ -65,8 +65,8 @@ fn downloads(directory: &Path) -> io::Result<Routes<()>> {
         ControlFlow::Continue(res)
     });
     files.after(|_, _, reply| {
-        if reply.error().is_none() {
-            reply.header("Content-Disposition", "attachment"); // a 404 is a page, and not a file to be saved
+        if matches!(reply.status(), 200 | 206) {
+            reply.header("Content-Disposition", "attachment"); // all else is no file to be saved, such as a 404
         }
     });
     files.mount("/", Files::new(directory)?);
