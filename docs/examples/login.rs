@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::env;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
 use monoloop::http::escape_html;
 use monoloop::router::Next;
@@ -50,7 +50,7 @@ struct Session {
     motto: String,
     /// What each form of this session must contain. Another site does not know it.
     csrf: String,
-    used: Instant,
+    ends: SystemTime,
 }
 
 #[derive(Deserialize)]
@@ -75,10 +75,7 @@ fn app(password: String, is_https: bool) -> Router<Site> {
         let policy = "default-src 'none'; form-action 'self'; frame-ancestors 'none'";
         ControlFlow::Continue(res.header("Cache-Control", "no-store").header("Content-Security-Policy", policy))
     });
-    app.every(Duration::from_secs(60), |site| {
-        site.failures.clear();
-        site.sessions.retain(|_, session| session.used.elapsed() < LIFE);
-    });
+    app.every(Duration::from_secs(60), |site| site.failures.clear());
     app.get("/login", login_form);
     app.post("/login", login).max_content(MAX_FORM);
     app.get("/", home).with(signed_in);
@@ -99,14 +96,14 @@ fn signed_in<'r>(site: &mut Site, req: &Request<'_>, res: Response<'r>) -> Next<
     if is_form && !req.form().is_ok_and(|form| is_same(&form.get("csrf").unwrap_or_default(), &session.csrf)) {
         return ControlFlow::Break(Err(Error::new(403, "The form is too old")));
     }
-    session.used = Instant::now();
+    session.ends = req.now() + LIFE;
     ControlFlow::Continue(res)
 }
 
 impl Site {
     fn session(&mut self, req: &Request<'_>) -> Result<&mut Session> {
         let session = self.sessions.get_mut(req.cookie("session").unwrap_or_default());
-        session.filter(|session| session.used.elapsed() < LIFE).ok_or_else(|| Error::new(401, "Log in first"))
+        session.filter(|session| req.now() < session.ends).ok_or_else(|| Error::new(401, "Log in first"))
     }
 }
 
@@ -154,12 +151,14 @@ fn login(site: &mut Site, req: &Request<'_>, res: Response<'_>) -> Result<Sent> 
         *failures += 1;
         return Err(Error::new(403, "Wrong name or password"));
     }
+    let now = req.now();
+    site.sessions.retain(|_, session| now < session.ends);
     if site.sessions.len() >= MAX_SESSIONS {
         return Err(Error::new(503, "Too many sessions").with_header("Retry-After", "60"));
     }
     // A new id at each login: nobody can know it from before.
     let (id, csrf) = (random()?, random()?);
-    site.sessions.insert(id.clone(), Session { user, motto: String::new(), csrf, used: Instant::now() });
+    site.sessions.insert(id.clone(), Session { user, motto: String::new(), csrf, ends: now + LIFE });
     let cookie = Cookie::new("session", id).max_age(LIFE).secure(site.is_https);
     res.cookie(cookie).remove_cookie("login").status(303).redirect("/")
 }
@@ -195,10 +194,13 @@ mod tests {
         let token = client.cookie("login").expect("a token").to_owned();
         let form = [("csrf", token.as_str()), ("user", "Ann"), ("password", "secret")];
         assert_eq!(client.post("/login").form(form).send().header("Location"), Some("/"));
-        assert_eq!(client.get("/").send().status(), 200);
-        for session in client.app_mut().state_mut().sessions.values_mut() {
-            session.used -= LIFE;
+        // A client that does not obey the `Max-Age` of the cookie.
+        let id = client.cookie("session").expect("a session").to_owned();
+        for _ in 0..3 {
+            client.advance(LIFE / 2);
+            assert_eq!(client.get("/").cookie("session", &id).send().status(), 200);
         }
-        assert_eq!(client.get("/").send().header("Location"), Some("/login"));
+        client.advance(LIFE);
+        assert_eq!(client.get("/").cookie("session", &id).send().header("Location"), Some("/login"));
     }
 }
