@@ -42,8 +42,8 @@ pub(crate) fn app(directory: &Path) -> io::Result<Router<()>> {
 
 /// Keeps the files of a form. They are whole now, but temporary: what is not kept here is removed.
 ///
-/// The request is gone by now. What the reply depends on, such as who has asked, or whether they want HTML or JSON, is
-/// what the function before this one returns: `|_, req| Ok(req.accepts(&["text/html", "application/json"]))`.
+/// The request is gone by now. The function before this one returns what the reply depends on, such as the user, or the
+/// format that the client wants: `|_, req| Ok(req.accepts(&["text/html", "application/json"]))`.
 fn keep(directory: &Path, form: Uploaded, res: Response<'_>) -> Result<Sent> {
     if form.files().is_empty() {
         return Err(Error::new(422, "Choose a file"));

@@ -47,10 +47,10 @@ use crate::http::{Error, Moment, Result};
 /// ```
 #[doc(alias("wrapper", "layer", "middleware"))]
 pub trait Delegate {
-    /// The service behind this one.
+    /// The type of the service behind this one.
     type Inner: Service + ?Sized;
 
-    /// The service behind this one.
+    /// Returns the service that gets what this one passes on.
     fn inner(&mut self) -> &mut Self::Inner;
 
     /// As [`Service::admit`].

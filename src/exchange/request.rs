@@ -250,9 +250,9 @@ impl<'a> Request<'a> {
         self.received.endpoints.peer()
     }
 
-    /// The client. Today it is the same as the [`peer`](Self::peer), which may be a proxy; where proxies can be
-    /// trusted by configuration, it will be the client for whom they ask. Use this to say who has asked, in a log or in
-    /// a limit, and `peer` for the connection itself.
+    /// The client. Today it is the same as the [`peer`](Self::peer), which may be a proxy. Once a configuration can
+    /// name trusted proxies, it will be the client behind the proxy. Use this to name the client, in a log or in a
+    /// limit, and `peer` for the connection itself.
     ///
     /// ```
     /// # use monoloop::{Router, TestClient};

@@ -118,7 +118,7 @@ impl Loop {
         let clock = Worked(Rc::new(Cell::new(1_000_000_000)));
         let (works, works_too, works_later) = (clock.clone(), clock.clone(), clock.clone());
         let mut app = Router::new(None);
-        app.get("/work/:millis", move |_, req: &Request<'_>, res| {
+        app.get("/busy/:millis", move |_, req: &Request<'_>, res| {
             works.work(req.param("millis")?);
             res.text("worked")
         });
@@ -158,10 +158,10 @@ fn get(path: &str) -> String {
 #[test]
 fn a_handler_that_blocks_shows_in_the_duration_of_its_reply() {
     let mut bench = Loop::new();
-    let request = get("/work/300?x=1");
+    let request = get("/busy/300?x=1");
     bench.send(&request);
     let told = bench.ear.only();
-    assert_eq!((told.method, told.path.as_deref(), told.status), (Some(Method::Get), Some("/work/300"), 200));
+    assert_eq!((told.method, told.path.as_deref(), told.status), (Some(Method::Get), Some("/busy/300"), 200));
     assert_eq!(told.millis, [300, 300, 0]);
     assert_eq!((told.received, told.content, told.sent), (request.len() as u64, 6, bench.sent()));
 }
@@ -171,25 +171,25 @@ fn a_reply_has_the_pattern_of_its_route() {
     let mut bench = Loop::new();
     let post = |path: &str| format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
     // The handler that must parse a number fails for another text.
-    let requests = [get("/work/1"), get("/none"), get("/work/x?y"), post("/work/1"), post("/echo"), post("/sink")];
+    let requests = [get("/busy/1"), get("/none"), get("/busy/x?y"), post("/busy/1"), post("/echo"), post("/sink")];
     bench.send(requests.concat());
     let told = bench.ear.told();
     let routes: Vec<_> = told.iter().map(|told| (told.status, told.route.as_deref())).collect();
-    let work = Some("/work/:millis");
-    let expected = [(200, work), (404, None), (400, work), (405, work), (200, Some("/echo")), (200, Some("/sink"))];
+    let busy = Some("/busy/:millis");
+    let expected = [(200, busy), (404, None), (400, busy), (405, busy), (200, Some("/echo")), (200, Some("/sink"))];
     assert_eq!(routes, expected);
 }
 
 #[test]
 fn pipelined_requests_wait_for_those_before_them_and_each_has_its_own_time_in_the_handler() {
     let mut bench = Loop::new();
-    bench.send(get("/work/100") + &get("/work/20") + &get("/w%6Frk/3"));
+    bench.send(get("/busy/100") + &get("/busy/20") + &get("/b%75sy/3"));
     let told = bench.ear.told();
     let millis: Vec<_> = told.iter().map(|told| told.millis).collect();
     // All three came at once. Each handler uses up a turn, so each reply leaves before the next handler is called.
     assert_eq!(millis, [[100, 100, 0], [120, 20, 0], [123, 3, 0]]);
     let paths: Vec<_> = told.iter().filter_map(|told| told.path.as_deref()).collect();
-    assert_eq!(paths, ["/work/100", "/work/20", "/w%6Frk/3"]);
+    assert_eq!(paths, ["/busy/100", "/busy/20", "/b%75sy/3"]);
     assert_eq!(told.iter().map(|told| told.sent).sum::<u64>(), bench.sent());
 }
 
@@ -268,7 +268,7 @@ fn a_reply_that_is_cut_tells_what_has_left_of_it() {
 #[test]
 fn a_message_that_is_not_understood_has_no_path() {
     let mut bench = Loop::new();
-    bench.send(get("/work/1"));
+    bench.send(get("/busy/1"));
     bench.send("GET / HTTP/1.1\r\n\r\n");
     let told = bench.ear.told();
     let known = |told: &Told| (told.status, told.method, told.path.is_some(), told.received > 0, told.millis[1]);
@@ -292,7 +292,7 @@ fn each_observer_is_told_everything_also_if_another_one_panics() {
     let (mut bench, second) = (Loop::new(), Ear::default());
     bench.virtual_loop.watch(Box::new(Panics));
     bench.virtual_loop.watch(Box::new(second.clone()));
-    bench.send(get("/work/1").repeat(3));
+    bench.send(get("/busy/1").repeat(3));
     let told = bench.ear.told();
     assert_eq!(told.len(), 3);
     assert_eq!(second.told(), told);
