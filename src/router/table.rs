@@ -186,10 +186,8 @@ impl<S> Tables<S> {
     ) -> Next<'r> {
         response = self.run_from_outermost(table, state, request, response)?;
         let path = RequestPath::new(request.raw_path());
-        for (index, inner) in self.all.iter().enumerate() {
-            if !inner.middleware.is_empty() && self.is_below(index, table) && inner.prefix.covers(&path) {
-                response = run_middleware(&inner.middleware, state, request, response)?;
-            }
+        for inner in self.below(table, &path, |inner| !inner.middleware.is_empty()) {
+            response = run_middleware(&inner.middleware, state, request, response)?;
         }
         ControlFlow::Continue(response)
     }
@@ -197,10 +195,8 @@ impl<S> Tables<S> {
     /// Shows a reply to all tables that see its request, the innermost one first.
     pub(super) fn show(&self, table: usize, state: &mut S, request: &Request<'_>, reply: &mut Outgoing<'_>) {
         let path = RequestPath::new(request.raw_path());
-        for (index, inner) in self.all.iter().enumerate().rev() {
-            if !inner.after.is_empty() && self.is_below(index, table) && inner.prefix.covers(&path) {
-                inner.after.iter().for_each(|after| after(state, request, reply));
-            }
+        for inner in self.below(table, &path, |inner| !inner.after.is_empty()).rev() {
+            inner.after.iter().for_each(|after| after(state, request, reply));
         }
         let mut around = Some(table);
         while let Some(table) = around {
@@ -222,6 +218,20 @@ impl<S> Tables<S> {
             response = self.run_from_outermost(parent, state, request, response)?;
         }
         run_middleware(middleware, state, request, response)
+    }
+
+    /// The tables below this one that see a path, and that are `concerned`.
+    fn below(
+        &self,
+        table: usize,
+        path: &RequestPath<'_>,
+        concerned: fn(&Table<S>) -> bool,
+    ) -> impl DoubleEndedIterator<Item = &Table<S>> {
+        let tables = self.all.iter().enumerate();
+        let below = tables.filter(move |&(index, inner)| {
+            concerned(inner) && self.is_below(index, table) && inner.prefix.covers(path)
+        });
+        below.map(|(_, inner)| inner)
     }
 
     /// Whether `inner` is for the same host as `outer`, and has a longer prefix or is mounted in it at any depth.

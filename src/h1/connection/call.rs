@@ -65,8 +65,11 @@ pub(super) fn answer(
     if called.error.is_none() && cx.reply.is_plain() && !cx.reply.closes() && !cx.watch.is_some() {
         return Answered { reply: ReplyState::Whole(None), said: Said::Reply };
     }
-    let takes_trailers = cx.reply.has_rest() && message.takes_trailers();
-    cx.reply.keep_request(&request);
+    let goes_on = cx.reply.has_rest();
+    if goes_on {
+        cx.reply.keep_request(&request);
+    }
+    let takes_trailers = goes_on && message.takes_trailers();
     take_reply(buffers, cx, called, close, takes_trailers)
 }
 
