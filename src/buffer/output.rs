@@ -322,6 +322,12 @@ impl OutputQueue {
         self.records.push(record, path);
     }
 
+    /// Forgets all records: the last observer is gone.
+    #[cfg(feature = "live")]
+    pub(crate) fn forget_records(&mut self) {
+        self.records.clear();
+    }
+
     /// The reply that is being sent, as far as it has been sent, and the path of its request.
     pub(crate) fn unfinished(&self) -> Option<(ReplyRecord, &str)> {
         let (record, path) = self.records.front()?;

@@ -176,8 +176,15 @@ impl<T: Pooled> Pool<T> {
         (self.idle_bytes, self.large_bytes, self.unused) = (0, 0, 0);
     }
 
+    /// How many items are idle, and how many bytes of memory they take, their boxes included.
+    #[cfg(feature = "live")]
+    pub(crate) fn idle(&self) -> (usize, usize) {
+        let hot = self.hot.as_deref().map_or(0, cost);
+        (usize::from(self.hot.is_some()) + self.idle.len() + self.large.len(), hot + self.kept())
+    }
+
     /// How many items are lent at the moment.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(test, fuzzing, feature = "live"))]
     pub(crate) const fn lent(&self) -> usize {
         self.lent
     }

@@ -11,7 +11,7 @@ use crate::limits::{LOG_TEXT, RECORD_BYTES};
 /// What an exchange was about and has cost so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Account {
-    /// Whether there is an observer. If not, all the rest stays empty.
+    /// Whether there was an observer when the exchange began. If not, all the rest is empty, and nothing is reported.
     pub(crate) is_kept: bool,
     /// The path as the client sent it, or its beginning. It is empty if no request was understood.
     path: String,
@@ -42,7 +42,6 @@ impl Account {
 
     /// Goes on after a time in which nothing was called. `deferred` says that another thread was to answer.
     pub(crate) fn resume(&mut self, now: Moment, deferred: bool) {
-        self.is_kept = true;
         if deferred {
             self.waited += now.since(self.at);
         }

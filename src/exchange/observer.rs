@@ -22,6 +22,14 @@ impl fmt::Display for ConnectionId {
     }
 }
 
+/// The number of an observer that was added while the server runs, by [`Running::observe`].
+///
+/// [`Running::observe`]: crate::server::Running::observe
+#[cfg(feature = "live")]
+#[cfg_attr(docsrs, doc(cfg(feature = "live")))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ObserverId(u64);
+
 /// A reply whose last byte the kernel has taken. For [`Observer::reply_cut`], it describes the part that the kernel
 /// took.
 #[derive(Clone, Copy, Debug)]
@@ -201,26 +209,59 @@ pub trait Observer {
 /// The observers, if there are any. Each is told of each event, in the order in which they were set. Their panics are
 /// caught: a panic of one does not keep an event from the others.
 #[derive(Default)]
-pub(crate) struct Watch(Vec<Box<dyn Observer>>);
+pub(crate) struct Watch {
+    observers: Vec<Box<dyn Observer>>,
+    /// The numbers of those that can be taken away: the last ones of the list, in its order.
+    #[cfg(feature = "live")]
+    ids: Vec<ObserverId>,
+    #[cfg(feature = "live")]
+    next_id: u64,
+}
 
 impl Watch {
     pub(crate) const fn new(observers: Vec<Box<dyn Observer>>) -> Self {
-        Self(observers)
+        Self {
+            observers,
+            #[cfg(feature = "live")]
+            ids: Vec::new(),
+            #[cfg(feature = "live")]
+            next_id: 1,
+        }
     }
 
     /// Adds the observers of another one.
     pub(crate) fn append(&mut self, mut more: Self) {
-        self.0.append(&mut more.0);
+        self.observers.append(&mut more.observers);
+    }
+
+    /// Adds the only observer of another one, so that it can be taken away again.
+    #[cfg(feature = "live")]
+    pub(crate) fn lend(&mut self, one: Self) -> ObserverId {
+        debug_assert_eq!(one.count(), 1, "a number is for one observer");
+        let id = ObserverId(self.next_id);
+        self.next_id += 1;
+        self.ids.push(id);
+        self.append(one);
+        id
+    }
+
+    /// Takes an observer out.
+    #[cfg(feature = "live")]
+    pub(crate) fn remove(&mut self, id: ObserverId) -> Option<Box<dyn Observer>> {
+        let index = self.ids.iter().position(|known| *known == id)?;
+        let lasting = self.observers.len() - self.ids.len();
+        self.ids.remove(index);
+        Some(self.observers.remove(lasting + index))
     }
 
     #[inline]
     pub(crate) const fn is_some(&self) -> bool {
-        !self.0.is_empty()
+        !self.observers.is_empty()
     }
 
     /// How many observers there are.
     pub(crate) const fn count(&self) -> usize {
-        self.0.len()
+        self.observers.len()
     }
 
     /// Tells the observers, if there are any.
@@ -233,7 +274,7 @@ impl Watch {
 
     #[cold]
     fn tell_all(&mut self, mut event: impl FnMut(&mut dyn Observer)) {
-        for observer in &mut self.0 {
+        for observer in &mut self.observers {
             if let Err(panic) = guard(|| event(&mut **observer)) {
                 fault!("an observer {panic}");
             }

@@ -10,6 +10,8 @@ pub(crate) mod internals;
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 mod tests;
 
+#[cfg(feature = "live")]
+pub use connection::PhaseName;
 pub(crate) use connection::{Awaited, Budget, Connection, Context, End, Pools, Stall};
 #[cfg(all(any(test, fuzzing), feature = "json"))]
 pub(crate) use tests::fuzzing;

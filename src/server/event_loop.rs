@@ -13,6 +13,9 @@ use super::control::{Control, Group, mailbox};
 use super::descriptors;
 use super::drain::{Drain, Forced, Step};
 use super::hook::{self, Decision, Hook};
+#[cfg(feature = "live")]
+use super::laps::Laps;
+use super::laps::Part;
 use super::listener::Listener;
 #[cfg(feature = "signals")]
 use super::signals::Signals;
@@ -69,6 +72,8 @@ pub(super) struct EventLoop {
     pub(super) drain: Drain,
     /// The drain was cut short.
     pub(super) forced: Option<Forced>,
+    #[cfg(feature = "live")]
+    pub(super) laps: Laps,
 }
 
 impl EventLoop {
@@ -108,6 +113,8 @@ impl EventLoop {
             has_posted: false,
             drain: Drain::new(),
             forced: None,
+            #[cfg(feature = "live")]
+            laps: Laps::default(),
         };
         for local in event_loop.acceptor.local() {
             log::info!("listening on {local}");
@@ -126,22 +133,36 @@ impl EventLoop {
         self.run_next_timer(service);
     }
 
-    /// Runs one tick: sleeps at most once, and then does all the work that is due.
+    /// Runs one tick: sleeps at most once, and then does all the work that is due. If it is `TIMED`, each lap notes how
+    /// long the part before it took; if not, laps are nothing.
     #[inline(always)]
-    pub(super) fn tick(&mut self, service: &mut dyn Service, max_wait: Option<Duration>) -> io::Result<()> {
+    pub(super) fn tick<const TIMED: bool>(
+        &mut self,
+        service: &mut dyn Service,
+        max_wait: Option<Duration>,
+    ) -> io::Result<()> {
         let interrupted = self.wait(max_wait)?;
         let before = self.sessions.now();
         self.read_clock();
+        self.lap::<TIMED>(Part::Waiting);
         let events = self.take_events(before, interrupted);
         self.was_busy = events > 0 || self.sessions.has_work() || self.has_posted;
+        self.lap::<TIMED>(Part::Events);
         self.accept(service);
+        self.lap::<TIMED>(Part::Accept);
         self.sessions.pump_runnable(service);
+        self.lap::<TIMED>(Part::Pump);
         self.take_post(service);
+        self.lap::<TIMED>(Part::Post);
         self.run_timers(service);
+        self.lap::<TIMED>(Part::Timers);
         self.sessions.expire_deadlines(service);
         self.sessions.relieve(service);
+        self.lap::<TIMED>(Part::Expire);
         self.drain(service);
+        self.lap::<TIMED>(Part::Drain);
         self.reap(service);
+        self.lap::<TIMED>(Part::Reap);
         self.has_posted |= self.sessions.mailbox().announce_sleep();
         if self.sessions.watch.is_some() {
             self.tell_tick(events);

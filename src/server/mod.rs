@@ -12,6 +12,9 @@ mod drain;
 mod error;
 mod event_loop;
 mod hook;
+#[cfg(feature = "live")]
+mod inspection;
+mod laps;
 mod listener;
 mod log_writer;
 mod memory;
@@ -23,21 +26,32 @@ mod socket;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod timed;
 mod workers;
 
 // Connections tell the observer and read the clock, so these are defined in a lower folder. Users look for them beside
 // the server.
 pub use crate::exchange::clock::Clock;
 pub use crate::exchange::close_reason::CloseReason;
+#[cfg(feature = "live")]
+pub use crate::exchange::observer::ObserverId;
 pub use crate::exchange::observer::{
     ConnectionId, DrainCause, FinishedReply, MessageRecord, Observer, ProtocolClose, Tick, Timeout,
 };
+#[cfg(feature = "live")]
+pub use crate::h1::PhaseName;
 // A router gives its handle before there is a server.
 pub use crate::router::handle::Handle;
+#[cfg(feature = "live")]
+pub use crate::sessions::{ConnectionView, PoolView, Queue, QueueLengths};
 pub use access_log::{AccessLog, LogFormat};
 pub use clock::SystemClock;
 pub use error::{Error, Result};
 pub use hook::Decision;
+#[cfg(feature = "live")]
+pub use inspection::{DrainStage, Inspection};
+#[cfg(feature = "live")]
+pub use laps::{PartTime, PartTimes};
 pub use log_writer::LogWriter;
 pub use running::Running;
 pub use setup::{Server, serve};

@@ -7,6 +7,10 @@ use std::time::Duration;
 
 use super::error::Result;
 use super::event_loop::EventLoop;
+#[cfg(feature = "live")]
+use super::inspection::Inspection;
+#[cfg(feature = "live")]
+use crate::exchange::observer::{Observer, ObserverId};
 use crate::exchange::{DrainCause, Endpoint, Service};
 use crate::router::Router;
 use crate::router::handle::Handle;
@@ -59,6 +63,62 @@ impl<S> Running<S> {
     /// The cause of the drain; `None` until something asks the server to drain.
     pub const fn draining(&self) -> Option<DrainCause> {
         self.event_loop.drain.cause()
+    }
+
+    /// What the loop looks like now, between two turns. Nothing is copied or counted before it is asked for.
+    ///
+    /// ```
+    /// use monoloop::{Router, Server, server::PhaseName};
+    /// use std::{net::TcpStream, time::Duration};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = Server::bind("127.0.0.1:0")?;
+    /// let address = server.local_addr().to_string();
+    /// let mut running = server.start(Router::new(()))?;
+    /// let _client = TcpStream::connect(address)?;
+    /// while running.inspect().connections().count() == 0 {
+    ///     running.turn(Some(Duration::from_secs(1)))?;
+    /// }
+    /// let inspection = running.inspect();
+    /// let view = inspection.connections().next().expect("it is there");
+    /// assert_eq!((view.slot, view.phase, view.owed), (0, PhaseName::Fresh, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "live")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "live")))]
+    pub const fn inspect(&self) -> Inspection<'_> {
+        Inspection::new(&self.event_loop)
+    }
+
+    /// Begins to time the parts of each tick, with sums of zero, or ends it. It is off at first. It costs ten clock
+    /// readings in a tick. [`Inspection::parts`] has the result.
+    #[cfg(feature = "live")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "live")))]
+    pub fn time_parts(&mut self, on: bool) {
+        self.event_loop.laps.turn_on(on);
+    }
+
+    /// Adds an observer while the server runs, after those that are there. It is told at once what it has missed and
+    /// what still is so: the addresses, the connections that are open, which of them have been
+    /// [upgraded](Observer::upgraded) and which are [held](Observer::backpressure), and the drain.
+    ///
+    /// Of requests that came before, it may learn nothing more: if no other observer was there, their replies are not
+    /// reported.
+    ///
+    /// [`unobserve`](Self::unobserve) takes it away again.
+    #[cfg(feature = "live")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "live")))]
+    pub fn observe(&mut self, observer: impl Observer + 'static) -> ObserverId {
+        self.event_loop.observe(Box::new(observer))
+    }
+
+    /// Takes an observer away that [`observe`](Self::observe) has added, and drops it. It is told of nothing any more,
+    /// not even of the end of what it knows. Returns whether it was there.
+    #[cfg(feature = "live")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "live")))]
+    pub fn unobserve(&mut self, id: ObserverId) -> bool {
+        self.event_loop.sessions.remove_observer(id)
     }
 
     /// The application.
@@ -160,7 +220,7 @@ fn run(event_loop: &mut EventLoop, service: &mut dyn Service, until_drain: bool)
 
 #[inline(always)]
 fn turn(event_loop: &mut EventLoop, service: &mut dyn Service, timeout: Option<Duration>) -> Result<bool> {
-    event_loop.tick(service, timeout)?;
+    event_loop.next_tick(service, timeout)?;
     if !event_loop.is_done() {
         return Ok(true);
     }

@@ -132,6 +132,19 @@ impl Wheel {
         (self.next != NONE).then(|| Moment::from_nanos(u64::from(self.next) * SLOT_NANOS))
     }
 
+    /// The slots that are not empty, in the order in which they come up: when they do, and how many sessions each has.
+    #[cfg(feature = "live")]
+    pub(super) fn slots(&self, sessions: &Slab<impl Timed>) -> impl Iterator<Item = (Moment, usize)> {
+        let turns = (0..WHEEL_SLOTS as u32).map(|ahead| self.turn + ahead);
+        turns.filter_map(move |turn| {
+            let head = self.heads[turn as usize % WHEEL_SLOTS];
+            let link = |key: u32| (key != NONE).then_some(key);
+            let keys = std::iter::successors(link(head), |&key| link(sessions[key as usize].timer().next));
+            let count = keys.count();
+            (count > 0).then(|| (Moment::from_nanos(u64::from(turn) * SLOT_NANOS), count))
+        })
+    }
+
     /// Whether no session is armed.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {

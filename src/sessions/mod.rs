@@ -12,6 +12,8 @@
 //! `deadlines` (the wheel), `look`, `memory`.
 
 mod deadlines;
+#[cfg(feature = "live")]
+mod inspection;
 mod look;
 mod memory;
 mod queues;
@@ -31,6 +33,8 @@ use std::time::{Duration, SystemTime};
 
 use slab::Slab;
 
+#[cfg(feature = "live")]
+pub use inspection::{ConnectionView, PoolView, Queue, QueueLengths};
 pub(crate) use look::Polled;
 pub(crate) use readiness::Readiness;
 pub(crate) use session::Session;
@@ -235,10 +239,23 @@ impl<T> Sessions<T> {
     /// Adds an observer, and tells it about the connections that are already open.
     pub(crate) fn add_observer(&mut self, observer: Box<dyn Observer>) {
         let mut new = Watch::new(vec![observer]);
-        for (_, session) in &self.slab {
-            new.tell(|observer| observer.connection_opened(session.id, &session.peer));
-        }
+        self.introduce(&mut new);
         self.watch.append(new);
+    }
+
+    /// Tells new observers about the connections that are already open.
+    pub(crate) fn introduce(&self, new: &mut Watch) {
+        for (_, Session { connection, id, peer, .. }) in &self.slab {
+            new.tell(|observer| {
+                observer.connection_opened(*id, peer);
+                if connection.is_upgraded() {
+                    observer.upgraded(*id);
+                }
+                if connection.is_held() {
+                    observer.backpressure(*id, true);
+                }
+            });
+        }
     }
 
     /// Takes the number of the next connection.

@@ -105,6 +105,12 @@ impl Mailbox {
         self.asleep.store(false, Ordering::Relaxed);
     }
 
+    /// How many letters wait.
+    #[cfg(feature = "live")]
+    pub(crate) fn len(&self) -> usize {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner).waiting.len()
+    }
+
     /// Takes all letters, in the order in which they were posted. `into` must be empty.
     pub(crate) fn take(&self, into: &mut Vec<(Ticket, Letter)>) {
         self.rung.store(false, Ordering::SeqCst);

@@ -84,6 +84,14 @@ impl Buffers {
         }
     }
 
+    /// Forgets what observers were to be told: the last one is gone.
+    #[cfg(feature = "live")]
+    pub(super) fn forget_records(&mut self) {
+        if let Some(output) = &mut self.output {
+            output.forget_records();
+        }
+    }
+
     /// What is owed, together with what the observer keeps until it has left.
     #[inline]
     pub(super) fn weight(&self) -> usize {

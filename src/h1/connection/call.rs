@@ -195,7 +195,8 @@ fn begin_account(cx: &mut Context<'_>, message: &Message<'_>, request: &Request<
     cx.reply.account.begin(request.raw_path(), received, kept, now);
 }
 
-/// Goes on with the account of a reply that was put aside. `deferred` says that another thread was to answer.
+/// Goes on with the account of a reply that was put aside. `deferred` says that another thread was to answer. Without
+/// an account, there was no observer when the exchange began, and nothing is known of it.
 pub(super) fn resume_account(cx: &mut Context<'_>, account: Option<Box<Account>>, deferred: bool) {
     if !cx.watch.is_some() {
         return;
@@ -205,9 +206,9 @@ pub(super) fn resume_account(cx: &mut Context<'_>, account: Option<Box<Account>>
     cx.reply.account.resume(now, deferred);
 }
 
-/// Puts the account of a reply aside that goes on, if there is an observer.
+/// Puts the account of a reply aside that goes on, if one is kept.
 fn put_account_aside(cx: &mut Context<'_>) -> Option<Box<Account>> {
-    cx.watch.is_some().then(|| Box::new(std::mem::take(&mut cx.reply.account)))
+    cx.reply.account.is_kept.then(|| Box::new(std::mem::take(&mut cx.reply.account)))
 }
 
 /// Ends the account of a call: tells the observers of a reply that is whole, when its last byte will have left, and of
@@ -223,7 +224,7 @@ fn tell_observer(buffers: &mut Buffers, cx: &mut Context<'_>, error: &Option<Err
     let account = &mut cx.reply.account;
     account.end_call(now);
     account.reply_head = queued.saturating_sub(content);
-    if is_whole {
+    if is_whole && account.is_kept {
         buffers.record(account.record(method, status, content, buffers.since), account.path());
     }
     if let Some(error) = error {

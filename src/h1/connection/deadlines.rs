@@ -49,10 +49,17 @@ impl Connection {
 
     #[inline(never)]
     fn deadline_at_work(&self, config: &Config, idle_timeout: Millis, activity: Moment) -> Moment {
+        self.next_timeout(config, idle_timeout, activity).0
+    }
+
+    /// The deadline, and the timeout that it represents. The alarm of a protocol counts as [`Timeout::Idle`].
+    pub(super) fn next_timeout(&self, config: &Config, idle_timeout: Millis, activity: Moment) -> (Moment, Timeout) {
+        let (idle, alarm) = (activity + idle_timeout, self.alarm());
         match self.limit(config, idle_timeout, activity) {
-            Idle => activity + idle_timeout,
-            BesideIdle(due, _) => due.min(activity + idle_timeout),
-            Alone(due, _) => due.min(self.alarm()),
+            BesideIdle(due, timeout) if due <= idle => (due, timeout),
+            Idle | BesideIdle(..) => (idle, Timeout::Idle),
+            Alone(due, timeout) if due <= alarm => (due, timeout),
+            Alone(..) => (alarm, Timeout::Idle),
         }
     }
 

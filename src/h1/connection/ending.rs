@@ -148,6 +148,15 @@ impl Connection {
         }
     }
 
+    /// Forgets what observers were to be told: the last one is gone. Records count as owed, and nobody would take them.
+    #[cfg(feature = "live")]
+    pub(crate) fn forget_accounts(&mut self) {
+        self.buffers.forget_records();
+        if let Phase::Exchange(exchange) | Phase::Closed { unfinished: Some(exchange), .. } = &mut self.phase {
+            exchange.reply.forget_account();
+        }
+    }
+
     /// Gives back all buffers, and tells the application that the connection has ended because of `reason`.
     pub(crate) fn release(
         &mut self,

@@ -23,6 +23,8 @@ mod head;
 #[cfg(any(test, fuzzing))]
 mod holds;
 mod incoming;
+#[cfg(feature = "live")]
+mod inspection;
 mod memory;
 mod output;
 mod phase;
@@ -35,6 +37,8 @@ mod upgraded;
 
 pub(crate) use context::{Budget, Context, End, Pools, Stall};
 pub(crate) use exchange::Awaited;
+#[cfg(feature = "live")]
+pub use inspection::PhaseName;
 
 use crate::buffer::Charge;
 use crate::config::Config;
@@ -251,6 +255,11 @@ impl Connection {
             Phase::Exchange(exchange) if !self.buffers.held => exchange.awaited(),
             _ => None,
         }
+    }
+
+    /// Whether another protocol has taken over.
+    pub(crate) const fn is_upgraded(&self) -> bool {
+        matches!(self.phase, Phase::Upgraded(_))
     }
 
     /// Notes an event that says that the client has closed its side.

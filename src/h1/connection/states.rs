@@ -254,6 +254,16 @@ impl ReplyState {
         }
     }
 
+    /// Forgets what observers were to be told.
+    #[cfg(feature = "live")]
+    pub(super) fn forget_account(&mut self) {
+        match self {
+            Self::Awaited(awaiting) => awaiting.account = None,
+            Self::Streaming(streaming) => streaming.account = None,
+            Self::Unbegun | Self::Whole(_) => {}
+        }
+    }
+
     /// What has left of a stream if `owed` bytes have not, for the observers, and the path of its request.
     pub(super) fn cut(&self, owed: u64, began: Moment) -> Option<(ReplyRecord, &str)> {
         let Self::Streaming(streaming) = self else { return None };
