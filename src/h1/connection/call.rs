@@ -196,13 +196,14 @@ fn begin_account(cx: &mut Context<'_>, message: &Message<'_>, request: &Request<
 }
 
 /// Goes on with the account of a reply that was put aside. `deferred` says that another thread was to answer. Without
-/// an account, there was no observer when the exchange began, and nothing is known of it.
+/// an account, no observer was there when the exchange began, or none is there any more.
 pub(super) fn resume_account(cx: &mut Context<'_>, account: Option<Box<Account>>, deferred: bool) {
-    if !cx.watch.is_some() {
+    let Some(account) = account else {
+        cx.reply.account.is_kept = false;
         return;
-    }
+    };
     let now = cx.read_clock();
-    cx.reply.account = account.map_or_else(Account::default, |account| *account);
+    cx.reply.account = *account;
     cx.reply.account.resume(now, deferred);
 }
 
