@@ -146,7 +146,7 @@ fn answer_error(
 pub(crate) fn log_error(error: &Error) {
     // A mistake of the client, or a status that the application chose, is not a failure of the server.
     let is_failure = error.status() == 500;
-    if let Err(panic) = guard(|| if is_failure { fault!("{error:?}") } else { log::debug!("{error:?}") }) {
+    if let Err(panic) = guard(|| if is_failure { fault!("{error:?}") } else { log::debug!("error {error:?}") }) {
         fault!("an error could not be formatted: {panic}");
     }
 }

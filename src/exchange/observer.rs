@@ -208,38 +208,45 @@ pub trait Observer {
 
 /// The observers, if there are any. Each is told of each event, in the order in which they were set. Their panics are
 /// caught: a panic of one does not keep an event from the others.
+///
+/// The trace log counts as one more. So a place that looks for observers can write to it as well, and a request is not
+/// asked twice.
 #[derive(Default)]
 pub(crate) struct Watch {
     observers: Vec<Box<dyn Observer>>,
+    /// There is an observer, or the level of the log is trace.
+    is_some: bool,
     /// The numbers of those that can be taken away: the last ones of the list, in its order.
     #[cfg(feature = "live")]
     ids: Vec<ObserverId>,
     #[cfg(feature = "live")]
-    next_id: u64,
+    last_id: u64,
 }
 
 impl Watch {
-    pub(crate) const fn new(observers: Vec<Box<dyn Observer>>) -> Self {
-        Self {
-            observers,
-            #[cfg(feature = "live")]
-            ids: Vec::new(),
-            #[cfg(feature = "live")]
-            next_id: 1,
-        }
+    pub(crate) fn new(observers: Vec<Box<dyn Observer>>) -> Self {
+        let mut watch = Self { observers, ..Self::default() };
+        watch.look();
+        watch
+    }
+
+    /// Looks again whether there are observers and what the level of the log is.
+    pub(crate) fn look(&mut self) {
+        self.is_some = !self.observers.is_empty() || log::max_level() == log::LevelFilter::Trace;
     }
 
     /// Adds the observers of another one.
     pub(crate) fn append(&mut self, mut more: Self) {
         self.observers.append(&mut more.observers);
+        self.look();
     }
 
     /// Adds the only observer of another one, so that it can be taken away again.
     #[cfg(feature = "live")]
     pub(crate) fn lend(&mut self, one: Self) -> ObserverId {
         debug_assert_eq!(one.count(), 1, "a number is for one observer");
-        let id = ObserverId(self.next_id);
-        self.next_id += 1;
+        self.last_id += 1;
+        let id = ObserverId(self.last_id);
         self.ids.push(id);
         self.append(one);
         id
@@ -251,12 +258,15 @@ impl Watch {
         let index = self.ids.iter().position(|known| *known == id)?;
         let lasting = self.observers.len() - self.ids.len();
         self.ids.remove(index);
-        Some(self.observers.remove(lasting + index))
+        let observer = self.observers.remove(lasting + index);
+        self.look();
+        Some(observer)
     }
 
+    /// Whether there is an observer, or the trace log is written.
     #[inline]
     pub(crate) const fn is_some(&self) -> bool {
-        !self.observers.is_empty()
+        self.is_some
     }
 
     /// How many observers there are.

@@ -164,7 +164,7 @@ impl<L: Accept> Acceptor<L> {
                 Err(error) if is_of_one_connection(&error) && waiting.counts_as_dead(&error) => {
                     // A dead connection counts against the caller's budget too: a stream of them must not hold up the
                     // tick.
-                    log::debug!("a connection failed before it was accepted: {error}");
+                    log::debug!("accept: a connection failed before it was accepted: {error}");
                     return Accepted::Nothing;
                 }
                 Err(error) => {

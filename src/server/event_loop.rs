@@ -253,7 +253,9 @@ impl EventLoop {
         let now = self.sessions.read_clock();
         if now > self.awake_by {
             let late = now.since(self.awake_by);
-            log::debug!("the loop is {late:?} late: a handler blocked it, or the process was stopped");
+            log::debug!(
+                "tick: it begins {late:?} late, since a handler has blocked the loop or the process was stopped"
+            );
             self.sessions.forgive(late);
         }
         self.sessions.set_now(now);
@@ -269,6 +271,9 @@ impl EventLoop {
     /// Records the readiness that the kernel reported in a poll that began after `before`. Returns the number of
     /// events.
     fn take_events(&mut self, before: Moment, interrupted: bool) -> usize {
+        if log::log_enabled!(log::Level::Trace) {
+            self.trace_poll(before);
+        }
         self.sessions.interrupted = false;
         let (mut count, mut told) = (0, 0);
         for event in &self.events {
@@ -287,6 +292,19 @@ impl EventLoop {
         count
     }
 
+    /// Writes to the trace log what the poll has brought.
+    #[cold]
+    fn trace_poll(&self, before: Moment) {
+        let count = self.events.iter().count();
+        if count > 0 {
+            let (slept, s) = (self.sessions.now().since(before), if count == 1 { "" } else { "s" });
+            log::trace!("tick: the poll returns {count} event{s}, {slept:?} after the last tick");
+        }
+        for event in &self.events {
+            self.sessions.trace_event(event.token().0, readiness(event));
+        }
+    }
+
     /// Handles the events of the loop itself: listeners, signals, the waker.
     #[cold]
     fn take_own_events(&mut self) {
@@ -298,9 +316,11 @@ impl EventLoop {
 
     fn take_own_event(&mut self, token: Token) {
         if self.acceptor.mark_ready(token) {
+            log::trace!("event: a listener is readable, so connections wait to be accepted");
             return;
         }
         if token == WAKER {
+            log::trace!("event: another thread has woken the loop");
             self.take_orders();
         }
         #[cfg(feature = "signals")]
@@ -350,7 +370,7 @@ impl EventLoop {
     fn accept_one(&mut self, service: &mut dyn Service) {
         match self.acceptor.accept(self.sessions.now()) {
             Accepted::Connection(socket, peer) => self.begin_session(socket, peer),
-            Accepted::Nothing => {}
+            Accepted::Nothing => log::trace!("accept: no further connection waits"),
             // The application has closed descriptors that it only cached, so accepting is tried again at once.
             Accepted::Trouble(error) if descriptors::ran_out(&error) && descriptors::free(service) => {
                 self.acceptor.resume();
@@ -369,7 +389,7 @@ impl EventLoop {
             Decision::Accept => self.sessions.config.idle_timeout,
             Decision::AcceptWithIdleTimeout(timeout) => timeout,
             Decision::Refuse => {
-                log::debug!("conn {id}: the on_connection hook refused {peer}");
+                log::debug!("conn {id}: the on_connection hook has refused {peer}");
                 self.sessions.watch.tell(|observer| {
                     observer.connection_opened(id, &peer);
                     observer.connection_closed(id, CloseReason::Refused);
@@ -383,7 +403,7 @@ impl EventLoop {
             self.sessions.watch.tell(|observer| observer.server_error(&error));
             return;
         }
-        log::trace!("conn {id}: accepted from {peer}, slot {key}");
+        log::trace!("conn {id}: accepted from {peer} into slot {key}");
         self.sessions.begin(socket, peer, id, idle_timeout);
     }
 
@@ -426,7 +446,7 @@ impl EventLoop {
         match self.drain.due(self.sessions.now(), self.sessions.looked_until()) {
             Some(Step::Drain) => self.begin_drain(service),
             Some(Step::CloseIdle) => {
-                log::debug!("the grace of the drain is over");
+                log::debug!("drain: the grace is over, so idle connections are closed");
                 self.drain.end_grace();
                 self.look_at_all(service);
             }

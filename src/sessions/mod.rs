@@ -24,6 +24,7 @@ mod simulation;
 #[cfg(all(test, feature = "json"))]
 mod tests;
 mod timekeeper;
+mod trace;
 mod transport;
 mod turns;
 
@@ -187,6 +188,7 @@ impl<T> Sessions<T> {
     /// Sets the `Date` field of the replies from now on.
     pub(crate) fn set_date(&mut self, wall_clock: SystemTime) {
         fault::renew();
+        self.watch.look();
         self.reply.set_date(wall_clock);
     }
 
@@ -325,6 +327,7 @@ impl<T: Transport> Sessions<T> {
     pub(crate) fn begin(&mut self, transport: T, peer: Endpoint, id: ConnectionId, idle_timeout: Duration) {
         let session = Session::new(transport, peer, id, Millis::from(idle_timeout), self.time.now);
         let deadline = session.deadline(&self.config);
+        session.trace_deadline(&self.config, self.time.now, None);
         let key = self.slab.insert(session);
         self.wheel.arm(&mut self.slab, key, deadline);
         self.watch.tell(|observer| observer.connection_opened(id, &peer));
@@ -368,6 +371,11 @@ impl<T: Transport> Sessions<T> {
         if session.queued && !session.connection.is_overdue(looked_until) {
             // Nobody has looked yet at what the session has received. Its turn arms the deadline again.
         } else if deadline > looked_until || awaits_letter {
+            let left = deadline.since(looked_until);
+            log::trace!(
+                "conn {}: it comes up in the timer wheel {left:?} before its deadline: armed again",
+                session.id
+            );
             self.wheel.arm(&mut self.slab, key, deadline);
         } else {
             self.timed_turn(key, service, &mut Session::expire);
@@ -391,6 +399,7 @@ impl<T: Transport> Sessions<T> {
             let key = ticket.slot as usize;
             match self.slab.get(key) {
                 Some(session) if !session.closed && session.connection.awaits(ticket) => {
+                    log::trace!("conn {}: a letter has come: {letter}", session.id);
                     let mut letter = Some(letter);
                     self.timed_turn(key, service, &mut |session, cx| {
                         let Some(letter) = letter.take() else { return };
@@ -405,7 +414,10 @@ impl<T: Transport> Sessions<T> {
                         return;
                     }
                 }
-                _ => dispose(letter),
+                _ => {
+                    log::trace!("a letter for slot {key} is dropped: its exchange is over");
+                    dispose(letter);
+                }
             }
         }
     }
@@ -474,7 +486,7 @@ impl<T: Transport> Sessions<T> {
         session.connection.release(session.id, reason, &mut self.pools, service);
         self.reply.set_room(self.pools.ledger.room_for_reply());
         session.transport.ended(reason);
-        log::trace!("conn {}: closed, {reason}", session.id);
+        log::trace!("conn {}: reaped from slot {key}: {reason}", session.id);
         self.watch.tell(|observer| {
             if session.connection.is_held() {
                 observer.backpressure(session.id, false);

@@ -36,7 +36,14 @@ impl Readiness {
 
 impl fmt::Display for Readiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mark = |on: bool, mark| if on { mark } else { "-" };
-        write!(f, "{}{}{}", mark(self.readable, "r"), mark(self.writable, "w"), mark(self.to_the_end, "x"))
+        let words = [
+            (self.readable, "readable"),
+            (self.writable, "writable"),
+            (self.read_closed && !self.hung_up, "closed by the client"),
+            (self.hung_up, "hung up"),
+        ];
+        let mut said = words.iter().filter(|(on, _)| *on).map(|(_, word)| *word);
+        f.write_str(said.next().unwrap_or("neither readable nor writable"))?;
+        said.try_for_each(|word| write!(f, ", {word}"))
     }
 }

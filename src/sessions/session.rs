@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::deadlines::{Timed, TimerLink};
 use super::readiness::Readiness;
-use super::transport::Transport;
+use super::transport::{Transport, trace_read};
 use crate::buffer::{Front, OutputQueue};
 use crate::config::Config;
 use crate::exchange::{CloseReason, ConnectionId, Endpoint, Endpoints};
@@ -256,7 +256,7 @@ impl<T: Transport> Session<T> {
     #[cold]
     fn note_client_has_left(&mut self, cx: &mut Context<'_>) {
         if self.readiness.hung_up {
-            log::debug!("conn {}: the client has hung up", cx.id);
+            log::debug!("conn {}: the client has hung up while it waited for the application", cx.id);
             self.connection.abort(cx, CloseReason::SocketError);
         } else if self.readiness.read_closed {
             self.connection.note_client_closed();
@@ -336,7 +336,10 @@ impl<T: Transport> Session<T> {
             }
         };
         let offered = room.len();
-        log::trace!("conn {}: read {:?} into {offered}", cx.id, result);
+        if log::log_enabled!(log::Level::Trace) {
+            let may_be_short = self.transport.short_means_exhausted() && !partial_reads && !self.readiness.to_the_end;
+            trace_read(cx.id, &result, offered, may_be_short);
+        }
         match result {
             Ok(0) => {
                 self.readiness.readable = false;
@@ -374,7 +377,6 @@ impl<T: Transport> Session<T> {
                     None => return,
                 },
             };
-            log::trace!("conn {}: wrote {:?} of {offered}", cx.id, result);
             match result {
                 Ok(0) => {
                     // `offered` is 0 only for a file, and then a result of 0 means that the file has ended.
@@ -388,7 +390,10 @@ impl<T: Transport> Session<T> {
                     self.activity = cx.now;
                     self.connection.sent(count, cx);
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readiness.writable = false,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.readiness.writable = false;
+                    log::trace!("conn {}: wrote nothing of {offered} bytes: the kernel takes no more", cx.id);
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return self.fail(cx, &error),
             }
@@ -414,11 +419,11 @@ impl<T: Transport> Session<T> {
             Some(End::CloseIfQuiet) if !self.readiness.readable => After::Closed,
             Some(End::CloseIfQuiet | End::HalfClose) => {
                 let result = self.transport.half_close();
-                log::trace!("conn {}: half-close {result:?}", cx.id);
                 if let Err(error) = result {
                     self.fail(cx, &error);
                     return After::Closed;
                 }
+                log::trace!("conn {}: half-closed by shutdown(Write), and the client may still send", cx.id);
                 self.connection.half_closed(cx.id, cx.now);
                 // The client may have closed its side already.
                 if self.may_read() { After::Runnable } else { After::Exhausted }
@@ -427,7 +432,7 @@ impl<T: Transport> Session<T> {
     }
 
     fn fail(&mut self, cx: &mut Context<'_>, error: &io::Error) {
-        log::debug!("conn {}: {error}", cx.id);
+        log::debug!("conn {}: the socket has failed: {error}", cx.id);
         self.connection.abort(cx, CloseReason::SocketError);
         self.readiness = Readiness::default();
     }

@@ -1,7 +1,7 @@
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 
 use crate::buffer::FileRange;
-use crate::exchange::{CloseReason, Endpoint};
+use crate::exchange::{CloseReason, ConnectionId, Endpoint};
 use crate::limits::FILE_PIECE;
 
 /// What carries the bytes of a session: a socket that never blocks, or something that behaves like one.
@@ -74,5 +74,22 @@ pub(crate) fn send_by_reading<T: Transport + ?Sized>(
     match read? {
         0 => Ok(0),
         count => transport.write(&piece[..count]),
+    }
+}
+
+/// Logs what a read into room for `offered` bytes has returned. `may_be_short` says that fewer bytes mean that the
+/// kernel has no more.
+#[cold]
+pub(super) fn trace_read(id: ConnectionId, result: &io::Result<usize>, offered: usize, may_be_short: bool) {
+    match result {
+        Ok(0) => log::trace!("conn {id}: read 0 bytes: the client has closed its side"),
+        Ok(count) if *count < offered && may_be_short => {
+            log::trace!("conn {id}: read {count} bytes; the kernel has no more");
+        }
+        Ok(count) => log::trace!("conn {id}: read {count} bytes; there may be more"),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            log::trace!("conn {id}: read nothing: the kernel has no more");
+        }
+        Err(_) => log::trace!("conn {id}: the read has failed"),
     }
 }

@@ -13,7 +13,7 @@ use crate::http::Moment;
 use crate::limits::{FILE_TICK, FILE_TURN, FILE_TURN_AMONG_OTHERS};
 
 /// What is done at the beginning of a turn.
-type First<'a, T> = &'a mut dyn FnMut(&mut Session<T>, &mut Context<'_>);
+pub(super) type First<'a, T> = &'a mut dyn FnMut(&mut Session<T>, &mut Context<'_>);
 
 impl<T> Sessions<T> {
     /// Notes an event for a session, and returns false if no session has this key.
@@ -22,7 +22,6 @@ impl<T> Sessions<T> {
         let Some(session) = self.slab.get_mut(key) else { return false };
         if !session.closed {
             session.readiness.add(event);
-            log::trace!("conn {}: event {}", session.id, session.readiness);
             self.queues.add(session, key);
         }
         true
@@ -134,7 +133,25 @@ impl<T: Transport> Sessions<T> {
 
     /// Gives a session its turn, unless it has ended: calls `first`, pumps the session, and then arms its deadline.
     #[inline(always)]
-    fn turn(&mut self, key: usize, service: &mut dyn Service, first: impl FnOnce(&mut Session<T>, &mut Context<'_>)) {
+    fn turn(
+        &mut self,
+        key: usize,
+        service: &mut dyn Service,
+        mut first: impl FnMut(&mut Session<T>, &mut Context<'_>),
+    ) {
+        match log::log_enabled!(log::Level::Trace) {
+            false => self.run_turn(key, service, first),
+            true => self.traced_turn(key, service, &mut first),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn run_turn(
+        &mut self,
+        key: usize,
+        service: &mut dyn Service,
+        mut first: impl FnMut(&mut Session<T>, &mut Context<'_>),
+    ) {
         let session = &mut self.slab[key];
         if session.closed {
             return;

@@ -30,6 +30,18 @@ pub(crate) enum Letter {
     Resume,
 }
 
+impl fmt::Display for Letter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Answer(_) => "the reply that was deferred",
+            Self::Unanswered => "there will be no reply, since its responder was dropped",
+            Self::Interim(_) => "an interim reply",
+            Self::Wake => "there may be something to send",
+            Self::Resume => "a pause of the content is over",
+        })
+    }
+}
+
 /// The letters, and the flags by which a sender wakes the loop.
 pub(crate) struct Mailbox {
     letters: Mutex<Letters>,

@@ -7,6 +7,7 @@ use super::context::Context;
 use super::incoming::Flow;
 use super::phase::Phase;
 use super::states::{ContentState, ReplyState};
+use super::trace::Asked;
 use super::upgraded::{Upgraded, protocol_closed};
 use crate::exchange::{
     Abort, Admission, CloseReason, Endpoints, Received, Request, Response, Sent, Service, Stage, admit,
@@ -113,7 +114,9 @@ impl Connection {
         if message.expectation == Expectation::Continue && rest.is_empty() {
             let output = self.buffers.queue(cx.pools);
             output.inline().extend_from_slice(CONTINUE);
+            log::trace!("conn {}: 100 Continue is queued, since the client waits for it", cx.id);
         }
+        log::trace!("conn {}: head: {}", cx.id, Asked(message, &Request::new(received)));
         let mut collecting = cx.pools.collecting.lend();
         collecting.begin(head, message.framing, max_content, cx.content_pace(rest.len()));
         self.begin_exchange(cx, ContentState::Collected(collecting), ReplyState::Unbegun);

@@ -110,6 +110,7 @@ impl Buffers {
         while let Some((record, path)) = output.next_finished() {
             let now = *now.get_or_insert_with(|| cx.read_clock());
             let reply = FinishedReply::new(&record, path, now);
+            log::trace!("conn {}: the reply {} has left, {} bytes in all", cx.id, reply.status, reply.sent);
             cx.watch.tell(|observer| observer.reply_finished(cx.id, &reply));
         }
     }

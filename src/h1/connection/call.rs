@@ -3,6 +3,7 @@
 use super::buffers::Buffers;
 use super::context::Context;
 use super::states::{Awaiting, Ending, ReplyState, Streaming};
+use super::trace::{self, Asked};
 use crate::buffer::Account;
 use crate::config::Config;
 use crate::exchange::{
@@ -123,8 +124,9 @@ pub(super) fn answer_invalid(
     cx: &mut Context<'_>,
     method: Option<Method>,
     error: ProtocolError,
+    reason: CloseReason,
 ) {
-    log::debug!("conn {}: {error}", cx.id);
+    log::debug!("conn {}: no request is made of this: {error}", cx.id);
     if cx.watch.is_some() {
         let now = cx.read_clock();
         cx.reply.account.begin(b"", 0, 0, now);
@@ -134,7 +136,7 @@ pub(super) fn answer_invalid(
     cx.reply.begin(RequestFacts::unknown(method), output.mark());
     let refuse = |service: &mut dyn Service, response: Response<'_>| service.refuse(None, error.into(), response);
     let called = call_guarded(cx.service, cx.reply, output, None, refuse);
-    take_reply(buffers, cx, called, None, false);
+    take_reply(buffers, cx, called, Some(reason), false);
 }
 
 /// Converts the loop's [`Reply`](crate::exchange::Reply) into a [`ReplyState`], and reports the reply or the error to
@@ -181,12 +183,16 @@ fn take_reply(
         #[cfg(feature = "files")]
         Some(Rest::File(_)) => whole(buffers, cx, reason),
     };
+    if cx.watch.is_some() {
+        trace::reply(buffers, cx, &reply, said == Said::Switch);
+    }
     Answered { reply, said }
 }
 
 /// Tells the observers of a request, and begins what they will be told of its reply.
 #[cold]
 fn begin_account(cx: &mut Context<'_>, message: &Message<'_>, request: &Request<'_>) {
+    log::trace!("conn {}: request: {}", cx.id, Asked(message, request));
     cx.watch.tell(|observer| observer.request(cx.id, request));
     let now = cx.read_clock();
     let received = message.len as u64 + request.body().len() as u64;

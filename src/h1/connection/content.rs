@@ -127,7 +127,7 @@ impl Exchange {
         let ContentState::Collected(collecting) = &self.content else { return };
         let method = call::method_of_invalid(&collecting.head);
         self.set_content(cx.id, ContentState::Unread).let_go(Abort::Malformed, cx.pools, cx.service);
-        call::answer_invalid(buffers, cx, method, error);
+        call::answer_invalid(buffers, cx, method, error, reason);
         self.set_reply(cx.id, ReplyState::Whole(Some(Ending::lingering(reason))));
     }
 }

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::exchange::Exchange;
 use super::phase::Phase;
 use super::states::{ContentState, Ending, ReplyState, Streaming};
+use super::trace::name_of;
 use super::upgraded::AtAlarm;
 use crate::config::Config;
 use crate::exchange::{Abort, CloseReason, Timeout};
@@ -52,15 +53,27 @@ impl Connection {
         self.next_timeout(config, idle_timeout, activity).0
     }
 
-    /// The deadline, and the timeout that it represents. The alarm of a protocol counts as [`Timeout::Idle`].
-    pub(super) fn next_timeout(&self, config: &Config, idle_timeout: Millis, activity: Moment) -> (Moment, Timeout) {
+    /// The deadline, and the timeout that it represents; `None` if that is the alarm of a protocol.
+    pub(super) fn next_timeout(
+        &self,
+        config: &Config,
+        idle_timeout: Millis,
+        activity: Moment,
+    ) -> (Moment, Option<Timeout>) {
         let (idle, alarm) = (activity + idle_timeout, self.alarm());
         match self.limit(config, idle_timeout, activity) {
-            BesideIdle(due, timeout) if due <= idle => (due, timeout),
-            Idle | BesideIdle(..) => (idle, Timeout::Idle),
-            Alone(due, timeout) if due <= alarm => (due, timeout),
-            Alone(..) => (alarm, Timeout::Idle),
+            BesideIdle(due, timeout) if due <= idle => (due, Some(timeout)),
+            Idle | BesideIdle(..) => (idle, Some(Timeout::Idle)),
+            Alone(due, Timeout::Idle) if due == alarm => (alarm, None),
+            Alone(due, timeout) if due <= alarm => (due, Some(timeout)),
+            Alone(..) => (alarm, None),
         }
+    }
+
+    /// The timeout that the [deadline](Self::deadline) represents, by its name.
+    #[cold]
+    pub(crate) fn timeout_name(&self, config: &Config, idle_timeout: Millis, activity: Moment) -> &'static str {
+        self.next_timeout(config, idle_timeout, activity).1.map_or("alarm of the protocol", name_of)
     }
 
     /// When the alarm of a protocol is due, whatever else is timed.
@@ -119,7 +132,7 @@ impl Connection {
             BesideIdle(due, timeout) if due <= cx.now => timeout,
             BesideIdle(..) | Idle => Timeout::Idle,
         };
-        log::debug!("conn {}: {timeout:?} timeout", cx.id);
+        log::debug!("conn {}: it is ended by the {}", cx.id, name_of(timeout));
         cx.watch.tell(|observer| observer.timed_out(cx.id, timeout));
         let reason = match timeout {
             Timeout::Head => CloseReason::HeadTimeout,
@@ -179,7 +192,7 @@ impl Connection {
         let Phase::Upgraded(upgraded) = &mut self.phase else { return false };
         let taken = upgraded.take_alarm(cx.now);
         if taken == Some(AtAlarm::Ends) {
-            log::debug!("conn {}: the client did not close its side in time", cx.id);
+            log::debug!("conn {}: the alarm has passed at which the protocol ends", cx.id);
             match self.output() {
                 // A client that reads slowly gets all that was said before the goodbye.
                 Some(_) if cx.config.min_send_rate > 0 && activity + cx.config.linger_timeout > cx.now => {

@@ -70,7 +70,7 @@ impl Exchange {
 
     /// Changes the state of the content. Returns the old state for what it holds.
     pub(super) fn set_content(&mut self, id: ConnectionId, next: ContentState) -> ContentState {
-        log::trace!("conn {id}: content {} -> {next}", self.content);
+        log::trace!("conn {id}: content {} -> {next}: {}", self.content, next.meaning());
         debug_assert!(self.content.leads_to(&next), "conn {id}: no step leads from {} to {next}", self.content);
         let old = std::mem::replace(&mut self.content, next);
         debug_assert!(self.is_possible(), "conn {id}: {self} is not possible");
@@ -79,7 +79,7 @@ impl Exchange {
 
     /// Changes the state of the reply. Returns the old state for what it holds.
     pub(super) fn set_reply(&mut self, id: ConnectionId, next: ReplyState) -> ReplyState {
-        log::trace!("conn {id}: reply {} -> {next}", self.reply);
+        log::trace!("conn {id}: reply {} -> {next}: {}", self.reply, next.meaning());
         debug_assert!(self.reply.leads_to(&next), "conn {id}: no step leads from {} to {next}", self.reply);
         let old = std::mem::replace(&mut self.reply, next);
         debug_assert!(self.is_possible(), "conn {id}: {self} is not possible");

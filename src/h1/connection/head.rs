@@ -35,7 +35,7 @@ impl Connection {
             let parsed = head::parse(input.bytes(), scratch, cx.config);
             let message = match &parsed {
                 Ok(Some(message)) => message,
-                Ok(None) => break self.begin_search(input.bytes()).map(|()| Step::Stalled),
+                Ok(None) => break self.begin_search(input.bytes(), cx).map(|()| Step::Stalled),
                 Err(error) => break Err(*error),
             };
             budget.requests -= 1;
@@ -94,8 +94,9 @@ impl Connection {
 
     /// Notes that the head at the front of `bytes` is partial.
     #[cold]
-    fn begin_search(&mut self, bytes: &[u8]) -> Result<(), ProtocolError> {
+    fn begin_search(&mut self, bytes: &[u8], cx: &Context<'_>) -> Result<(), ProtocolError> {
         head::search_end(bytes, 0)?;
+        log::trace!("conn {}: {} bytes of a head have come, without its end", cx.id, bytes.len());
         if let Phase::Head(search) = &mut self.phase {
             *search = Search { searched: bytes.len() as u32, ..Search::default() };
         }
@@ -124,7 +125,7 @@ impl Connection {
     #[cold]
     pub(super) fn fail(&mut self, cx: &mut Context<'_>, error: ProtocolError, reason: CloseReason) -> Step {
         let method = call::method_of_invalid(self.buffers.bytes());
-        call::answer_invalid(&mut self.buffers, cx, method, error);
+        call::answer_invalid(&mut self.buffers, cx, method, error, reason);
         self.finish(cx, Ending::lingering(reason));
         Step::Again
     }
@@ -177,6 +178,7 @@ impl Search {
             return Ok(true);
         }
         self.searched = bytes.len() as u32;
+        log::trace!("conn {}: {} bytes of a head have come, without its end", cx.id, bytes.len());
         if self.line_ended {
             head::check_size(0, bytes.len(), cx.config)?;
         } else {

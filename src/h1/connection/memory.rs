@@ -44,7 +44,7 @@ impl Connection {
         if cx.pools.have(0, self.charged()) {
             return false;
         }
-        log::debug!("conn {}: more than the {} bytes of memory are wanted", cx.id, cx.pools.ledger.limit());
+        log::debug!("conn {}: it wants more than the {} bytes of memory", cx.id, cx.pools.ledger.limit());
         self.give_up(cx);
         // The last reply is written at once. Its client may not take it.
         self.begin_send_pace(cx);

@@ -33,6 +33,7 @@ mod states;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod upgraded;
 
 pub(crate) use context::{Budget, Context, End, Pools, Stall};

@@ -3,6 +3,7 @@
 use super::Connection;
 use super::context::Context;
 use super::phase::Phase;
+use super::trace::StillOwed;
 use crate::buffer::{OutputQueue, Pace};
 use crate::limits::{HIGH_WATER, LOW_WATER};
 
@@ -31,7 +32,8 @@ impl Connection {
             return false;
         }
         self.buffers.held = true;
-        log::trace!("conn {}: held, {} bytes are owed", cx.id, self.owed());
+        let owed = self.owed();
+        log::trace!("conn {}: held above the high-water mark: {owed} bytes are owed, so nothing is read", cx.id);
         cx.watch.tell(|observer| observer.backpressure(cx.id, true));
         true
     }
@@ -43,6 +45,7 @@ impl Connection {
         output.advance(count);
         let owed = output.len();
         if cx.watch.is_some() {
+            log::trace!("conn {}: wrote {count} bytes; {}", cx.id, StillOwed(owed));
             self.buffers.tell_finished(cx);
         }
         let Some(output) = &mut self.buffers.output else { return };
@@ -58,7 +61,7 @@ impl Connection {
             self.buffers.held = false;
             // Until now nobody listened to what the client has to send.
             self.restart_input(cx);
-            log::trace!("conn {}: no longer held", cx.id);
+            log::trace!("conn {}: no longer held: less than the low-water mark is owed", cx.id);
             if let Phase::Upgraded(upgraded) = &mut self.phase {
                 upgraded.may_write = true;
                 upgraded.listens_again(cx.now);

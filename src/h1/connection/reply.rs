@@ -121,7 +121,7 @@ impl Exchange {
             Ok(true) => self.stream_is_whole(buffers, cx),
             Ok(false) => {}
             Err(error) => {
-                log::debug!("conn {}: the source failed: {}", cx.id, Printable(&error));
+                log::debug!("conn {}: the source has failed: {}", cx.id, Printable(&error));
                 let error = Error::internal("the source of a reply failed").with_source(error);
                 cx.watch.tell(|observer| observer.request_failed(cx.id, &error));
                 return Err(CloseReason::StreamFailed);

@@ -66,7 +66,7 @@ impl Connection {
 
     /// Enters the next phase: the one place where the phase changes. Returns the old one for what it holds.
     pub(super) fn enter(&mut self, id: ConnectionId, next: Phase) -> Phase {
-        log::trace!("conn {id}: {} -> {next}", self.phase);
+        log::trace!("conn {id}: {} -> {next}: {}", self.phase, next.meaning());
         debug_assert!(self.phase.leads_to(&next), "conn {id}: no step leads from {} to {next}", self.phase);
         std::mem::replace(&mut self.phase, next)
     }

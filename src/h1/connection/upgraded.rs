@@ -328,7 +328,7 @@ impl Upgraded {
         self.looked_at = if needs_more { left as u32 } else { 0 };
         buffers.consume(offered - left);
         if needs_more && left >= cx.config.max_head && !self.is_paused() {
-            log::debug!("conn {}: the protocol leaves {left} bytes", cx.id);
+            log::debug!("conn {}: the protocol understands nothing of {left} bytes", cx.id);
             return Err(Break::Abort(CloseReason::ProtocolFailed));
         }
         Ok(())
@@ -338,7 +338,7 @@ impl Upgraded {
 /// Logs the failure of a protocol, and returns why the connection ends.
 #[cold]
 fn failed(cx: &mut Context<'_>, error: &std::io::Error) -> Break {
-    log::debug!("conn {}: the protocol failed: {}", cx.id, Printable(error));
+    log::debug!("conn {}: the protocol has failed: {}", cx.id, Printable(error));
     if error.kind() != ErrorKind::TimedOut {
         return Break::Abort(CloseReason::ProtocolFailed);
     }
