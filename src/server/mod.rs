@@ -23,6 +23,7 @@ mod setup;
 #[cfg(feature = "signals")]
 mod signals;
 mod socket;
+mod stopping;
 mod tasks;
 #[cfg(test)]
 mod tests;

@@ -70,8 +70,8 @@ impl Connection {
         self.buffers.bytes().len()
     }
 
-    /// The next deadline and its timeout, as the loop sees them; `None` if there is none. The alarm of a protocol counts
-    /// as [`Timeout::Idle`].
+    /// The next deadline and its timeout, as the loop sees them; `None` if there is none. The alarm of a protocol
+    /// counts as [`Timeout::Idle`].
     pub(crate) fn timeout(&self, config: &Config, idle_timeout: Millis, activity: Moment) -> Option<(Moment, Timeout)> {
         let (due, timeout) = self.next_timeout(config, idle_timeout, activity);
         let is_open = !matches!(self.phase, Phase::Closed { .. });
