@@ -67,6 +67,7 @@
 //! | stop the server | [`Router::handle`], [`Handle::shutdown`], SIGTERM | [operating](guide::operating) |
 //! | write an access log | [`server::AccessLog`] | [operating](guide::operating) |
 //! | collect metrics | [`server::Observer`], [`server::FinishedReply`] | [operating](guide::operating) |
+//! | look into the loop while it runs | [`Running::inspect`], [`Running::observe`] | [embedding](guide::embedding) |
 //! | refuse a connection | [`Server::on_connection`] | [operating](guide::operating) |
 //! | use several cores | [`Workers`] | [workers](guide::workers) |
 //! | turn the loop in a program of my own | [`Server::start`], [`server::Running`] | [embedding](guide::embedding) |
@@ -76,10 +77,11 @@
 //!
 //! # Features
 //!
-//! Six features are on by default: `json` (the methods named `json`, and those that read a query, a form or parameters
-//! as a type), `files` (static files: `Files` and `Response::file`), `multipart` (forms with files: `Routes::upload`),
-//! `websocket` (`Routes::websocket`), `signals` (the drain on SIGTERM and SIGINT) and `cli` (the `monoloop` command).
-//! `websocket-deflate` is off: it compresses WebSocket messages. `default-features = false` leaves the core.
+//! Seven features are on by default: `json` (the methods named `json`, and those that read a query, a form or
+//! parameters as a type), `files` (static files: `Files` and `Response::file`), `multipart` (forms with files:
+//! `Routes::upload`), `websocket` (`Routes::websocket`), `signals` (the drain on SIGTERM and SIGINT), `live` (the loop
+//! made visible: `Running::inspect`) and `cli` (the `monoloop` command). `websocket-deflate` is off: it compresses
+//! WebSocket messages. `default-features = false` leaves the core.
 //!
 //! # For contributors
 //!
@@ -100,6 +102,8 @@
 //! [`Registered::max_content`]: router::Registered::max_content
 #![cfg_attr(feature = "json", doc = "[`Response::json`]: Response::json\n[`Request::json`]: Request::json")]
 #![cfg_attr(feature = "json", doc = "[`Response::json_lines`]: Response::json_lines")]
+#![cfg_attr(feature = "live", doc = "[`Running::inspect`]: server::Running::inspect")]
+#![cfg_attr(feature = "live", doc = "[`Running::observe`]: server::Running::observe")]
 #![cfg_attr(feature = "multipart", doc = "[`Routes::upload`]: router::Routes::upload\n[`multipart`]: mod@multipart")]
 #![cfg_attr(feature = "json", doc = "[`Request::form_as`]: Request::form_as")]
 #![cfg_attr(feature = "json", doc = "[`Request::query_as`]: Request::query_as")]
@@ -115,13 +119,15 @@
 //! [`Request::params_as`]: #features
 //! [`Response::file`]: #features
 //! [`Files`]: #features
+//! [`Running::inspect`]: #features
+//! [`Running::observe`]: #features
 //! [`Routes::upload`]: #features
 //! [`multipart`]: #features
 //! [`Routes::websocket`]: #features
 //! [`websocket`]: #features
 //! [`websocket::Room`]: #features
 
-// The thirteen links above are there twice: the first definition counts, and without its feature a method is not there.
+// The fifteen links above are there twice: the first definition counts, and without its feature a method is not there.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

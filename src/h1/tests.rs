@@ -48,6 +48,8 @@ mod lifetimes;
 mod limits;
 #[cfg(test)]
 mod memory;
+#[cfg(all(test, feature = "live", feature = "websocket"))]
+mod observers;
 #[cfg(test)]
 mod pipelines;
 #[cfg(test)]

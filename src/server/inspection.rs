@@ -55,8 +55,8 @@ impl<'a> Inspection<'a> {
     }
 
     /// The timer wheel: its slots that are not empty, in their order, each with the time until it comes up and the
-    /// number of its connections. Each slot is [`WHEEL_SLOT`](crate::limits::WHEEL_SLOT) wide. A connection may come up
-    /// before its deadline; then it is armed again.
+    /// number of its connections. Each slot is 250 milliseconds wide. A connection may come up before its deadline;
+    /// then it is armed again.
     pub fn wheel(&self) -> impl Iterator<Item = (Duration, usize)> + use<'a> {
         self.event_loop.sessions.wheel()
     }
@@ -125,3 +125,6 @@ impl fmt::Display for DrainStage {
         fmt::Debug::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -181,3 +181,6 @@ impl<T> Sessions<T> {
         (self.pools.in_use(), (limit < usize::MAX).then_some(limit))
     }
 }
+
+#[cfg(test)]
+mod tests;
