@@ -143,9 +143,6 @@ impl VirtualLoop {
         let ended = wire.closed.is_some();
         drop(wire);
         if !ended {
-            if log::log_enabled!(log::Level::Trace) {
-                self.sessions.trace_event(connected.key, event);
-            }
             self.sessions.tell(connected.key, event);
         }
     }

@@ -4,11 +4,14 @@
 //! The rules read the sources as text, so they are quick and sometimes naive. If a rule is in the way of something
 //! good, change it here, with a reason, in the same commit.
 
+mod diagrams;
 mod documents;
 mod files;
 mod http;
 mod modules;
 mod sources;
+#[path = "../support/svg.rs"]
+mod svg;
 mod walls;
 
 #[track_caller]

@@ -8,7 +8,7 @@ use crate::sources::{Source, crate_paths, document, has_word, library, reexports
 
 /// These are the folders and files of `src/`, from the bottom to the top. A module may name itself, and those before it
 /// in this list. The command is a crate of its own, so it can name only what is public.
-const LAYERS: [&str; 18] = [
+pub(crate) const LAYERS: [&str; 18] = [
     "limits",
     "fault",
     "config",

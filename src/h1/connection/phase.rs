@@ -13,6 +13,8 @@
 //!     any phase ── the socket fails, or the reply cannot go on ──▶ Closed
 //! ```
 //!
+//! `docs/diagrams/phases.svg` is drawn from the table below, with the cause of each step.
+//!
 //! Two things overlap in an exchange, and only there: its content comes while its reply goes. So an
 //! [`Exchange`] holds two machines of its own, [`ContentState`](super::states::ContentState) and
 //! [`ReplyState`](super::states::ReplyState).

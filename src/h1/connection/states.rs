@@ -1,4 +1,5 @@
-//! The states of an exchange: of its content, and of its reply. Each has its table of steps.
+//! The states of an exchange: of its content, and of its reply. Each has its table of steps, and
+//! `docs/diagrams/exchange.svg` is drawn from both.
 
 use std::fmt;
 use std::time::Duration;
@@ -162,7 +163,7 @@ impl ReplyState {
     /// The table of steps: whether one step leads from this state to `next`.
     pub(super) const fn leads_to(&self, next: &Self) -> bool {
         match self {
-            Self::Unbegun => true,
+            Self::Unbegun => !matches!(next, Self::Unbegun),
             // While an answer is being made, its reply is `Unbegun`.
             Self::Awaited(_) => matches!(next, Self::Unbegun),
             Self::Streaming(_) => matches!(next, Self::Whole(_)),

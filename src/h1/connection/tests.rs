@@ -1,5 +1,7 @@
 //! The tables of steps: every state can be reached, every exchange can end, and nothing comes back from the end.
 
+mod diagrams;
+
 use std::time::UNIX_EPOCH;
 
 use super::exchange::{Exchange, Outcome, outcome};
