@@ -156,6 +156,9 @@ pub mod middleware;
 #[cfg(feature = "multipart")]
 #[cfg_attr(docsrs, doc(cfg(feature = "multipart")))]
 pub mod multipart;
+#[cfg(feature = "live")]
+#[cfg_attr(docsrs, doc(cfg(feature = "live")))]
+pub mod recording;
 pub mod router;
 pub mod server;
 mod sessions;

@@ -392,3 +392,8 @@ pub const DRAIN_GRACE: Duration = Duration::from_millis(500);
 /// Time from the start of a drain until the remaining connections are cut. Shutdown examples for Node use 10 s as well;
 /// Kubernetes sends SIGKILL after 30 s.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest recording in bytes, unless another size is set. It holds some ten thousand small requests, and replays
+/// in a few seconds.
+#[cfg(feature = "live")]
+pub(crate) const RECORDING_BYTES: u64 = 16 << 20;

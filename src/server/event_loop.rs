@@ -26,6 +26,8 @@ use crate::exchange::DrainCause;
 use crate::exchange::{Clock, CloseReason, Controlled, Endpoint, LoopControl, Observer, Service, Tick, guard};
 use crate::http::Moment;
 use crate::limits::{ACCEPT_BUDGET, EVENTS, WHEEL_SLOT};
+#[cfg(feature = "live")]
+use crate::recording::{Recorder, Tape};
 use crate::sessions::{Polled, Sessions};
 
 /// mio's tokens: sessions use their slab keys, which count up from 0. All other tokens count down from the largest.
@@ -43,6 +45,8 @@ pub(super) struct Parts {
     pub(super) clock: Box<dyn Clock>,
     /// The group of the server, if it is a worker.
     pub(super) group: Option<Arc<Group>>,
+    #[cfg(feature = "live")]
+    pub(super) recorder: Option<Recorder>,
 }
 
 /// The event loop and all that it owns.
@@ -62,6 +66,9 @@ pub(super) struct EventLoop {
     awake_by: Moment,
 
     on_connection: Option<Hook>,
+    /// Where the connections are recorded, if some are.
+    #[cfg(feature = "live")]
+    pub(super) tape: Option<Tape>,
     pub(super) acceptor: Acceptor,
     pub(super) sessions: Sessions<Socket>,
     /// When the next timer of the application is due; zero means that the application must be asked.
@@ -78,7 +85,9 @@ pub(super) struct EventLoop {
 
 impl EventLoop {
     pub(super) fn new(parts: Parts) -> io::Result<Self> {
-        let Parts { listeners, config, observers, on_connection, clock, group } = parts;
+        #[cfg(feature = "live")]
+        let (parts, tape) = parts.begin_recording()?;
+        let Parts { listeners, config, observers, on_connection, clock, group, .. } = parts;
         let poll = Poll::new()?;
         let registry = poll.registry();
         let mut acceptor = Acceptor::new();
@@ -107,6 +116,8 @@ impl EventLoop {
             was_busy: false,
             awake_by: Moment::MAX,
             on_connection,
+            #[cfg(feature = "live")]
+            tape,
             acceptor,
             sessions: Sessions::new(config, observers, clock, mailbox),
             next_timer: Moment::MAX,
@@ -116,6 +127,10 @@ impl EventLoop {
             #[cfg(feature = "live")]
             laps: Laps::default(),
         };
+        #[cfg(feature = "live")]
+        if let Some(tape) = &event_loop.tape {
+            event_loop.sessions.set_witness(tape.witness());
+        }
         for local in event_loop.acceptor.local() {
             log::info!("listening on {local}");
             event_loop.sessions.watch.tell(|observer| observer.listening(&local));
@@ -404,6 +419,8 @@ impl EventLoop {
             return;
         }
         log::trace!("conn {id}: accepted from {peer} into slot {key}");
+        #[cfg(feature = "live")]
+        let socket = self.taped(socket, &peer);
         self.sessions.begin(socket, peer, id, idle_timeout);
     }
 

@@ -18,6 +18,8 @@ mod laps;
 mod listener;
 mod log_writer;
 mod memory;
+#[cfg(feature = "live")]
+mod recorded;
 mod running;
 mod setup;
 #[cfg(feature = "signals")]

@@ -17,6 +17,8 @@ use crate::config::Config;
 use crate::exchange::service_fn;
 use crate::exchange::{Clock, Endpoint, Observer, Request, Response, Sent, Service};
 use crate::limits::BACKLOG;
+#[cfg(feature = "live")]
+use crate::recording::Recorder;
 use crate::router::Router;
 
 /// A server that listens but does not serve yet.
@@ -51,7 +53,18 @@ impl Server {
 
     fn of(listeners: Vec<Listener>, config: Config, group: Option<Arc<Group>>) -> Self {
         let clock = Box::new(SystemClock::new());
-        Self { parts: Parts { listeners, config, observers: Vec::new(), on_connection: None, clock, group } }
+        Self {
+            parts: Parts {
+                listeners,
+                config,
+                observers: Vec::new(),
+                on_connection: None,
+                clock,
+                group,
+                #[cfg(feature = "live")]
+                recorder: None,
+            },
+        }
     }
 
     /// Listens on a TCP address. If `address` resolves to several addresses, it takes the first that can be bound.
@@ -169,10 +182,20 @@ impl Server {
         self
     }
 
+    /// Records what the server does, for a [`Recording`](crate::recording::Recording) to be replayed. The recording
+    /// begins at the start of the server.
+    #[cfg(feature = "live")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "live")))]
+    #[must_use]
+    pub fn record(mut self, recorder: Recorder) -> Self {
+        self.parts.recorder = Some(recorder);
+        self
+    }
+
     /// Makes the event loop. You can then run it, or turn it by hand from a loop of your own.
     ///
     /// # Errors
-    /// [`Error::Io`](super::Error::Io) when the system denies a poll or a waker.
+    /// [`Error::Io`](super::Error::Io) when the system denies a poll or a waker, or when a recording cannot be begun.
     #[doc(alias = "embed")]
     pub fn start<S>(self, app: Router<S>) -> Result<Running<S>> {
         Ok(Running::new(EventLoop::new(memory::limited(self.parts))?, app))

@@ -25,7 +25,7 @@ impl EventLoop {
         if self.drain.delay(cause, self.sessions.now() + self.sessions.config.drain_delay) {
             log::info!("draining: {cause:?}");
             self.sessions.watch.tell(|observer| observer.draining(cause));
-            self.sessions.draining = self.drain.for_connections();
+            self.sessions.set_draining(self.drain.for_connections());
             self.control.set_draining();
         }
     }
@@ -79,7 +79,7 @@ impl EventLoop {
 
     /// Reads every connection once more, and tells each how far the drain is.
     fn look_at_all(&mut self, service: &mut dyn Service) {
-        self.sessions.draining = self.drain.for_connections();
+        self.sessions.set_draining(self.drain.for_connections());
         self.sessions.look_at_all();
         self.sessions.pump_runnable(service);
     }

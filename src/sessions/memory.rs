@@ -4,6 +4,8 @@
 use std::collections::BinaryHeap;
 
 use super::transport::Transport;
+#[cfg(feature = "live")]
+use super::witness::Cause;
 use super::{Session, Sessions};
 use crate::exchange::Service;
 use crate::limits::MEMORY_PATIENCE;
@@ -46,6 +48,8 @@ impl<T: Transport> Sessions<T> {
             && let Some((charged, key)) = stalled.pop()
         {
             excess = excess.saturating_sub(charged);
+            #[cfg(feature = "live")]
+            self.note_cause(Cause::Memory);
             self.timed_turn(key, service, &mut Session::give_up);
         }
         if excess > 0 && !stalled.is_empty() {

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Reading order: this file, `turns`, `queues` and `timekeeper` (who works when), `session` (the pump), `readiness`,
-//! `deadlines` (the wheel), `look`, `memory`.
+//! `deadlines` (the wheel), `look`, `memory`, `reap` (the end).
 
 mod deadlines;
 #[cfg(feature = "live")]
@@ -18,6 +18,9 @@ mod look;
 mod memory;
 mod queues;
 mod readiness;
+mod reap;
+#[cfg(feature = "live")]
+mod replaying;
 mod session;
 #[cfg(test)]
 mod simulation;
@@ -27,6 +30,8 @@ mod timekeeper;
 mod trace;
 mod transport;
 mod turns;
+#[cfg(feature = "live")]
+mod witness;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -38,13 +43,18 @@ use slab::Slab;
 pub use inspection::{ConnectionView, PoolView, Queue, QueueLengths};
 pub(crate) use look::Polled;
 pub(crate) use readiness::Readiness;
+#[cfg(feature = "live")]
+pub(crate) use replaying::Repeated;
+#[cfg(feature = "live")]
+pub(crate) use session::After;
 pub(crate) use session::Session;
 pub(crate) use transport::{Transport, send_by_reading};
+#[cfg(feature = "live")]
+pub(crate) use witness::{Cause, Happened, Opened, TurnBegins, TurnEnded, Witness};
 
 use crate::config::Config;
 use crate::exchange::{
-    Clock, CloseReason, ConnectionId, Draining, Endpoint, Letter, Mailbox, Observer, Outbox, Reply, Service, Ticket,
-    Watch, dispose,
+    Clock, ConnectionId, Draining, Endpoint, Letter, Mailbox, Observer, Outbox, Reply, Service, Ticket, Watch, dispose,
 };
 use crate::fault;
 use crate::h1::Pools;
@@ -85,6 +95,12 @@ pub(crate) struct Sessions<T> {
     pub(crate) interrupted: bool,
     /// File bytes that each session may send in its turn of this tick.
     file_bytes: usize,
+    /// Who is told of what the sessions do, if they are recorded.
+    #[cfg(feature = "live")]
+    witness: Option<Box<dyn Witness>>,
+    /// Why the next turn is given, for the witness.
+    #[cfg(feature = "live")]
+    cause: Cause,
     /// The keys of the sessions that have had turns, in their order. The simulation takes them.
     #[cfg(test)]
     given: Vec<u32>,
@@ -121,6 +137,10 @@ impl<T> Sessions<T> {
             draining: Draining::No,
             interrupted: false,
             file_bytes: FILE_TURN,
+            #[cfg(feature = "live")]
+            witness: None,
+            #[cfg(feature = "live")]
+            cause: Cause::default(),
             #[cfg(test)]
             given: Vec::new(),
             config,
@@ -162,6 +182,8 @@ impl<T> Sessions<T> {
     #[cold]
     pub(crate) fn forgive(&mut self, late: Duration) {
         let now = self.time.now;
+        #[cfg(feature = "live")]
+        self.note(Happened::Forgiven { late, at: now });
         let turned = self.slab.iter_mut().filter(|(_, session)| session.activity == now);
         turned.for_each(|(_, session)| session.forgive(late));
     }
@@ -189,6 +211,8 @@ impl<T> Sessions<T> {
     pub(crate) fn set_date(&mut self, wall_clock: SystemTime) {
         fault::renew();
         self.watch.look();
+        #[cfg(feature = "live")]
+        self.note(Happened::Second(wall_clock));
         self.reply.set_date(wall_clock);
     }
 
@@ -200,8 +224,19 @@ impl<T> Sessions<T> {
     }
 
     /// Whether [`trim`](Self::trim) should be called in a second even if no event comes until then.
-    pub(crate) const fn wants_trim(&self) -> bool {
+    pub(crate) fn wants_trim(&self) -> bool {
+        #[cfg(feature = "live")]
+        if self.witness_is_behind() {
+            return true;
+        }
         self.pools.want_trim()
+    }
+
+    /// Sets how far the server is on its way to the end.
+    pub(crate) fn set_draining(&mut self, draining: Draining) {
+        #[cfg(feature = "live")]
+        self.note(Happened::Draining(draining));
+        self.draining = draining;
     }
 
     /// How many sessions have not been reaped.
@@ -281,15 +316,6 @@ impl<T> Sessions<T> {
     pub(crate) fn vacant_key(&self) -> usize {
         self.slab.vacant_key()
     }
-
-    // ---- the end ----------------------------------------------------------------------------------------------------
-
-    /// Marks a session as ended; it stays in the slab until the end of the tick.
-    fn close(&mut self, key: usize) {
-        if !std::mem::replace(&mut self.slab[key].closed, true) {
-            self.ended.push(key as u32);
-        }
-    }
 }
 
 impl<T> Drop for Sessions<T> {
@@ -302,27 +328,6 @@ impl<T> Drop for Sessions<T> {
 }
 
 impl<T: Transport> Sessions<T> {
-    /// Closes all sessions that are left, and returns how many of them still owed something to their clients. A session
-    /// that only waits for its client to notice the end is not counted, nor one that was idle in the grace of a drain.
-    pub(crate) fn cut(&mut self) -> usize {
-        let keys: Vec<usize> = self.slab.iter().map(|(key, _)| key).collect();
-        let mut count = 0;
-        let had_grace = self.draining.has_begun();
-        for key in keys {
-            let session = &mut self.slab[key];
-            // A session in a queue may have something in its socket that nobody has read.
-            let is_idle = had_grace && session.connection.is_idle() && !(session.queued && session.has_unread());
-            let loses_nothing = is_idle || session.connection.sends_nothing_more();
-            if !session.closed && !loses_nothing {
-                session.connection.cut(session.id);
-                count += 1;
-            }
-            self.close(key);
-        }
-        self.draining = Draining::Closing;
-        count
-    }
-
     /// Begins a session in the [vacant slot](Self::vacant_key).
     pub(crate) fn begin(&mut self, transport: T, peer: Endpoint, id: ConnectionId, idle_timeout: Duration) {
         let session = Session::new(transport, peer, id, Millis::from(idle_timeout), self.time.now);
@@ -330,6 +335,8 @@ impl<T: Transport> Sessions<T> {
         session.trace_deadline(&self.config, self.time.now, None);
         let key = self.slab.insert(session);
         self.wheel.arm(&mut self.slab, key, deadline);
+        #[cfg(feature = "live")]
+        self.note_opened(key, idle_timeout);
         self.watch.tell(|observer| observer.connection_opened(id, &peer));
     }
 
@@ -378,6 +385,8 @@ impl<T: Transport> Sessions<T> {
             );
             self.wheel.arm(&mut self.slab, key, deadline);
         } else {
+            #[cfg(feature = "live")]
+            self.note_cause(Cause::Deadline);
             self.timed_turn(key, service, &mut Session::expire);
         }
     }
@@ -400,16 +409,7 @@ impl<T: Transport> Sessions<T> {
             match self.slab.get(key) {
                 Some(session) if !session.closed && session.connection.awaits(ticket) => {
                     log::trace!("conn {}: a letter has come: {letter}", session.id);
-                    let mut letter = Some(letter);
-                    self.timed_turn(key, service, &mut |session, cx| {
-                        let Some(letter) = letter.take() else { return };
-                        // The idle timeout begins again: the client could not send while its content was paused, and
-                        // waited while its reply was awaited.
-                        if matches!(letter, Letter::Resume | Letter::Answer(_) | Letter::Unanswered) {
-                            session.activity = cx.now;
-                        }
-                        session.connection.deliver(cx, letter);
-                    });
+                    self.deliver_to(key, letter, service);
                     if self.time.had_come(end) {
                         return;
                     }
@@ -422,6 +422,22 @@ impl<T: Transport> Sessions<T> {
         }
     }
 
+    /// Gives a session its turn with a letter that it awaits.
+    fn deliver_to(&mut self, key: usize, letter: Letter, service: &mut dyn Service) {
+        #[cfg(feature = "live")]
+        self.note_cause(Cause::of(&letter));
+        let mut letter = Some(letter);
+        self.timed_turn(key, service, &mut |session, cx| {
+            let Some(letter) = letter.take() else { return };
+            // The idle timeout begins again: the client could not send while its content was paused, and waited while
+            // its reply was awaited.
+            if matches!(letter, Letter::Resume | Letter::Answer(_) | Letter::Unanswered) {
+                session.activity = cx.now;
+            }
+            session.connection.deliver(cx, letter);
+        });
+    }
+
     /// Whether letters were taken from the mailbox and not delivered yet.
     #[inline]
     pub(crate) fn has_letters(&self) -> bool {
@@ -432,66 +448,5 @@ impl<T: Transport> Sessions<T> {
     #[inline]
     pub(crate) fn mailbox(&self) -> &Mailbox {
         &self.mailbox
-    }
-
-    /// Removes sessions that have ended, for no longer than a part of the tick, and returns whether there was one.
-    /// Dropping the transport closes it.
-    #[inline]
-    pub(crate) fn reap(&mut self, service: &mut dyn Service) -> bool {
-        let any = !self.ended.is_empty();
-        if any {
-            self.reap_ended(service);
-        }
-        any
-    }
-
-    #[inline(never)]
-    fn reap_ended(&mut self, service: &mut dyn Service) {
-        // The queues may still hold keys of ended sessions.
-        self.queues.retain(|key| !self.slab[key as usize].closed);
-        let end = self.begin_part();
-        let mut done = 0;
-        while done < self.ended.len() {
-            self.remove(self.ended[done] as usize, service);
-            done += 1;
-            // Where memory is short, what they hold is worth more than the time.
-            if self.time.has_come(end) && !self.pools.ledger.is_tight() {
-                break;
-            }
-        }
-        self.ended.drain(..done);
-    }
-
-    /// Removes all sessions, however long that takes. The clock is not read: it may be what has failed.
-    pub(crate) fn abandon(&mut self, service: &mut dyn Service) {
-        self.cut();
-        for key in std::mem::take(&mut self.ended) {
-            self.remove(key as usize, service);
-        }
-    }
-
-    /// Removes a session that has ended.
-    fn remove(&mut self, key: usize, service: &mut dyn Service) {
-        self.wheel.disarm(&mut self.slab, key);
-        let mut session = self.slab.remove(key);
-        // A connection that goes on has no reason of its own: it was cut.
-        let reason = session.connection.close_reason().unwrap_or(CloseReason::Cut);
-        if session.connection.is_cut_short() {
-            session.transport.reset();
-        }
-        if self.watch.is_some() {
-            let time = &mut self.time;
-            session.connection.tell_cut(&mut self.watch, session.id, || time.clock.now().max(time.now));
-        }
-        session.connection.release(session.id, reason, &mut self.pools, service);
-        self.reply.set_room(self.pools.ledger.room_for_reply());
-        session.transport.ended(reason);
-        log::trace!("conn {}: reaped from slot {key}: {reason}", session.id);
-        self.watch.tell(|observer| {
-            if session.connection.is_held() {
-                observer.backpressure(session.id, false);
-            }
-            observer.connection_closed(session.id, reason);
-        });
     }
 }

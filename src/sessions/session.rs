@@ -115,7 +115,7 @@ impl Standing {
 
 /// What becomes of a session after its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum After {
+pub(crate) enum After {
     /// Each direction that the session wants is exhausted. The kernel will report when there is more.
     Exhausted,
     /// The turn ended before that. No event will come for the rest.

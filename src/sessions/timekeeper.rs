@@ -45,6 +45,12 @@ impl Timekeeper {
         self.read
     }
 
+    /// Sets what the clock said when it was read last, for a turn that is repeated.
+    #[cfg(feature = "live")]
+    pub(super) const fn set_last_reading(&mut self, read: Moment) {
+        self.read = read;
+    }
+
     /// Until when the turn goes on that begins now.
     #[inline]
     pub(super) fn end_of_turn(&self) -> Moment {

@@ -56,6 +56,12 @@ pub(crate) trait Transport {
     /// Whether a short read or write means that the direction is exhausted, so that no further call is needed.
     fn short_means_exhausted(&self) -> bool;
 
+    /// Whether what the session does is recorded.
+    #[cfg(feature = "live")]
+    fn is_recorded(&self) -> bool {
+        false
+    }
+
     /// The session has ended; the transport is about to be dropped.
     fn ended(&mut self, reason: CloseReason) {
         let _ = reason;

@@ -133,7 +133,7 @@ impl<T: Transport> Sessions<T> {
 
     /// Gives a session its turn, unless it has ended: calls `first`, pumps the session, and then arms its deadline.
     #[inline(always)]
-    fn turn(
+    pub(super) fn turn(
         &mut self,
         key: usize,
         service: &mut dyn Service,
@@ -152,6 +152,8 @@ impl<T: Transport> Sessions<T> {
         service: &mut dyn Service,
         mut first: impl FnMut(&mut Session<T>, &mut Context<'_>),
     ) {
+        #[cfg(feature = "live")]
+        self.note_turn(key);
         let session = &mut self.slab[key];
         if session.closed {
             return;
@@ -190,6 +192,8 @@ impl<T: Transport> Sessions<T> {
         }
         let deadline = session.deadline(&self.config);
         let comes_up_too_late = !session.timer.is_in_time(deadline);
+        #[cfg(feature = "live")]
+        self.note_end_of_turn(key, after, deadline);
         match after {
             After::Exhausted => {}
             After::Runnable => self.make_runnable(key),

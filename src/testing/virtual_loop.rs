@@ -247,7 +247,7 @@ impl VirtualLoop {
 
     fn begin_drain(&mut self) {
         self.control.set_draining();
-        self.sessions.draining = Draining::Closing;
+        self.sessions.set_draining(Draining::Closing);
         self.sessions.look_at_all();
     }
 }

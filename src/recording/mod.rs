@@ -1,0 +1,36 @@
+//! Recordings: what a server has done, written down so that it can be done once more.
+//!
+//! A connection is a state machine without a socket and without a clock: what it does follows from the bytes that it
+//! reads, from the times that it is told, and from the application. A [`Recorder`] writes all of that down while a
+//! server runs. A [`Recording`] gives it to the same state machine again, turn by turn, and compares what comes of it.
+//! So a recording is a bug report and a regression test.
+//!
+//! The command does both: `monoloop demo --record FILE` and `monoloop replay FILE`.
+//!
+//! ```text
+//!     Socket ─ Taped ─▶ Sessions ─ Witness ─▶ Scribe ─ lines ─▶ Writer ─▶ file
+//!                                                                          │
+//!     Replayed ───────▶ Sessions ─ Witness ─▶ Scribe ─ lines ─▶ Player ◀───┘  compares them
+//! ```
+//!
+//! Reading order: `scribe` (the lines), `tape` (what records), `recorder` (what writes), `player` (what compares),
+//! `replayed` (what answers in the place of a socket), `replay` (what drives it), `step` (what is shown).
+
+mod line;
+mod mask;
+mod player;
+mod recorder;
+mod replay;
+mod replayed;
+mod scribe;
+mod settings;
+mod shapes;
+mod step;
+mod tape;
+
+pub use player::Mismatch;
+pub use recorder::Recorder;
+pub(crate) use recorder::Tape;
+pub use replay::{Ending, Outcome, Recording, Unusable};
+pub use step::Step;
+pub(crate) use tape::Taped;

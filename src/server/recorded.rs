@@ -1,0 +1,30 @@
+//! What is recorded of a loop: which connections, and from when on.
+
+use std::io;
+
+use super::event_loop::{EventLoop, Parts};
+use super::socket::{Shelved, Socket};
+use crate::exchange::Endpoint;
+use crate::recording::Tape;
+
+impl Parts {
+    /// Begins the recording, if there is to be one.
+    pub(super) fn begin_recording(mut self) -> io::Result<(Self, Option<Tape>)> {
+        let Some(recorder) = self.recorder.take() else { return Ok((self, None)) };
+        let tape = recorder.begin(&self.config, &mut *self.clock)?;
+        self.clock = tape.clock(self.clock);
+        self.observers.push(tape.observer());
+        Ok((self, Some(tape)))
+    }
+}
+
+impl EventLoop {
+    /// The socket, or one whose calls are recorded, if those of this peer are.
+    pub(super) fn taped(&mut self, socket: Socket, peer: &Endpoint) -> Socket {
+        let Some(tape) = &mut self.tape else { return socket };
+        match tape.wants(peer) {
+            true => Socket::Recorded(Shelved::new(tape.transport(socket))),
+            false => socket,
+        }
+    }
+}
