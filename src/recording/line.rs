@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 /// Bytes of a write up to this number are recorded as they are. Of a longer one, the recording has the first
 /// [`LONG_BEGINS`] and a hash of all.
 const WHOLE: usize = 4096;
-const LONG_BEGINS: usize = 512;
+const LONG_BEGINS: usize = 256;
 
 /// A line that is to be written, or to be compared with one that was.
 #[derive(Debug)]

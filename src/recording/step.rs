@@ -189,7 +189,8 @@ impl Told<'_> {
         match self.line.value("deadline").and_then(Value::as_u64) {
             Some(deadline) => {
                 let left = Moment::from_nanos(deadline).since(self.at.unwrap_or_default());
-                writeln!(f, "  deadline: in {left:?}: {}", timeout(self.text("timeout")))
+                let [name, unless] = timeout(self.text("timeout"));
+                writeln!(f, "  deadline: in {left:?}, the {name} timeout, unless {unless}")
             }
             None => writeln!(f, "  deadline: none"),
         }
@@ -239,7 +240,7 @@ impl fmt::Display for Told<'_> {
                 writeln!(f, "  both sides have closed the protocol: code {}, begun by the {by}", self.number("code"))
             }
             "failed" => writeln!(f, "  the request is answered with an error: {}", self.number("status")),
-            "timeout" => writeln!(f, "  the deadline has passed: {}", timeout(self.text("timeout"))),
+            "timeout" => writeln!(f, "  the {} timeout has passed", timeout(self.text("timeout"))[0]),
             "held" if self.flag("on") => writeln!(f, "  backpressure: more is owed than the high-water mark"),
             "held" => writeln!(f, "  less is owed than the low-water mark: the connection listens again"),
             "turned" => self.write_turned(f),
@@ -287,15 +288,16 @@ fn readiness(letters: &str) -> String {
     }
 }
 
-fn timeout(name: &str) -> &str {
+/// The name of a timeout, and what keeps it from passing.
+fn timeout(name: &str) -> [&str; 2] {
     match name {
-        "Idle" => "the idle timeout, because no byte comes or goes",
-        "Head" => "the head timeout, because the request head has not ended",
-        "Content" => "the content timeout, because the content must keep its minimum rate",
-        "Send" => "the send timeout, because the client must take what it is owed",
-        "Reply" => "the reply timeout, because the application owes a reply or the end of a pause",
-        "Linger" => "the linger timeout, because the client has not closed its side",
-        other => other,
+        "Idle" => ["idle", "a byte comes or goes"],
+        "Head" => ["head", "the request head ends"],
+        "Content" => ["content", "the content keeps its minimum rate"],
+        "Send" => ["send", "the client takes what it is owed at the minimum rate"],
+        "Reply" => ["reply", "the application gives the reply, or ends its pause"],
+        "Linger" => ["linger", "the client closes its side"],
+        other => [other, "something happens"],
     }
 }
 

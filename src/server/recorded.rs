@@ -11,7 +11,8 @@ impl Parts {
     /// Begins the recording, if there is to be one.
     pub(super) fn begin_recording(mut self) -> io::Result<(Self, Option<Tape>)> {
         let Some(recorder) = self.recorder.take() else { return Ok((self, None)) };
-        let tape = recorder.begin(&self.config, &mut *self.clock)?;
+        let failed = |error| io::Error::other(format!("Cannot begin the recording: {error}"));
+        let tape = recorder.begin(&self.config, &mut *self.clock).map_err(failed)?;
         self.clock = tape.clock(self.clock);
         self.observers.push(tape.observer());
         Ok((self, Some(tape)))

@@ -13,6 +13,9 @@ pub(crate) enum Command {
     Demo(Box<Settings>),
     /// The files of a directory.
     Serve(OsString, Box<Settings>),
+    /// What was recorded in a file.
+    #[cfg(feature = "live")]
+    Replay(OsString, Box<Settings>),
     Help,
     Version,
 }
@@ -51,6 +54,11 @@ pub(crate) fn parse(
             let directory = words.next().unwrap_or_else(|| ".".into());
             Command::Serve(directory, Box::new(settle(name, &given, env)?))
         }
+        #[cfg(feature = "live")]
+        Some(name @ "replay") => {
+            let file = words.next().ok_or("replay needs a file")?;
+            Command::Replay(file, Box::new(settle(name, &given, env)?))
+        }
         _ => return Err(format!("unknown command {command:?}")),
     };
     match words.next() {
@@ -62,7 +70,11 @@ pub(crate) fn parse(
 /// The help. It has every option, because it is made from the table.
 pub(crate) fn help() -> String {
     let mut help = String::from(HELP);
-    for Group { title, only, options } in &GROUPS {
+    #[cfg(feature = "live")]
+    for (after, line) in REPLAY {
+        help = help.replace(after, &format!("{after}{line}"));
+    }
+    for Group { title, only, options } in GROUPS {
         let only = only.map_or(String::new(), |command| format!(" (only {command})"));
         let _ = write!(help, "\n{title}{only}:\n");
         for opt in *options {
@@ -92,12 +104,30 @@ Options:
   -V, --version               Print the version
 ";
 
+/// Lines of the help, each with the line that it follows.
+#[cfg(feature = "live")]
+const REPLAY: [(&str, &str); 2] = [
+    ("       monoloop demo [OPTIONS]\n", "       monoloop replay FILE [OPTIONS]\n"),
+    (
+        "  demo                        Run the example API, which keeps its users in memory\n",
+        "  replay FILE                 Do once more what --record has written, step by step\n",
+    ),
+];
+
+/// Whether a command has an option. A replay has the log beside its own: its settings are those of the recording.
+fn applies(command: &str, group: &Group, opt: &Opt) -> bool {
+    match group.only {
+        Some(only) => only == command,
+        None => command != "replay" || opt.name == "log",
+    }
+}
+
 /// Sets each option of a command from the command line, else from the environment, else to its default.
 fn settle(command: &str, given: &[(&Opt, String)], env: impl Fn(&str) -> Option<OsString>) -> Result<Settings, String> {
     let mut settings = Settings::default();
-    for group in &GROUPS {
-        let applies = group.only.is_none_or(|only| only == command);
+    for group in GROUPS {
         for opt in group.options {
+            let applies = applies(command, group, opt);
             let mut given = given.iter().filter(|(other, _)| other.name == opt.name).peekable();
             if !applies {
                 match given.peek() {
@@ -108,17 +138,27 @@ fn settle(command: &str, given: &[(&Opt, String)], env: impl Fn(&str) -> Option<
             if given.peek().is_some() {
                 for (_, value) in given {
                     set(&mut settings, opt, &format!("--{}", opt.name), value)?;
+                    settings.note_for_application(group, opt, value);
                 }
-            } else if !set_from_env(&mut settings, opt, &env)? && !opt.default.starts_with('(') {
+            } else if !set_from_env(&mut settings, group, opt, &env)? && !opt.default.starts_with('(') {
                 set(&mut settings, opt, opt.name, opt.default)?;
             }
         }
+    }
+    #[cfg(feature = "live")]
+    if settings.record.file.is_some() && settings.workers != Some(1) {
+        return Err("--record records one event loop: use it with --workers 1".to_owned());
     }
     Ok(settings)
 }
 
 /// Sets an option from its variable. Returns whether the variable is set.
-fn set_from_env(settings: &mut Settings, opt: &Opt, env: impl Fn(&str) -> Option<OsString>) -> Result<bool, String> {
+fn set_from_env(
+    settings: &mut Settings,
+    group: &Group,
+    opt: &Opt,
+    env: impl Fn(&str) -> Option<OsString>,
+) -> Result<bool, String> {
     let value = env(opt.env).filter(|value| opt.kind == Kind::OneOrEmpty || !value.is_empty());
     let Some(value) = value else { return Ok(false) };
     let value = value.into_string().map_err(|_| format!("the value of {} is not valid UTF-8", opt.env))?;
@@ -129,6 +169,7 @@ fn set_from_env(settings: &mut Settings, opt: &Opt, env: impl Fn(&str) -> Option
     };
     for value in values {
         set(settings, opt, opt.env, value)?;
+        settings.note_for_application(group, opt, value);
     }
     Ok(true)
 }

@@ -10,6 +10,10 @@ mod demo;
 mod health;
 mod logging;
 mod options;
+#[cfg(feature = "live")]
+mod record;
+#[cfg(feature = "live")]
+mod replay;
 mod serve;
 mod speech;
 mod values;
@@ -58,21 +62,43 @@ fn main() -> ExitCode {
             };
             let routes = make().routes().map(|route| format!("  {route}")).collect();
             let about = [vec!["Available routes:".to_owned()], routes].concat();
-            run(&settings, Application { make: Arc::new(make), connect: demo::connect, about, has_state: true })
+            let app = Application {
+                make: Arc::new(make),
+                connect: demo::connect,
+                about,
+                has_state: true,
+                #[cfg(feature = "live")]
+                recorded: record::About::new("demo", None, &settings),
+            };
+            run(&settings, app)
         }
         Ok(Command::Serve(directory, settings)) => {
             let _log = logging::start(&settings);
             match serve::Site::new(directory, &settings) {
                 Ok(site) => {
                     let about = site.describe();
-                    let make = Arc::new(move || site.app());
-                    run(&settings, Application { make, connect: |_| {}, about, has_state: false })
+                    #[cfg(feature = "live")]
+                    let recorded = record::About::new("serve", Some(site.directory()), &settings);
+                    let app = Application {
+                        make: Arc::new(move || site.app()),
+                        connect: |_| {},
+                        about,
+                        has_state: false,
+                        #[cfg(feature = "live")]
+                        recorded,
+                    };
+                    run(&settings, app)
                 }
                 Err(problem) => {
                     complain(problem);
                     ExitCode::FAILURE
                 }
             }
+        }
+        #[cfg(feature = "live")]
+        Ok(Command::Replay(file, settings)) => {
+            let _log = logging::start(&settings);
+            replay::run(&file, &settings.replay)
         }
         Err(problem) => misused(problem),
     }
@@ -92,6 +118,9 @@ struct Application<S> {
     about: Vec<String>,
     /// Requests change the state of the application.
     has_state: bool,
+    /// What a recording says about it.
+    #[cfg(feature = "live")]
+    recorded: record::About,
 }
 
 /// The warning for several workers whose application has a state.
@@ -114,12 +143,16 @@ fn run<S: 'static>(settings: &Settings, app: Application<S>) -> ExitCode {
 fn serve_app<S: 'static>(settings: &Settings, app: Application<S>, speaker: &mut Speaker) -> server::Result<()> {
     ignore_other_signals()?;
     let access_log = settings.access_log.map(|format| AccessLog::new(format, io::stdout())).transpose()?;
-    let Application { make, connect, about, has_state } = app;
+    let Application { make, connect, about, has_state, .. } = app;
+    #[cfg(feature = "live")]
+    let (recording, recorded) = (settings.record.clone(), app.recorded);
     let start = move |server: Server| -> server::Result<Running<S>> {
         let server = match &access_log {
             Some(log) => server.observer(log.clone()),
             None => server,
         };
+        #[cfg(feature = "live")]
+        let server = record::add(server, &recording, &recorded)?;
         let mut running = server.start(make())?;
         connect(&mut running);
         Ok(running)

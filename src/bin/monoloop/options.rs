@@ -5,6 +5,10 @@ use monoloop::files::Symlinks;
 use monoloop::limits::CACHED_FILES;
 use monoloop::server::LogFormat;
 
+#[cfg(feature = "live")]
+use crate::record::RecordSettings;
+#[cfg(feature = "live")]
+use crate::replay::ReplaySettings;
 use crate::values;
 
 /// The values of all options.
@@ -22,6 +26,21 @@ pub(crate) struct Settings {
     pub(crate) access_log: Option<LogFormat>,
     pub(crate) config: Config,
     pub(crate) files: FileSettings,
+    #[cfg(feature = "live")]
+    pub(crate) record: RecordSettings,
+    #[cfg(feature = "live")]
+    pub(crate) replay: ReplaySettings,
+    /// The options that were set and that change what the application answers, one a line, for a recording.
+    pub(crate) of_application: String,
+}
+
+impl Settings {
+    /// Notes an option that was set, if it changes what the application answers.
+    pub(crate) fn note_for_application(&mut self, group: &Group, opt: &Opt, value: &str) {
+        if group.only == Some("serve") || opt.name == "health" {
+            self.of_application.push_str(&format!("--{}={value}\n", opt.name));
+        }
+    }
 }
 
 /// The values of the options of `serve`.
@@ -92,7 +111,7 @@ impl Opt {
 }
 
 #[rustfmt::skip] // Each option has one line for its names, one for its help and one for its setter.
-pub(crate) const GROUPS: [Group; 6] = [
+pub(crate) const GROUPS: &[Group] = &[
     Group { title: "Addresses", only: None, options: &[
         Opt { name: "host", value: "HOST", env: "MONOLOOP_HOST", default: "127.0.0.1", kind: Many,
             help: "Name or address to listen on; may be repeated",
@@ -222,6 +241,36 @@ pub(crate) const GROUPS: [Group; 6] = [
         Opt { name: "access-log", value: "FORMAT", env: "MONOLOOP_ACCESS_LOG", default: "(none)", kind: One,
             help: "Writes a line for each reply to standard output: common, combined or json",
             set: |to, text| { to.access_log = values::log_format(text)?; Ok(()) } },
+    ] },
+    #[cfg(feature = "live")]
+    Group { title: "Recording", only: None, options: &[
+        Opt { name: "record", value: "FILE", env: "MONOLOOP_RECORD", default: "(none)", kind: One,
+            help: "Writes down all that the event loop does, to be replayed",
+            set: |to, text| { to.record.file = Some(values::path(text)?.to_owned()); Ok(()) } },
+        Opt { name: "record-peer", value: "ADDRESS", env: "MONOLOOP_RECORD_PEER", default: "(all)", kind: One,
+            help: "Records only the connections from an address, an address with a port, or unix",
+            set: |to, text| { to.record.peer = Some(values::peer(text)?); Ok(()) } },
+        Opt { name: "record-max", value: "SIZE", env: "MONOLOOP_RECORD_MAX", default: "16m", kind: One,
+            help: "Largest recording; when it is full, it ends and the server goes on",
+            set: |to, text| { to.record.max = values::bytes(text)?; Ok(()) } },
+        Opt { name: "record-secrets", value: "on|off", env: "MONOLOOP_RECORD_SECRETS", default: "off", kind: Switch,
+            help: "Records cookies and credentials as they are, and not as asterisks",
+            set: |to, text| { to.record.secrets = values::switch(text)?; Ok(()) } },
+    ] },
+    #[cfg(feature = "live")]
+    Group { title: "Replay", only: Some("replay"), options: &[
+        Opt { name: "step", value: "on|off", env: "MONOLOOP_STEP", default: "off", kind: Switch,
+            help: "Waits for Enter after each step",
+            set: |to, text| { to.replay.step = values::switch(text)?; Ok(()) } },
+        Opt { name: "to", value: "NUMBER", env: "MONOLOOP_TO", default: "(the last step)", kind: One,
+            help: "Stops after the step of this number",
+            set: |to, text| { to.replay.to = Some(values::count(text)?); Ok(()) } },
+        Opt { name: "json", value: "on|off", env: "MONOLOOP_JSON", default: "off", kind: Switch,
+            help: "Writes each step as a JSON object in one line",
+            set: |to, text| { to.replay.json = values::switch(text)?; Ok(()) } },
+        Opt { name: "dir", value: "DIR", env: "MONOLOOP_DIR", default: "(the one that was recorded)", kind: One,
+            help: "Directory whose files are served in a replay of serve",
+            set: |to, text| { to.replay.dir = Some(values::path(text)?.to_owned()); Ok(()) } },
     ] },
 ];
 

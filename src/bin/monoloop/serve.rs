@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::fs;
 use std::ops::ControlFlow;
+#[cfg(feature = "live")]
+use std::path::Path;
 use std::path::{self, PathBuf};
 
 use monoloop::files::{Files, Symlinks};
@@ -33,6 +35,12 @@ impl Site {
             Ok(_) => Ok(Self { directory, settings: settings.files.clone(), health: settings.health.clone() }),
             Err(error) => Err(format!("Cannot serve {}: {error}", directory.display())),
         }
+    }
+
+    /// The directory, as an absolute path.
+    #[cfg(feature = "live")]
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     pub(crate) fn app(&self) -> Router<()> {

@@ -9,6 +9,9 @@ use monoloop::limits::MAX_WORKERS;
 use monoloop::middleware::Cors;
 use monoloop::server::LogFormat;
 
+#[cfg(feature = "live")]
+use crate::record::Peer;
+
 type Result<T> = std::result::Result<T, &'static str>;
 
 const TOO_LARGE: &str = "it is too large";
@@ -131,6 +134,18 @@ pub(crate) fn server_name(text: &str) -> Result<Option<&str>> {
     match text.contains(char::is_control) {
         true => Err("expected text without control characters"),
         false => Ok(Some(text).filter(|text| !text.is_empty())),
+    }
+}
+
+/// Whose connections are recorded: an address, an address with a port, or unix sockets.
+#[cfg(feature = "live")]
+pub(crate) fn peer(text: &str) -> Result<Peer> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    match (text, bare.parse(), text.parse()) {
+        ("unix", ..) => Ok(Peer::Unix),
+        (_, Ok(host), _) => Ok(Peer::Host(host)),
+        (_, _, Ok(socket)) => Ok(Peer::Socket(socket)),
+        _ => Err("expected an IP address, perhaps with a port, or unix"),
     }
 }
 

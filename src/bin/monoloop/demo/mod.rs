@@ -33,6 +33,15 @@ pub(crate) fn connect(running: &mut Running<Demo>) {
     running.app_mut().state_mut().handle = Some(handle);
 }
 
+/// The application with the handle to whatever loop will serve it.
+#[cfg(feature = "live")]
+pub(crate) fn connected() -> Router<Demo> {
+    let mut app = app();
+    let handle = app.handle();
+    app.state_mut().handle = Some(handle);
+    app
+}
+
 pub(crate) fn app() -> Router<Demo> {
     let mut app = Router::new(Demo::default());
     app.with(Cors::any().middleware());

@@ -1,0 +1,73 @@
+//! The recording of a server that the command runs: `--record` and its like.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use monoloop::recording::Recorder;
+use monoloop::{Endpoint, Server};
+
+use crate::options::Settings;
+
+/// The values of the options.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RecordSettings {
+    pub(crate) file: Option<String>,
+    pub(crate) peer: Option<Peer>,
+    pub(crate) max: u64,
+    pub(crate) secrets: bool,
+}
+
+/// Whose connections are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// Those from this address, from any port.
+    Host(IpAddr),
+    /// The one from this address and port.
+    Socket(SocketAddr),
+    /// Those of unix sockets.
+    Unix,
+}
+
+impl Peer {
+    fn is(self, peer: &Endpoint) -> bool {
+        match self {
+            Self::Host(address) => peer.ip() == Some(address),
+            Self::Socket(address) => *peer == Endpoint::Tcp(address),
+            Self::Unix => *peer == Endpoint::Unix,
+        }
+    }
+}
+
+/// What a replay has to know to run the same application.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    pub(crate) command: &'static str,
+    /// The directory whose files are served.
+    pub(crate) directory: Option<String>,
+    /// The options that change what the application answers, one a line, as they are given to the command.
+    pub(crate) options: String,
+}
+
+impl About {
+    pub(crate) fn new(command: &'static str, directory: Option<&Path>, settings: &Settings) -> Self {
+        let directory = directory.map(|directory| directory.display().to_string());
+        Self { command, directory, options: settings.of_application.clone() }
+    }
+}
+
+/// Makes a server record, if that was asked for.
+pub(crate) fn add(server: Server, settings: &RecordSettings, about: &About) -> io::Result<Server> {
+    let Some(file) = &settings.file else { return Ok(server) };
+    let failed = |error| io::Error::other(format!("Cannot record to {file}: {error}"));
+    let recorder = Recorder::create(file).map_err(failed)?.max_bytes(settings.max).secrets(settings.secrets);
+    let recorder = recorder.about("command", about.command).about("options", &about.options);
+    let recorder = match &about.directory {
+        Some(directory) => recorder.about("directory", directory),
+        None => recorder,
+    };
+    Ok(server.record(match settings.peer {
+        Some(wanted) => recorder.only(move |peer| wanted.is(peer)),
+        None => recorder,
+    }))
+}

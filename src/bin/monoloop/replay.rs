@@ -1,0 +1,155 @@
+//! `monoloop replay`: does once more what a server has recorded, and shows each step.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::ExitCode;
+
+use monoloop::exchange::Service;
+use monoloop::recording::{Ending, Mismatch, Outcome, Recording, Step};
+
+use crate::cli::{self, Command};
+use crate::speech::complain;
+use crate::{USAGE, demo, health, serve};
+
+/// The values of the options of `replay`.
+#[derive(Debug, Default)]
+pub(crate) struct ReplaySettings {
+    /// Waits for Enter after each step.
+    pub(crate) step: bool,
+    /// The last step that is done.
+    pub(crate) to: Option<usize>,
+    pub(crate) json: bool,
+    /// The directory that is served instead of the one that was recorded.
+    pub(crate) dir: Option<String>,
+}
+
+/// Replays a file. The exit code is 0 if everything happened as it was recorded, 1 if not, and 2 if the file is no
+/// recording that can be replayed.
+pub(crate) fn run(file: &OsString, settings: &ReplaySettings) -> ExitCode {
+    let name = Path::new(file).display();
+    let recording = match Recording::open(file) {
+        Ok(recording) => recording,
+        Err(problem) => {
+            complain(format_args!("Cannot replay {name}: {problem}"));
+            return ExitCode::from(USAGE);
+        }
+    };
+    match application(&recording, settings.dir.as_deref()) {
+        Ok(mut app) => {
+            let mut shown = Shown { out: io::stdout().lock(), settings };
+            match shown.replay(&recording, &mut *app) {
+                true => ExitCode::SUCCESS,
+                false => ExitCode::FAILURE,
+            }
+        }
+        Err(problem) => {
+            complain(format_args!("Cannot replay {name}: {problem}"));
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// Makes the application that was recorded, as it was at its start.
+fn application(recording: &Recording, dir: Option<&str>) -> Result<Box<dyn Service>, String> {
+    let command = recording.about("command").unwrap_or_default();
+    let options = recording.about("options").unwrap_or_default().lines();
+    let directory = dir.or(recording.about("directory")).unwrap_or(".");
+    let arguments: Vec<&str> = match command {
+        "demo" => [command].into_iter().chain(options).collect(),
+        "serve" => [command, directory].into_iter().chain(options).collect(),
+        _ => return Err("it was not made by `monoloop demo` or `monoloop serve`".to_owned()),
+    };
+    match cli::parse(arguments.into_iter().map(OsString::from).collect::<Vec<_>>(), |_| None)? {
+        Command::Demo(settings) => {
+            let mut app = demo::connected();
+            health::add(&mut app, settings.health.as_deref());
+            Ok(Box::new(app))
+        }
+        Command::Serve(directory, settings) => Ok(Box::new(serve::Site::new(directory, &settings)?.app())),
+        _ => Err("its first line names no application".to_owned()),
+    }
+}
+
+/// A replay that is shown on standard output.
+struct Shown<'a, W> {
+    out: W,
+    settings: &'a ReplaySettings,
+}
+
+impl<W: Write> Shown<'_, W> {
+    /// Replays, and returns whether everything happened as it was recorded.
+    fn replay(&mut self, recording: &Recording, app: &mut dyn Service) -> bool {
+        // Nobody reads standard output any more if it cannot be written. Then the exit code is still of use.
+        let _ = self.begin(recording);
+        let result = recording.replay(app, &mut |step| self.show(step));
+        let _ = self.end(recording, &result).and_then(|()| self.out.flush());
+        result.is_ok()
+    }
+
+    fn begin(&mut self, recording: &Recording) -> io::Result<()> {
+        if self.settings.json {
+            return Ok(());
+        }
+        let secrets = if recording.is_masked() { "secrets are masked" } else { "secrets are in it" };
+        let whose = if recording.has_all_connections() { "all connections" } else { "some connections" };
+        let command = recording.about("command").unwrap_or_default();
+        writeln!(self.out, "A recording of monoloop {} {command}: {whose}; {secrets}\n", recording.version())
+    }
+
+    fn show(&mut self, step: &Step) -> ControlFlow<()> {
+        let shown = match self.settings.json {
+            true => writeln!(self.out, "{}", step.to_json()),
+            false => writeln!(self.out, "{step}"),
+        };
+        let is_last = self.settings.to.is_some_and(|last| step.number() >= last);
+        if shown.is_err() || is_last {
+            return ControlFlow::Break(());
+        }
+        if self.settings.step {
+            let _ = self.out.flush();
+            // At the end of the input, it goes on.
+            let _ = io::stdin().lock().read_line(&mut String::new());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn end(&mut self, recording: &Recording, result: &Result<Outcome, Mismatch>) -> io::Result<()> {
+        match (result, self.settings.json) {
+            (Ok(outcome), true) => {
+                writeln!(
+                    self.out,
+                    "{}",
+                    serde_json::json!({ "same": true, "steps": outcome.steps, "all": outcome.all })
+                )
+            }
+            (Err(mismatch), true) => {
+                let json = serde_json::json!({
+                    "same": false,
+                    "step": mismatch.step(),
+                    "line": mismatch.line(),
+                    "expected": mismatch.expected(),
+                    "got": mismatch.got(),
+                });
+                writeln!(self.out, "{json}")
+            }
+            (Ok(outcome), false) => {
+                let all = if outcome.all { "" } else { ", and there are more" };
+                writeln!(self.out, "{} steps, all as they were recorded{all}.", outcome.steps)?;
+                self.tell_ending(recording)
+            }
+            (Err(mismatch), false) => writeln!(self.out, "{mismatch}"),
+        }
+    }
+
+    fn tell_ending(&mut self, recording: &Recording) -> io::Result<()> {
+        match recording.ending() {
+            Ending::Full => writeln!(self.out, "The recording was cut here: it had reached its largest size."),
+            Ending::Broken => {
+                writeln!(self.out, "The recording has no end: the server did not end, or could not write it.")
+            }
+            _ => Ok(()),
+        }
+    }
+}
