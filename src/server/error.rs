@@ -30,6 +30,10 @@ pub enum Error {
     },
     /// The system refused something that the event loop needs.
     Io(io::Error),
+    /// A recording cannot be begun.
+    #[cfg(feature = "live")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "live")))]
+    Recording(io::Error),
     /// A directory whose files the application would serve is not there, or cannot be opened.
     #[cfg(feature = "files")]
     #[cfg_attr(docsrs, doc(cfg(feature = "files")))]
@@ -58,6 +62,8 @@ impl fmt::Display for Error {
             }
             Self::Bind { address, source } => write!(f, "cannot listen on {address}: {source}"),
             Self::Io(source) => write!(f, "the event loop failed: {source}"),
+            #[cfg(feature = "live")]
+            Self::Recording(source) => write!(f, "cannot begin the recording: {source}"),
             #[cfg(feature = "files")]
             Self::Directory(source) => source.fmt(f),
             Self::Forced { connections, signalled: true } => {
@@ -81,6 +87,8 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Bind { source, .. } | Self::Io(source) => Some(source),
+            #[cfg(feature = "live")]
+            Self::Recording(source) => Some(source),
             Self::Worker { source, .. } => Some(&**source),
             // The text of this error is that of its source.
             #[cfg(feature = "files")]

@@ -47,6 +47,9 @@ pub(super) struct Parts {
     pub(super) group: Option<Arc<Group>>,
     #[cfg(feature = "live")]
     pub(super) recorder: Option<Recorder>,
+    /// The recording, once it has begun.
+    #[cfg(feature = "live")]
+    pub(super) tape: Option<Tape>,
 }
 
 /// The event loop and all that it owns.
@@ -86,7 +89,7 @@ pub(super) struct EventLoop {
 impl EventLoop {
     pub(super) fn new(parts: Parts) -> io::Result<Self> {
         #[cfg(feature = "live")]
-        let (parts, tape) = parts.begin_recording()?;
+        let tape = parts.tape;
         let Parts { listeners, config, observers, on_connection, clock, group, .. } = parts;
         let poll = Poll::new()?;
         let registry = poll.registry();

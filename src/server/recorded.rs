@@ -1,21 +1,20 @@
 //! What is recorded of a loop: which connections, and from when on.
 
-use std::io;
-
+use super::error::{Error, Result};
 use super::event_loop::{EventLoop, Parts};
 use super::socket::{Shelved, Socket};
 use crate::exchange::Endpoint;
-use crate::recording::Tape;
 
 impl Parts {
     /// Begins the recording, if there is to be one.
-    pub(super) fn begin_recording(mut self) -> io::Result<(Self, Option<Tape>)> {
-        let Some(recorder) = self.recorder.take() else { return Ok((self, None)) };
-        let failed = |error| io::Error::other(format!("Cannot begin the recording: {error}"));
-        let tape = recorder.begin(&self.config, &mut *self.clock).map_err(failed)?;
-        self.clock = tape.clock(self.clock);
-        self.observers.push(tape.observer());
-        Ok((self, Some(tape)))
+    pub(super) fn begin_recording(mut self) -> Result<Self> {
+        if let Some(recorder) = self.recorder.take() {
+            let tape = recorder.begin(&self.config, &mut *self.clock).map_err(Error::Recording)?;
+            self.clock = tape.clock(self.clock);
+            self.observers.push(tape.observer());
+            self.tape = Some(tape);
+        }
+        Ok(self)
     }
 }
 

@@ -63,6 +63,8 @@ impl Server {
                 group,
                 #[cfg(feature = "live")]
                 recorder: None,
+                #[cfg(feature = "live")]
+                tape: None,
             },
         }
     }
@@ -183,7 +185,8 @@ impl Server {
     }
 
     /// Records what the server does, for a [`Recording`](crate::recording::Recording) to be replayed. The recording
-    /// begins at the start of the server.
+    /// begins at the start of the server, which fails with [`Error::Recording`](super::Error::Recording) if it cannot be
+    /// written.
     #[cfg(feature = "live")]
     #[cfg_attr(docsrs, doc(cfg(feature = "live")))]
     #[must_use]
@@ -195,10 +198,17 @@ impl Server {
     /// Makes the event loop. You can then run it, or turn it by hand from a loop of your own.
     ///
     /// # Errors
-    /// [`Error::Io`](super::Error::Io) when the system denies a poll or a waker, or when a recording cannot be begun.
+    /// [`Error::Io`](super::Error::Io) when the system denies a poll or a waker.
     #[doc(alias = "embed")]
     pub fn start<S>(self, app: Router<S>) -> Result<Running<S>> {
-        Ok(Running::new(EventLoop::new(memory::limited(self.parts))?, app))
+        Ok(Running::new(self.event_loop()?, app))
+    }
+
+    fn event_loop(self) -> Result<EventLoop> {
+        let parts = memory::limited(self.parts);
+        #[cfg(feature = "live")]
+        let parts = parts.begin_recording()?;
+        Ok(EventLoop::new(parts)?)
     }
 
     /// Serves until the server has been shut down and has drained.
@@ -215,7 +225,7 @@ impl Server {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn run_service(self, service: &mut dyn Service) -> Result<()> {
-        run_service(EventLoop::new(memory::limited(self.parts))?, service)
+        run_service(self.event_loop()?, service)
     }
 }
 

@@ -282,6 +282,8 @@ fn explain(error: &server::Error) -> String {
                 Err(_) => error.to_string(),
             }
         }
+        #[cfg(feature = "live")]
+        server::Error::Recording(source) => format!("Cannot record: {source}"),
         other => other.to_string(),
     }
 }

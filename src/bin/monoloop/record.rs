@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use monoloop::recording::Recorder;
-use monoloop::{Endpoint, Server};
+use monoloop::{Endpoint, Server, server};
 
 use crate::options::Settings;
 
@@ -57,9 +57,12 @@ impl About {
 }
 
 /// Makes a server record, if that was asked for.
-pub(crate) fn add(server: Server, settings: &RecordSettings, about: &About) -> io::Result<Server> {
+///
+/// # Errors
+/// When the file cannot be made.
+pub(crate) fn add(server: Server, settings: &RecordSettings, about: &About) -> server::Result<Server> {
     let Some(file) = &settings.file else { return Ok(server) };
-    let failed = |error| io::Error::other(format!("Cannot record to {file}: {error}"));
+    let failed = |error| server::Error::Recording(io::Error::other(format!("{file}: {error}")));
     let recorder = Recorder::create(file).map_err(failed)?.max_bytes(settings.max).secrets(settings.secrets);
     let recorder = recorder.about("command", about.command).about("options", &about.options);
     let recorder = match &about.directory {
