@@ -9,6 +9,7 @@ mod documents;
 mod files;
 mod http;
 mod modules;
+mod quotes;
 mod sources;
 #[path = "../support/svg.rs"]
 mod svg;
