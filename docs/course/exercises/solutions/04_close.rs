@@ -5,7 +5,9 @@ use std::mem;
 /// ```text
 ///     ──▶ Head ── a head has come ──▶ Content ── the content has come, the reply is queued ──▶ Head
 ///
-///     Head, Content ── the client sends no more, or that was the last reply ──▶ Ending ── all is sent ──▶ (the socket is closed)
+///     Head, Content ── the client sends no more, or that was the last reply ──▶ Ending
+///
+///     Ending ── all is sent ──▶ (the socket is closed)
 ///
 ///     any phase ── the socket fails ──▶ Closed
 /// ```
