@@ -18,10 +18,10 @@ fn main() {
     eager.write_all(b"hello").expect("the kernel takes five bytes");
     println!("client B: connected, and has sent hello");
     // No answer within this time is taken for no answer. Where there is one, it comes in far less.
-    match answer(&mut eager, Duration::from_secs(1)) {
+    match answer(&mut eager, Duration::from_secs(3)) {
         Some(text) => println!("client B: got {text}"),
         None => {
-            println!("client B: has waited a second, and got nothing");
+            println!("client B: has waited three seconds, and got nothing");
             quiet.shutdown(Shutdown::Write).expect("the connection is open");
             println!("client A: left");
             let text = answer(&mut eager, course::PATIENCE).expect("now the server has time");
