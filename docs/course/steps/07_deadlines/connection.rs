@@ -1,31 +1,31 @@
 //! The connection: bytes in, bytes out.
 //!
-//! New: it says until when its client must have done something, and what follows if it has not. It still knows no clock:
-//! the driver brings the time.
+//! New: time comes in as bytes do, and the connection says until when it waits. That is computed from its state, never
+//! stored.
 
-use std::mem;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use std::{mem, thread};
 
+use crate::deadlines::Moment;
 use crate::head::{MAX_HEAD, Refusal, Request, parse};
 use crate::output::{HIGH_WATER, LOW_WATER, OutputQueue};
 
-// All three are shorter than those of a real server, so that you can wait for them.
-
-/// How long a client may take for a head, from its first byte on.
-pub const HEAD_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long a connection may be without a byte in either direction.
-pub const IDLE_TIMEOUT: Duration = Duration::from_millis(1500);
-/// How long a client may take for its content, from the end of the head on.
-pub const CONTENT_TIMEOUT: Duration = Duration::from_millis(1000);
+/// How long a client may be silent in both directions. These times are short for the experiments; those of monoloop are
+/// in `src/limits.rs`.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The longest time from the first byte of a head to its end.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a client may take nothing of what it is owed.
+pub const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a connection is doing.
 ///
 /// ```text
 ///     ──▶ Head ── a head has come ──▶ Content ── the content has come, the reply is queued ──▶ Head
 ///
-///     Head, Content ── the last reply is queued, or the client sends no more ──▶ Ending ── all is sent ──▶ (closed)
+///     Head, Content ── the last reply is queued, or no more comes (in time) ──▶ Ending ── all is sent ──▶ (closed)
 ///
-///     any phase ── the socket fails ──▶ Closed
+///     any phase ── the socket fails, or the client takes nothing for too long ──▶ Closed
 /// ```
 #[derive(Debug)]
 enum Phase {
@@ -82,26 +82,29 @@ pub struct Connection {
     /// The client has closed its side.
     input_ended: bool,
     output: OutputQueue,
-    /// When the first byte of a head came, or the last byte of it.
-    since: Instant,
     /// The output has reached the high-water mark, and not come back to the low-water mark since.
     held: bool,
+    /// When the head began that has not come whole.
+    since: Moment,
+    /// When the kernel took bytes for the last time, or when the first ones were owed.
+    taken: Moment,
 }
 
 impl Connection {
-    pub fn new(now: Instant) -> Self {
+    pub fn new() -> Self {
         Self {
             phase: Phase::START,
             input: Vec::new(),
             input_ended: false,
             output: OutputQueue::default(),
-            since: now,
             held: false,
+            since: Moment::ZERO,
+            taken: Moment::ZERO,
         }
     }
 
-    pub fn received(&mut self, bytes: &[u8], now: Instant) {
-        if self.input.is_empty() && matches!(self.phase, Phase::Head { .. }) {
+    pub fn received(&mut self, bytes: &[u8], now: Moment) {
+        if self.input.is_empty() {
             self.since = now;
         }
         self.input.extend_from_slice(bytes);
@@ -112,7 +115,10 @@ impl Connection {
     }
 
     /// Parses and answers as far as input and output allow.
-    pub fn advance(&mut self, now: Instant) -> Stall {
+    pub fn advance(&mut self, now: Moment) -> Stall {
+        if self.output.is_empty() {
+            self.taken = now;
+        }
         loop {
             self.held |= self.output.len() > HIGH_WATER;
             if self.held {
@@ -129,9 +135,9 @@ impl Connection {
         Stall::Input
     }
 
-    fn step(&mut self, now: Instant) -> Step {
+    fn step(&mut self, now: Moment) -> Step {
         match &self.phase {
-            Phase::Head { searched } => self.read_head(*searched, now),
+            Phase::Head { searched } => self.read_head(*searched),
             Phase::Content(request) if self.input.len() < request.length => Step::Stalled,
             Phase::Content(_) => self.answer(now),
             Phase::Ending | Phase::Closed => Step::Stalled,
@@ -145,13 +151,13 @@ impl Connection {
     }
 
     /// Looks for the end of the head. The first `searched` bytes were searched before.
-    fn read_head(&mut self, searched: usize, now: Instant) -> Step {
+    fn read_head(&mut self, searched: usize) -> Step {
         // The end has four bytes, and up to three of them may have been searched.
         let from = searched.saturating_sub(3);
         let found = self.input[from..].windows(4).position(|bytes| bytes == b"\r\n\r\n");
         let end = found.map(|at| from + at + 4);
         if end.unwrap_or(self.input.len()) > MAX_HEAD {
-            return self.refuse(Refusal::HeadTooLarge);
+            return self.refuse(Refusal::HeadTooLarge.status());
         }
         let Some(end) = end else {
             self.phase = Phase::Head { searched: self.input.len() };
@@ -161,36 +167,38 @@ impl Connection {
             Ok(request) => {
                 self.input.drain(..end);
                 self.enter(Phase::Content(request));
-                self.since = now;
                 Step::Again
             }
-            Err(refusal) => self.refuse(refusal),
+            Err(refusal) => self.refuse(refusal.status()),
         }
     }
 
     /// Answers the request whose content has come.
-    fn answer(&mut self, now: Instant) -> Step {
+    fn answer(&mut self, now: Moment) -> Step {
         let Phase::Content(request) = self.enter(Phase::START) else { unreachable!("only a request is answered") };
         let content: Vec<u8> = self.input.drain(..request.length).collect();
-        match (&*request.method, &*request.target) {
-            ("GET", "/") => self.reply("200 OK", b"hello\n", request.persists),
-            ("POST", "/echo") => self.reply("200 OK", &content, request.persists),
-            ("GET", target) if big(target).is_some() => {
-                let content = vec![b'x'; big(target).unwrap_or(0)];
-                self.reply("200 OK", &content, request.persists);
+        let (target, number) = split_number(&request.target);
+        match (&*request.method, target, number) {
+            ("GET", "/", None) => self.reply("200 OK", b"hello\n", request.persists),
+            ("POST", "/echo", None) => self.reply("200 OK", &content, request.persists),
+            ("GET", "/big/", Some(count @ ..=1_000_000)) => self.reply("200 OK", &vec![b'x'; count], request.persists),
+            ("GET", "/block/", Some(millis @ ..=5_000)) => {
+                thread::sleep(Duration::from_millis(millis as u64));
+                self.reply("200 OK", b"the others have waited\n", request.persists);
             }
             _ => self.reply("404 Not Found", b"not found\n", request.persists),
         }
-        self.since = now;
         if !request.persists {
             self.enter(Phase::Ending);
         }
+        // The next head may have come with this request.
+        self.since = now;
         Step::Again
     }
 
     /// Answers a request that is not understood. Where the next one begins is not known, so this is the last reply.
-    fn refuse(&mut self, refusal: Refusal) -> Step {
-        self.reply(refusal.status(), b"", false);
+    fn refuse(&mut self, status: &str) -> Step {
+        self.reply(status, b"", false);
         self.enter(Phase::Ending);
         Step::Stalled
     }
@@ -208,9 +216,15 @@ impl Connection {
         &self.output
     }
 
-    pub fn sent(&mut self, count: usize) {
+    pub fn sent(&mut self, count: usize, now: Moment) {
         self.output.advance(count);
-        self.held &= self.output.len() > LOW_WATER;
+        self.taken = now;
+        let listens_again = self.held && self.output.len() <= LOW_WATER;
+        if listens_again || self.output.is_empty() {
+            // While more was owed, the client may have waited for it, and a held connection has not listened at all.
+            self.held = false;
+            self.since = now;
+        }
     }
 
     /// Whether the client must take something before the connection goes on.
@@ -230,27 +244,41 @@ impl Connection {
         }
     }
 
-    /// When [`expire`](Self::expire) must be called. `activity` is when a byte came or went for the last time. The
-    /// deadline is computed from the phase and never stored.
-    pub fn deadline(&self, activity: Instant) -> Instant {
+    // Time. The wheel asks for the deadline, and nobody keeps the answer.
+
+    /// Until when the connection waits, if no byte comes or goes until then. `activity` is when the last one did.
+    pub fn deadline(&self, activity: Moment) -> Moment {
         let idle = activity + IDLE_TIMEOUT;
-        match self.phase {
-            // A client that has not taken what it is owed may not know yet that it is its turn.
-            _ if !self.output.is_empty() => idle,
+        match &self.phase {
+            Phase::Closed => Moment::MAX,
+            // A client that does not see its replies may well be silent: only its reading is timed.
+            _ if !self.output.is_empty() => self.taken + SEND_TIMEOUT,
             Phase::Head { .. } if !self.input.is_empty() => idle.min(self.since + HEAD_TIMEOUT),
-            Phase::Content(_) => idle.min(self.since + CONTENT_TIMEOUT),
-            Phase::Head { .. } | Phase::Ending | Phase::Closed => idle,
+            Phase::Head { .. } | Phase::Content(_) | Phase::Ending => idle,
         }
     }
 
-    /// Does what follows when the deadline has passed.
-    pub fn expire(&mut self) {
-        match self.phase {
-            _ if !self.output.is_empty() => self.abort(),
-            Phase::Head { .. } if self.input.is_empty() => _ = self.enter(Phase::Ending),
-            Phase::Head { .. } | Phase::Content(_) => _ = self.refuse(Refusal::Timeout),
-            Phase::Ending | Phase::Closed => {}
+    /// Ends what takes too long: the deadline has passed.
+    pub fn expire(&mut self, now: Moment) {
+        let owes = !self.output.is_empty();
+        self.taken = now;
+        match &self.phase {
+            // The client takes nothing. There is no use in owing it more.
+            _ if owes => self.abort(),
+            Phase::Head { .. } if self.input.is_empty() => {
+                self.enter(Phase::Ending);
+            }
+            Phase::Head { .. } | Phase::Content(_) => {
+                self.refuse("408 Request Timeout");
+            }
+            Phase::Ending | Phase::Closed => self.abort(),
         }
+    }
+
+    /// Adds `late` to what the deadlines are counted from: nobody listened for that time.
+    pub fn forgive(&mut self, late: Duration) {
+        self.since += late;
+        self.taken += late;
     }
 
     /// Ends the connection at once, since the socket has failed or the client takes nothing.
@@ -259,59 +287,73 @@ impl Connection {
     }
 }
 
-/// Takes the number from `/big/NUMBER`. It is at most a million.
-fn big(target: &str) -> Option<usize> {
-    target.strip_prefix("/big/")?.parse().ok().filter(|&count| count <= 1_000_000)
+/// Splits a target at the number at its end, if there is one.
+fn split_number(target: &str) -> (&str, Option<usize>) {
+    let (name, digits) = target.split_at(target.trim_end_matches(|last: char| last.is_ascii_digit()).len());
+    (name, digits.parse().ok())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A connection that has received `input`, and the time at which it did.
-    fn after(input: &[u8]) -> (Connection, Instant) {
-        let now = Instant::now();
-        let mut connection = Connection::new(now);
-        connection.received(input, now);
-        connection.advance(now);
-        (connection, now)
+    fn at(millis: u64) -> Moment {
+        Moment::from_millis(millis)
+    }
+
+    /// A connection to which these bytes came at these times, with the time of the last ones.
+    fn after(pieces: &[(u64, &[u8])]) -> (Connection, Moment) {
+        let mut connection = Connection::new();
+        for (millis, bytes) in pieces {
+            connection.received(bytes, at(*millis));
+            connection.advance(at(*millis));
+        }
+        (connection, at(pieces.last().expect("something has come").0))
     }
 
     #[test]
-    fn each_phase_has_its_deadline() {
-        let content = b"POST /echo HTTP/1.1\r\nContent-Length: 3\r\n\r\na";
-        for (name, input, timeout) in [
-            ("between requests", &b""[..], IDLE_TIMEOUT),
-            ("in a head", b"GET / HT", HEAD_TIMEOUT),
-            ("in content", content, CONTENT_TIMEOUT),
-            ("a reply is owed", b"GET / HTTP/1.1\r\n\r\n", IDLE_TIMEOUT),
+    fn the_time_of_a_head_counts_from_its_first_byte() {
+        let (connection, last) = after(&[(100, b"G"), (600, b"E"), (900, b"T /")]);
+        assert_eq!(connection.deadline(last), at(1100));
+    }
+
+    #[test]
+    fn the_time_of_a_second_head_counts_from_the_reply_to_the_first() {
+        let (mut connection, last) = after(&[(100, b"GET / HT"), (900, b"TP/1.1\r\n\r\nGET")]);
+        assert_eq!(connection.deadline(last), at(900) + SEND_TIMEOUT);
+        connection.sent(connection.output().len(), at(950));
+        assert_eq!(connection.deadline(at(950)), at(1950));
+    }
+
+    #[test]
+    fn what_expires_depends_on_the_phase() {
+        for (name, input, says, closes) in [
+            ("silent", &b""[..], "", true),
+            ("in a head", b"GET", "HTTP/1.1 408 ", false),
+            ("in content", b"POST /echo HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc", "HTTP/1.1 408 ", false),
         ] {
-            let (connection, now) = after(input);
-            assert_eq!(connection.deadline(now), now + timeout, "{name}");
+            let (mut connection, last) = after(&[(100, input)]);
+            assert!(connection.deadline(last) > last && !connection.wants_end(), "{name}");
+            connection.expire(at(5000));
+            assert!(connection.output().front().starts_with(says.as_bytes()), "{name}");
+            assert_eq!(connection.wants_end(), closes, "{name}");
         }
     }
 
     #[test]
-    fn a_dripping_client_does_not_move_the_deadline_of_its_head() {
-        let (mut connection, start) = after(b"G");
-        let mut now = start;
-        for byte in b"ET / HTTP/1.1\r\nA: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" {
-            now += HEAD_TIMEOUT / 10;
-            connection.received(&[*byte], now);
-            connection.advance(now);
-            assert_eq!(connection.deadline(now), start + HEAD_TIMEOUT);
-        }
-        connection.expire();
-        assert!(connection.output().front().starts_with(b"HTTP/1.1 408 "));
+    fn a_client_that_takes_nothing_gets_no_more() {
+        let (mut connection, last) = after(&[(100, b"GET /big/9 HTTP/1.1\r\n\r\n")]);
+        assert_eq!(connection.deadline(last), at(100) + SEND_TIMEOUT);
+        connection.sent(1, at(1000));
+        assert_eq!(connection.deadline(at(1000)), at(1000) + SEND_TIMEOUT, "it has taken a byte");
+        connection.expire(at(3000));
+        assert!(connection.wants_end());
     }
 
     #[test]
-    fn the_end_depends_on_what_was_missing() {
-        let (mut connection, _) = after(b"");
-        connection.expire();
-        assert!(connection.output().is_empty() && connection.wants_end(), "nobody asked for anything");
-        let (mut connection, _) = after(b"GET / HTTP/1.1\r\n\r\n");
-        connection.expire();
-        assert!(connection.wants_end(), "a client that takes nothing gets nothing more");
+    fn a_loop_that_was_blocked_forgives() {
+        let (mut connection, last) = after(&[(100, b"G")]);
+        connection.forgive(at(700));
+        assert_eq!(connection.deadline(last + at(700)), at(1800));
     }
 }

@@ -1,11 +1,14 @@
-//! The session: the owner of the socket. New: it notes when something came or went.
+//! The session: the owner of the socket.
+//!
+//! New: it knows when the last byte came or went, and its place in the wheel.
 
 use std::io::{ErrorKind, Read, Write};
-use std::time::Instant;
+use std::time::Duration;
 
 use mio::net::TcpStream;
 
 use crate::connection::{Connection, Stall};
+use crate::deadlines::{Moment, TimerLink};
 
 /// What the kernel last said about a socket. It says each thing only once, so it is kept here until a read or a write
 /// finds that it is over.
@@ -19,10 +22,9 @@ pub struct Session {
     socket: TcpStream,
     pub connection: Connection,
     pub readiness: Readiness,
-    /// When a byte came or went for the last time.
-    pub activity: Instant,
-    /// The slot of the wheel in which the session comes up.
-    pub due: Option<u64>,
+    /// When the last byte came or went.
+    pub activity: Moment,
+    pub timer: TimerLink,
 }
 
 /// What becomes of a session after its turn.
@@ -34,13 +36,47 @@ pub enum After {
 }
 
 impl Session {
-    pub fn new(socket: TcpStream, now: Instant) -> Self {
-        let connection = Connection::new(now);
-        Self { socket, connection, readiness: Readiness::default(), activity: now, due: None }
+    pub fn new(socket: TcpStream, now: Moment) -> Self {
+        Self {
+            socket,
+            connection: Connection::new(),
+            readiness: Readiness::default(),
+            activity: now,
+            timer: TimerLink::default(),
+        }
+    }
+
+    /// Until when the session waits, if no byte comes or goes until then.
+    pub fn deadline(&self) -> Moment {
+        self.connection.deadline(self.activity)
+    }
+
+    /// Adds `late` to the deadlines, because the loop did not read during that time.
+    pub fn forgive(&mut self, late: Duration) {
+        self.activity += late;
+        self.connection.forgive(late);
+    }
+
+    /// Looks at the session, which has come up in the wheel. If its deadline lies ahead, there is nothing to do.
+    pub fn look_at(&mut self, now: Moment) -> After {
+        if self.deadline() > now {
+            return After::Exhausted;
+        }
+        // There may be room in the kernel although no event has said so: Linux announces room only when a third of the
+        // send buffer is free. A client that reads slowly but steadily must not expire.
+        self.readiness.writable = true;
+        self.flush(now);
+        if self.deadline() <= now {
+            self.connection.expire(now);
+            if self.connection.wants_end() {
+                return After::Closed;
+            }
+        }
+        self.pump(now)
     }
 
     /// Runs a turn: reads, answers and writes until each wanted direction is exhausted.
-    pub fn pump(&mut self, now: Instant) -> After {
+    pub fn pump(&mut self, now: Moment) -> After {
         let mut reads = self.may_read();
         loop {
             if reads {
@@ -65,7 +101,7 @@ impl Session {
     }
 
     /// Reads once.
-    fn fill(&mut self, now: Instant) {
+    fn fill(&mut self, now: Moment) {
         let mut buffer = [0; 4096];
         match self.socket.read(&mut buffer) {
             Ok(0) => self.connection.received_eof(),
@@ -80,12 +116,12 @@ impl Session {
     }
 
     /// Writes what is owed until nothing is left, or the kernel takes no more.
-    fn flush(&mut self, now: Instant) {
+    fn flush(&mut self, now: Moment) {
         while self.readiness.writable && !self.connection.output().is_empty() {
             match self.socket.write(self.connection.output().front()) {
                 Ok(count) => {
                     self.activity = now;
-                    self.connection.sent(count);
+                    self.connection.sent(count, now);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readiness.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

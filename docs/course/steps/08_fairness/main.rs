@@ -7,9 +7,7 @@
 //! a client that has just sent something waits for one such turn at most.
 
 mod connection;
-#[path = "../07_deadlines/deadlines.rs"]
 mod deadlines;
-#[path = "../07_deadlines/head.rs"]
 mod head;
 #[path = "../06_backpressure/output.rs"]
 mod output;

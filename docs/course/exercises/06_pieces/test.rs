@@ -1,0 +1,111 @@
+//! Exercise 6: owe large content without a copy of it. Your file is `exercise.rs`.
+
+#[cfg(not(feature = "solutions"))]
+#[path = "exercise.rs"]
+mod exercise;
+#[cfg(feature = "solutions")]
+#[path = "../solutions/06_pieces.rs"]
+mod exercise;
+
+use std::sync::Arc;
+
+use exercise::{MAX_SLICES, OutputQueue, SHARE_FROM};
+
+/// Content of which each byte tells its place.
+fn content(length: usize) -> Arc<[u8]> {
+    (0..length).map(|at| (at % 251) as u8).collect()
+}
+
+/// A kernel that takes at most so many bytes of each `writev`. Takes all, and checks the queue on the way.
+fn send_all(queue: &mut OutputQueue, most: usize) -> Vec<u8> {
+    let mut sent = Vec::new();
+    while queue.len() > 0 {
+        let owed = queue.len();
+        let slices = queue.front();
+        assert!(!slices.is_empty(), "{owed} bytes are owed, but there is nothing to send");
+        assert!(slices.len() <= MAX_SLICES, "{} slices", slices.len());
+        assert!(slices.iter().all(|slice| !slice.is_empty()), "a slice is empty");
+        let offered: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).take(most).collect();
+        drop(slices);
+        queue.advance(offered.len());
+        sent.extend_from_slice(&offered);
+        assert_eq!(queue.len(), owed - offered.len(), "the number of bytes that are owed");
+    }
+    assert!(queue.front().is_empty(), "nothing is owed, but there is something to send");
+    sent
+}
+
+#[test]
+fn small_replies_leave_together() {
+    let mut queue = OutputQueue::default();
+    for _ in 0..10 {
+        queue.push(b"head");
+        queue.push_content(&content(SHARE_FROM - 1));
+    }
+    assert_eq!(queue.front().len(), 1, "ten replies in one slice");
+    assert_eq!(queue.len(), 10 * (4 + SHARE_FROM - 1));
+}
+
+#[test]
+fn large_content_is_not_copied() {
+    let (mut queue, large) = (OutputQueue::default(), content(SHARE_FROM));
+    queue.push(b"head");
+    queue.push_content(&large);
+    queue.push(b"next head");
+    let slices = queue.front();
+    assert_eq!(slices.len(), 3, "head, content, next head");
+    assert_eq!(slices[1].as_ptr(), large.as_ptr(), "the slice is the content itself");
+}
+
+#[test]
+fn content_is_kept_until_its_last_byte_was_sent() {
+    let (mut queue, large) = (OutputQueue::default(), content(2000));
+    queue.push(b"head");
+    queue.push_content(&large);
+    queue.push_content(&large);
+    assert_eq!(Arc::strong_count(&large), 3, "the queue owns a share for each reply");
+    queue.advance(4 + 1999);
+    assert_eq!(Arc::strong_count(&large), 3, "one byte of the first is still owed");
+    queue.advance(1);
+    assert_eq!(Arc::strong_count(&large), 2);
+    queue.advance(2000);
+    assert_eq!(Arc::strong_count(&large), 1);
+    assert_eq!(queue.len(), 0);
+}
+
+#[test]
+fn the_order_is_kept_whatever_the_kernel_takes() {
+    for most in [1, 2, 3, 5, 1023, 1024, 1025, 4000, usize::MAX] {
+        let (mut queue, mut expected) = (OutputQueue::default(), Vec::new());
+        for (number, length) in [5, 3000, SHARE_FROM, 0, 1023, 1024, 5000, 1, 1].into_iter().enumerate() {
+            let (head, content) = (format!("head {number}|"), content(length));
+            queue.push(head.as_bytes());
+            queue.push_content(&content);
+            expected.extend_from_slice(head.as_bytes());
+            expected.extend_from_slice(&content);
+        }
+        assert!(send_all(&mut queue, most) == expected, "the kernel takes {most} at once: other bytes were sent");
+    }
+}
+
+#[test]
+fn the_queue_goes_on_after_a_part_was_sent() {
+    let (mut queue, large) = (OutputQueue::default(), content(3000));
+    queue.push(b"abc");
+    queue.push_content(&large);
+    queue.advance(1003);
+    queue.push(b"def");
+    queue.push_content(&large);
+    let expected = [&large[1000..], b"def", &large[..]].concat();
+    assert!(send_all(&mut queue, 700) == expected, "other bytes were sent");
+}
+
+#[test]
+fn many_large_contents_need_several_calls() {
+    let (mut queue, large) = (OutputQueue::default(), content(1024));
+    for _ in 0..20 {
+        queue.push_content(&large);
+    }
+    assert_eq!(queue.front().len(), MAX_SLICES);
+    assert_eq!(send_all(&mut queue, usize::MAX).len(), 20 * 1024);
+}

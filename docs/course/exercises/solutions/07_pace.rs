@@ -1,0 +1,42 @@
+use std::time::Duration;
+
+/// Time since the start of the loop.
+pub type Moment = Duration;
+
+/// How long a client may be below the rate at first.
+pub const GRACE: Duration = Duration::from_secs(5);
+/// The rate, in bytes per second.
+pub const RATE: u32 = 500;
+/// The most time that a client can have ahead, however fast it was.
+pub const MOST: Duration = Duration::from_secs(10);
+
+/// A minimum rate: until when a client still has time to send more of its content.
+#[derive(Debug)]
+pub struct Pace {
+    due: Moment,
+}
+
+impl Pace {
+    /// Begins with the grace.
+    pub fn begin(now: Moment) -> Self {
+        Self { due: now + GRACE }
+    }
+
+    /// When the client's time is over.
+    pub fn due(&self) -> Moment {
+        self.due
+    }
+
+    /// Notes that so many bytes have come.
+    pub fn progress(&mut self, bytes: usize, now: Moment) {
+        let nanos = (bytes as u64).saturating_mul(1_000_000_000) / u64::from(RATE);
+        let bought = self.due + Duration::from_nanos(nanos);
+        // What is more than can be saved is lost; but what the client has already, it keeps.
+        self.due = bought.min((now + MOST).max(self.due));
+    }
+
+    /// Adds time in which nobody listened to the client.
+    pub fn forgive(&mut self, late: Duration) {
+        self.due += late;
+    }
+}
