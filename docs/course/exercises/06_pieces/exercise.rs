@@ -27,8 +27,8 @@ impl OutputQueue {
         self.push(content);
     }
 
-    /// What is to be sent next, as slices that are not empty: as many as there are, but at most [`MAX_SLICES`]. What was
-    /// copied between two large contents is one slice.
+    /// What is to be sent next, as slices that are not empty: as many as there are, but at most [`MAX_SLICES`]. What
+    /// was copied between two large contents is one slice.
     pub fn front(&self) -> Vec<IoSlice<'_>> {
         let rest = &self.bytes[self.sent..];
         if rest.is_empty() { Vec::new() } else { vec![IoSlice::new(rest)] }

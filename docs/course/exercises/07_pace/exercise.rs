@@ -29,7 +29,7 @@ impl Pace {
 
     /// Notes that so many bytes have come. They buy the time that they take at the rate.
     pub fn progress(&mut self, bytes: usize, now: Moment) {
-        // This is a limit for a pause, as in step 7. A byte in four seconds keeps the connection for a day.
+        // This is a limit for a pause, as in step 7. A byte in four seconds keeps the connection for days.
         self.due = now + GRACE;
     }
 
