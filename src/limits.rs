@@ -393,7 +393,7 @@ pub const DRAIN_GRACE: Duration = Duration::from_millis(500);
 /// Kubernetes sends SIGKILL after 30 s.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The largest recording in bytes, unless another size is set. It holds some ten thousand small requests, and replays
-/// in a few seconds.
 #[cfg(feature = "live")]
+/// The largest recording in bytes, unless another size is set. It holds some ten thousand small requests, and replays
+/// in a few seconds. Other servers record no such thing; rr and core dumps are larger.
 pub(crate) const RECORDING_BYTES: u64 = 16 << 20;

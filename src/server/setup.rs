@@ -185,8 +185,8 @@ impl Server {
     }
 
     /// Records what the server does, for a [`Recording`](crate::recording::Recording) to be replayed. The recording
-    /// begins at the start of the server, which fails with [`Error::Recording`](super::Error::Recording) if it cannot be
-    /// written.
+    /// begins when the server starts. If it cannot be written then, the start fails with
+    /// [`Error::Recording`](super::Error::Recording).
     #[cfg(feature = "live")]
     #[cfg_attr(docsrs, doc(cfg(feature = "live")))]
     #[must_use]

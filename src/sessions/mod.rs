@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Reading order: this file, `turns`, `queues` and `timekeeper` (who works when), `session` (the pump), `readiness`,
-//! `deadlines` (the wheel), `look`, `memory`, `reap` (the end).
+//! `deadlines` (the wheel), `look`, `memory`, `reap` (the end);
+//! and for recordings `witness`, `telling`, `replaying`.
 
 mod deadlines;
 #[cfg(feature = "live")]
@@ -24,6 +25,8 @@ mod replaying;
 mod session;
 #[cfg(test)]
 mod simulation;
+#[cfg(feature = "live")]
+mod telling;
 #[cfg(all(test, feature = "json"))]
 mod tests;
 mod timekeeper;

@@ -8,7 +8,7 @@ use crate::sources::{Source, crate_paths, document, has_word, library, reexports
 
 /// These are the folders and files of `src/`, from the bottom to the top. A module may name itself, and those before it
 /// in this list. The command is a crate of its own, so it can name only what is public.
-pub(crate) const LAYERS: [&str; 18] = [
+pub(crate) const LAYERS: [&str; 19] = [
     "limits",
     "fault",
     "config",
@@ -19,6 +19,8 @@ pub(crate) const LAYERS: [&str; 18] = [
     "sse",
     "h1",
     "sessions",
+    // It takes the places of the loop and the socket, and the server lets it write down what both do.
+    "recording",
     "router",
     "websocket",
     "multipart",

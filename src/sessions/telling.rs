@@ -1,0 +1,132 @@
+//! When a witness is told, and of what. Without a witness, all this costs a turn two branches.
+
+use std::time::Duration;
+
+use super::Sessions;
+use super::session::After;
+use super::transport::Transport;
+use super::witness::{Cause, Happened, Opened, TurnBegins, TurnEnded, Witness};
+use crate::exchange::{CloseReason, Timeout};
+use crate::http::Moment;
+
+impl<T> Sessions<T> {
+    /// Sets who is told of what the sessions do.
+    pub(crate) fn set_witness(&mut self, witness: Box<dyn Witness>) {
+        self.witness = Some(witness);
+    }
+
+    /// Notes why the next turn is given.
+    #[inline]
+    pub(super) const fn note_cause(&mut self, cause: Cause) {
+        self.cause = cause;
+    }
+
+    /// Tells the witness of something that concerns no single session.
+    #[inline]
+    pub(crate) fn note(&mut self, event: Happened) {
+        if let Some(witness) = &mut self.witness {
+            witness.happened(event);
+        }
+    }
+
+    /// Whether the witness wants to be told of the next second.
+    pub(super) fn witness_is_behind(&self) -> bool {
+        self.witness.as_ref().is_some_and(|witness| witness.is_behind())
+    }
+}
+
+impl<T: Transport> Sessions<T> {
+    pub(super) fn note_opened(&mut self, key: usize, idle_timeout: Duration) {
+        let Some(witness) = &mut self.witness else { return };
+        let session = &self.slab[key];
+        if session.transport.is_recorded() {
+            witness.opened(&Opened {
+                id: session.id,
+                slot: key,
+                peer: session.peer,
+                local: session.transport.local(),
+                short_means_exhausted: session.transport.short_means_exhausted(),
+                idle_timeout,
+                at: self.time.now,
+            });
+        }
+    }
+
+    /// Tells the witness, if there is one, that a session is about to have its turn.
+    #[inline]
+    pub(super) fn note_turn(&mut self, key: usize) {
+        if self.witness.is_some() {
+            self.tell_of_turn(key);
+        }
+    }
+
+    #[cold]
+    fn tell_of_turn(&mut self, key: usize) {
+        let cause = std::mem::take(&mut self.cause);
+        let (session, Some(witness)) = (&self.slab[key], &mut self.witness) else { return };
+        if session.closed || !session.transport.is_recorded() {
+            return;
+        }
+        witness.turn_begins(&TurnBegins {
+            id: session.id,
+            cause,
+            readiness: session.readiness,
+            at: self.time.now,
+            began: self.time.last_reading(),
+            file_bytes: self.file_bytes,
+            draining: self.draining,
+            interrupted: self.interrupted,
+            letters_wait: !self.letters.is_empty(),
+            phase: session.connection.phase_text(),
+        });
+    }
+
+    /// Tells the witness, if there is one, what came of the turn of a session.
+    #[inline]
+    pub(super) fn note_end_of_turn(&mut self, key: usize, after: After, deadline: Moment) {
+        if self.witness.is_some() {
+            self.tell_of_end(key, after, deadline);
+        }
+    }
+
+    #[cold]
+    fn tell_of_end(&mut self, key: usize, after: After, deadline: Moment) {
+        let (session, Some(witness)) = (&self.slab[key], &mut self.witness) else { return };
+        if !session.transport.is_recorded() {
+            return;
+        }
+        let next = session.connection.timeout(&self.config, session.idle_timeout, session.activity);
+        witness.turn_ended(&TurnEnded {
+            after,
+            phase: session.connection.phase_text(),
+            unread: session.connection.unread(),
+            owed: session.connection.owed(),
+            deadline,
+            timeout: next.map_or(Timeout::Idle, |(_, timeout)| timeout),
+        });
+    }
+
+    pub(super) fn note_cut(&mut self, key: usize) {
+        let (session, Some(witness)) = (&self.slab[key], &mut self.witness) else { return };
+        if session.transport.is_recorded() {
+            witness.cuts(session.id, session.queued);
+        }
+    }
+
+    /// Tells the witness that a session leaves the slab. Returns whether it wants to know when it has left.
+    pub(super) fn note_leaving(&mut self, key: usize) -> bool {
+        let (session, Some(witness)) = (&self.slab[key], &mut self.witness) else { return false };
+        let is_recorded = session.transport.is_recorded();
+        if is_recorded {
+            let reason = session.connection.close_reason().unwrap_or(CloseReason::Cut);
+            witness.ends(session.id, self.time.now, reason);
+        }
+        is_recorded
+    }
+
+    pub(super) fn note_left(&mut self) {
+        if let Some(witness) = &mut self.witness {
+            witness.ended();
+        }
+    }
+}
