@@ -16,24 +16,25 @@ const fn room(name: &'static str, kind: &'static str, text: &'static str, at: (f
 }
 
 /// The rooms of the library, which are the folders and files of `src/`. The guides have no code, so they are no room.
-const ROOMS: [Node; 17] = [
-    room("testing", "other", "a loop in memory", (128.0, 96.0)),
+const ROOMS: [Node; 18] = [
+    room("testing", "other", "a loop in memory", (223.0, 206.0)),
     room("server", "end", "sockets and the loop", (496.0, 96.0)),
-    room("sessions", "work", "turns and deadlines", (36.0, 212.0)),
-    room("websocket", "other", "one more protocol", (223.0, 212.0)),
-    room("multipart", "other", "forms with files", (410.0, 212.0)),
-    room("middleware", "other", "guards and CORS", (597.0, 212.0)),
-    room("files", "other", "static files", (784.0, 212.0)),
-    room("h1", "work", "one connection", (128.0, 328.0)),
-    room("sse", "other", "server-sent events", (410.0, 328.0)),
-    room("router", "work", "from path to handler", (644.0, 328.0)),
-    room("exchange", "work", "request and reply", (410.0, 438.0)),
-    room("wire", "work", "HTTP/1.1 as bytes", (410.0, 534.0)),
-    room("buffer", "work", "bytes that wait", (410.0, 630.0)),
-    room("http", "go", "the vocabulary", (410.0, 726.0)),
-    room("config", "go", "the settings", (597.0, 726.0)),
-    room("fault", "go", "errors with no logger", (36.0, 726.0)),
-    room("limits", "go", "every constant", (410.0, 822.0)),
+    room("recording", "other", "what a server did", (36.0, 206.0)),
+    room("sessions", "work", "turns and deadlines", (36.0, 316.0)),
+    room("websocket", "other", "one more protocol", (223.0, 316.0)),
+    room("multipart", "other", "forms with files", (410.0, 316.0)),
+    room("middleware", "other", "guards and CORS", (597.0, 316.0)),
+    room("files", "other", "static files", (784.0, 316.0)),
+    room("h1", "work", "one connection", (128.0, 432.0)),
+    room("sse", "other", "server-sent events", (410.0, 432.0)),
+    room("router", "work", "from path to handler", (644.0, 432.0)),
+    room("exchange", "work", "request and reply", (410.0, 542.0)),
+    room("wire", "work", "HTTP/1.1 as bytes", (410.0, 638.0)),
+    room("buffer", "work", "bytes that wait", (410.0, 734.0)),
+    room("http", "go", "the vocabulary", (410.0, 830.0)),
+    room("config", "go", "the settings", (597.0, 830.0)),
+    room("fault", "go", "errors with no logger", (36.0, 830.0)),
+    room("limits", "go", "every constant", (410.0, 926.0)),
 ];
 
 /// Which room names which, by all the sources.
@@ -76,7 +77,7 @@ fn the_picture_of_the_rooms_shows_which_knows_which() {
     }
     let list = edges.iter().map(|edge| format!("{} knows {}", edge.from, edge.to)).collect::<Vec<_>>().join(", ");
     let mut picture = Picture::new(
-        (980.0, 920.0),
+        (980.0, 1024.0),
         "The rooms of the library and their walls",
         "Drawn from LAYERS in tests/tidy/walls.rs and from each `crate::` in src/",
         &format!("The folders of src/, each above those that it knows. {list}."),
@@ -84,14 +85,14 @@ fn the_picture_of_the_rooms_shows_which_knows_which() {
     picture.graph(&ROOMS, &edges);
     picture.text(
         "small",
-        (640.0, 490.0),
+        (640.0, 594.0),
         "start",
         "An arrow leads from a room to one that it knows.\nWhat it knows through another room, too,\nhas no arrow \
          of its own. No arrow leads up.",
     );
     picture.text(
         "small",
-        (640.0, 560.0),
+        (640.0, 664.0),
         "start",
         "Only server knows mio, sockets and signals.\nThe command is a crate of its own above all rooms.",
     );
