@@ -1,14 +1,16 @@
 //! What the experiments of the course share: a step as a child process, and its clients. The steps themselves do not
 //! use it; each of them reads alone.
 
-use std::env;
-use std::io::{BufRead, BufReader, Lines};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
+use std::{env, io};
+
+use rustix::net::{self, AddressFamily, SocketType, sockopt};
 
 /// An experiment that waits longer than this for anything fails.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -75,10 +77,30 @@ impl Server {
         client
     }
 
+    /// Connects a client whose kernel keeps no more than some ten thousand bytes that the client has not read.
+    #[track_caller]
+    pub fn connect_with_small_buffer(&self) -> TcpStream {
+        let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("there are descriptors");
+        // It has to be set before the connection exists: the window is agreed on then.
+        sockopt::set_socket_recv_buffer_size(&socket, 4096).expect("it is a socket");
+        net::connect(&socket, &self.address).expect("the server listens");
+        let client = TcpStream::from(socket);
+        client.set_read_timeout(Some(PATIENCE)).expect("the time is not zero");
+        client.set_write_timeout(Some(PATIENCE)).expect("the time is not zero");
+        client
+    }
+
     /// Waits for the next line that the server prints.
     #[track_caller]
     pub fn line(&mut self) -> String {
         self.lines.recv_timeout(PATIENCE).expect("the server prints a line")
+    }
+
+    /// Writes a line to the server's standard input.
+    #[track_caller]
+    pub fn say(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("its standard input is open");
+        writeln!(stdin, "{line}").expect("the server reads its standard input");
     }
 
     /// Closes the server's standard input. For a step from 09 on, that is the order to drain.
@@ -112,6 +134,44 @@ impl Drop for Server {
         // It has ended already, unless the experiment failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Reads a reply of a server of the course, and returns its content. The head must have a `Content-Length`.
+///
+/// # Errors
+///
+/// If the connection ends before the reply does, or the socket fails.
+pub fn read_reply(client: &mut impl Read) -> io::Result<Reply> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).and_then(|text| text.parse().ok());
+    let mut content = vec![0; length.expect("the head has a Content-Length")];
+    client.read_exact(&mut content)?;
+    Ok(Reply { head, content })
+}
+
+/// A reply.
+#[derive(Debug)]
+pub struct Reply {
+    pub head: String,
+    pub content: Vec<u8>,
+}
+
+impl Reply {
+    /// The status code.
+    pub fn status(&self) -> &str {
+        self.head.split(' ').nth(1).unwrap_or_default()
+    }
+
+    /// The content as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.content).trim_end().to_owned()
     }
 }
 

@@ -1,30 +1,32 @@
 //! The connection: bytes in, bytes out.
 //!
-//! New: a turn has a budget. When it is used up, the connection stops, although it could go on.
+//! New: it answers only as many requests in a turn as the budget allows, and it calls the application for each.
 
 use std::mem;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::app::App;
+use crate::deadlines::Moment;
 use crate::head::{MAX_HEAD, Refusal, Request, parse};
 use crate::output::{HIGH_WATER, LOW_WATER, OutputQueue};
+use crate::turns::Budget;
 
-// All three are shorter than those of a real server, so that you can wait for them.
-
-/// How long a client may take for a head, from its first byte on.
-pub const HEAD_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long a connection may be without a byte in either direction.
-pub const IDLE_TIMEOUT: Duration = Duration::from_millis(1500);
-/// How long a client may take for its content, from the end of the head on.
-pub const CONTENT_TIMEOUT: Duration = Duration::from_millis(1000);
+/// How long a client may be silent in both directions. These times are short for the experiments; those of monoloop are
+/// in `src/limits.rs`.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The longest time from the first byte of a head to its end.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a client may take nothing of what it is owed.
+pub const SEND_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a connection is doing.
 ///
 /// ```text
 ///     ──▶ Head ── a head has come ──▶ Content ── the content has come, the reply is queued ──▶ Head
 ///
-///     Head, Content ── the last reply is queued, or the client sends no more ──▶ Ending ── all is sent ──▶ (closed)
+///     Head, Content ── the last reply is queued, no more comes, or it takes too long ──▶ Ending ── all is sent ──▶ (closed)
 ///
-///     any phase ── the socket fails ──▶ Closed
+///     any phase ── the socket fails, or the client takes nothing for too long ──▶ Closed
 /// ```
 #[derive(Debug)]
 enum Phase {
@@ -70,21 +72,17 @@ pub enum Stall {
     Input,
     /// It owes so much that the client has to take some of it first.
     Output,
-    /// The budget of the turn is used up. It could go on at once.
+    /// It could go on, but others have to have their turns first.
     Budget,
 }
 
-/// What a connection may do in one turn.
-#[derive(Clone, Copy, Debug)]
-pub struct Budget {
-    /// Requests that may be answered.
-    pub requests: usize,
-    /// Bytes that may be read. The last read may go beyond it.
-    pub bytes: usize,
-}
-
-impl Budget {
-    pub const OF_A_TURN: Self = Self { requests: 8, bytes: 16 * 1024 };
+/// What the loop lends to a connection for a turn.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The time of the tick.
+    pub now: Moment,
+    pub app: &'a mut App,
+    pub budget: Budget,
 }
 
 /// The state of one connection. It knows neither socket nor clock: its driver brings bytes and takes bytes.
@@ -96,29 +94,32 @@ pub struct Connection {
     /// The client has closed its side.
     input_ended: bool,
     output: OutputQueue,
-    /// When the first byte of a head came, or the last byte of it.
-    since: Instant,
-    /// Requests that were answered.
-    pub requests: usize,
     /// The output has reached the high-water mark, and not come back to the low-water mark since.
     held: bool,
+    /// All that has come has been looked at, so only more input helps.
+    needs_input: bool,
+    /// When the head began that has not come whole.
+    since: Moment,
+    /// When the kernel took bytes for the last time, or when the first ones were owed.
+    taken: Moment,
 }
 
 impl Connection {
-    pub fn new(now: Instant) -> Self {
+    pub fn new() -> Self {
         Self {
             phase: Phase::START,
             input: Vec::new(),
             input_ended: false,
             output: OutputQueue::default(),
-            since: now,
-            requests: 0,
             held: false,
+            needs_input: true,
+            since: Moment::ZERO,
+            taken: Moment::ZERO,
         }
     }
 
-    pub fn received(&mut self, bytes: &[u8], now: Instant) {
-        if self.input.is_empty() && matches!(self.phase, Phase::Head { .. }) {
+    pub fn received(&mut self, bytes: &[u8], now: Moment) {
+        if self.input.is_empty() {
             self.since = now;
         }
         self.input.extend_from_slice(bytes);
@@ -128,20 +129,25 @@ impl Connection {
         self.input_ended = true;
     }
 
-    /// Parses and answers as far as input and output allow.
-    pub fn advance(&mut self, now: Instant, budget: &mut Budget) -> Stall {
+    /// Parses and answers as far as input, output and budget allow.
+    pub fn advance(&mut self, cx: &mut Context<'_>) -> Stall {
+        if self.output.is_empty() {
+            self.taken = cx.now;
+        }
+        self.needs_input = false;
         loop {
             self.held |= self.output.len() > HIGH_WATER;
             if self.held {
                 return Stall::Output;
             }
-            if budget.requests == 0 {
+            if matches!(self.phase, Phase::Head { .. }) && !self.input.is_empty() && cx.budget.is_used_up() {
                 return Stall::Budget;
             }
-            if let Step::Stalled = self.step(now, budget) {
+            if let Step::Stalled = self.step(cx) {
                 break;
             }
         }
+        self.needs_input = true;
         // What has not come whole will never come whole.
         if self.input_ended && matches!(self.phase, Phase::Head { .. } | Phase::Content(_)) {
             self.enter(Phase::Ending);
@@ -149,11 +155,11 @@ impl Connection {
         Stall::Input
     }
 
-    fn step(&mut self, now: Instant, budget: &mut Budget) -> Step {
+    fn step(&mut self, cx: &mut Context<'_>) -> Step {
         match &self.phase {
-            Phase::Head { searched } => self.read_head(*searched, now),
+            Phase::Head { searched } => self.read_head(*searched),
             Phase::Content(request) if self.input.len() < request.length => Step::Stalled,
-            Phase::Content(_) => self.answer(now, budget),
+            Phase::Content(_) => self.answer(cx),
             Phase::Ending | Phase::Closed => Step::Stalled,
         }
     }
@@ -165,13 +171,13 @@ impl Connection {
     }
 
     /// Looks for the end of the head. The first `searched` bytes were searched before.
-    fn read_head(&mut self, searched: usize, now: Instant) -> Step {
+    fn read_head(&mut self, searched: usize) -> Step {
         // The end has four bytes, and up to three of them may have been searched.
         let from = searched.saturating_sub(3);
         let found = self.input[from..].windows(4).position(|bytes| bytes == b"\r\n\r\n");
         let end = found.map(|at| from + at + 4);
         if end.unwrap_or(self.input.len()) > MAX_HEAD {
-            return self.refuse(Refusal::HeadTooLarge);
+            return self.refuse(Refusal::HeadTooLarge.status());
         }
         let Some(end) = end else {
             self.phase = Phase::Head { searched: self.input.len() };
@@ -181,38 +187,30 @@ impl Connection {
             Ok(request) => {
                 self.input.drain(..end);
                 self.enter(Phase::Content(request));
-                self.since = now;
                 Step::Again
             }
-            Err(refusal) => self.refuse(refusal),
+            Err(refusal) => self.refuse(refusal.status()),
         }
     }
 
     /// Answers the request whose content has come.
-    fn answer(&mut self, now: Instant, budget: &mut Budget) -> Step {
-        budget.requests -= 1;
-        self.requests += 1;
+    fn answer(&mut self, cx: &mut Context<'_>) -> Step {
         let Phase::Content(request) = self.enter(Phase::START) else { unreachable!("only a request is answered") };
         let content: Vec<u8> = self.input.drain(..request.length).collect();
-        match (&*request.method, &*request.target) {
-            ("GET", "/") => self.reply("200 OK", b"hello\n", request.persists),
-            ("POST", "/echo") => self.reply("200 OK", &content, request.persists),
-            ("GET", target) if big(target).is_some() => {
-                let content = vec![b'x'; big(target).unwrap_or(0)];
-                self.reply("200 OK", &content, request.persists);
-            }
-            _ => self.reply("404 Not Found", b"not found\n", request.persists),
-        }
-        self.since = now;
+        let (status, content) = cx.app.answer(&request, content);
+        self.reply(status, &content, request.persists);
+        cx.budget.take_request();
         if !request.persists {
             self.enter(Phase::Ending);
         }
+        // The next head may have come with this request.
+        self.since = cx.now;
         Step::Again
     }
 
     /// Answers a request that is not understood. Where the next one begins is not known, so this is the last reply.
-    fn refuse(&mut self, refusal: Refusal) -> Step {
-        self.reply(refusal.status(), b"", false);
+    fn refuse(&mut self, status: &str) -> Step {
+        self.reply(status, b"", false);
         self.enter(Phase::Ending);
         Step::Stalled
     }
@@ -230,14 +228,25 @@ impl Connection {
         &self.output
     }
 
-    pub fn sent(&mut self, count: usize) {
+    pub fn sent(&mut self, count: usize, now: Moment) {
         self.output.advance(count);
-        self.held &= self.output.len() > LOW_WATER;
+        self.taken = now;
+        let listens_again = self.held && self.output.len() <= LOW_WATER;
+        if listens_again || self.output.is_empty() {
+            // While more was owed, the client may have waited for it, and a held connection has not listened at all.
+            self.held = false;
+            self.since = now;
+        }
     }
 
     /// Whether the client must take something before the connection goes on.
     pub fn is_held(&self) -> bool {
         self.held
+    }
+
+    /// Whether nothing can be done with what has come until more comes.
+    pub fn needs_input(&self) -> bool {
+        self.needs_input
     }
 
     pub fn wants_read(&self) -> bool {
@@ -252,27 +261,41 @@ impl Connection {
         }
     }
 
-    /// When [`expire`](Self::expire) must be called. `activity` is when a byte came or went for the last time. The
-    /// deadline is computed from the phase and never stored.
-    pub fn deadline(&self, activity: Instant) -> Instant {
+    // Time. The wheel asks for the deadline, and nobody keeps the answer.
+
+    /// Until when the connection waits, if no byte comes or goes until then. `activity` is when the last one did.
+    pub fn deadline(&self, activity: Moment) -> Moment {
         let idle = activity + IDLE_TIMEOUT;
-        match self.phase {
-            // A client that has not taken what it is owed may not know yet that it is its turn.
-            _ if !self.output.is_empty() => idle,
+        match &self.phase {
+            Phase::Closed => Moment::MAX,
+            // A client that does not see its replies may well be silent: only its reading is timed.
+            _ if !self.output.is_empty() => self.taken + SEND_TIMEOUT,
             Phase::Head { .. } if !self.input.is_empty() => idle.min(self.since + HEAD_TIMEOUT),
-            Phase::Content(_) => idle.min(self.since + CONTENT_TIMEOUT),
-            Phase::Head { .. } | Phase::Ending | Phase::Closed => idle,
+            Phase::Head { .. } | Phase::Content(_) | Phase::Ending => idle,
         }
     }
 
-    /// Does what follows when the deadline has passed.
-    pub fn expire(&mut self) {
-        match self.phase {
-            _ if !self.output.is_empty() => self.abort(),
-            Phase::Head { .. } if self.input.is_empty() => _ = self.enter(Phase::Ending),
-            Phase::Head { .. } | Phase::Content(_) => _ = self.refuse(Refusal::Timeout),
-            Phase::Ending | Phase::Closed => {}
+    /// Ends what takes too long: the deadline has passed.
+    pub fn expire(&mut self, now: Moment) {
+        let owes = !self.output.is_empty();
+        self.taken = now;
+        match &self.phase {
+            // The client takes nothing. There is no use in owing it more.
+            _ if owes => self.abort(),
+            Phase::Head { .. } if self.input.is_empty() => {
+                self.enter(Phase::Ending);
+            }
+            Phase::Head { .. } | Phase::Content(_) => {
+                self.refuse("408 Request Timeout");
+            }
+            Phase::Ending | Phase::Closed => self.abort(),
         }
+    }
+
+    /// Adds `late` to what the deadlines are counted from: nobody listened for that time.
+    pub fn forgive(&mut self, late: Duration) {
+        self.since += late;
+        self.taken += late;
     }
 
     /// Ends the connection at once, since the socket has failed or the client takes nothing.
@@ -281,25 +304,22 @@ impl Connection {
     }
 }
 
-/// Takes the number from `/big/NUMBER`. It is at most a million.
-fn big(target: &str) -> Option<usize> {
-    target.strip_prefix("/big/")?.parse().ok().filter(|&count| count <= 1_000_000)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::turns::TURN_REQUESTS;
 
     #[test]
-    fn a_budget_ends_a_turn_and_loses_nothing() {
-        let now = Instant::now();
-        let mut connection = Connection::new(now);
-        connection.received(&b"GET / HTTP/1.1\r\n\r\n".repeat(20), now);
-        for expected in [8, 16] {
-            assert_eq!(connection.advance(now, &mut Budget::OF_A_TURN.clone()), Stall::Budget);
-            assert_eq!(connection.requests, expected);
+    fn a_turn_answers_no_more_requests_than_its_budget_allows_and_the_next_one_goes_on() {
+        let (mut connection, mut app) = (Connection::new(), App::default());
+        connection.received(&b"GET / HTTP/1.1\r\n\r\n".repeat(150), Moment::ZERO);
+        let mut answered = Vec::new();
+        for _ in 0..3 {
+            let budget = Budget::new(TURN_REQUESTS, Duration::from_secs(1000));
+            let stall = connection.advance(&mut Context { now: Moment::ZERO, app: &mut app, budget });
+            answered.push((app.requests, stall, connection.needs_input()));
+            app.requests = 0;
         }
-        assert_eq!(connection.advance(now, &mut Budget::OF_A_TURN.clone()), Stall::Input);
-        assert_eq!(connection.requests, 20);
+        assert_eq!(answered, [(64, Stall::Budget, false), (64, Stall::Budget, false), (22, Stall::Input, true)]);
     }
 }

@@ -1,11 +1,16 @@
-//! The session: the owner of the socket. New: its turn may end before it is exhausted.
+//! The session: the owner of the socket.
+//!
+//! New: a turn ends when its budget is used up, also if there is more to do. Then no event will come for the rest, so
+//! the session says that it is runnable.
 
 use std::io::{ErrorKind, Read, Write};
-use std::time::Instant;
+use std::time::Duration;
 
 use mio::net::TcpStream;
 
-use crate::connection::{Budget, Connection, Stall};
+use crate::connection::{Connection, Context, Stall};
+use crate::deadlines::{Moment, TimerLink};
+use crate::turns::Standing;
 
 /// What the kernel last said about a socket. It says each thing only once, so it is kept here until a read or a write
 /// finds that it is over.
@@ -19,66 +24,89 @@ pub struct Session {
     socket: TcpStream,
     pub connection: Connection,
     pub readiness: Readiness,
-    /// When a byte came or went for the last time.
-    pub activity: Instant,
-    /// The slot of the wheel in which the session comes up.
-    pub due: Option<u64>,
-    /// The session is in a queue.
+    /// When the last byte came or went.
+    pub activity: Moment,
+    pub timer: TimerLink,
+    /// Whether the session is in a queue.
     pub queued: bool,
-    /// Its last turn has used up its budget, so others come first.
-    pub has_used_up: bool,
-    /// Turns that it has had.
-    pub turns: usize,
-    /// It has ended, and is removed at the end of the tick.
-    pub closed: bool,
+    pub standing: Standing,
+    /// How many turns it has had.
+    pub turns: u64,
 }
 
 /// What becomes of a session after its turn.
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub enum After {
     /// The kernel owes an event for everything that is still wanted.
     Exhausted,
-    /// It has more to do, and no event will say so.
+    /// The turn has ended before that. No event will come for the rest.
     Runnable,
     Closed,
 }
 
 impl Session {
-    pub fn new(socket: TcpStream, now: Instant) -> Self {
-        let connection = Connection::new(now);
+    pub fn new(socket: TcpStream, now: Moment) -> Self {
         Self {
             socket,
-            connection,
+            connection: Connection::new(),
             readiness: Readiness::default(),
             activity: now,
-            due: None,
+            timer: TimerLink::default(),
             queued: false,
-            has_used_up: false,
+            standing: Standing::POLITE,
             turns: 0,
-            closed: false,
         }
     }
 
-    /// Runs a turn: reads, answers and writes until each wanted direction is exhausted, or the budget is.
-    pub fn pump(&mut self, now: Instant) -> After {
+    /// Until when the session waits, if no byte comes or goes until then.
+    pub fn deadline(&self) -> Moment {
+        self.connection.deadline(self.activity)
+    }
+
+    /// Adds `late` to the deadlines, because the loop did not read during that time.
+    pub fn forgive(&mut self, late: Duration) {
+        self.activity += late;
+        self.connection.forgive(late);
+    }
+
+    /// Looks at the session, which has come up in the wheel. It ends what is due, and nothing if its deadline lies ahead.
+    pub fn look_at(&mut self, cx: &mut Context<'_>) -> After {
+        let now = cx.now;
+        if self.deadline() > now {
+            return After::Exhausted;
+        }
+        // There may be room in the kernel although no event has said so: Linux announces room only when a third of the
+        // send buffer is free. A client that reads slowly but steadily must not expire.
+        self.readiness.writable = true;
+        self.flush(now);
+        if self.deadline() <= now {
+            self.connection.expire(now);
+            if self.connection.wants_end() {
+                return After::Closed;
+            }
+        }
+        self.pump(cx)
+    }
+
+    /// Runs a turn: reads, answers and writes until each wanted direction is exhausted, or the budget is used up.
+    pub fn pump(&mut self, cx: &mut Context<'_>) -> After {
         self.turns += 1;
-        let mut budget = Budget::OF_A_TURN;
-        // What has come already goes first: it may be all that this turn can do.
-        let mut reads = self.may_read() && !self.has_used_up;
+        // What has come already goes first. Otherwise each turn would read more than it answers.
+        let mut reads = self.connection.needs_input() && self.may_read();
         loop {
             if reads {
-                self.fill(now, &mut budget);
+                self.fill(cx.now);
             }
-            let stall = self.connection.advance(now, &mut budget);
-            self.flush(now);
+            let stall = self.connection.advance(cx);
+            self.flush(cx.now);
             if self.connection.wants_end() {
                 return After::Closed;
             }
             reads = match stall {
+                Stall::Budget => return After::Runnable,
+                Stall::Input if self.may_read() && cx.budget.is_used_up() => return After::Runnable,
                 // The client has taken enough meanwhile. What has come already goes first.
                 Stall::Output if !self.connection.is_held() => false,
-                Stall::Budget => return After::Runnable,
-                Stall::Input if self.may_read() && budget.bytes == 0 => return After::Runnable,
                 Stall::Input if self.may_read() => true,
                 Stall::Input | Stall::Output => return After::Exhausted,
             };
@@ -90,13 +118,12 @@ impl Session {
     }
 
     /// Reads once.
-    fn fill(&mut self, now: Instant, budget: &mut Budget) {
+    fn fill(&mut self, now: Moment) {
         let mut buffer = [0; 4096];
         match self.socket.read(&mut buffer) {
             Ok(0) => self.connection.received_eof(),
             Ok(count) => {
                 self.activity = now;
-                budget.bytes = budget.bytes.saturating_sub(count);
                 self.connection.received(&buffer[..count], now);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.readiness.readable = false,
@@ -106,12 +133,12 @@ impl Session {
     }
 
     /// Writes what is owed until nothing is left, or the kernel takes no more.
-    fn flush(&mut self, now: Instant) {
+    fn flush(&mut self, now: Moment) {
         while self.readiness.writable && !self.connection.output().is_empty() {
             match self.socket.write(self.connection.output().front()) {
                 Ok(count) => {
                     self.activity = now;
-                    self.connection.sent(count);
+                    self.connection.sent(count, now);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readiness.writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -1,4 +1,4 @@
-//! Reading a head: the same as in step 5, with one more refusal.
+//! Reading a head: the rules of step 5. New: a request borrows its head from the receive buffer.
 
 use std::str;
 
@@ -10,10 +10,10 @@ pub const MAX_CONTENT: usize = 64 * 1024;
 const MAX_FIELDS: usize = 64;
 
 /// The head of a request, as far as this server cares.
-#[derive(Debug)]
-pub struct Request {
-    pub method: String,
-    pub target: String,
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    pub method: &'a str,
+    pub target: &'a str,
     /// The length of the content in bytes.
     pub length: usize,
     /// Whether the client may send another request after this one.
@@ -27,14 +27,12 @@ pub enum Refusal {
     ContentTooLarge,
     HeadTooLarge,
     NotImplemented,
-    Timeout,
 }
 
 impl Refusal {
     pub fn status(self) -> &'static str {
         match self {
             Refusal::BadRequest => "400 Bad Request",
-            Refusal::Timeout => "408 Request Timeout",
             Refusal::ContentTooLarge => "413 Content Too Large",
             Refusal::HeadTooLarge => "431 Request Header Fields Too Large",
             Refusal::NotImplemented => "501 Not Implemented",
@@ -43,7 +41,7 @@ impl Refusal {
 }
 
 /// Reads a head that has come whole.
-pub fn parse(head: &[u8]) -> Result<Request, Refusal> {
+pub fn parse(head: &[u8]) -> Result<Request<'_>, Refusal> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut parsed = httparse::Request::new(&mut fields);
     match parsed.parse(head) {
@@ -53,8 +51,8 @@ pub fn parse(head: &[u8]) -> Result<Request, Refusal> {
         _ => return Err(Refusal::BadRequest),
     }
     let mut request = Request {
-        method: parsed.method.unwrap_or_default().to_owned(),
-        target: parsed.path.unwrap_or_default().to_owned(),
+        method: parsed.method.unwrap_or_default(),
+        target: parsed.path.unwrap_or_default(),
         length: 0,
         persists: parsed.version == Some(1),
     };
