@@ -12,6 +12,9 @@ use mio::Waker;
 /// What the thread has been told.
 pub struct Orders {
     drain: Arc<AtomicBool>,
+    /// Keeps the waker alive. The thread ends after it has used it, and a wake-up that the poll has not brought yet goes
+    /// with its waker: the loop would sleep on.
+    _waker: Arc<Waker>,
 }
 
 impl Orders {
@@ -20,14 +23,16 @@ impl Orders {
         let drain = Arc::new(AtomicBool::new(false));
         let (sender, lines) = mpsc::channel();
         let told = Arc::clone(&drain);
+        let waker = Arc::new(waker);
+        let wakes = Arc::clone(&waker);
         thread::spawn(move || {
             let _ = io::stdin().lines().map_while(Result::ok).try_for_each(|_| sender.send(()));
             // First the order, then the wake-up. Otherwise the loop could look too early and sleep again. The sender is
             // dropped after both, and that ends a pause.
             told.store(true, Ordering::Release);
-            waker.wake().expect("the poll exists as long as the process");
+            wakes.wake().expect("the poll exists as long as the process");
         });
-        (Self { drain }, lines)
+        (Self { drain, _waker: waker }, lines)
     }
 
     /// Whether the server is to drain.

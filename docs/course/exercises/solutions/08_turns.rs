@@ -1,0 +1,65 @@
+use std::collections::{HashMap, VecDeque};
+
+/// What a session has done in its turn.
+#[derive(Clone, Copy, Debug)]
+pub enum After {
+    /// It has done all that there was to do, in less than the time of a turn.
+    Done,
+    /// Its budget was used up before all was done. The turn took as long as so many turns should take, at least 1. The
+    /// session needs another turn.
+    UsedUp { turns: u32 },
+}
+
+/// Who has a turn, and in which order.
+///
+/// - A session that does not use up its turns is polite. Polite sessions come first.
+/// - A session whose turn took `n` times as long as it should is polite again after `n` turns that end as `Done`.
+/// - If any of the sessions wait that have used up a turn, one of them has a turn in each tick, also when the polite ones
+///   have taken all the time.
+/// - A session that waits and has no turn in a tick keeps its place. One that is added twice has one turn.
+#[derive(Debug, Default)]
+pub struct Turns {
+    polite: VecDeque<usize>,
+    used_up: VecDeque<usize>,
+    /// How many short turns a session must have before it is polite. A session that is not here is polite.
+    owes: HashMap<usize, u32>,
+}
+
+impl Turns {
+    /// Notes that a session has work to do.
+    pub fn add(&mut self, key: usize) {
+        if self.polite.contains(&key) || self.used_up.contains(&key) {
+            return;
+        }
+        match self.owes.contains_key(&key) {
+            true => self.used_up.push_back(key),
+            false => self.polite.push_back(key),
+        }
+    }
+
+    /// The sessions that have their turns in this tick, in this order. `fits` turns fit into the time of the tick.
+    pub fn next_tick(&mut self, fits: usize) -> Vec<usize> {
+        let polite = fits.min(self.polite.len());
+        let mut turns: Vec<usize> = self.polite.drain(..polite).collect();
+        // One in any case, so that it cannot wait for ever.
+        let used_up = (fits - polite).max(1).min(self.used_up.len());
+        turns.extend(self.used_up.drain(..used_up));
+        turns
+    }
+
+    /// Notes what a session has done in the turn that it was given.
+    pub fn note(&mut self, key: usize, after: After) {
+        match after {
+            After::UsedUp { turns } => {
+                // A shorter turn does not make up for a longer one before it, unless it ends as `Done`.
+                let owes = self.owes.entry(key).or_default();
+                *owes = turns.max(*owes);
+                self.add(key);
+            }
+            After::Done => match self.owes.get_mut(&key) {
+                Some(owes) if *owes > 1 => *owes -= 1,
+                _ => drop(self.owes.remove(&key)),
+            },
+        }
+    }
+}
