@@ -33,7 +33,7 @@ fn main() {
     let mut reply = Vec::new();
     let end = client.read_to_end(&mut reply);
     let content = reply.iter().filter(|&&byte| byte == b'x').count();
-    println!("{content}");
+    println!("{content} of {BIG} bytes");
     match end {
         Ok(_) => println!("and then the end"),
         Err(error) => println!("and then an error: {:?}", error.kind()),
