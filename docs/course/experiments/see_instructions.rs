@@ -1,4 +1,5 @@
-//! What a request costs in instructions, from the first byte to the last, without kernel and network. valgrind counts them.
+//! What a request costs in instructions, from the first byte to the last, without kernel and network. valgrind counts
+//! them.
 //!
 //!     cargo run -q --bin see_instructions
 //!

@@ -2,8 +2,8 @@
 //!
 //!     cargo run -q --bin see_omission
 //!
-//! A client is to send a request each five milliseconds, two hundred in all. It waits for each reply before it sends the
-//! next request, as most benchmarks do. So while the server is stalled it sends nothing, and what it would have
+//! A client is to send a request each five milliseconds, two hundred in all. It waits for each reply before it sends
+//! the next request, as most benchmarks do. So while the server is stalled it sends nothing, and what it would have
 //! waited for is missing from its figures.
 
 use std::io::Write;

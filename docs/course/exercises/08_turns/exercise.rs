@@ -14,7 +14,8 @@ pub enum After {
 ///
 /// - A session that does not use up its turns is polite. Polite sessions come first.
 /// - A session whose turn took `n` times as long as it should is polite again after `n` turns that end as `Done`.
-/// - If any of the sessions wait that have used up a turn, one of them has a turn in each tick, also when the polite ones
+/// - If any of the sessions wait that have used up a turn, one of them has a turn in each tick, also when the polite
+///   ones
 ///   have taken all the time.
 /// - A session that waits and has no turn in a tick keeps its place. One that is added twice has one turn.
 #[derive(Debug, Default)]

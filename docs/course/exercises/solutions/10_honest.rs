@@ -21,8 +21,8 @@ pub fn measure(server: &mut dyn Server, period: u64, count: usize) -> Vec<u64> {
 /// Runs two programs `runs` times each, and returns how many times as long the second one takes. A program returns the
 /// time that its run took.
 ///
-/// The machine may get slower meanwhile, others may use it for a while, and what runs as the second of two may be slower
-/// for that alone.
+/// The machine may get slower meanwhile, others may use it for a while, and what runs as the second of two may be
+/// slower for that alone.
 pub fn ratio(first: &mut dyn FnMut() -> f64, second: &mut dyn FnMut() -> f64, runs: usize) -> f64 {
     let mut ratios: Vec<f64> = (0..runs)
         .map(|i| {

@@ -24,7 +24,9 @@ pub const SEND_TIMEOUT: Duration = Duration::from_secs(2);
 /// ```text
 ///     ──▶ Head ── a head has come ──▶ Content ── the content has come, the reply is queued ──▶ Head
 ///
-///     Head, Content ── the last reply is queued, no more comes, or it takes too long ──▶ Ending ── all is sent ──▶ (closed)
+///     Head, Content ── the last reply is queued, no more comes, or it takes too long ──▶ Ending
+///
+///     Ending ── all is sent ──▶ (closed)
 ///
 ///     any phase ── the socket fails, or the client takes nothing for too long ──▶ Closed
 /// ```

@@ -2,9 +2,9 @@
 //!
 //!     cargo run --bin 08_fairness [ADDRESS [CLIENTS [none|requests|time|queues]]]
 //!
-//! New: turns with a budget, and two queues (`turns.rs`). The last argument says up to which rule the rules hold; without
-//! it, all do. `GET /count` says how many requests and turns there have been, and `GET /pause` blocks the loop until a
-//! line comes from standard input.
+//! New: turns with a budget, and two queues (`turns.rs`). The last argument says up to which rule the rules hold;
+//! without it, all do. `GET /count` says how many requests and turns there have been, and `GET /pause` blocks the loop
+//! until a line comes from standard input.
 
 mod app;
 mod connection;

@@ -69,7 +69,8 @@ impl Session {
         self.connection.forgive(late);
     }
 
-    /// Looks at the session, which has come up in the wheel. It ends what is due, and nothing if its deadline lies ahead.
+    /// Looks at the session, which has come up in the wheel. It ends what is due, and nothing if its deadline lies
+    /// ahead.
     pub fn look_at(&mut self, cx: &mut Context<'_>) -> After {
         let now = cx.now;
         if self.deadline() > now {

@@ -1,7 +1,7 @@
 //! The connection: bytes in, bytes out.
 //!
-//! New: the phases after the last reply. Our side of the socket is closed first, and the client has some time to take the
-//! reply and to close its own side. Each end has a reason.
+//! New: the phases after the last reply. Our side of the socket is closed first, and the client has some time to take
+//! the reply and to close its own side. Each end has a reason.
 
 use std::time::Duration;
 use std::{fmt, mem};
@@ -31,7 +31,7 @@ const LINGER_BYTES: usize = 64 * 1024;
 ///
 ///     Head, Content ── the last reply is queued, no more comes, or it takes too long ──▶ Ending
 ///
-///     Ending ── all is sent, our side is closed ──▶ HalfClosed ── the client closes its side, or its time is over ──▶ Closed
+///     Ending ── all is sent, our side is closed ──▶ HalfClosed ── the client closes its side, or is late ──▶ Closed
 ///
 ///     any phase ── the socket fails, or the client takes nothing for too long ──▶ Closed
 /// ```

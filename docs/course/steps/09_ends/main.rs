@@ -3,8 +3,8 @@
 //!     cargo run --bin 09_ends [ADDRESS [CLIENTS [abrupt]]]
 //!
 //! New: the half-close and the linger (`connection.rs`, `session.rs`), and the drain: at the end of standard input the
-//! server accepts no more, answers what has come, and ends. With `abrupt` it does neither: it closes a socket as soon as
-//! the last byte is written, and an idle connection as soon as it is to drain.
+//! server accepts no more, answers what has come, and ends. With `abrupt` it does neither: it closes a socket as soon
+//! as the last byte is written, and an idle connection as soon as it is to drain.
 
 mod app;
 mod connection;

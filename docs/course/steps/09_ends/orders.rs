@@ -12,8 +12,8 @@ use mio::Waker;
 /// What the thread has been told.
 pub struct Orders {
     drain: Arc<AtomicBool>,
-    /// Keeps the waker alive. The thread ends after it has used it, and a wake-up that the poll has not brought yet goes
-    /// with its waker: the loop would sleep on.
+    /// Keeps the waker alive. The thread ends after it has used it, and a wake-up that the poll has not brought yet
+    /// goes with its waker: the loop would sleep on.
     _waker: Arc<Waker>,
 }
 

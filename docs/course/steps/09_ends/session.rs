@@ -70,7 +70,8 @@ impl Session {
         self.connection.forgive(late);
     }
 
-    /// Looks at the session, which has come up in the wheel. It ends what is due, and nothing if its deadline lies ahead.
+    /// Looks at the session, which has come up in the wheel. It ends what is due, and nothing if its deadline lies
+    /// ahead.
     pub fn look_at(&mut self, cx: &mut Context<'_>) -> After {
         let now = cx.now;
         if self.deadline() > now {
@@ -165,8 +166,8 @@ impl Session {
         }
     }
 
-    /// Writes once. The last bytes wait in the kernel for the half-close that follows, so that they leave in one segment
-    /// with the FIN (`MSG_MORE`, see tcp(7)).
+    /// Writes once. The last bytes wait in the kernel for the half-close that follows, so that they leave in one
+    /// segment with the FIN (`MSG_MORE`, see tcp(7)).
     fn write(&mut self) -> io::Result<usize> {
         let bytes = self.connection.output().front();
         match self.connection.ends_after_output() {

@@ -2,10 +2,10 @@
 //!
 //!     cargo run --bin 10_measured [ADDRESS [CLIENTS]]
 //!
-//! New: it counts what it asks of the kernel, and says so at its end. A short read is the last one (`session.rs`). Buffers
-//! are lent (`pools.rs`), requests are answered where they lie, and replies are written where they are sent from, so that
-//! a request costs no allocation. The files have the places and names of `src/` now: `MAP.md` leads from one to the
-//! other.
+//! New: it counts what it asks of the kernel, and says so at its end. A short read is the last one (`session.rs`).
+//! Buffers are lent (`pools.rs`), requests are answered where they lie, and replies are written where they are sent
+//! from, so that a request costs no allocation. The files have the places and names of `src/` now: `MAP.md` leads from
+//! one to the other.
 
 mod app;
 mod connection;

@@ -1,5 +1,5 @@
-//! What is owed to a client: as in step 6. New: a reply is written straight into the queue, so it costs no allocation of
-//! its own.
+//! What is owed to a client: as in step 6. New: a reply is written straight into the queue, so it costs no allocation
+//! of its own.
 
 /// The connection makes no more replies while it owes more bytes than this.
 pub const HIGH_WATER: usize = 64 * 1024;

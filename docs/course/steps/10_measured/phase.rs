@@ -9,7 +9,7 @@ use std::fmt;
 ///
 ///     Head, Content ── the last reply is queued, no more comes, or it takes too long ──▶ Ending
 ///
-///     Ending ── all is sent, our side is closed ──▶ HalfClosed ── the client closes its side, or its time is over ──▶ Closed
+///     Ending ── all is sent, our side is closed ──▶ HalfClosed ── the client closes its side, or is late ──▶ Closed
 ///
 ///     any phase ── the socket fails, or the client takes nothing for too long ──▶ Closed
 /// ```
@@ -18,8 +18,8 @@ pub enum Phase {
     /// The connection is between two requests, or within a head. The first `searched` bytes of the input do not hold
     /// the end of that head.
     Head { searched: usize },
-    /// A head of so many bytes has come. Its content of `length` bytes has not, or not all of it. Both stay in the receive
-    /// buffer until then.
+    /// A head of so many bytes has come. Its content of `length` bytes has not, or not all of it. Both stay in the
+    /// receive buffer until then.
     Content { head: usize, length: usize },
     /// The last reply is queued. Input is thrown away; `left` is how many bytes more of it are read.
     Ending { reason: Reason, left: usize },

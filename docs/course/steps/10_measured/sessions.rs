@@ -147,7 +147,8 @@ impl Sessions {
         }
     }
 
-    /// Adds the time for which a handler has blocked the loop to the deadlines of the sessions that worked in this tick.
+    /// Adds the time for which a handler has blocked the loop to the deadlines of the sessions that worked in this
+    /// tick.
     pub fn forgive(&mut self, late: Duration) {
         let turned = self.slab.iter_mut().filter(|(_, session)| session.activity == self.now);
         turned.for_each(|(_, session)| session.forgive(late));
