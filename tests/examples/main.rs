@@ -1,6 +1,8 @@
 //! The programs of `docs/examples` that people copy. Each runs as its user runs it, with curl as the client.
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
+#[path = "../support/built.rs"]
+mod built;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -9,13 +11,12 @@ mod login;
 mod site;
 mod todo;
 
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::time::Instant;
 
 use rustix::process::{Signal, kill_process};
 
+use built::folder_of_examples;
 use support::LIMIT;
 use support::process::Process;
 
@@ -81,25 +82,4 @@ fn wait_until(is_so: impl Fn() -> bool) {
     while !is_so() {
         assert!(Instant::now() < until, "it is not so in time");
     }
-}
-
-/// Where the examples are, built from the sources as they are now. `cargo test` has built them, and cargo finds nothing
-/// to do; `cargo test --test examples` has not.
-#[track_caller]
-fn folder_of_examples() -> &'static PathBuf {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        let this = std::env::current_exe().expect("it runs");
-        let profile = this.ancestors().nth(2).expect("it is in the folder `deps` of a profile");
-        let name = match profile.file_name().and_then(|name| name.to_str()).expect("a profile has a name") {
-            "debug" => "dev",
-            name => name,
-        };
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--examples", "--profile", name]).current_dir(env!("CARGO_MANIFEST_DIR"));
-        cargo.arg("--target-dir").arg(profile.parent().expect("a profile is in the target folder"));
-        let built = cargo.status().expect("cargo runs");
-        assert!(built.success(), "the examples do not build");
-        profile.join("examples")
-    })
 }
