@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod assets;
 mod cli;
 mod demo;
 mod health;
