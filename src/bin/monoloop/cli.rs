@@ -146,10 +146,23 @@ fn settle(command: &str, given: &[(&Opt, String)], env: impl Fn(&str) -> Option<
         }
     }
     #[cfg(feature = "live")]
-    if settings.record.file.is_some() && settings.workers != Some(1) {
-        return Err("--record records one event loop: use it with --workers 1".to_owned());
-    }
+    check_for_one_loop(&settings)?;
     Ok(settings)
+}
+
+/// Checks the options that are about a single event loop.
+#[cfg(feature = "live")]
+fn check_for_one_loop(settings: &Settings) -> Result<(), String> {
+    let (live, record) = (settings.live.is_some(), settings.record.file.is_some());
+    let problem = match settings.workers {
+        // A replay runs the demo as it is without the page.
+        _ if live && record => "--live and --record cannot be used together",
+        Some(1) => return Ok(()),
+        _ if live => "--live shows one event loop: use it with --workers 1",
+        _ if record => "--record records one event loop: use it with --workers 1",
+        _ => return Ok(()),
+    };
+    Err(problem.to_owned())
 }
 
 /// Sets an option from its variable. Returns whether the variable is set.
@@ -319,6 +332,33 @@ mod tests {
         assert_eq!(settings(&[], &[("MONOLOOP_WORKERS", "auto")]).workers, None);
         assert_eq!(settings(&["--workers=2"], &[("MONOLOOP_WORKERS", "auto")]).workers, Some(2));
         assert_eq!(settings(&[], &[("MONOLOOP_WORKERS", "")]).workers, Some(1));
+    }
+
+    #[test]
+    #[cfg(feature = "live")]
+    fn the_live_page_has_an_address() {
+        let address = |args: &[&str], env| settings(args, env).live.map(|address| address.to_string());
+        assert_eq!(address(&[], &[]), None);
+        for (value, expected) in [
+            ("--live", Some("127.0.0.1:3001")),
+            ("--live=on", Some("127.0.0.1:3001")),
+            ("--live=off", None),
+            ("--live=0", Some("127.0.0.1:0")),
+            ("--live=1", Some("127.0.0.1:1")),
+            ("--live=0.0.0.0:81", Some("0.0.0.0:81")),
+            ("--live=[::1]:81", Some("[::1]:81")),
+        ] {
+            assert_eq!(address(&[value], &[]).as_deref(), expected, "{value}");
+        }
+        assert_eq!(address(&[], &[("MONOLOOP_LIVE", "4000")]).as_deref(), Some("127.0.0.1:4000"));
+        for value in ["localhost", "1.2.3.4", "65536", "localhost:80"] {
+            let expected = "expected on, off, a port, or an address such as 127.0.0.1:3001";
+            let expected = format!("invalid value \"{value}\" for --live: {expected}");
+            assert_eq!(run(&["demo", &format!("--live={value}")], &[]).unwrap_err(), expected);
+        }
+        let alone = "--live shows one event loop: use it with --workers 1";
+        assert_eq!(run(&["demo", "--live", "--workers=2"], &[]).unwrap_err(), alone);
+        assert_eq!(run(&["demo", "--live"], &[("MONOLOOP_WORKERS", "auto")]).unwrap_err(), alone);
     }
 
     #[test]

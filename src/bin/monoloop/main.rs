@@ -9,6 +9,8 @@ mod assets;
 mod cli;
 mod demo;
 mod health;
+#[cfg(feature = "live")]
+mod live;
 mod logging;
 mod options;
 #[cfg(feature = "live")]
@@ -29,11 +31,16 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use cli::Command;
+use demo::Demo;
+#[cfg(feature = "live")]
+use live::Live;
 use monoloop::limits::MAX_WORKERS;
 use monoloop::server::{self, AccessLog, DrainCause, Running, RunningWorkers};
 use monoloop::{Endpoint, Router, Server, Workers};
 use options::Settings;
 use signal_hook::consts::{SIGHUP, SIGUSR1, SIGUSR2};
+#[cfg(feature = "live")]
+use signal_hook::consts::{SIGINT, SIGTERM};
 use speech::{Speaker, complain, say, strong};
 
 /// The exit code after a usage error. After a failure at run time it is 1.
@@ -51,27 +58,11 @@ fn main() -> ExitCode {
         }
         Ok(Command::Demo(settings)) => {
             let _log = logging::start(&settings);
-            let health = settings.health.clone();
-            if let Some(path) = health.as_deref().filter(|path| demo::app().routes().any(|known| known.path() == *path))
-            {
-                return misused(format_args!("{path} cannot be the health check: it is a route of the demo"));
+            #[cfg(feature = "live")]
+            if let Some(address) = settings.live {
+                return run_demo_live(&settings, address);
             }
-            let make = move || {
-                let mut app = demo::app();
-                health::add(&mut app, health.as_deref());
-                app
-            };
-            let routes = make().routes().map(|route| format!("  {route}")).collect();
-            let about = [vec!["Available routes:".to_owned()], routes].concat();
-            let app = Application {
-                make: Arc::new(make),
-                connect: demo::connect,
-                about,
-                has_state: true,
-                #[cfg(feature = "live")]
-                recorded: record::About::new("demo", None, &settings),
-            };
-            run(&settings, app)
+            run_demo(&settings, demo::app, |_| {})
         }
         Ok(Command::Serve(directory, settings)) => {
             let _log = logging::start(&settings);
@@ -80,14 +71,9 @@ fn main() -> ExitCode {
                     let about = site.describe();
                     #[cfg(feature = "live")]
                     let recorded = record::About::new("serve", Some(site.directory()), &settings);
-                    let app = Application {
-                        make: Arc::new(move || site.app()),
-                        connect: |_| {},
-                        about,
-                        has_state: false,
-                        #[cfg(feature = "live")]
-                        recorded,
-                    };
+                    let app = Application::new(Arc::new(move || site.app()), |_| {}, about, false);
+                    #[cfg(feature = "live")]
+                    let app = app.recorded(recorded, &settings);
                     run(&settings, app)
                 }
                 Err(problem) => {
@@ -119,9 +105,87 @@ struct Application<S> {
     about: Vec<String>,
     /// Requests change the state of the application.
     has_state: bool,
-    /// What a recording says about it.
+    /// Sets more of a server before it starts.
+    prepare: Prepare,
+    /// Turns the event loop, if there is only one.
+    turn: TurnLoop<S>,
+}
+
+type Prepare = Box<dyn Fn(Server) -> server::Result<Server> + Send + Sync>;
+
+type TurnLoop<S> = Box<dyn FnOnce(Running<S>, &mut Speaker) -> server::Result<()>>;
+
+impl<S> Application<S> {
+    fn new(
+        make: Arc<dyn Fn() -> Router<S> + Send + Sync>,
+        connect: fn(&mut Running<S>),
+        about: Vec<String>,
+        has_state: bool,
+    ) -> Self {
+        let turn = |running, speaker: &mut Speaker| {
+            run_and_announce(running, Running::run_until_drain, Running::draining, Running::run, speaker)
+        };
+        Self { make, connect, about, has_state, prepare: Box::new(Ok), turn: Box::new(turn) }
+    }
+
+    /// Records what the server does, if the settings say so.
     #[cfg(feature = "live")]
-    recorded: record::About,
+    fn recorded(mut self, about: record::About, settings: &Settings) -> Self {
+        let (prepare, recording) = (self.prepare, settings.record.clone());
+        self.prepare = Box::new(move |server| record::add(prepare(server)?, &recording, &about));
+        self
+    }
+}
+
+/// Runs the demo, whose application is made by `make`. `adapt` may change how it runs.
+fn run_demo(
+    settings: &Settings,
+    make: impl Fn() -> Router<Demo> + Send + Sync + 'static,
+    adapt: impl FnOnce(&mut Application<Demo>),
+) -> ExitCode {
+    let health = settings.health.clone();
+    if let Some(path) = health.as_deref().filter(|path| make().routes().any(|known| known.path() == *path)) {
+        return misused(format_args!("{path} cannot be the health check: it is a route of the demo"));
+    }
+    let make = move || {
+        let mut app = make();
+        health::add(&mut app, health.as_deref());
+        app
+    };
+    let routes = make().routes().map(|route| format!("  {route}")).collect();
+    let about = [vec!["Available routes:".to_owned()], routes].concat();
+    let mut app = Application::new(Arc::new(make), demo::connect, about, true);
+    adapt(&mut app);
+    #[cfg(feature = "live")]
+    let app = app.recorded(record::About::new("demo", None, settings), settings);
+    run(settings, app)
+}
+
+/// Runs the demo with the page that shows its event loop.
+#[cfg(feature = "live")]
+fn run_demo_live(settings: &Settings, address: SocketAddr) -> ExitCode {
+    let live = match Live::start(address) {
+        Ok(live) => live,
+        Err(error) => {
+            logging::complain(explain(&error));
+            return ExitCode::FAILURE;
+        }
+    };
+    let page = live.address();
+    let make = move || {
+        let mut app = demo::app();
+        live::add(&mut app, page);
+        app
+    };
+    run_demo(settings, make, |app| {
+        app.about.push(format!("live page on {}", strong(&format!("http://{page}/_live"))));
+        let held = live.held();
+        app.prepare = Box::new(move |server| Ok(server.clock(held.clock())));
+        app.turn = Box::new(move |running, speaker| {
+            let signalled = note_signals()?;
+            live.run(running, signalled, |cause| tell_drain(cause, speaker))
+        });
+    })
 }
 
 /// The warning for several workers whose application has a state.
@@ -144,22 +208,18 @@ fn run<S: 'static>(settings: &Settings, app: Application<S>) -> ExitCode {
 fn serve_app<S: 'static>(settings: &Settings, app: Application<S>, speaker: &mut Speaker) -> server::Result<()> {
     ignore_other_signals()?;
     let access_log = settings.access_log.map(|format| AccessLog::new(format, io::stdout())).transpose()?;
-    let Application { make, connect, about, has_state, .. } = app;
-    #[cfg(feature = "live")]
-    let (recording, recorded) = (settings.record.clone(), app.recorded);
+    let Application { make, connect, about, has_state, prepare, turn } = app;
     let start = move |server: Server| -> server::Result<Running<S>> {
         let server = match &access_log {
             Some(log) => server.observer(log.clone()),
             None => server,
         };
-        #[cfg(feature = "live")]
-        let server = record::add(server, &recording, &recorded)?;
-        let mut running = server.start(make())?;
+        let mut running = prepare(server)?.start(make())?;
         connect(&mut running);
         Ok(running)
     };
     match settings.workers.unwrap_or_else(cores) {
-        1 => serve_alone(settings, &about, start, speaker),
+        1 => serve_alone(settings, &about, start, turn, speaker),
         count => {
             let state = if has_state { OWN_STATE } else { "" };
             let about = [vec![format!("{count} workers{state}")], about].concat();
@@ -178,11 +238,23 @@ fn ignore_other_signals() -> io::Result<()> {
     Ok(())
 }
 
+/// Becomes true when a signal asks the server to stop. The loop learns of it in its next tick, and the live page can
+/// keep it from that tick.
+#[cfg(feature = "live")]
+fn note_signals() -> io::Result<Arc<AtomicBool>> {
+    let signalled = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&signalled))?;
+    }
+    Ok(signalled)
+}
+
 /// Runs one event loop, in this thread.
 fn serve_alone<S>(
     settings: &Settings,
     about: &[String],
     start: impl Fn(Server) -> server::Result<Running<S>>,
+    turn: TurnLoop<S>,
     speaker: &mut Speaker,
 ) -> server::Result<()> {
     let server =
@@ -194,7 +266,7 @@ fn serve_alone<S>(
     drop(start);
 
     announce(about, &addresses);
-    run_and_announce(running, Running::run_until_drain, Running::draining, Running::run, speaker)
+    turn(running, speaker)
 }
 
 /// Runs several event loops, each with its own thread and its own application.
@@ -244,10 +316,16 @@ fn run_and_announce<R>(
 ) -> server::Result<()> {
     let goes_on = run_until_drain(&mut running)?;
     // Without connections, the drain begins and ends in the same tick.
-    if let Some(DrainCause::Signal(name)) = draining(&running) {
-        speaker.say(format_args!("{name} received. Shutting down gracefully..."));
+    if let Some(cause) = draining(&running) {
+        tell_drain(cause, speaker);
     }
     if goes_on { run(running) } else { Ok(()) }
+}
+
+fn tell_drain(cause: DrainCause, speaker: &mut Speaker) {
+    if let DrainCause::Signal(name) = cause {
+        speaker.say(format_args!("{name} received. Shutting down gracefully..."));
+    }
 }
 
 /// Binds all hosts: the first makes the server, the others are added. `::` comes last, since it leaves IPv4 to the

@@ -1,5 +1,8 @@
 //! The table of all options. The command line, the environment variables and the help all follow it.
 
+#[cfg(feature = "live")]
+use std::net::SocketAddr;
+
 use monoloop::Config;
 use monoloop::files::Symlinks;
 use monoloop::limits::CACHED_FILES;
@@ -24,6 +27,9 @@ pub(crate) struct Settings {
     pub(crate) health: Option<String>,
     pub(crate) log: String,
     pub(crate) access_log: Option<LogFormat>,
+    /// The address of the live page.
+    #[cfg(feature = "live")]
+    pub(crate) live: Option<SocketAddr>,
     pub(crate) config: Config,
     pub(crate) files: FileSettings,
     #[cfg(feature = "live")]
@@ -160,6 +166,12 @@ pub(crate) const GROUPS: &[Group] = &[
         Opt { name: "cached-files", value: "COUNT", env: "MONOLOOP_CACHED_FILES", default: "512", kind: One,
             help: "Most files to keep open, or in memory if they are small; 0: none",
             set: |to, text| { to.files.cached = values::number(text)?; Ok(()) } },
+    ] },
+    #[cfg(feature = "live")]
+    Group { title: "Live page", only: Some("demo"), options: &[
+        Opt { name: "live", value: "ADDRESS", env: "MONOLOOP_LIVE", default: "off", kind: Switch,
+            help: "Serves a page that shows the event loop at work, by default on 127.0.0.1:3001",
+            set: |to, text| { to.live = values::live(text)?; Ok(()) } },
     ] },
     Group { title: "Event loops", only: None, options: &[
         Opt { name: "workers", value: "COUNT", env: "MONOLOOP_WORKERS", default: "1", kind: One,

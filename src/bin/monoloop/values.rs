@@ -1,5 +1,7 @@
 //! Parses the values of options. All functions are pure; an error says what was expected instead.
 
+#[cfg(feature = "live")]
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use log::LevelFilter;
@@ -155,6 +157,19 @@ pub(crate) fn switch(text: &str) -> Result<bool> {
         "on" | "yes" | "true" | "1" => Ok(true),
         "off" | "no" | "false" | "0" => Ok(false),
         _ => Err("expected on or off"),
+    }
+}
+
+/// The address of the live page: `on`, `off`, a port, or an IP address with a port.
+#[cfg(feature = "live")]
+pub(crate) fn live(text: &str) -> Result<Option<SocketAddr>> {
+    const ADDRESS: &str = "expected on, off, a port, or an address such as 127.0.0.1:3001";
+    let local = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    // A port comes first, since 0 and 1 are switches, too.
+    match (port(text), switch(text)) {
+        (Ok(port), _) => Ok(Some(local(port))),
+        (_, Ok(on)) => Ok(on.then(|| local(3001))),
+        _ => text.parse().map(Some).map_err(|_| ADDRESS),
     }
 }
 

@@ -1,0 +1,279 @@
+//! The clients that the page can start. Each experiment is one thread with plain, blocking sockets: it is what a client
+//! on another machine would be. Their number and their time are bounded.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use monoloop::http::Moment;
+use monoloop::server::{Clock, SystemClock};
+
+use super::orders::Experiment;
+
+/// Most experiments at a time.
+const MAX_RUNNING: usize = 8;
+
+/// The longest time of an experiment. A head that drips ends before that, by its timeout.
+const LONGEST: Duration = Duration::from_secs(25);
+
+/// How long a client waits before it looks whether it is to stop.
+const NAP: Duration = Duration::from_millis(50);
+
+/// How many polite clients there are.
+const POLITE: usize = 50;
+
+/// How many members the room has.
+const MEMBERS: usize = 24;
+
+/// The experiments that run.
+#[derive(Debug)]
+pub(super) struct Clients {
+    /// Each thread holds a copy until it ends, so the number of copies tells how many run.
+    stop: Arc<AtomicBool>,
+}
+
+impl Clients {
+    pub(super) fn new() -> Self {
+        Self { stop: Arc::default() }
+    }
+
+    /// How many experiments run.
+    pub(super) fn running(&self) -> usize {
+        Arc::strong_count(&self.stop) - 1
+    }
+
+    /// Starts an experiment against the server at this address.
+    ///
+    /// # Errors
+    /// One sentence, if too many run already or the system denies a thread.
+    pub(super) fn start(&self, what: Experiment, server: SocketAddr) -> Result<(), String> {
+        if self.running() >= MAX_RUNNING {
+            return Err(format!("{MAX_RUNNING} experiments run already. Wait for the end of one, or stop them all."));
+        }
+        let mut stage = Stage { server, stop: Arc::clone(&self.stop), clock: SystemClock::new() };
+        let play = move || {
+            // A server that ends or refuses ends the experiment too; the page shows why.
+            if let Err(error) = stage.play(what) {
+                log::debug!("the experiment {what:?} ended: {error}");
+            }
+        };
+        let thread = thread::Builder::new().name(format!("experiment {what:?}")).spawn(play);
+        thread.map(drop).map_err(|error| format!("The system denies a thread: {error}."))
+    }
+
+    /// Ends all experiments, and lets new ones begin at once.
+    pub(super) fn stop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.stop = Arc::default();
+    }
+}
+
+/// Threads must not outlive the page for long.
+impl Drop for Clients {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// What an experiment knows. Its clock starts with it.
+struct Stage {
+    server: SocketAddr,
+    stop: Arc<AtomicBool>,
+    clock: SystemClock,
+}
+
+impl Stage {
+    fn play(&mut self, what: Experiment) -> io::Result<()> {
+        match what {
+            Experiment::Polite => self.polite(),
+            Experiment::Slow => self.slow(),
+            Experiment::Drip => self.drip(),
+            Experiment::Pipeline => self.pipeline(),
+            Experiment::Broadcast => self.broadcast(),
+            Experiment::Block => self.block(),
+        }
+    }
+
+    /// Each client has one request under way. One after the other takes its reply and sends the next request.
+    fn polite(&mut self) -> io::Result<()> {
+        let mut clients = Vec::new();
+        for _ in 0..POLITE {
+            clients.push(self.connect()?);
+            self.pause(Duration::from_millis(10));
+        }
+        let mut asked = [false; POLITE];
+        while self.goes_on(Duration::from_secs(20)) {
+            for (client, asked) in clients.iter_mut().zip(&mut asked) {
+                if *asked && !self.take_replies(client, 1)? {
+                    return Ok(());
+                }
+                client.write_all(b"GET /users HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+                *asked = true;
+                if !self.pause(Duration::from_millis(10)) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for 64 MiB at once, and reads 64 KiB each half second: enough for the minimum rate.
+    fn slow(&mut self) -> io::Result<()> {
+        let mut client = self.connect()?;
+        client.write_all("GET /big?mib=1 HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(64).as_bytes())?;
+        let mut piece = vec![0; 64 * 1024];
+        while self.goes_on(Duration::from_secs(20)) && self.read_some(&mut client, &mut piece)? > 0 {
+            self.pause(Duration::from_millis(500));
+        }
+        Ok(())
+    }
+
+    /// Sends a head byte by byte, and never its end.
+    fn drip(&mut self) -> io::Result<()> {
+        let mut client = self.connect()?;
+        let head = b"GET /users HTTP/1.1\r\nHost: localhost\r\nX-Slowly: ";
+        let mut bytes = head.iter().chain(b"drip-".iter().cycle());
+        client.set_nonblocking(true)?;
+        while self.goes_on(LONGEST) {
+            client.write_all(&[*bytes.next().expect("it goes round")])?;
+            // The 408 ends it.
+            match client.read(&mut [0; 512]) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                _ => return Ok(()),
+            }
+            self.pause(Duration::from_millis(250));
+        }
+        Ok(())
+    }
+
+    /// Sends 64 requests with one write, and then takes the replies.
+    fn pipeline(&mut self) -> io::Result<()> {
+        let mut client = self.connect()?;
+        self.pause(Duration::from_millis(500));
+        client.write_all("GET /users/1 HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(64).as_bytes())?;
+        self.take_replies(&mut client, 64)?;
+        self.pause(Duration::from_secs(2));
+        client.shutdown(Shutdown::Write)
+    }
+
+    /// Members join the chat one by one. Then one says something each second, and the loop tells all others.
+    fn broadcast(&mut self) -> io::Result<()> {
+        let mut members = Vec::new();
+        for number in 1..=MEMBERS {
+            let mut member = self.connect()?;
+            write!(
+                member,
+                "GET /ws/chat?name=member%20{number} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
+                 Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+            )?;
+            members.push(member);
+            self.pause(Duration::from_millis(40));
+        }
+        let mut speakers = (0..MEMBERS).cycle();
+        let mut heard = vec![0; 16 * 1024];
+        while self.goes_on(Duration::from_secs(15)) {
+            for member in &mut members {
+                member.set_nonblocking(true)?;
+                match member.read(&mut heard) {
+                    Ok(0) => return Ok(()),
+                    // The server closes all of them in a drain, and each has to answer.
+                    Ok(count) if heard[..count].contains(&CLOSE) => {
+                        return members.iter_mut().try_for_each(|member| member.write_all(&frame(CLOSE, "")));
+                    }
+                    Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+                    _ => member.set_nonblocking(false)?,
+                }
+            }
+            let speaker = speakers.next().expect("it goes round");
+            members[speaker].write_all(&frame(TEXT, "Hello, everybody!"))?;
+            self.pause(Duration::from_secs(1));
+        }
+        Ok(())
+    }
+
+    /// The request itself is quick. Its handler sleeps.
+    fn block(&mut self) -> io::Result<()> {
+        let mut client = self.connect()?;
+        client.write_all(b"POST /_live/block HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")?;
+        self.take_replies(&mut client, 1).map(drop)
+    }
+
+    // ---- what all of them need --------------------------------------------------------------------------------------
+
+    fn connect(&self) -> io::Result<TcpStream> {
+        let client = TcpStream::connect_timeout(&self.server, LONGEST)?;
+        client.set_nodelay(true)?;
+        client.set_read_timeout(Some(NAP))?;
+        client.set_write_timeout(Some(LONGEST))?;
+        Ok(client)
+    }
+
+    /// Whether the experiment goes on: it is not told to stop, and is younger than this.
+    fn goes_on(&mut self, longest: Duration) -> bool {
+        !self.stop.load(Ordering::Relaxed) && self.clock.now().since(Moment::ZERO) < longest
+    }
+
+    /// Sleeps for this time, or until the experiment is told to stop. Returns whether it goes on.
+    fn pause(&mut self, time: Duration) -> bool {
+        let until = self.clock.now() + time;
+        loop {
+            let rest = until.since(self.clock.now());
+            if rest.is_zero() || !self.goes_on(LONGEST) {
+                return self.goes_on(LONGEST);
+            }
+            thread::sleep(rest.min(NAP));
+        }
+    }
+
+    /// Reads what comes next. Returns 0 when the server has closed, or the experiment is over.
+    fn read_some(&mut self, client: &mut TcpStream, piece: &mut [u8]) -> io::Result<usize> {
+        while self.goes_on(LONGEST) {
+            match client.read(piece) {
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                result => return result,
+            }
+        }
+        Ok(0)
+    }
+
+    /// Takes as many replies as these, each with a `Content-Length`. Returns whether they came.
+    fn take_replies(&mut self, client: &mut TcpStream, count: usize) -> io::Result<bool> {
+        let (mut received, mut piece) = (Vec::new(), [0; 4096]);
+        for _ in 0..count {
+            let length = loop {
+                let end = received.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4);
+                let length = end.map(|end| end + length_in(&received[..end]));
+                if let Some(length) = length.filter(|length| *length <= received.len()) {
+                    break length;
+                }
+                match self.read_some(client, &mut piece)? {
+                    0 => return Ok(false),
+                    count => received.extend_from_slice(&piece[..count]),
+                }
+            };
+            received.drain(..length);
+        }
+        Ok(true)
+    }
+}
+
+/// The `Content-Length` of a head, or 0.
+fn length_in(head: &[u8]) -> usize {
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let line = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+}
+
+/// The first bytes of a whole message of text, and of a Close frame (RFC 6455 §5.2). What the chat says is ASCII and
+/// short, so neither comes up within a message.
+const TEXT: u8 = 0x81;
+const CLOSE: u8 = 0x88;
+
+/// A masked frame, as clients send them. The mask is zero: it hides nothing from anybody here.
+fn frame(first: u8, content: &str) -> Vec<u8> {
+    let length = u8::try_from(content.len()).ok().filter(|length| *length < 126).expect("it is short");
+    [&[first, 0x80 | length, 0, 0, 0, 0], content.as_bytes()].concat()
+}

@@ -1,0 +1,178 @@
+// The slab as a grid of slots. A slot is one element that stays; only what has changed is written to it.
+
+import { PHASES, TIMEOUTS } from './texts.js';
+
+const grid = document.getElementById('slots');
+const detail = document.getElementById('detail');
+
+/** How many slots are shown at least, and how many of those without a connection. */
+const [LEAST, MAX_EMPTY] = [72, 256];
+
+/** The elements by slot, and the connections that they show. */
+const cells = [];
+let views = new Map();
+let active = -1;
+/** When the last frame came, to count deadlines down. Not while the clock of the loop stands still. */
+let shownAt = 0;
+let clockStands = false;
+
+export function bytes(count) {
+  if (count < 1024) return `${count} B`;
+  if (count < 1024 * 1024) return `${(count / 1024).toFixed(count < 10240 ? 1 : 0)} KiB`;
+  if (count < 2 ** 30) return `${(count / 2 ** 20).toFixed(1)} MiB`;
+  return `${(count / 2 ** 30).toFixed(1)} GiB`;
+}
+
+export function seconds(millis) {
+  return millis < 1000 ? `${Math.round(millis)} ms` : `${(millis / 1000).toFixed(1)} s`;
+}
+
+/** Shows the connections of a frame. */
+export function showSlots({ table, open, shown }, speed) {
+  views = new Map(shown.map((view) => [view.slot, view]));
+  const highest = shown.length ? shown[shown.length - 1].slot + 1 : 0;
+  const count = Math.max(highest, Math.min(table, MAX_EMPTY), LEAST);
+  while (cells.length < count) cells.push(grid.appendChild(cell(cells.length)));
+  while (cells.length > count) cells.pop().remove();
+  cells.forEach((element, slot) => paint(element, views.get(slot), slot < table));
+  const hidden = open > shown.length ? `, ${open - shown.length} more are not shown` : '';
+  document.getElementById('slab-count').textContent =
+    `${open} ${open === 1 ? 'connection' : 'connections'} in a table of ${table} slots${hidden}`;
+  shownAt = performance.now();
+  clockStands = speed.single;
+  describe();
+}
+
+function cell(slot) {
+  const element = document.createElement('div');
+  element.role = 'option';
+  element.id = `slot-${slot}`;
+  element.dataset.slot = slot;
+  return element;
+}
+
+/** Writes what differs. A name for screen readers is made only for the slot that is looked at. */
+function paint(element, view, exists) {
+  const phase = view?.phase ?? (exists ? 'empty' : 'beyond');
+  const held = view?.held ? 'held' : '';
+  const queue = view?.queue ?? '';
+  const key = `${phase} ${held} ${queue}`;
+  if (element.dataset.key === key) return;
+  element.dataset.key = key;
+  element.className = `slot ${phase} ${held} ${queue && 'queued'}`;
+  element.textContent = view ? PHASES[phase][0] : '';
+}
+
+// ---- the slot that is looked at
+
+function look(slot, isFocus = false) {
+  if (active >= 0) cells[active]?.classList.remove('active');
+  active = slot;
+  cells[active]?.classList.add('active');
+  if (isFocus && cells[active]) {
+    grid.setAttribute('aria-activedescendant', cells[active].id);
+    cells[active].scrollIntoView({ block: 'nearest' });
+  }
+  describe();
+}
+
+/** Says what is known of a connection, as a list of name and value. */
+export function lines(view, passed = 0) {
+  const [, name, meaning] = PHASES[view.phase];
+  const list = [
+    ['peer', view.peer],
+    ['phase', `${name}: ${meaning}`],
+  ];
+  if (view.detail) list.push(['detail', view.detail]);
+  list.push(['owes', view.owed ? bytes(view.owed) : 'nothing']);
+  if (view.held) list.push(['held', 'yes: it is not read until its client takes some of what it is owed']);
+  if (view.received) list.push(['received', `${bytes(view.received)} that are not understood yet`]);
+  if (view.memory) list.push(['memory', bytes(view.memory)]);
+  list.push(['waits', view.queue ? `in the queue “${view.queue}”` : 'for an event of the kernel']);
+  list.push(['silent for', seconds(view.idle + passed)]);
+  if (view.deadline) {
+    const [timeout, left] = view.deadline;
+    list.push(['next deadline', `in ${seconds(Math.max(0, left - passed))}: ${TIMEOUTS[timeout] ?? timeout}`]);
+  }
+  return list;
+}
+
+let described = '';
+
+function describe() {
+  if (active < 0 || !cells[active]) return;
+  const view = views.get(active);
+  const passed = clockStands ? 0 : performance.now() - shownAt;
+  const title = view ? `Slot ${active}: connection ${view.id}` : `Slot ${active} is free`;
+  cells[active].ariaLabel = view ? `${title}, ${PHASES[view.phase][1]}, from ${view.peer}` : title;
+  cells[active].ariaSelected = 'true';
+  // The region is live, and figures change all the time: a screen reader is told when the connection or phase changes.
+  const news = `${title} ${view?.phase}`;
+  detail.ariaLive = news === described ? 'off' : 'polite';
+  described = news;
+  const free = cells[active].classList.contains('beyond')
+    ? 'The table is not that long yet. It grows twofold when it is full.'
+    : 'The next connection takes the slot that was left last.';
+  fill(title, view ? lines(view, passed) : [['slot', free]]);
+}
+
+/** Keeps the elements, so that a reader can select text. */
+function fill(title, list) {
+  let heading = detail.querySelector('h3');
+  if (!heading) {
+    detail.replaceChildren(document.createElement('h3'), document.createElement('dl'));
+    heading = detail.firstChild;
+  }
+  if (heading.textContent !== title) heading.textContent = title;
+  const terms = detail.querySelector('dl');
+  while (terms.children.length > 2 * list.length) terms.lastChild.remove();
+  list.forEach(([name, value], index) => {
+    if (!terms.children[2 * index]) terms.append(document.createElement('dt'), document.createElement('dd'));
+    const [term, text] = [terms.children[2 * index], terms.children[2 * index + 1]];
+    if (term.textContent !== name) term.textContent = name;
+    if (text.textContent !== value) text.textContent = value;
+  });
+}
+
+const slotOf = (target) => (target.dataset?.slot === undefined ? -1 : Number(target.dataset.slot));
+
+grid.addEventListener('pointerover', ({ target }) => slotOf(target) >= 0 && look(slotOf(target)));
+grid.addEventListener('click', ({ target }) => slotOf(target) >= 0 && look(slotOf(target), true));
+grid.addEventListener('focus', () => look(Math.max(active, 0), true));
+grid.addEventListener('keydown', (event) => {
+  const columns = getComputedStyle(grid).gridTemplateColumns.split(' ').length;
+  const moves = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -Infinity, End: Infinity };
+  const move = moves[event.key];
+  if (move === undefined) return;
+  event.preventDefault();
+  look(Math.min(Math.max(active + move, 0), cells.length - 1), true);
+});
+
+// Deadlines come nearer between two frames, too.
+setInterval(describe, 250);
+
+// ---- the legend
+
+const legend = document.getElementById('legend');
+for (const [phase, [letter, name, meaning]] of Object.entries(PHASES)) {
+  const item = document.createElement('li');
+  const sample = document.createElement('span');
+  sample.className = `slot ${phase}`;
+  sample.textContent = letter;
+  sample.ariaHidden = 'true';
+  item.title = meaning;
+  item.append(sample, ` ${name}`);
+  legend.append(item);
+}
+for (const [kind, text, meaning] of [
+  ['held', 'held', 'it owes so much that it is not read'],
+  ['queued', 'queued', 'it waits for its next turn'],
+]) {
+  const item = document.createElement('li');
+  const sample = document.createElement('span');
+  sample.className = `slot sample ${kind}`;
+  sample.ariaHidden = 'true';
+  item.title = meaning;
+  item.append(sample, ` ${text}`);
+  legend.append(item);
+}

@@ -1,0 +1,152 @@
+//! What the frames say.
+
+use serde_json::json;
+
+use crate::support::serve::memory;
+use crate::{Demo, says, slots};
+
+#[test]
+fn a_frame_shows_connections_with_their_phases_and_deadlines() {
+    let demo = Demo::start();
+    let mut feed = demo.feed();
+    let mut client = demo.connect();
+    let peer = client.local().to_string();
+    feed.slot("fresh connection", |slot| slot["peer"] == *peer && slot["phase"] == "fresh");
+    client.send("GET /us");
+    let slot = feed.slot("head", |slot| slot["peer"] == *peer && slot["phase"] == "head");
+    assert_eq!((&slot["received"], &slot["deadline"][0]), (&json!(7), &json!("head")));
+    assert!(slot["deadline"][1].as_u64().is_some_and(|left| left <= 10_000), "{slot}");
+    client.send("ers/1 HTTP/1.1\r\nHost: test\r\n\r\n");
+    assert_eq!(client.reply().status, 200);
+    let slot = feed.slot("idle connection", |slot| slot["peer"] == *peer && slot["phase"] == "idle");
+    assert_eq!((&slot["slot"], &slot["deadline"][0], slot.get("owed")), (&json!(0), &json!("idle"), None));
+    drop(client);
+    let frame = feed.wait("end of the connection", |message| says(message, " ended: "));
+    assert_eq!((slots(&frame).len(), &frame["slots"]["open"]), (0, &json!(0)));
+}
+
+#[test]
+fn a_reply_is_told_in_a_sentence() {
+    let demo = Demo::start();
+    let mut feed = demo.feed();
+    feed.wait("frame", |message| message["kind"] == "frame");
+    let mut client = demo.connect();
+    client.ask("/users/1?secret=1");
+    let (mut was_told, mut replies) = (false, 0);
+    feed.wait("sentence", |message| {
+        was_told |= says(message, "GET /users/1 on connection 1 was answered with 200 in ");
+        assert!(!message.to_string().contains("secret"), "a query may be secret: {message}");
+        replies = message["counts"]["replies"].as_u64().unwrap_or_default();
+        was_told
+    });
+    assert_eq!(replies, 1);
+    client.ask("/fail");
+    feed.wait("failure", |message| says(message, "A request on connection 1 failed with 500."));
+}
+
+#[test]
+fn the_parts_of_a_tick_are_timed() {
+    let demo = Demo::start();
+    let mut feed = demo.feed();
+    let names = ["waiting", "events", "accept", "pump", "post", "timers", "expire", "drain", "reap"];
+    let mut client = demo.connect();
+    client.ask("/users");
+    feed.wait("time of the pump", |message| {
+        let parts = message["parts"].as_array().expect("each frame has parts");
+        assert_eq!(parts.iter().map(|part| part["name"].as_str().unwrap_or_default()).collect::<Vec<_>>(), names);
+        parts[3]["total"].as_f64().is_some_and(|micros| micros > 0.0)
+    });
+}
+
+#[test]
+fn a_slow_reader_is_held_and_a_dripping_client_has_the_deadline_of_its_head() {
+    let demo = Demo::start();
+    let mut feed = demo.feed();
+    feed.start("slow");
+    feed.start("drip");
+    let slot = feed.slot("held connection", |slot| slot["held"] == true);
+    assert_eq!((&slot["phase"], &slot["deadline"][0]), (&json!("exchange"), &json!("send")), "{slot}");
+    assert!(slot["owed"].as_u64().is_some_and(|owed| owed >= 16 * 1024), "{slot}");
+    let dripping = |slot: &serde_json::Value| slot["phase"] == "head" && slot["deadline"][0] == "head";
+    let first = feed.slot("dripping head", dripping);
+    let later = feed.slot("byte of the same head", |slot| dripping(slot) && slot["received"] != first["received"]);
+    assert_eq!(later["id"], first["id"]);
+    assert!(later["deadline"][1].as_u64() <= first["deadline"][1].as_u64(), "a byte moves it no further away");
+    feed.order(&json!({ "order": "stop" }));
+    feed.wait("end of both", |message| message["slots"]["open"] == 0);
+    assert_eq!(demo.end().code, Some(0));
+}
+
+#[test]
+fn each_experiment_can_be_started_and_ends() {
+    let demo = Demo::start();
+    let mut feed = demo.feed();
+    feed.start("polite");
+    feed.wait("50 idle connections", |message| {
+        slots(message).iter().filter(|slot| slot["phase"] == "idle").count() == 50
+    });
+    feed.start("broadcast");
+    feed.wait("24 members", |message| slots(message).iter().filter(|slot| slot["phase"] == "upgraded").count() == 24);
+    feed.start("pipeline");
+    feed.wait("last reply of the pipeline", |message| {
+        says(message, "/users/1 on connection ") || message["left_out"].as_u64() > Some(0)
+    });
+    // While a handler blocks, no frame comes. The next one tells.
+    feed.start("block");
+    feed.wait("reply of the blocking handler", |message| {
+        says(message, "POST /_live/block on connection ") && says(message, " was answered with 200 in 2.")
+    });
+    feed.order(&json!({ "order": "stop" }));
+    feed.wait("end of all", |message| message["slots"]["open"] == 0);
+}
+
+#[test]
+fn experiments_are_bounded() {
+    let demo = Demo::start();
+    let mut feed = demo.feed();
+    for _ in 0..9 {
+        feed.start("drip");
+    }
+    let refused = feed.wait("refusal", |message| message["kind"] == "refused");
+    assert!(refused["why"].as_str().is_some_and(|why| why.starts_with("8 experiments run already.")), "{refused}");
+    assert_eq!(demo.end().code, Some(0), "the clients of the page do not hold up the end");
+}
+
+#[test]
+fn a_second_page_sees_the_same_and_one_that_does_not_read_costs_little() {
+    let demo = Demo::start();
+    let (mut feed, idle) = (demo.feed(), demo.feed());
+    let mut second = demo.feed();
+    let clients: Vec<_> = (0..200).map(|_| demo.connect()).collect();
+    feed.wait("200 connections", |message| message["slots"]["open"] == 200);
+    second.wait("200 connections", |message| message["slots"]["open"] == 200);
+    // Each tick is a frame of some 30 KiB now, unless the last one is still on its way.
+    second.order(&json!({ "order": "speed", "delay": 1 }));
+    feed.wait("slow motion", |message| message["speed"]["delay"] == 1);
+    let before = memory(demo.process.pid().as_raw_nonzero().get().unsigned_abs(), "VmRSS");
+    let mut bytes = 0;
+    let mut client = demo.connect();
+    while bytes < 30_000_000 {
+        client.ask("/users");
+        bytes += feed.wait("frame", |message| message["kind"] == "frame").to_string().len();
+        second.next();
+    }
+    let after = memory(demo.process.pid().as_raw_nonzero().get().unsigned_abs(), "VmRSS");
+    assert!(after < before + 8_000_000, "{before} bytes have become {after}");
+    drop((clients, idle));
+}
+
+#[test]
+fn an_order_that_is_not_known_is_refused() {
+    let demo = Demo::start();
+    let mut feed = demo.feed();
+    for order in [json!({ "order": "dance" }), json!(1), json!({ "order": "speed", "delay": 99999 })] {
+        feed.order(&order);
+        let refused = feed.wait("refusal", |message| message["kind"] == "refused");
+        assert!(!refused["why"].as_str().unwrap_or_default().is_empty(), "{order}: {refused}");
+    }
+    // The feed goes on.
+    let mut client = demo.connect();
+    client.ask("/users");
+    feed.wait("sentence", |message| says(message, "GET /users "));
+}
