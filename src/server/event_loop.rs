@@ -216,6 +216,7 @@ impl EventLoop {
     // ---- waiting ----------------------------------------------------------------------------------------------------
 
     /// Polls. Returns whether a signal has interrupted the poll; then there are no events.
+    #[inline(always)]
     fn wait(&mut self, max_wait: Option<Duration>) -> io::Result<bool> {
         let now = self.sessions.now();
         let soon = now + WHEEL_SLOT;
@@ -267,6 +268,7 @@ impl EventLoop {
     }
 
     /// Begins the tick: what the clock says now is its time.
+    #[inline(always)]
     fn read_clock(&mut self) {
         let now = self.sessions.read_clock();
         if now > self.awake_by {
@@ -288,6 +290,7 @@ impl EventLoop {
 
     /// Records the readiness that the kernel reported in a poll that began after `before`. Returns the number of
     /// events.
+    #[inline(always)]
     fn take_events(&mut self, before: Moment, interrupted: bool) -> usize {
         if log::log_enabled!(log::Level::Trace) {
             self.trace_poll(before);

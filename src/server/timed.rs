@@ -8,7 +8,8 @@ use super::laps::Part;
 use crate::exchange::Service;
 
 impl EventLoop {
-    /// Runs one tick, in which the parts are timed if that is asked for.
+    /// Runs one tick, in which the parts are timed if that is asked for. So the tick is compiled twice. Its parts are
+    /// marked to be inlined, because calls of them would cost each request dozens of instructions.
     #[inline(always)]
     pub(super) fn next_tick(&mut self, service: &mut dyn Service, max_wait: Option<Duration>) -> io::Result<()> {
         #[cfg(feature = "live")]
