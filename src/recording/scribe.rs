@@ -192,7 +192,7 @@ impl Witness for Shared {
                 .with("unread", turn.unread)
                 .with("owed", turn.owed)
                 .with("deadline", moment(turn.deadline))
-                .with("timeout", format!("{:?}", turn.timeout)),
+                .with("timeout", turn.timeout),
         );
         scribe.current = None;
     }
@@ -293,7 +293,7 @@ impl Observer for Shared {
     }
 
     fn timed_out(&mut self, id: ConnectionId, timeout: Timeout) {
-        self.observed(id, |_| Line::new("timeout").with("timeout", format!("{timeout:?}")));
+        self.observed(id, |_| Line::new("timeout").with("timeout", format!("{timeout:?} timeout").to_lowercase()));
     }
 
     fn backpressure(&mut self, id: ConnectionId, on: bool) {

@@ -189,8 +189,8 @@ impl Told<'_> {
         match self.line.value("deadline").and_then(Value::as_u64) {
             Some(deadline) => {
                 let left = Moment::from_nanos(deadline).since(self.at.unwrap_or_default());
-                let [name, unless] = timeout(self.text("timeout"));
-                writeln!(f, "  deadline: in {left:?}, the {name} timeout, unless {unless}")
+                let timeout = self.text("timeout");
+                writeln!(f, "  deadline: in {left:?}, the {timeout}{}", unless(timeout))
             }
             None => writeln!(f, "  deadline: none"),
         }
@@ -240,7 +240,7 @@ impl fmt::Display for Told<'_> {
                 writeln!(f, "  both sides have closed the protocol: code {}, begun by the {by}", self.number("code"))
             }
             "failed" => writeln!(f, "  the request is answered with an error: {}", self.number("status")),
-            "timeout" => writeln!(f, "  the {} timeout has passed", timeout(self.text("timeout"))[0]),
+            "timeout" => writeln!(f, "  the {} has passed", self.text("timeout")),
             "held" if self.flag("on") => writeln!(f, "  backpressure: more is owed than the high-water mark"),
             "held" => writeln!(f, "  less is owed than the low-water mark: the connection listens again"),
             "turned" => self.write_turned(f),
@@ -288,16 +288,16 @@ fn readiness(letters: &str) -> String {
     }
 }
 
-/// The name of a timeout, and what keeps it from passing.
-fn timeout(name: &str) -> [&str; 2] {
-    match name {
-        "Idle" => ["idle", "a byte comes or goes"],
-        "Head" => ["head", "the request head ends"],
-        "Content" => ["content", "the content keeps its minimum rate"],
-        "Send" => ["send", "the client takes what it is owed at the minimum rate"],
-        "Reply" => ["reply", "the application gives the reply, or ends its pause"],
-        "Linger" => ["linger", "the client closes its side"],
-        other => [other, "something happens"],
+/// What keeps a timeout from passing.
+fn unless(timeout: &str) -> &str {
+    match timeout {
+        "idle timeout" => ", unless a byte comes or goes",
+        "head timeout" => ", unless the request head ends",
+        "content timeout" => ", unless the content keeps its minimum rate",
+        "send timeout" => ", unless the client takes what it is owed at the minimum rate",
+        "reply timeout" => ", unless the application gives the reply, or ends its pause",
+        "linger timeout" => ", unless the client closes its side",
+        _ => "",
     }
 }
 

@@ -6,7 +6,7 @@ use super::Sessions;
 use super::session::After;
 use super::transport::Transport;
 use super::witness::{Cause, Happened, Opened, TurnBegins, TurnEnded, Witness};
-use crate::exchange::{CloseReason, Timeout};
+use crate::exchange::CloseReason;
 use crate::http::Moment;
 
 impl<T> Sessions<T> {
@@ -95,14 +95,13 @@ impl<T: Transport> Sessions<T> {
         if !session.transport.is_recorded() {
             return;
         }
-        let next = session.connection.timeout(&self.config, session.idle_timeout, session.activity);
         witness.turn_ended(&TurnEnded {
             after,
             phase: session.connection.phase_text(),
-            unread: session.connection.unread(),
+            unread: session.connection.received_bytes(),
             owed: session.connection.owed(),
             deadline,
-            timeout: next.map_or(Timeout::Idle, |(_, timeout)| timeout),
+            timeout: session.connection.timeout_name(&self.config, session.idle_timeout, session.activity),
         });
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::readiness::Readiness;
 use super::session::After;
-use crate::exchange::{CloseReason, ConnectionId, Draining, Endpoint, Letter, Timeout};
+use crate::exchange::{CloseReason, ConnectionId, Draining, Endpoint, Letter};
 use crate::http::Moment;
 
 /// Watches the sessions whose transport [is recorded](Transport::is_recorded), and what the loop does beside them.
@@ -111,8 +111,8 @@ pub(crate) struct TurnEnded {
     /// Bytes that are queued and that the kernel has not taken.
     pub(crate) owed: usize,
     pub(crate) deadline: Moment,
-    /// The timeout that the deadline represents.
-    pub(crate) timeout: Timeout,
+    /// The timeout that the deadline represents, by its name.
+    pub(crate) timeout: &'static str,
 }
 
 /// What concerns no single session.

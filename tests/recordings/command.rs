@@ -91,9 +91,9 @@ fn a_replay_stops_where_it_should_and_speaks_json() {
     assert_eq!((&last["same"], &last["all"], &last["steps"]), (&true.into(), &true.into(), &steps.len().into()));
     assert!(steps.iter().zip(1..).all(|(step, number)| step["step"] == number));
     let timed_out = |step: &&Value| {
-        step["lines"]
-            .as_array()
-            .is_some_and(|lines| lines.iter().any(|line| line["event"] == "timeout" && line["timeout"] == "Head"))
+        step["lines"].as_array().is_some_and(|lines| {
+            lines.iter().any(|line| line["event"] == "timeout" && line["timeout"] == "head timeout")
+        })
     };
     assert_eq!(steps.iter().filter(timed_out).count(), 1);
 

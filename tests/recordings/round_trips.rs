@@ -201,7 +201,7 @@ fn a_head_that_does_not_end_and_a_message_that_is_none() {
         assert_eq!(client.reply().status, 505);
         rest(&mut client);
     });
-    assert_has(&recording, "timeout", "Head");
+    assert_has(&recording, "timeout", "head timeout");
     assert_has(&recording, "turn", "\"why\":\"deadline\"");
     assert_has(&recording, "end", "BadRequest");
 }

@@ -159,12 +159,6 @@ impl Connection {
         self.has_no_input() || matches!(&self.phase, Phase::Upgraded(upgraded) if upgraded.needs_input(&self.buffers))
     }
 
-    /// How many bytes came that are not consumed.
-    #[cfg(feature = "live")]
-    pub(crate) fn unread(&self) -> usize {
-        self.buffers.bytes().len()
-    }
-
     /// The phase, as the log names it.
     #[cfg(feature = "live")]
     pub(crate) fn phase_text(&self) -> String {
