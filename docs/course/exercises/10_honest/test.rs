@@ -56,7 +56,9 @@ impl Machine {
     }
 }
 
-const QUIET: Machine = Machine { runs: Cell::new(0), drift: 0.0, second: 0.0, neighbour: u32::MAX };
+fn quiet() -> Machine {
+    Machine { runs: Cell::new(0), drift: 0.0, second: 0.0, neighbour: u32::MAX }
+}
 
 #[track_caller]
 fn check(machine: &Machine) {
@@ -69,21 +71,21 @@ fn check(machine: &Machine) {
 
 #[test]
 fn a_quiet_machine_gives_the_ratio() {
-    check(&QUIET);
+    check(&quiet());
 }
 
 #[test]
 fn a_machine_that_gets_slower_does_not_favour_the_first() {
-    check(&Machine { drift: 0.01, ..QUIET });
+    check(&Machine { drift: 0.01, ..quiet() });
 }
 
 #[test]
 fn a_neighbour_who_disturbs_one_run_does_not_count() {
-    check(&Machine { neighbour: 13, ..QUIET });
-    check(&Machine { neighbour: 60, ..QUIET });
+    check(&Machine { neighbour: 13, ..quiet() });
+    check(&Machine { neighbour: 60, ..quiet() });
 }
 
 #[test]
 fn it_does_not_matter_who_runs_as_the_second_of_two() {
-    check(&Machine { second: 0.1, ..QUIET });
+    check(&Machine { second: 0.1, ..quiet() });
 }
