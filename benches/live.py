@@ -38,12 +38,13 @@ def process_cpu(pid):
 def start(program, options):
     words = ["taskset", "-c", "0", program, "demo", "--port=0", *options]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-    page = None
     for line in process.stdout:
-        if line.startswith("live page on http://"):
-            page = line.strip().removeprefix("live page on http://").removesuffix("/_live")
         if line.startswith("listening on http://"):
-            return process, line.strip().removeprefix("listening on http://"), page
+            address = line.strip().removeprefix("listening on http://")
+            if not options:
+                return process, address, None
+        if line.startswith("live page on http://"):
+            return process, address, line.strip().removeprefix("live page on http://").removesuffix("/_live")
 
 
 def connect(address):

@@ -129,10 +129,10 @@ class Demo:
         words = [program, "demo", "--live=127.0.0.1:0", "--port=0"]
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         for line in self.process.stdout:
-            if line.startswith("live page on "):
-                self.url = line.removeprefix("live page on ").strip()
             if line.startswith("listening on "):
                 self.server = line.removeprefix("listening on http://").strip()
+            if line.startswith("live page on "):
+                self.url = line.removeprefix("live page on ").strip()
                 break
 
     def end(self):

@@ -42,15 +42,16 @@ impl Demo {
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.args(["demo", "--port=0", "--live=127.0.0.1:0"]).args(options);
         let mut process = Process::start(command);
-        let mut page = None;
+        let mut address = None;
         loop {
             let line = process.line();
-            if let Some(url) = line.strip_prefix("live page on http://") {
-                page = url.strip_suffix("/_live").and_then(|address| address.parse().ok());
+            if let Some(listening) = line.strip_prefix("listening on http://") {
+                address = listening.parse().ok();
             }
-            if let Some(address) = line.strip_prefix("listening on http://") {
-                let page = page.expect("the page is announced before the server");
-                return Self { address: address.parse().expect("an address"), process, page };
+            if let Some(url) = line.strip_prefix("live page on http://") {
+                let address = address.expect("the server is announced before the page");
+                let page = url.strip_suffix("/_live").and_then(|page| page.parse().ok());
+                return Self { address, process, page: page.expect("an address") };
             }
         }
     }

@@ -178,11 +178,13 @@ fn run_demo_live(settings: &Settings, address: SocketAddr) -> ExitCode {
         app
     };
     run_demo(settings, make, |app| {
-        app.about.push(format!("live page on {}", strong(&format!("http://{page}/_live"))));
         let held = live.held();
         app.prepare = Box::new(move |server| Ok(server.clock(held.clock())));
         app.turn = Box::new(move |running, speaker| {
             let signalled = note_signals()?;
+            live.connect(&running);
+            // From this line on the buttons of the page work.
+            say(format_args!("live page on {}", strong(&format!("http://{page}/_live"))));
             live.run(running, signalled, |cause| tell_drain(cause, speaker))
         });
     })

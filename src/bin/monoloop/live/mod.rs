@@ -78,6 +78,16 @@ impl Live {
         self.held.clone()
     }
 
+    /// Lets the page reach the server that it observes.
+    pub(crate) fn connect<S: 'static>(&self, running: &Running<S>) {
+        let (to_wake, to_drain) = (running.handle(), running.handle());
+        if let Some(address) = running.local_addrs().find_map(reachable) {
+            let wake = Box::new(move || to_wake.post(|_| {}));
+            let drain = Box::new(move || to_drain.shutdown());
+            self.viewers.post(move |viewers| viewers.connect(Observed { address, wake, drain }));
+        }
+    }
+
     /// Runs the observed server to its end. `on_drain` is called when something asks it to drain. `signalled` becomes
     /// true when a signal does, also while the loop is paused.
     ///
@@ -90,12 +100,6 @@ impl Live {
         on_drain: impl FnOnce(DrainCause),
     ) -> server::Result<()> {
         let Self { viewers, thread, shared, orders, held, .. } = self;
-        let (to_wake, to_drain) = (running.handle(), running.handle());
-        if let Some(address) = running.local_addrs().find_map(reachable) {
-            let wake = Box::new(move || to_wake.post(|_| {}));
-            let drain = Box::new(move || to_drain.shutdown());
-            viewers.post(move |viewers| viewers.connect(Observed { address, wake, drain }));
-        }
         let on_drain = |cause| {
             // The clients of the page are part of the command: nobody has to wait for them.
             if let DrainCause::Signal(_) = cause {
