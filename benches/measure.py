@@ -305,7 +305,11 @@ def size() -> dict[str, int]:
     core = ["--no-default-features"]
     figures = {}
     for suffix, profile in (("", "release"), (", small", "small")):
-        builds = (("command", [], "monoloop"), ("core", [*core, "--example", "hello"], "examples/hello"))
+        builds = (
+            ("command with live", [], "monoloop"),
+            ("command", [*core, "--features", "cli,multipart"], "monoloop"),
+            ("core", [*core, "--example", "hello"], "examples/hello"),
+        )
         for name, flags, path in builds:
             subprocess.run(["cargo", "build", "--profile", profile, "--quiet", *flags], cwd=ROOT, check=True)
             figure = figures[name + suffix] = stripped_size(os.path.join(TARGET, profile, path))
