@@ -1,18 +1,24 @@
-//! When a witness is told, and of what. Without a witness, all this costs a turn two branches.
+//! When a witness is told, and of what. Without a witness, all this costs a turn one branch.
 
 use std::time::Duration;
 
 use super::Sessions;
 use super::session::After;
 use super::transport::Transport;
+use super::turns::First;
 use super::witness::{Cause, Happened, Opened, TurnBegins, TurnEnded, Witness};
-use crate::exchange::CloseReason;
-use crate::http::Moment;
+use crate::exchange::{CloseReason, Service};
 
 impl<T> Sessions<T> {
     /// Sets who is told of what the sessions do.
     pub(crate) fn set_witness(&mut self, witness: Box<dyn Witness>) {
         self.witness = Some(witness);
+    }
+
+    /// Whether there is a witness.
+    #[inline]
+    pub(super) const fn is_witnessed(&self) -> bool {
+        self.witness.is_some()
     }
 
     /// Notes why the next turn is given.
@@ -52,15 +58,20 @@ impl<T: Transport> Sessions<T> {
         }
     }
 
-    /// Tells the witness, if there is one, that a session is about to have its turn.
-    #[inline]
-    pub(super) fn note_turn(&mut self, key: usize) {
-        if self.witness.is_some() {
-            self.tell_of_turn(key);
+    /// Gives a session its turn, and tells the witness what goes into it and what comes of it.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn witnessed_turn(&mut self, key: usize, service: &mut dyn Service, first: First<'_, T>) {
+        self.tell_of_turn(key);
+        let after = match log::log_enabled!(log::Level::Trace) {
+            false => self.run_turn(key, service, first),
+            true => self.traced_turn(key, service, first),
+        };
+        if let Some(after) = after {
+            self.tell_of_end(key, after);
         }
     }
 
-    #[cold]
     fn tell_of_turn(&mut self, key: usize) {
         let cause = std::mem::take(&mut self.cause);
         let (session, Some(witness)) = (&self.slab[key], &mut self.witness) else { return };
@@ -81,16 +92,7 @@ impl<T: Transport> Sessions<T> {
         });
     }
 
-    /// Tells the witness, if there is one, what came of the turn of a session.
-    #[inline]
-    pub(super) fn note_end_of_turn(&mut self, key: usize, after: After, deadline: Moment) {
-        if self.witness.is_some() {
-            self.tell_of_end(key, after, deadline);
-        }
-    }
-
-    #[cold]
-    fn tell_of_end(&mut self, key: usize, after: After, deadline: Moment) {
+    fn tell_of_end(&mut self, key: usize, after: After) {
         let (session, Some(witness)) = (&self.slab[key], &mut self.witness) else { return };
         if !session.transport.is_recorded() {
             return;
@@ -100,7 +102,7 @@ impl<T: Transport> Sessions<T> {
             phase: session.connection.phase_text(),
             unread: session.connection.received_bytes(),
             owed: session.connection.owed(),
-            deadline,
+            deadline: session.deadline(&self.config),
             timeout: session.connection.timeout_name(&self.config, session.idle_timeout, session.activity),
         });
     }

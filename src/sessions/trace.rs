@@ -2,7 +2,7 @@
 
 use super::Sessions;
 use super::readiness::Readiness;
-use super::session::Session;
+use super::session::{After, Session};
 use super::transport::Transport;
 use super::turns::First;
 use crate::config::Config;
@@ -23,10 +23,10 @@ impl<T: Transport> Sessions<T> {
     /// Gives a session its turn, and logs how that begins and ends.
     #[cold]
     #[inline(never)]
-    pub(super) fn traced_turn(&mut self, key: usize, service: &mut dyn Service, first: First<'_, T>) {
+    pub(super) fn traced_turn(&mut self, key: usize, service: &mut dyn Service, first: First<'_, T>) -> Option<After> {
         let session = &self.slab[key];
         if session.closed {
-            return;
+            return None;
         }
         let (id, before) = (session.id, session.timeout(&self.config));
         match session.queued {
@@ -36,11 +36,11 @@ impl<T: Transport> Sessions<T> {
             }
             false => log::trace!("conn {id}: the turn begins with the letter"),
         }
-        self.run_turn(key, service, first);
+        let after = self.run_turn(key, service, first);
         let session = &self.slab[key];
         if session.closed {
             log::trace!("conn {id}: the turn ends, closed: it is reaped at the end of the tick");
-            return;
+            return after;
         }
         session.trace_deadline(&self.config, self.time.now, Some(before));
         if session.queued {
@@ -48,6 +48,7 @@ impl<T: Transport> Sessions<T> {
         } else {
             log::trace!("conn {id}: the turn ends, exhausted: it sleeps until {}", session.awaited_event());
         }
+        after
     }
 }
 

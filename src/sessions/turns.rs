@@ -139,24 +139,27 @@ impl<T: Transport> Sessions<T> {
         service: &mut dyn Service,
         mut first: impl FnMut(&mut Session<T>, &mut Context<'_>),
     ) {
+        #[cfg(feature = "live")]
+        if self.is_witnessed() {
+            return self.witnessed_turn(key, service, &mut first);
+        }
         match log::log_enabled!(log::Level::Trace) {
-            false => self.run_turn(key, service, first),
-            true => self.traced_turn(key, service, &mut first),
+            false => _ = self.run_turn(key, service, first),
+            true => _ = self.traced_turn(key, service, &mut first),
         }
     }
 
+    /// Returns what becomes of the session, unless it had ended before.
     #[inline(always)]
     pub(super) fn run_turn(
         &mut self,
         key: usize,
         service: &mut dyn Service,
         mut first: impl FnMut(&mut Session<T>, &mut Context<'_>),
-    ) {
-        #[cfg(feature = "live")]
-        self.note_turn(key);
+    ) -> Option<After> {
         let session = &mut self.slab[key];
         if session.closed {
-            return;
+            return None;
         }
         #[cfg(test)]
         self.given.push(key as u32);
@@ -192,16 +195,18 @@ impl<T: Transport> Sessions<T> {
         }
         let deadline = session.deadline(&self.config);
         let comes_up_too_late = !session.timer.is_in_time(deadline);
-        #[cfg(feature = "live")]
-        self.note_end_of_turn(key, after, deadline);
         match after {
             After::Exhausted => {}
             After::Runnable => self.make_runnable(key),
-            After::Closed => return self.close(key),
+            After::Closed => {
+                self.close(key);
+                return Some(after);
+            }
         }
         if comes_up_too_late {
             self.wheel.arm(&mut self.slab, key, deadline);
         }
+        Some(after)
     }
 }
 
