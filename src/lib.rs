@@ -66,6 +66,7 @@
 //! | set limits and timeouts | [`Config`], [`Registered::max_content`] | [the command](guide::command) |
 //! | stop the server | [`Router::handle`], [`Handle::shutdown`], SIGTERM | [operating](guide::operating) |
 //! | write an access log | [`server::AccessLog`] | [operating](guide::operating) |
+//! | record what clients did, and replay it | [`Server::record`], [`recording`] | [the command](guide::command) |
 //! | collect metrics | [`server::Observer`], [`server::FinishedReply`] | [operating](guide::operating) |
 //! | look into the loop while it runs | [`Running::inspect`], [`Running::observe`] | [embedding](guide::embedding) |
 //! | refuse a connection | [`Server::on_connection`] | [operating](guide::operating) |
@@ -80,8 +81,8 @@
 //! Seven features are on by default: `json` (the methods named `json`, and those that read a query, a form or
 //! parameters as a type), `files` (static files: `Files` and `Response::file`), `multipart` (forms with files:
 //! `Routes::upload`), `websocket` (`Routes::websocket`), `signals` (the drain on SIGTERM and SIGINT), `live` (the loop
-//! made visible: `Running::inspect`) and `cli` (the `monoloop` command). `websocket-deflate` is off: it compresses
-//! WebSocket messages. `default-features = false` leaves the core.
+//! made visible, and recordings: `Running::inspect`, `Server::record`) and `cli` (the `monoloop` command).
+//! `websocket-deflate` is off: it compresses WebSocket messages. `default-features = false` leaves the core.
 //!
 //! # For contributors
 //!
@@ -104,6 +105,7 @@
 #![cfg_attr(feature = "json", doc = "[`Response::json_lines`]: Response::json_lines")]
 #![cfg_attr(feature = "live", doc = "[`Running::inspect`]: server::Running::inspect")]
 #![cfg_attr(feature = "live", doc = "[`Running::observe`]: server::Running::observe")]
+#![cfg_attr(feature = "live", doc = "[`Server::record`]: Server::record\n[`recording`]: mod@recording")]
 #![cfg_attr(feature = "multipart", doc = "[`Routes::upload`]: router::Routes::upload\n[`multipart`]: mod@multipart")]
 #![cfg_attr(feature = "json", doc = "[`Request::form_as`]: Request::form_as")]
 #![cfg_attr(feature = "json", doc = "[`Request::query_as`]: Request::query_as")]
@@ -121,13 +123,15 @@
 //! [`Files`]: #features
 //! [`Running::inspect`]: #features
 //! [`Running::observe`]: #features
+//! [`Server::record`]: #features
+//! [`recording`]: #features
 //! [`Routes::upload`]: #features
 //! [`multipart`]: #features
 //! [`Routes::websocket`]: #features
 //! [`websocket`]: #features
 //! [`websocket::Room`]: #features
 
-// The fifteen links above are there twice: the first definition counts, and without its feature a method is not there.
+// The seventeen links above are there twice: the first definition counts, and without its feature a method is not there.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
