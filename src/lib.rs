@@ -131,7 +131,8 @@
 //! [`websocket`]: #features
 //! [`websocket::Room`]: #features
 
-// The seventeen links above are there twice: the first definition counts, and without its feature a method is not there.
+// The seventeen links above are there twice: the first definition counts, and without its feature a method is not
+// there.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

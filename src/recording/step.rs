@@ -53,7 +53,7 @@ impl Step {
     fn write_title(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "step {}", self.number)?;
         if let Some(time) = self.time() {
-            write!(f, "  +{:.6} s", time.as_secs_f64())?;
+            write!(f, "  +{}.{:06} s", time.as_secs(), time.subsec_micros())?;
         }
         if let Some(connection) = self.connection() {
             write!(f, "  connection {connection}")?;

@@ -54,7 +54,7 @@ impl<T: Transport> Sessions<T> {
         service: &mut dyn Service,
     ) -> Repeated {
         match cause {
-            Cause::Runnable => self.turn(key, service, |session, _| session.queued = false),
+            Cause::Runnable => self.witnessed_turn(key, service, &mut |session, _| session.queued = false),
             Cause::Deadline => {
                 self.note_cause(cause);
                 self.timed_turn(key, service, &mut Session::expire);

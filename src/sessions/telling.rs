@@ -63,11 +63,8 @@ impl<T: Transport> Sessions<T> {
     #[inline(never)]
     pub(super) fn witnessed_turn(&mut self, key: usize, service: &mut dyn Service, first: First<'_, T>) {
         self.tell_of_turn(key);
-        let after = match log::log_enabled!(log::Level::Trace) {
-            false => self.run_turn(key, service, first),
-            true => self.traced_turn(key, service, first),
-        };
-        if let Some(after) = after {
+        // Without the trace log, this logs nothing. Another copy of the turn would be much code for little time.
+        if let Some(after) = self.traced_turn(key, service, first) {
             self.tell_of_end(key, after);
         }
     }
