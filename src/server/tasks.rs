@@ -4,7 +4,6 @@ use super::event_loop::EventLoop;
 use crate::exchange::{Service, guard};
 use crate::http::Moment;
 use crate::limits::{POSTED_BUDGET, TIMER_BUDGET};
-#[cfg(feature = "live")]
 use crate::sessions::Happened;
 
 impl EventLoop {
@@ -29,7 +28,6 @@ impl EventLoop {
     fn run_posted(&mut self, service: &mut dyn Service) -> bool {
         let (now, end) = (self.sessions.now(), self.sessions.begin_part());
         for _ in 0..POSTED_BUDGET {
-            #[cfg(feature = "live")]
             self.sessions.note(Happened::Posted(now));
             let more = guard(|| service.run_posted(now)).unwrap_or_else(|panic| {
                 fault!("a posted task {panic}");
@@ -69,7 +67,6 @@ impl EventLoop {
     /// Runs a timer if one is due, and notes when the next one is.
     pub(super) fn run_next_timer(&mut self, service: &mut dyn Service) {
         let now = self.sessions.now();
-        #[cfg(feature = "live")]
         self.sessions.note(Happened::Timers(now));
         let next = guard(|| service.run_timers(now)).unwrap_or_else(|panic| {
             fault!("a timer {panic}");

@@ -3,9 +3,8 @@
 
 use std::collections::BinaryHeap;
 
+use super::happenings::Cause;
 use super::transport::Transport;
-#[cfg(feature = "live")]
-use super::witness::Cause;
 use super::{Session, Sessions};
 use crate::exchange::Service;
 use crate::limits::MEMORY_PATIENCE;
@@ -48,7 +47,6 @@ impl<T: Transport> Sessions<T> {
             && let Some((charged, key)) = stalled.pop()
         {
             excess = excess.saturating_sub(charged);
-            #[cfg(feature = "live")]
             self.note_cause(Cause::Memory);
             self.timed_turn(key, service, &mut Session::give_up);
         }

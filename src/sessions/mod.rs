@@ -13,6 +13,7 @@
 //! and for recordings `witness`, `telling`, `replaying`.
 
 mod deadlines;
+mod happenings;
 #[cfg(feature = "live")]
 mod inspection;
 mod look;
@@ -25,7 +26,7 @@ mod replaying;
 mod session;
 #[cfg(test)]
 mod simulation;
-#[cfg(feature = "live")]
+#[cfg_attr(not(feature = "live"), path = "untold.rs")]
 mod telling;
 #[cfg(all(test, feature = "json"))]
 mod tests;
@@ -42,6 +43,7 @@ use std::time::{Duration, SystemTime};
 
 use slab::Slab;
 
+pub(crate) use happenings::{Cause, Happened};
 #[cfg(feature = "live")]
 pub use inspection::{ConnectionView, PoolView, Queue, QueueLengths};
 pub(crate) use look::Polled;
@@ -53,7 +55,7 @@ pub(crate) use session::After;
 pub(crate) use session::Session;
 pub(crate) use transport::{Transport, send_by_reading};
 #[cfg(feature = "live")]
-pub(crate) use witness::{Cause, Happened, Opened, TurnBegins, TurnEnded, Witness};
+pub(crate) use witness::{Opened, TurnBegins, TurnEnded, Witness};
 
 use crate::config::Config;
 use crate::exchange::{
@@ -68,6 +70,8 @@ use deadlines::Wheel;
 use look::Look;
 use queues::Queues;
 use timekeeper::Timekeeper;
+#[cfg(feature = "live")]
+use witness::Told;
 
 /// All sessions of a loop, and what they share.
 pub(crate) struct Sessions<T> {
@@ -100,10 +104,7 @@ pub(crate) struct Sessions<T> {
     file_bytes: usize,
     /// Who is told of what the sessions do, if they are recorded.
     #[cfg(feature = "live")]
-    witness: Option<Box<dyn Witness>>,
-    /// Why the next turn is given, for the witness.
-    #[cfg(feature = "live")]
-    cause: Cause,
+    told: Told,
     /// The keys of the sessions that have had turns, in their order. The simulation takes them.
     #[cfg(test)]
     given: Vec<u32>,
@@ -141,9 +142,7 @@ impl<T> Sessions<T> {
             interrupted: false,
             file_bytes: FILE_TURN,
             #[cfg(feature = "live")]
-            witness: None,
-            #[cfg(feature = "live")]
-            cause: Cause::default(),
+            told: Told::default(),
             #[cfg(test)]
             given: Vec::new(),
             config,
@@ -185,7 +184,6 @@ impl<T> Sessions<T> {
     #[cold]
     pub(crate) fn forgive(&mut self, late: Duration) {
         let now = self.time.now;
-        #[cfg(feature = "live")]
         self.note(Happened::Forgiven { late, at: now });
         let turned = self.slab.iter_mut().filter(|(_, session)| session.activity == now);
         turned.for_each(|(_, session)| session.forgive(late));
@@ -214,7 +212,6 @@ impl<T> Sessions<T> {
     pub(crate) fn set_date(&mut self, wall_clock: SystemTime) {
         fault::renew();
         self.watch.look();
-        #[cfg(feature = "live")]
         self.note(Happened::Second(wall_clock));
         self.reply.set_date(wall_clock);
     }
@@ -228,16 +225,11 @@ impl<T> Sessions<T> {
 
     /// Whether [`trim`](Self::trim) should be called in a second even if no event comes until then.
     pub(crate) fn wants_trim(&self) -> bool {
-        #[cfg(feature = "live")]
-        if self.witness_is_behind() {
-            return true;
-        }
-        self.pools.want_trim()
+        self.pools.want_trim() || self.witness_is_behind()
     }
 
     /// Sets how far the server is on its way to the end.
     pub(crate) fn set_draining(&mut self, draining: Draining) {
-        #[cfg(feature = "live")]
         self.note(Happened::Draining(draining));
         self.draining = draining;
     }
@@ -338,7 +330,6 @@ impl<T: Transport> Sessions<T> {
         session.trace_deadline(&self.config, self.time.now, None);
         let key = self.slab.insert(session);
         self.wheel.arm(&mut self.slab, key, deadline);
-        #[cfg(feature = "live")]
         self.note_opened(key, idle_timeout);
         self.watch.tell(|observer| observer.connection_opened(id, &peer));
     }
@@ -388,7 +379,6 @@ impl<T: Transport> Sessions<T> {
             );
             self.wheel.arm(&mut self.slab, key, deadline);
         } else {
-            #[cfg(feature = "live")]
             self.note_cause(Cause::Deadline);
             self.timed_turn(key, service, &mut Session::expire);
         }
@@ -427,7 +417,6 @@ impl<T: Transport> Sessions<T> {
 
     /// Gives a session its turn with a letter that it awaits.
     fn deliver_to(&mut self, key: usize, letter: Letter, service: &mut dyn Service) {
-        #[cfg(feature = "live")]
         self.note_cause(Cause::of(&letter));
         let mut letter = Some(letter);
         self.timed_turn(key, service, &mut |session, cx| {

@@ -25,7 +25,6 @@ impl<T: Transport> Sessions<T> {
 
     /// Closes a session, and returns whether it still owed something.
     pub(super) fn cut_session(&mut self, key: usize) -> bool {
-        #[cfg(feature = "live")]
         self.note_cut(key);
         let had_grace = self.draining.has_begun();
         let session = &mut self.slab[key];
@@ -78,7 +77,6 @@ impl<T: Transport> Sessions<T> {
 
     /// Removes a session that has ended.
     pub(super) fn remove(&mut self, key: usize, service: &mut dyn Service) {
-        #[cfg(feature = "live")]
         let is_recorded = self.note_leaving(key);
         self.wheel.disarm(&mut self.slab, key);
         let mut session = self.slab.remove(key);
@@ -94,7 +92,6 @@ impl<T: Transport> Sessions<T> {
         session.connection.release(session.id, reason, &mut self.pools, service);
         self.reply.set_room(self.pools.ledger.room_for_reply());
         session.transport.ended(reason);
-        #[cfg(feature = "live")]
         if is_recorded {
             self.note_left();
         }

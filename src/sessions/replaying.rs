@@ -2,10 +2,11 @@
 //! into it then. The queues and the timer wheel decide nothing here.
 
 use super::Sessions;
+use super::happenings::Cause;
 use super::queues::Queues;
 use super::session::Session;
 use super::transport::Transport;
-use super::witness::{Cause, TurnBegins};
+use super::witness::TurnBegins;
 use crate::exchange::{Letter, Service, Ticket, dispose};
 use crate::http::Moment;
 

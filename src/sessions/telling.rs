@@ -3,47 +3,48 @@
 use std::time::Duration;
 
 use super::Sessions;
+use super::happenings::{Cause, Happened};
 use super::session::After;
 use super::transport::Transport;
 use super::turns::First;
-use super::witness::{Cause, Happened, Opened, TurnBegins, TurnEnded, Witness};
+use super::witness::{Opened, TurnBegins, TurnEnded, Witness};
 use crate::exchange::{CloseReason, Service};
 
 impl<T> Sessions<T> {
     /// Sets who is told of what the sessions do.
     pub(crate) fn set_witness(&mut self, witness: Box<dyn Witness>) {
-        self.witness = Some(witness);
+        self.told.witness = Some(witness);
     }
 
     /// Whether there is a witness.
     #[inline]
     pub(super) const fn is_witnessed(&self) -> bool {
-        self.witness.is_some()
+        self.told.witness.is_some()
     }
 
     /// Notes why the next turn is given.
     #[inline]
     pub(super) const fn note_cause(&mut self, cause: Cause) {
-        self.cause = cause;
+        self.told.cause = cause;
     }
 
     /// Tells the witness of something that concerns no single session.
     #[inline]
     pub(crate) fn note(&mut self, event: Happened) {
-        if let Some(witness) = &mut self.witness {
+        if let Some(witness) = &mut self.told.witness {
             witness.happened(event);
         }
     }
 
     /// Whether the witness wants to be told of the next second.
     pub(super) fn witness_is_behind(&self) -> bool {
-        self.witness.as_ref().is_some_and(|witness| witness.is_behind())
+        self.told.witness.as_ref().is_some_and(|witness| witness.is_behind())
     }
 }
 
 impl<T: Transport> Sessions<T> {
     pub(super) fn note_opened(&mut self, key: usize, idle_timeout: Duration) {
-        let Some(witness) = &mut self.witness else { return };
+        let Some(witness) = &mut self.told.witness else { return };
         let session = &self.slab[key];
         if session.transport.is_recorded() {
             witness.opened(&Opened {
@@ -70,8 +71,8 @@ impl<T: Transport> Sessions<T> {
     }
 
     fn tell_of_turn(&mut self, key: usize) {
-        let cause = std::mem::take(&mut self.cause);
-        let (session, Some(witness)) = (&self.slab[key], &mut self.witness) else { return };
+        let cause = std::mem::take(&mut self.told.cause);
+        let (session, Some(witness)) = (&self.slab[key], &mut self.told.witness) else { return };
         if session.closed || !session.transport.is_recorded() {
             return;
         }
@@ -90,7 +91,7 @@ impl<T: Transport> Sessions<T> {
     }
 
     fn tell_of_end(&mut self, key: usize, after: After) {
-        let (session, Some(witness)) = (&self.slab[key], &mut self.witness) else { return };
+        let (session, Some(witness)) = (&self.slab[key], &mut self.told.witness) else { return };
         if !session.transport.is_recorded() {
             return;
         }
@@ -105,7 +106,7 @@ impl<T: Transport> Sessions<T> {
     }
 
     pub(super) fn note_cut(&mut self, key: usize) {
-        let (session, Some(witness)) = (&self.slab[key], &mut self.witness) else { return };
+        let (session, Some(witness)) = (&self.slab[key], &mut self.told.witness) else { return };
         if session.transport.is_recorded() {
             witness.cuts(session.id, session.queued);
         }
@@ -113,7 +114,7 @@ impl<T: Transport> Sessions<T> {
 
     /// Tells the witness that a session leaves the slab. Returns whether it wants to know when it has left.
     pub(super) fn note_leaving(&mut self, key: usize) -> bool {
-        let (session, Some(witness)) = (&self.slab[key], &mut self.witness) else { return false };
+        let (session, Some(witness)) = (&self.slab[key], &mut self.told.witness) else { return false };
         let is_recorded = session.transport.is_recorded();
         if is_recorded {
             let reason = session.connection.close_reason().unwrap_or(CloseReason::Cut);
@@ -123,7 +124,7 @@ impl<T: Transport> Sessions<T> {
     }
 
     pub(super) fn note_left(&mut self) {
-        if let Some(witness) = &mut self.witness {
+        if let Some(witness) = &mut self.told.witness {
             witness.ended();
         }
     }

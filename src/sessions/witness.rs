@@ -4,11 +4,12 @@
 //! A turn is a function: of the session, of what the kernel and the application say within it, and of what is in
 //! [`TurnBegins`]. So it can be repeated without a kernel: see `replaying`.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use super::happenings::{Cause, Happened};
 use super::readiness::Readiness;
 use super::session::After;
-use crate::exchange::{CloseReason, ConnectionId, Draining, Endpoint, Letter};
+use crate::exchange::{CloseReason, ConnectionId, Draining, Endpoint};
 use crate::http::Moment;
 
 /// Watches the sessions whose transport [is recorded](Transport::is_recorded), and what the loop does beside them.
@@ -71,36 +72,6 @@ pub(crate) struct TurnBegins {
     pub(crate) phase: String,
 }
 
-/// Why a session has a turn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// It was in the queue of the sessions that have work to do.
-    #[default]
-    Runnable,
-    /// A letter of this kind came.
-    Answer,
-    Unanswered,
-    Interim,
-    Wake,
-    Resume,
-    /// Its deadline has passed.
-    Deadline,
-    /// Memory is short.
-    Memory,
-}
-
-impl Cause {
-    pub(crate) const fn of(letter: &Letter) -> Self {
-        match letter {
-            Letter::Answer(_) => Self::Answer,
-            Letter::Unanswered => Self::Unanswered,
-            Letter::Interim(_) => Self::Interim,
-            Letter::Wake => Self::Wake,
-            Letter::Resume => Self::Resume,
-        }
-    }
-}
-
 /// What came of a turn.
 #[derive(Debug)]
 pub(crate) struct TurnEnded {
@@ -115,17 +86,10 @@ pub(crate) struct TurnEnded {
     pub(crate) timeout: &'static str,
 }
 
-/// What concerns no single session.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Happened {
-    /// A new second: the `Date` of the replies from now on.
-    Second(SystemTime),
-    /// The application's next timer is run, if it is due.
-    Timers(Moment),
-    /// A task that was posted is run.
-    Posted(Moment),
-    /// The server has come that far on its way to the end.
-    Draining(Draining),
-    /// The loop was late by so much in the tick of this time, and the deadlines of its sessions move.
-    Forgiven { late: Duration, at: Moment },
+/// Who is told of what the sessions do.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) witness: Option<Box<dyn Witness>>,
+    /// Why the next turn is given.
+    pub(super) cause: Cause,
 }
