@@ -1,10 +1,15 @@
 //! Hides the values of field lines that are secrets, in a stream of bytes that comes in any pieces.
 //!
-//! It knows lines, not messages: a line of content that looks like such a field line is masked, too. Each byte is
-//! replaced by one `*`, so all lengths stay the same.
+//! It knows lines, not messages: a line of content that looks like such a field line is masked, too. For requests,
+//! `request_mask` knows where content is. Each byte is replaced by one `*`, so all lengths stay the same.
 
 /// The names of the fields whose values are hidden, in lower case.
 const SECRETS: [&[u8]; 4] = [b"authorization", b"proxy-authorization", b"cookie", b"set-cookie"];
+
+/// Whether the values of the field with this name are hidden.
+pub(super) fn is_secret(name: &str) -> bool {
+    SECRETS.iter().any(|secret| secret.eq_ignore_ascii_case(name.as_bytes()))
+}
 
 /// The length of the longest of these names.
 const LONGEST: usize = 19;
@@ -20,8 +25,8 @@ pub(super) struct Mask {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Before the first byte of a line. The line before it was a secret, or not: a line that begins with a space goes
-    /// on with its value (obs-fold, RFC 9112 §5.2).
+    /// Before the first byte of a line, which a CR alone begins, too. The line before it was a secret, or not: a line
+    /// that begins with a space goes on with its value (obs-fold, RFC 9112 §5.2).
     Begin { after_secret: bool },
     /// Within a name.
     Name,
@@ -59,6 +64,12 @@ impl Mask {
                 State::Begin { after_secret: matches!(state, State::BeforeValue | State::Value) }
             }
             (State::Begin { after_secret: true }, _) if is_space => State::BeforeValue,
+            // The server refuses a head with such a line, but what it has is a secret all the same.
+            (State::Begin { .. }, _) if is_space => self.state,
+            (State::Begin { .. } | State::Name | State::BeforeColon | State::Other, b'\r') => {
+                self.length = 0;
+                State::Begin { after_secret: false }
+            }
             (State::Begin { .. } | State::Name, byte) => self.in_name(byte),
             (State::BeforeColon, b':') => State::BeforeValue,
             (State::BeforeColon, _) if is_space => State::BeforeColon,
@@ -66,7 +77,8 @@ impl Mask {
             (State::BeforeValue, _) if is_space || byte == b'\r' => State::BeforeValue,
             (State::BeforeValue | State::Value, _) => State::Value,
         };
-        self.state == State::Value && byte != b'\r'
+        // The server refuses a value with control characters, and a replay has to refuse it, too.
+        self.state == State::Value && (byte == b'\t' || !byte.is_ascii_control())
     }
 
     fn in_name(&mut self, byte: u8) -> State {
@@ -90,7 +102,7 @@ mod tests {
     use super::*;
 
     /// `(what is sent, what is recorded)`.
-    const TABLE: [(&str, &str); 12] = [
+    const TABLE: [(&str, &str); 15] = [
         ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
         ("GET / HTTP/1.1\r\nCookie: a=b; c=d\r\nX: y\r\n", "GET / HTTP/1.1\r\nCookie: ********\r\nX: y\r\n"),
         ("x\r\nAUTHORIZATION:Basic eA==\r\nA: b\r\n", "x\r\nAUTHORIZATION:**********\r\nA: b\r\n"),
@@ -101,6 +113,9 @@ mod tests {
         ("x\r\nCookies: a\r\nX-Cookie: a\r\n", "x\r\nCookies: a\r\nX-Cookie: a\r\n"),
         ("x\r\nProxy-Authorizations: a\r\n", "x\r\nProxy-Authorizations: a\r\n"),
         ("x\r\nCookie x: a\r\nCookie\r\n: a", "x\r\nCookie x: a\r\nCookie\r\n: a"),
+        ("x\r\n Cookie: a\r\nx\r\n\t cookie : a", "x\r\n Cookie: *\r\nx\r\n\t cookie : *"),
+        ("x\r\nA: b\rCookie: a\rCookie: a\r\n", "x\r\nA: b\rCookie: *\r*********\r\n"),
+        ("x\r\nCookie: a\0b\x7f\tc \r\n", "x\r\nCookie: *\0*\x7f***\r\n"),
         ("x\r\nCookie:\r\n a\r\n", "x\r\nCookie:\r\n *\r\n"),
         ("Cookie: a: b\r\n\r\nCookie: c", "Cookie: ****\r\n\r\nCookie: *"),
     ];

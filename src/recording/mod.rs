@@ -22,6 +22,7 @@ mod player;
 mod recorder;
 mod replay;
 mod replayed;
+mod request_mask;
 mod scribe;
 mod settings;
 mod shapes;

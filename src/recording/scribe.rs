@@ -2,13 +2,14 @@
 //! Both use this file, so they cannot say the same thing in two ways.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
 use super::line::{Line, hash};
-use super::mask::Mask;
+use super::mask::is_secret;
 use super::settings::nanos;
 use crate::exchange::{
     CloseReason, ConnectionId, Draining, FinishedReply, MessageRecord, Observer, ProtocolClose, Request, Timeout,
@@ -35,6 +36,8 @@ pub(super) struct Scribe {
     lines: Box<dyn Lines>,
     /// The connection whose turn or end is being written, so that what is observed belongs to it.
     current: Option<ConnectionId>,
+    /// The connections on which another protocol has taken over.
+    upgraded: HashSet<ConnectionId>,
     /// A second that nothing was written in yet.
     second: Option<SystemTime>,
     /// Whether secrets are masked.
@@ -49,7 +52,8 @@ pub(super) struct Shared(Rc<RefCell<Scribe>>);
 
 impl Shared {
     pub(super) fn new(lines: impl Lines + 'static, masks: bool, notes: bool) -> Self {
-        let scribe = Scribe { lines: Box::new(lines), current: None, second: None, masks, notes };
+        let scribe =
+            Scribe { lines: Box::new(lines), current: None, upgraded: HashSet::new(), second: None, masks, notes };
         Self(Rc::new(RefCell::new(scribe)))
     }
 
@@ -64,6 +68,12 @@ impl Shared {
     /// Whether a turn or an end is being written.
     pub(super) fn is_within(&self) -> bool {
         self.0.borrow().current.is_some()
+    }
+
+    /// Whether another protocol has taken over on the connection at work.
+    pub(super) fn is_upgraded(&self) -> bool {
+        let scribe = self.0.borrow();
+        scribe.current.is_some_and(|id| scribe.upgraded.contains(&id))
     }
 
     /// Puts a line of what an observer has seen, if it belongs to the connection at work.
@@ -211,7 +221,9 @@ impl Witness for Shared {
 
     fn ended(&mut self) {
         let mut scribe = self.0.borrow_mut();
-        scribe.current = None;
+        if let Some(id) = scribe.current.take() {
+            scribe.upgraded.remove(&id);
+        }
         scribe.lines.settle();
     }
 
@@ -248,17 +260,14 @@ impl Observer for Shared {
         let masks = self.masks();
         self.observed(id, |notes| {
             let fields = fields(request, masks);
-            let mut content = request.body().to_vec();
-            if masks {
-                Mask::new().apply(&mut content);
-            }
+            let content = request.body();
             let line = Line::new("request")
                 .with("method", request.method().as_str())
                 .with("target", request.target())
                 .with("version", request.version().to_string())
                 .with("fields", fields.len())
                 .with("content", content.len())
-                .with("hash", hash(&[fields.concat().as_bytes(), &content].concat()));
+                .with("hash", hash(&[fields.concat().as_bytes(), content].concat()));
             Line { notes: if notes { fields } else { Vec::new() }, ..line }
         });
     }
@@ -273,6 +282,10 @@ impl Observer for Shared {
 
     fn upgraded(&mut self, id: ConnectionId) {
         self.observed(id, |_| Line::new("upgraded"));
+        let mut scribe = self.0.borrow_mut();
+        if scribe.current == Some(id) {
+            scribe.upgraded.insert(id);
+        }
     }
 
     fn message(&mut self, id: ConnectionId, message: &MessageRecord) {
@@ -310,14 +323,12 @@ fn about_reply(event: &'static str, reply: &FinishedReply<'_>) -> Line {
         .with("sent", reply.sent)
 }
 
-/// The field lines of a request as text, with masked secrets.
+/// The field lines of a request as text. A secret is one `*`, however long it is: white space at its end is masked in
+/// the bytes that were read, and then belongs to it.
 fn fields(request: &Request<'_>, masks: bool) -> Vec<String> {
     let line = |(name, value): (&str, &[u8])| {
-        let mut line = [name.as_bytes(), b": ", value].concat();
-        if masks {
-            Mask::new().apply(&mut line);
-        }
-        String::from_utf8_lossy(&line).into_owned()
+        let value = if masks && is_secret(name) && !value.is_empty() { b"*" } else { value };
+        format!("{name}: {}", String::from_utf8_lossy(value))
     };
     request.headers().iter().map(line).collect()
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::line::{Line, text_of};
 use super::mask::Mask;
+use super::request_mask::RequestMask;
 use super::scribe::{Shared, date};
 use crate::buffer::FileRange;
 use crate::exchange::{Clock, CloseReason, Endpoint};
@@ -21,21 +22,21 @@ pub(crate) struct Taped<T> {
 }
 
 /// The masks of both directions of a connection; none if secrets are recorded.
-pub(super) struct Masks(Option<[Mask; 2]>);
+pub(super) struct Masks(Option<(RequestMask, Mask)>);
 
 impl Masks {
     pub(super) fn new(masks: bool) -> Self {
-        Self(masks.then(|| [Mask::new(), Mask::new()]))
+        Self(masks.then(|| (RequestMask::new(), Mask::new())))
     }
 
     pub(super) fn input(&mut self, bytes: &mut [u8]) {
-        if let Some([input, _]) = &mut self.0 {
+        if let Some((input, _)) = &mut self.0 {
             input.apply(bytes);
         }
     }
 
     pub(super) fn output(&mut self, bytes: &mut [u8]) {
-        if let Some([_, output]) = &mut self.0 {
+        if let Some((_, output)) = &mut self.0 {
             output.apply(bytes);
         }
     }
@@ -129,7 +130,10 @@ impl<T: Transport> Transport for Taped<T> {
             Err(error) => line.with("error", error_name(error)),
             Ok(count) => {
                 let mut bytes = room[..*count].to_vec();
-                self.masks.input(&mut bytes);
+                // Another protocol has no field lines.
+                if !self.scribe.is_upgraded() {
+                    self.masks.input(&mut bytes);
+                }
                 line.with("bytes", text_of(&bytes))
             }
         };

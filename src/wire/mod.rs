@@ -16,5 +16,7 @@ pub(crate) mod request;
 
 pub use body::Trailers;
 pub(crate) use error::ProtocolError;
+#[cfg(feature = "live")]
+pub(crate) use request::FramingFields;
 pub(crate) use request::head::Scratch;
 pub(crate) use request::{Expectation, Framing, Head, Message, head};

@@ -7,6 +7,7 @@ mod support;
 
 mod command;
 mod limits;
+mod masks;
 mod round_trips;
 mod shipped;
 

@@ -10,6 +10,8 @@ mod request_line;
 mod scan;
 pub(crate) mod target;
 
+#[cfg(feature = "live")]
+pub(crate) use framing::FramingFields;
 pub(crate) use framing::{Expectation, Framing};
 
 pub(crate) use message::{Head, Message};
