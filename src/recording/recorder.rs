@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -59,12 +60,13 @@ impl Recorder {
         Self { out: Box::new(out), max_bytes: RECORDING_BYTES, masks: true, about: Map::new(), only: None }
     }
 
-    /// Records to a file, which is made, or emptied if there is one.
+    /// Records to a file, which is emptied if there is one. If not, it is made, and only its owner may read it: what
+    /// clients send is private.
     ///
     /// # Errors
     /// When the file cannot be made.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
-        File::create(path).map(Self::new)
+        File::options().write(true).create(true).truncate(true).mode(0o600).open(path).map(Self::new)
     }
 
     /// The largest size in bytes. When it is reached, the recording ends, and the server goes on. Default 16 MiB.

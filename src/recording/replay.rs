@@ -27,6 +27,7 @@ use crate::exchange::{
     ConnectionId, Controlled, Endpoint, Letter, LoopControl, Mailbox, Observer, Service, Ticket, dispose, guard,
 };
 use crate::http::Moment;
+use crate::limits::FILE_TURN;
 use crate::sessions::{Cause, Happened, Repeated, Sessions, TurnBegins};
 
 /// A recording that was read. [`replay`](Self::replay) does once more what it says.
@@ -130,6 +131,9 @@ impl From<io::Error> for Unusable {
     }
 }
 
+/// The longest line, in bytes. A read of the largest socket buffer fits, whatever its bytes are.
+const MAX_LINE: u64 = 256 << 20;
+
 impl Recording {
     /// Reads a recording from a file.
     ///
@@ -149,9 +153,12 @@ impl Recording {
         let mut ending = Ending::Broken;
         loop {
             let (mut text, number) = (Vec::new(), lines.len() + 1);
-            reader.read_until(b'\n', &mut text)?;
+            reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut text)?;
             if text.is_empty() {
                 break;
+            }
+            if text.len() as u64 == MAX_LINE {
+                return Err(Unusable::Line { number, problem: "it is too long".to_owned() });
             }
             let problem = match parse(number, &text) {
                 Ok(line) => {
@@ -395,7 +402,7 @@ impl<'a> Replay<'a> {
             readiness: readiness(text("ready")),
             at: Moment::from_nanos(number("at")),
             began: Moment::from_nanos(number("began")),
-            file_bytes: first.size("file_bytes").unwrap_or_default(),
+            file_bytes: first.size("file_bytes").unwrap_or_default().min(FILE_TURN),
             draining,
             interrupted: first.flag("signal").unwrap_or_default(),
             letters_wait: first.flag("letters_wait").unwrap_or_default(),

@@ -1,8 +1,9 @@
 //! `--record` and `replay` as people use them.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
@@ -103,6 +104,30 @@ fn a_replay_stops_where_it_should_and_speaks_json() {
     end.success();
 }
 
+/// Nobody reads what is shown, as in `monoloop replay FILE | head`. The exit code still says what differs.
+#[test]
+fn a_difference_is_found_although_standard_output_cannot_be_written() {
+    let folder = Folder::new();
+    let same = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/curl-get.jsonl");
+    let differs = folder.write("differs.jsonl", read(&same).replace("Alice", "Alina"));
+    for (file, code) in [(&same, 0), (&differs, 1)] {
+        for option in ["", "--json", "--step"] {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "\"$0\" replay \"$1\" $2 >/dev/full", env!("CARGO_BIN_EXE_monoloop")]);
+            shell.arg(file).arg(option);
+            let end = Process::start_with(shell, Stdio::null()).end();
+            assert_eq!(end.code, Some(code), "{option}: {}", end.errors);
+        }
+    }
+}
+
+#[test]
+fn only_the_owner_may_read_a_recording() {
+    let folder = Folder::new();
+    let (_, file) = Demo::start(&folder, &[]).end(Signal::TERM);
+    assert_eq!(fs::metadata(file).expect("it is there").permissions().mode() & 0o077, 0);
+}
+
 #[test]
 fn a_server_that_was_killed_leaves_a_recording_that_replays() {
     let folder = Folder::new();
@@ -176,9 +201,18 @@ fn what_cannot_be_recorded_or_replayed_is_explained() {
     explained(run(&["replay", &nowhere]), 2, "No such file");
     let plain = folder.write("plain.txt", "Hello\n").display().to_string();
     explained(run(&["replay", &plain]), 2, "line 1: ");
+    explained(run(&["replay", "/dev/zero"]), 2, "line 1: it is too long");
 
-    let foreign = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/curl-get.jsonl"));
-    let foreign = foreign.expect("it is text").replace("\"command\":\"demo\"", "\"command\":\"mine\"");
-    let foreign = folder.write("foreign.jsonl", foreign).display().to_string();
-    explained(run(&["replay", &foreign]), 2, "it was not made by `monoloop demo` or `monoloop serve`");
+    let good = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/curl-get.jsonl"));
+    for (from, to, words) in [
+        (
+            "\"command\":\"demo\"",
+            "\"command\":\"mine\"",
+            "line 1: it was not made by `monoloop demo` or `monoloop serve`",
+        ),
+        ("\"options\":\"", "\"options\":\"--mine\\n", "line 1: unknown option"),
+    ] {
+        let foreign = folder.write("foreign.jsonl", good.replace(from, to)).display().to_string();
+        explained(run(&["replay", &foreign]), 2, words);
+    }
 }

@@ -142,6 +142,29 @@ fn what_is_no_recording_is_refused() {
     begins(&text.replacen("\"event\":\"read\",", "\"event\":\"read\",,", 1), read, "key must be a string");
 }
 
+/// A server that is killed, or a copy that is cut short, leaves the beginning of a recording.
+#[test]
+fn each_beginning_of_a_recording_replays_or_is_refused() {
+    let (server, memory) = recorded(app, |recorder| recorder);
+    server.connect().ask("/");
+    drop(server);
+    let bytes = memory.bytes();
+    let first = bytes.iter().position(|&byte| byte == b'\n').expect("there are lines");
+    for cut in 0..bytes.len() {
+        match Recording::read(&bytes[..cut]) {
+            Ok(recording) => {
+                // Only the end of the last line is missing.
+                let ending = if cut + 1 == bytes.len() { Ending::Whole } else { Ending::Broken };
+                assert!(cut >= first && recording.ending() == ending, "cut at {cut}: {recording:?}");
+                let outcome = again(&bytes[..cut], app);
+                assert!(outcome.is_ok_and(|outcome| outcome.all), "cut at {cut}");
+            }
+            Err(Unusable::Line { number: 1, problem }) => assert!(cut < first && !problem.is_empty(), "cut at {cut}"),
+            Err(other) => panic!("cut at {cut}: {other}"),
+        }
+    }
+}
+
 fn line_of(text: &str, words: &str) -> usize {
     text.lines().position(|line| line.contains(words)).expect("there is such a line")
 }

@@ -38,7 +38,7 @@ pub(crate) fn run(file: &OsString, settings: &ReplaySettings) -> ExitCode {
     };
     match application(&recording, settings.dir.as_deref()) {
         Ok(mut app) => {
-            let mut shown = Shown { out: io::stdout().lock(), settings };
+            let mut shown = Shown { out: io::stdout().lock(), settings, is_read: true };
             match shown.replay(&recording, &mut *app) {
                 true => ExitCode::SUCCESS,
                 false => ExitCode::FAILURE,
@@ -59,16 +59,17 @@ fn application(recording: &Recording, dir: Option<&str>) -> Result<Box<dyn Servi
     let arguments: Vec<&str> = match command {
         "demo" => [command].into_iter().chain(options).collect(),
         "serve" => [command, directory].into_iter().chain(options).collect(),
-        _ => return Err("it was not made by `monoloop demo` or `monoloop serve`".to_owned()),
+        _ => return Err("line 1: it was not made by `monoloop demo` or `monoloop serve`".to_owned()),
     };
-    match cli::parse(arguments.into_iter().map(OsString::from).collect::<Vec<_>>(), |_| None)? {
+    let arguments: Vec<_> = arguments.into_iter().map(OsString::from).collect();
+    match cli::parse(arguments, |_| None).map_err(|problem| format!("line 1: {problem}"))? {
         Command::Demo(settings) => {
             let mut app = demo::connected();
             health::add(&mut app, settings.health.as_deref());
             Ok(Box::new(app))
         }
         Command::Serve(directory, settings) => Ok(Box::new(serve::Site::new(directory, &settings)?.app())),
-        _ => Err("its first line names no application".to_owned()),
+        _ => Err("line 1: it names no application".to_owned()),
     }
 }
 
@@ -76,13 +77,14 @@ fn application(recording: &Recording, dir: Option<&str>) -> Result<Box<dyn Servi
 struct Shown<'a, W> {
     out: W,
     settings: &'a ReplaySettings,
+    /// Standard output can be written. If not, the rest is compared all the same, since the exit code tells of it.
+    is_read: bool,
 }
 
 impl<W: Write> Shown<'_, W> {
     /// Replays, and returns whether everything happened as it was recorded.
     fn replay(&mut self, recording: &Recording, app: &mut dyn Service) -> bool {
-        // Nobody reads standard output any more if it cannot be written. Then the exit code is still of use.
-        let _ = self.begin(recording);
+        self.is_read = self.begin(recording).is_ok();
         let result = recording.replay(app, &mut |step| self.show(step));
         let _ = self.end(recording, &result).and_then(|()| self.out.flush());
         result.is_ok()
@@ -99,20 +101,23 @@ impl<W: Write> Shown<'_, W> {
     }
 
     fn show(&mut self, step: &Step) -> ControlFlow<()> {
-        let shown = match self.settings.json {
-            true => writeln!(self.out, "{}", step.to_json()),
-            false => writeln!(self.out, "{step}"),
-        };
-        let is_last = self.settings.to.is_some_and(|last| step.number() >= last);
-        if shown.is_err() || is_last {
+        self.is_read = self.is_read && self.write(step).is_ok();
+        if self.settings.to.is_some_and(|last| step.number() >= last) {
             return ControlFlow::Break(());
         }
-        if self.settings.step {
+        if self.settings.step && self.is_read {
             let _ = self.out.flush();
             // At the end of the input, it goes on.
             let _ = io::stdin().lock().read_line(&mut String::new());
         }
         ControlFlow::Continue(())
+    }
+
+    fn write(&mut self, step: &Step) -> io::Result<()> {
+        match self.settings.json {
+            true => writeln!(self.out, "{}", step.to_json()),
+            false => writeln!(self.out, "{step}"),
+        }
     }
 
     fn end(&mut self, recording: &Recording, result: &Result<Outcome, Mismatch>) -> io::Result<()> {
