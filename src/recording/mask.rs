@@ -3,12 +3,13 @@
 //! It knows lines, not messages: a line of content that looks like such a field line is masked, too. For requests,
 //! `request_mask` knows where content is. Each byte is replaced by one `*`, so all lengths stay the same.
 
-/// The names of the fields whose values are hidden, in lower case.
-const SECRETS: [&[u8]; 4] = [b"authorization", b"proxy-authorization", b"cookie", b"set-cookie"];
+/// The names of the fields whose values are replaced by `*` before they are recorded, in lower case. What
+/// [`Recorder::about`](super::Recorder::about) writes is not searched for them.
+pub const SECRET_FIELDS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
 
 /// Whether the values of the field with this name are hidden.
-pub(super) fn is_secret(name: &str) -> bool {
-    SECRETS.iter().any(|secret| secret.eq_ignore_ascii_case(name.as_bytes()))
+pub(super) fn is_secret(name: impl AsRef<[u8]>) -> bool {
+    SECRET_FIELDS.iter().any(|secret| secret.as_bytes().eq_ignore_ascii_case(name.as_ref()))
 }
 
 /// The length of the longest of these names.
@@ -84,8 +85,8 @@ impl Mask {
     fn in_name(&mut self, byte: u8) -> State {
         let name = &self.name[..self.length];
         match byte {
-            b':' if SECRETS.contains(&name) => State::BeforeValue,
-            b' ' | b'\t' if SECRETS.contains(&name) => State::BeforeColon,
+            b':' if is_secret(name) => State::BeforeValue,
+            b' ' | b'\t' if is_secret(name) => State::BeforeColon,
             b':' | b' ' | b'\t' => State::Other,
             _ if self.length == LONGEST => State::Other,
             _ => {

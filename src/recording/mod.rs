@@ -29,6 +29,7 @@ mod shapes;
 mod step;
 mod tape;
 
+pub use mask::SECRET_FIELDS;
 pub use player::Mismatch;
 pub use recorder::Recorder;
 pub(crate) use recorder::Tape;

@@ -173,7 +173,7 @@ fn files_are_replayed_from_their_directory_or_from_another_one() {
     assert_eq!(client.reply().status, 206);
     drop(client);
     server.end();
-    assert_has(&read(&file), "recording", "--header=X-Made: by hand\\n");
+    assert_has(&read(&file), "recording", "--header=X-Made: by hand\\u0000");
     replay(&file, &[]).success();
 
     let other = Folder::new();
@@ -181,6 +181,23 @@ fn files_are_replayed_from_their_directory_or_from_another_one() {
     let end = replay(&file, &["--dir", other.path("").to_str().expect("it is text")]);
     assert_eq!(end.code, Some(1), "its files have other times: {}", end.text());
     assert!(end.text().contains("differs from line "), "{}", end.text());
+}
+
+#[test]
+fn options_of_any_form_are_recorded_without_secrets() {
+    let (folder, place) = (Folder::new(), Folder::new());
+    folder.write("one\ntwo", "Hello");
+    let file = place.path("recording.jsonl");
+    let record = format!("--record={}", file.display());
+    let header = "--header=set-cookie:  a=hidden; HttpOnly ";
+    for (secrets, count) in [("off", 0), ("on", 2)] {
+        let options = [&record, header, "--index=one\ntwo", &format!("--record-secrets={secrets}")];
+        let server = Serve::start(&folder, &options);
+        assert_eq!(server.connect().ask("/").header("set-cookie"), Some("a=hidden; HttpOnly"));
+        server.end();
+        assert_eq!(read(&file).matches("hidden").count(), count, "{}", read(&file));
+        replay(&file, &[]).success();
+    }
 }
 
 #[test]
@@ -210,7 +227,7 @@ fn what_cannot_be_recorded_or_replayed_is_explained() {
             "\"command\":\"mine\"",
             "line 1: it was not made by `monoloop demo` or `monoloop serve`",
         ),
-        ("\"options\":\"", "\"options\":\"--mine\\n", "line 1: unknown option"),
+        ("\"options\":\"", "\"options\":\"--mine\\u0000", "line 1: unknown option"),
     ] {
         let foreign = folder.write("foreign.jsonl", good.replace(from, to)).display().to_string();
         explained(run(&["replay", &foreign]), 2, words);

@@ -36,7 +36,8 @@ pub(crate) struct Settings {
     pub(crate) record: RecordSettings,
     #[cfg(feature = "live")]
     pub(crate) replay: ReplaySettings,
-    /// The options that were set and that change what the application answers, one a line, for a recording.
+    /// The options that were set and that change what the application answers, for a recording. Each ends with a NUL,
+    /// which no argument and no variable can have.
     pub(crate) of_application: String,
 }
 
@@ -44,7 +45,7 @@ impl Settings {
     /// Notes an option that was set, if it changes what the application answers.
     pub(crate) fn note_for_application(&mut self, group: &Group, opt: &Opt, value: &str) {
         if group.only == Some("serve") || opt.name == "health" {
-            self.of_application.push_str(&format!("--{}={value}\n", opt.name));
+            self.of_application.push_str(&format!("--{}={value}\0", opt.name));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use monoloop::recording::Recorder;
+use monoloop::recording::{Recorder, SECRET_FIELDS};
 use monoloop::{Endpoint, Server, server};
 
 use crate::options::Settings;
@@ -45,7 +45,7 @@ pub(crate) struct About {
     pub(crate) command: &'static str,
     /// The directory whose files are served.
     pub(crate) directory: Option<String>,
-    /// The options that change what the application answers, one a line, as they are given to the command.
+    /// The options that change what the application answers, as they are given to the command. Each ends with a NUL.
     pub(crate) options: String,
 }
 
@@ -56,6 +56,20 @@ impl About {
     }
 }
 
+/// The options without the values of secrets, such as `--header 'Set-Cookie: a=b'`. They are masked as replies are.
+fn without_secrets(options: &str) -> String {
+    let without = |option: &str| {
+        let line = option.strip_prefix("--header=").and_then(|line| line.trim_end_matches('\0').split_once(':'));
+        match line {
+            Some((name, value)) if SECRET_FIELDS.iter().any(|secret| secret.eq_ignore_ascii_case(name.trim())) => {
+                format!("--header={name}: {}\0", "*".repeat(value.trim().len()))
+            }
+            _ => option.to_owned(),
+        }
+    };
+    options.split_inclusive('\0').map(without).collect()
+}
+
 /// Makes a server record, if that was asked for.
 ///
 /// # Errors
@@ -64,7 +78,8 @@ pub(crate) fn add(server: Server, settings: &RecordSettings, about: &About) -> s
     let Some(file) = &settings.file else { return Ok(server) };
     let failed = |error| server::Error::Recording(io::Error::other(format!("{file}: {error}")));
     let recorder = Recorder::create(file).map_err(failed)?.max_bytes(settings.max).secrets(settings.secrets);
-    let recorder = recorder.about("command", about.command).about("options", &about.options);
+    let options = if settings.secrets { about.options.clone() } else { without_secrets(&about.options) };
+    let recorder = recorder.about("command", about.command).about("options", &options);
     let recorder = match &about.directory {
         Some(directory) => recorder.about("directory", directory),
         None => recorder,

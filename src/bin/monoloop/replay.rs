@@ -54,7 +54,7 @@ pub(crate) fn run(file: &OsString, settings: &ReplaySettings) -> ExitCode {
 /// Makes the application that was recorded, as it was at its start.
 fn application(recording: &Recording, dir: Option<&str>) -> Result<Box<dyn Service>, String> {
     let command = recording.about("command").unwrap_or_default();
-    let options = recording.about("options").unwrap_or_default().lines();
+    let options = recording.about("options").unwrap_or_default().split_terminator('\0');
     let directory = dir.or(recording.about("directory")).unwrap_or(".");
     let arguments: Vec<&str> = match command {
         "demo" => [command].into_iter().chain(options).collect(),
