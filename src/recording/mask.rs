@@ -48,10 +48,16 @@ impl Mask {
 
     /// Masks the next bytes of the stream.
     pub(super) fn apply(&mut self, bytes: &mut [u8]) {
-        for byte in bytes {
-            let is_hidden = self.take(*byte);
-            if is_hidden {
+        let mut at = 0;
+        while let Some(byte) = bytes.get_mut(at) {
+            if self.take(*byte) {
                 *byte = b'*';
+            }
+            at += 1;
+            // Most bytes are in lines that are no secrets, and only the end of such a line matters.
+            if self.state == State::Other {
+                let rest = &bytes[at..];
+                at += rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(rest.len());
             }
         }
     }

@@ -48,7 +48,11 @@ impl Masks {
         match taken {
             Err(error) => line.with("error", error_name(error)),
             Ok(taken) => {
-                let mut bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).take(*taken).collect();
+                let mut bytes = Vec::with_capacity(*taken);
+                for slice in slices {
+                    let left = taken.saturating_sub(bytes.len());
+                    bytes.extend_from_slice(&slice[..left.min(slice.len())]);
+                }
                 self.output(&mut bytes);
                 line.with("taken", *taken).with_output(&bytes)
             }
