@@ -40,6 +40,10 @@ impl OutputQueue {
         if self.len() == 0 {
             self.bytes.clear();
             self.sent = 0;
+        } else if self.sent > self.bytes.len() / 2 {
+            // As in step 6: what was sent is not kept, also if the queue never becomes empty.
+            self.bytes.drain(..self.sent);
+            self.sent = 0;
         }
     }
 

@@ -109,3 +109,24 @@ fn many_large_contents_need_several_calls() {
     assert_eq!(queue.front().len(), MAX_SLICES);
     assert_eq!(send_all(&mut queue, usize::MAX).len(), 20 * 1024);
 }
+
+/// A client that reads steadily, but never all. The queue may keep as much again as is owed, and some room.
+#[test]
+fn a_queue_that_never_empties_keeps_what_is_owed_and_not_what_was_sent() {
+    let large = content(SHARE_FROM);
+    for with_content in [false, true] {
+        let counted = allocation_counter::measure(|| {
+            let mut queue = OutputQueue::default();
+            for round in 0..10_000 {
+                queue.push(&[b'x'; 1000]);
+                if with_content {
+                    queue.push_content(&large);
+                }
+                // Some 20,000 bytes are owed all the time.
+                queue.advance(if round < 20 { 0 } else { queue.len() - 20_000 });
+            }
+        });
+        let most = counted.bytes_max;
+        assert!(most < 200_000, "20,000 bytes are owed, and the queue has {most} bytes of memory");
+    }
+}

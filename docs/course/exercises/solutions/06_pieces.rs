@@ -71,6 +71,13 @@ impl OutputQueue {
             self.sent -= length;
             self.pieces.pop_front();
         }
+        // The first piece may also be the last one, to which `push` appends: what was sent of it must not stay.
+        if let Some(Piece::Copied(first)) = self.pieces.front_mut()
+            && self.sent > first.len() / 2
+        {
+            first.drain(..self.sent);
+            self.sent = 0;
+        }
     }
 
     /// How many bytes are owed.
