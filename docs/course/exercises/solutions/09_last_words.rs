@@ -1,8 +1,9 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
-/// The most bytes that are thrown away after the last reply.
+/// The number of bytes that are read and thrown away after the last reply. No more than one read goes beyond it.
 pub const MOST: usize = 64 * 1024;
 
 /// How a connection has ended.
@@ -10,23 +11,33 @@ pub const MOST: usize = 64 * 1024;
 pub enum Ended {
     /// The client has closed its side, too.
     ByClient,
-    /// The client was given its time and has not closed its side, or has sent too much.
+    /// The client was given its time, and has not closed its side in it, as far as was read.
     GivenUp,
+    /// The socket has failed after the reply was sent, by a reset, for example. The client may have the reply or not.
+    Failed,
 }
 
 /// Sends the last reply of a connection and ends it, so that the client gets the whole reply, whatever it has sent or
 /// still sends. That takes no longer than `patience` after the reply is sent.
 ///
+/// After [`MOST`] bytes it reads nothing more, and keeps the socket until the patience is over: the client is stopped,
+/// and has time to read the reply.
+///
 /// The socket blocks, to keep the exercise small: `set_read_timeout` bounds a read.
 ///
 /// # Errors
 ///
-/// If the socket fails before the reply is sent.
+/// If the socket fails before the reply is sent. What fails after that is [`Ended::Failed`].
 pub fn send_last(mut socket: TcpStream, reply: &[u8], patience: Duration) -> io::Result<Ended> {
     socket.write_all(reply)?;
+    let end = Instant::now() + patience;
+    Ok(linger(&mut socket, end).unwrap_or(Ended::Failed))
+}
+
+/// Closes our direction, and reads the other one until the client closes it, or until `end`.
+fn linger(socket: &mut TcpStream, end: Instant) -> io::Result<Ended> {
     // The client sees the end after the reply, and can close its side.
     socket.shutdown(Shutdown::Write)?;
-    let end = Instant::now() + patience;
     let (mut left, mut buffer) = (MOST, [0; 4096]);
     while left > 0 {
         // Each read has only what is left of the time. Otherwise a client that drips would be waited for without end.
@@ -42,9 +53,11 @@ pub fn send_last(mut socket: TcpStream, reply: &[u8], patience: Duration) -> io:
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 return Ok(Ended::GivenUp);
             }
-            // A reset: the client is gone.
-            Err(_) => return Ok(Ended::ByClient),
+            Err(error) => return Err(error),
         }
     }
+    // To close now, over bytes that nobody has read, would be the reset that takes the reply from the client. An event
+    // loop has a deadline here, and does not sleep.
+    thread::sleep(end.saturating_duration_since(Instant::now()));
     Ok(Ended::GivenUp)
 }
