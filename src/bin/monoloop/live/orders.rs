@@ -7,24 +7,24 @@ use serde::{Deserialize, Serialize};
 /// The longest time between two ticks in slow motion, in milliseconds. A client would give up after a longer one.
 const MAX_DELAY: u64 = 2000;
 
-/// An order of a page.
+/// An order of a page. All have braces: serde refuses no unknown field of a variant without them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "order", rename_all = "lowercase", deny_unknown_fields)]
 pub(super) enum Order {
     /// Slow motion: so many milliseconds between two ticks; 0 is full speed.
     Speed { delay: u64 },
     /// The loop stops before its next tick.
-    Pause,
+    Pause {},
     /// The loop goes on, as fast as it was before the pause.
-    Resume,
+    Resume {},
     /// A paused loop runs one tick.
-    Step,
+    Step {},
     /// Something is to happen.
     Start { what: Experiment },
     /// All experiments end.
-    Stop,
+    Stop {},
     /// The server drains, and the command ends.
-    Drain,
+    Drain {},
 }
 
 /// What the page can make happen. `clients.rs` plays the clients.
@@ -79,12 +79,12 @@ mod tests {
         for (text, order) in [
             (r#"{"order":"speed","delay":0}"#, Order::Speed { delay: 0 }),
             (r#"{"order":"speed","delay":2000}"#, Order::Speed { delay: 2000 }),
-            (r#"{"order":"pause"}"#, Order::Pause),
-            (r#"{"order":"resume"}"#, Order::Resume),
-            (r#"{"order":"step"}"#, Order::Step),
+            (r#"{"order":"pause"}"#, Order::Pause {}),
+            (r#"{"order":"resume"}"#, Order::Resume {}),
+            (r#"{"order":"step"}"#, Order::Step {}),
             (r#"{"order":"start","what":"drip"}"#, Order::Start { what: Experiment::Drip }),
-            (r#"{"order":"stop"}"#, Order::Stop),
-            (r#"{"order":"drain"}"#, Order::Drain),
+            (r#"{"order":"stop"}"#, Order::Stop {}),
+            (r#"{"order":"drain"}"#, Order::Drain {}),
         ] {
             assert_eq!(Order::read(text), Ok(order), "{text}");
         }
@@ -98,6 +98,7 @@ mod tests {
             (r#"{"order":"speed","delay":-1}"#, "this is no order: invalid"),
             (r#"{"order":"speed","delay":2001}"#, "delay must be a number up to 2000"),
             (r#"{"order":"speed","delay":1,"more":2}"#, "this is no order: unknown field"),
+            (r#"{"order":"drain","more":2}"#, "this is no order: unknown field"),
         ] {
             let refused = Order::read(text).expect_err(text);
             assert!(refused.starts_with(problem), "{text}: {refused}");

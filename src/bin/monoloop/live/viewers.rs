@@ -107,16 +107,16 @@ impl Viewers {
     fn obey(&mut self, order: Order) -> std::result::Result<Option<Answer<'static>>, String> {
         match order {
             Order::Speed { delay } => self.pass(LoopOrder::Speed(Duration::from_millis(delay))),
-            Order::Pause => self.pass(LoopOrder::Pause),
-            Order::Resume => self.pass(LoopOrder::Resume),
-            Order::Step => self.pass(LoopOrder::Step),
-            Order::Stop => self.stop_clients(),
+            Order::Pause {} => self.pass(LoopOrder::Pause),
+            Order::Resume {} => self.pass(LoopOrder::Resume),
+            Order::Step {} => self.pass(LoopOrder::Step),
+            Order::Stop {} => self.stop_clients(),
             Order::Start { what } => {
                 let observed = self.observed.as_ref().ok_or("The server has not started yet.")?;
                 self.clients.start(what, observed.address)?;
                 return Ok(Some(Answer::Started { what }));
             }
-            Order::Drain => {
+            Order::Drain {} => {
                 let observed = self.observed.as_ref().ok_or("The server has not started yet.")?;
                 self.shared.set_drained();
                 (observed.drain)();
