@@ -113,6 +113,55 @@ fn experiments_are_bounded() {
 }
 
 #[test]
+fn experiments_that_were_stopped_are_bounded_too() {
+    // A full backlog keeps them in connect(2) until they give up.
+    let demo = Demo::start_with(&["--backlog=1"]);
+    let mut feed = demo.feed();
+    feed.order(&json!({ "order": "pause" }));
+    feed.wait("pause", |message| message["speed"]["paused"] == true);
+    let mut is_refused = false;
+    for _ in 0..20 {
+        for _ in 0..8 {
+            feed.start("polite");
+            let answer = feed.wait("answer", |message| message["kind"] == "started" || message["kind"] == "refused");
+            is_refused |= answer["why"] == "Experiments that were stopped have not ended yet. Wait for them.";
+        }
+        feed.order(&json!({ "order": "stop" }));
+    }
+    assert!(is_refused);
+    let threads = format!("/proc/{}/task", demo.process.pid().as_raw_nonzero());
+    let threads = std::fs::read_dir(threads).expect("it is alive").count();
+    assert!(threads <= 2 + 16, "{threads} threads");
+    assert_eq!(demo.end().code, Some(0));
+}
+
+#[test]
+fn a_client_that_cannot_connect_is_told_of() {
+    let demo = Demo::start();
+    let mut feed = demo.feed();
+    // It holds up the drain, but the listener is closed.
+    let mut client = demo.connect();
+    client.get("/big?mib=64");
+    feed.slot("held connection", |slot| slot["held"] == true);
+    feed.order(&json!({ "order": "drain" }));
+    feed.wait("drain", |message| message["stage"] == "grace");
+    feed.start("pipeline");
+    let refused = feed.wait("refusal", |message| message["kind"] == "refused");
+    assert!(refused["why"].as_str().is_some_and(|why| why.starts_with("A client of this page cannot ")), "{refused}");
+}
+
+#[test]
+fn a_page_that_is_one_too_many_learns_why() {
+    let demo = Demo::start();
+    let mut pages: Vec<_> = (0..16).map(|_| demo.feed()).collect();
+    pages.iter_mut().for_each(|page| drop(page.wait("frame", |message| message["kind"] == "frame")));
+    assert_eq!(demo.feed().end(), (1013, "16 pages are open already".to_owned()));
+    pages.pop();
+    pages[0].order(&json!({ "order": "pause" }));
+    pages[0].wait("pause", |message| message["speed"]["paused"] == true);
+}
+
+#[test]
 fn a_second_page_sees_the_same_and_one_that_does_not_read_costs_little() {
     let demo = Demo::start();
     let (mut feed, idle) = (demo.feed(), demo.feed());

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::support::Client;
 use crate::support::process::Process;
-use crate::{Demo, shake_hands};
+use crate::{Demo, says, shake_hands};
 
 #[test]
 fn the_way_to_the_page_is_a_redirect() {
@@ -28,6 +28,20 @@ fn a_page_of_another_origin_gets_no_feed() {
     ] {
         assert_eq!(shake_hands(page, &fields).0, status, "{fields}");
     }
+}
+
+#[test]
+fn only_the_page_blocks_the_loop() {
+    let demo = Demo::start();
+    let mut client = demo.connect();
+    client
+        .send("POST /_live/block HTTP/1.1\r\nHost: a\r\nOrigin: http://attacker.example\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(client.reply().status, 403);
+    let mut feed = demo.feed();
+    feed.start("block");
+    feed.wait("reply of the blocking handler", |message| says(message, " was answered with 200 in 2."));
+    client.send("POST /_live/block HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(client.reply().status, 403, "one click blocks it once");
 }
 
 #[test]

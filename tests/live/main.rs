@@ -89,6 +89,15 @@ impl Feed {
         Self(WebSocket::from_raw_socket(socket, Role::Client, None))
     }
 
+    /// The code and the reason of the close, which comes before any other message.
+    #[track_caller]
+    fn end(mut self) -> (u16, String) {
+        match self.0.read().expect("a message comes") {
+            Message::Close(Some(close)) => (close.code.into(), close.reason.to_string()),
+            other => panic!("it is not closed: {other:?}"),
+        }
+    }
+
     #[track_caller]
     fn order(&mut self, order: &Value) {
         self.0.send(Message::text(order.to_string())).expect("the feed takes orders");

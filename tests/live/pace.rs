@@ -126,6 +126,18 @@ fn a_signal_ends_slow_motion() {
 }
 
 #[test]
+fn after_a_signal_no_client_of_the_page_holds_up_a_drain() {
+    let demo = Demo::start();
+    let mut feed = demo.feed();
+    feed.start("slow");
+    feed.slot("held connection", |slot| slot["held"] == true);
+    feed.order(&json!({ "order": "drain" }));
+    feed.wait("drain", |message| message["stage"] == "closing");
+    let end = demo.end();
+    assert_eq!((end.code, end.errors.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn a_drain_goes_on_while_the_loop_is_paused() {
     let mut demo = Demo::start();
     let mut client = demo.connect();

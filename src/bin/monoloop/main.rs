@@ -171,10 +171,10 @@ fn run_demo_live(settings: &Settings, address: SocketAddr) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let page = live.address();
+    let (page, routes) = (live.address(), live.routes());
     let make = move || {
         let mut app = demo::app();
-        live::add(&mut app, page);
+        routes.add(&mut app);
         app
     };
     run_demo(settings, make, |app| {

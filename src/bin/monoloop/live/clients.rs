@@ -16,6 +16,10 @@ use super::orders::Experiment;
 /// Most experiments at a time.
 const MAX_RUNNING: usize = 8;
 
+/// Most threads at a time, with those of experiments that were told to stop. One that connects while the backlog is
+/// full learns of that only when the kernel gives up.
+const MAX_THREADS: usize = 2 * MAX_RUNNING;
+
 /// The longest time of an experiment. A head that drips ends before that, by its timeout.
 const LONGEST: Duration = Duration::from_secs(25);
 
@@ -33,11 +37,13 @@ const MEMBERS: usize = 24;
 pub(super) struct Clients {
     /// Each thread holds a copy until it ends, so the number of copies tells how many run.
     stop: Arc<AtomicBool>,
+    /// The same for all threads, also those that were told to stop.
+    threads: Arc<()>,
 }
 
 impl Clients {
     pub(super) fn new() -> Self {
-        Self { stop: Arc::default() }
+        Self { stop: Arc::default(), threads: Arc::default() }
     }
 
     /// How many experiments run.
@@ -45,20 +51,32 @@ impl Clients {
         Arc::strong_count(&self.stop) - 1
     }
 
-    /// Starts an experiment against the server at this address.
+    /// Starts an experiment against the server at this address. If it cannot connect, it calls `complain` with one
+    /// sentence, and ends.
     ///
     /// # Errors
     /// One sentence, if too many run already or the system denies a thread.
-    pub(super) fn start(&self, what: Experiment, server: SocketAddr) -> Result<(), String> {
+    pub(super) fn start(
+        &self,
+        what: Experiment,
+        server: SocketAddr,
+        complain: impl Fn(String) + Send + 'static,
+    ) -> Result<(), String> {
         if self.running() >= MAX_RUNNING {
             return Err(format!("{MAX_RUNNING} experiments run already. Wait for the end of one, or stop them all."));
         }
-        let mut stage = Stage { server, stop: Arc::clone(&self.stop), clock: SystemClock::new() };
+        let threads = Arc::clone(&self.threads);
+        if Arc::strong_count(&threads) - 1 > MAX_THREADS {
+            return Err("Experiments that were stopped have not ended yet. Wait for them.".to_owned());
+        }
+        let (stop, complain) = (Arc::clone(&self.stop), Box::new(complain));
+        let mut stage = Stage { server, stop, complain, clock: SystemClock::new() };
         let play = move || {
             // A server that ends or refuses ends the experiment too; the page shows why.
             if let Err(error) = stage.play(what) {
                 log::debug!("the experiment {what:?} ended: {error}");
             }
+            drop(threads);
         };
         let thread = thread::Builder::new().name(format!("experiment {what:?}")).spawn(play);
         thread.map(drop).map_err(|error| format!("The system denies a thread: {error}."))
@@ -82,6 +100,7 @@ impl Drop for Clients {
 struct Stage {
     server: SocketAddr,
     stop: Arc<AtomicBool>,
+    complain: Box<dyn Fn(String) + Send>,
     clock: SystemClock,
 }
 
@@ -102,7 +121,9 @@ impl Stage {
         let mut clients = Vec::new();
         for _ in 0..POLITE {
             clients.push(self.connect()?);
-            self.pause(Duration::from_millis(10));
+            if !self.pause(Duration::from_millis(10)) {
+                return Ok(());
+            }
         }
         let mut asked = [false; POLITE];
         while self.goes_on(Duration::from_secs(20)) {
@@ -170,7 +191,9 @@ impl Stage {
                  Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
             )?;
             members.push(member);
-            self.pause(Duration::from_millis(40));
+            if !self.pause(Duration::from_millis(40)) {
+                return Ok(());
+            }
         }
         let mut speakers = (0..MEMBERS).cycle();
         let mut heard = vec![0; 16 * 1024];
@@ -203,11 +226,21 @@ impl Stage {
 
     // ---- what all of them need --------------------------------------------------------------------------------------
 
-    fn connect(&self) -> io::Result<TcpStream> {
-        let client = TcpStream::connect_timeout(&self.server, LONGEST)?;
+    /// Connects, and waits for that no longer than the experiment may last.
+    fn connect(&mut self) -> io::Result<TcpStream> {
+        let left = LONGEST.saturating_sub(self.clock.now().since(Moment::ZERO)).max(NAP);
+        let client = match TcpStream::connect_timeout(&self.server, left) {
+            Ok(client) => client,
+            Err(error) => {
+                if self.goes_on(LONGEST) {
+                    (self.complain)(format!("A client of this page cannot connect: {error}."));
+                }
+                return Err(error);
+            }
+        };
         client.set_nodelay(true)?;
         client.set_read_timeout(Some(NAP))?;
-        client.set_write_timeout(Some(LONGEST))?;
+        client.set_write_timeout(Some(left))?;
         Ok(client)
     }
 

@@ -32,7 +32,7 @@ use std::time::Duration;
 
 pub(crate) use clock::Held;
 use monoloop::server::{self, Decision, DrainCause, Running};
-use monoloop::{Config, Endpoint, Handle, Router, Server};
+use monoloop::{Config, Endpoint, Error, Handle, Router, Server};
 use orders::LoopOrder;
 use runner::Runner;
 use shared::Shared;
@@ -73,6 +73,11 @@ impl Live {
         self.address
     }
 
+    /// What the observed application needs for the page.
+    pub(crate) fn routes(&self) -> Routes {
+        Routes { page: self.address, shared: Arc::clone(&self.shared) }
+    }
+
     /// What makes the clock of the loop that is observed.
     pub(crate) fn held(&self) -> Held {
         self.held.clone()
@@ -84,7 +89,8 @@ impl Live {
         if let Some(address) = running.local_addrs().find_map(reachable) {
             let wake = Box::new(move || to_wake.post(|_| {}));
             let drain = Box::new(move || to_drain.shutdown());
-            self.viewers.post(move |viewers| viewers.connect(Observed { address, wake, drain }));
+            let pages = self.viewers.clone();
+            self.viewers.post(move |viewers| viewers.connect(Observed { address, wake, drain, pages }));
         }
     }
 
@@ -100,13 +106,6 @@ impl Live {
         on_drain: impl FnOnce(DrainCause),
     ) -> server::Result<()> {
         let Self { viewers, thread, shared, orders, held, .. } = self;
-        let on_drain = |cause| {
-            // The clients of the page are part of the command: nobody has to wait for them.
-            if let DrainCause::Signal(_) = cause {
-                viewers.post(Viewers::stop_clients);
-            }
-            on_drain(cause);
-        };
         let result = Runner::new(shared, orders, held, viewers.clone(), signalled).run(running, on_drain);
         let how = match &result {
             Ok(()) => "The server has ended: all connections are closed.".to_owned(),
@@ -163,18 +162,58 @@ fn reachable(local: Endpoint) -> Option<SocketAddr> {
     Some(address)
 }
 
-/// Adds to the observed application what the page needs: the way to it, and a handler that blocks.
-pub(crate) fn add<S: 'static>(app: &mut Router<S>, page: SocketAddr) {
-    app.get("/_live", move |_, req, res| {
-        // Who listens on all addresses is reached by the name that the client knows.
-        let named = req.host().filter(|_| page.ip().is_unspecified());
-        let host = named.map(|host| host.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(':'));
-        let host = host.map_or_else(|| page.to_string(), |host| format!("{host}:{}", page.port()));
-        res.status(307).header("Location", format!("http://{host}/_live")).empty()
-    });
-    app.post("/_live/block", |_, _, res| {
-        // No handler should do this: everybody waits.
-        thread::sleep(BLOCK);
-        res.text("Everybody has waited for 2 s.\n")
-    });
+/// What the observed application has for the page: the way to it, and a handler that blocks.
+#[derive(Clone)]
+pub(crate) struct Routes {
+    page: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl Routes {
+    pub(crate) fn add<S: 'static>(&self, app: &mut Router<S>) {
+        let (page, shared) = (self.page, Arc::clone(&self.shared));
+        app.get("/_live", move |_, req, res| {
+            // Who listens on all addresses is reached by the name that the client knows.
+            let named = req.host().filter(|_| page.ip().is_unspecified());
+            let host = named.map_or_else(|| page.to_string(), |host| format!("{}:{}", without_port(host), page.port()));
+            res.status(307).header("Location", format!("http://{host}/_live")).empty()
+        });
+        app.post("/_live/block", move |_, _, res| {
+            // Any page of the web can send this request, and so can everybody who reaches the server.
+            if !shared.take_block() {
+                return Err(Error::new(403, "Only the button of the live page blocks the loop"));
+            }
+            // No handler should do this: everybody waits.
+            thread::sleep(BLOCK);
+            res.text("Everybody has waited for 2 s.\n")
+        });
+    }
+}
+
+/// The host of an authority (RFC 3986 §3.2). An IPv6 address is in brackets, so what follows its last colon is no port.
+fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_keeps_its_digits_when_the_port_is_taken_away() {
+        for (authority, host) in [
+            ("127.0.0.1:3000", "127.0.0.1"),
+            ("192.0.2.1", "192.0.2.1"),
+            ("host9", "host9"),
+            ("host:", "host"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("[2001:db8::7]", "[2001:db8::7]"),
+        ] {
+            assert_eq!(without_port(authority), host, "{authority}");
+        }
+    }
 }

@@ -79,15 +79,22 @@ impl Runner {
     /// Turns the loop until the server has ended.
     pub(super) fn run<S>(mut self, mut running: Running<S>, on_drain: impl FnOnce(DrainCause)) -> server::Result<()> {
         let mut on_drain = Some(on_drain);
+        let mut has_clients = true;
         loop {
-            // As `Running::run` does it. Only the tick of a single step must come back.
-            let timeout = self.pace.step.then_some(STEP);
-            let result = running.turn(timeout);
-            self.pace.step = false;
-            if let Some(cause) = running.draining()
-                && let Some(tell) = on_drain.take()
-            {
-                tell(cause);
+            // Without a page, as `Running::run` does it.
+            let result = match self.view.is_none() {
+                true => running.turn(None),
+                false => self.turn_in_view(&mut running),
+            };
+            if let Some(cause) = running.draining() {
+                if let Some(tell) = on_drain.take() {
+                    tell(cause);
+                }
+                // The clients of the page are part of the command. After a signal nobody has to wait for them.
+                if has_clients && self.signalled.load(Ordering::Relaxed) {
+                    has_clients = false;
+                    self.viewers.post(Viewers::stop_clients);
+                }
             }
             if !matches!(result, Ok(true)) {
                 self.show_last(&running);
@@ -95,6 +102,15 @@ impl Runner {
             }
             self.after_turn(&mut running);
         }
+    }
+
+    /// A tick that is shown. Only that of a single step must come back.
+    #[cold]
+    #[inline(never)]
+    fn turn_in_view<S>(&mut self, running: &mut Running<S>) -> server::Result<bool> {
+        let timeout = self.pace.step.then_some(STEP);
+        self.pace.step = false;
+        running.turn(timeout)
     }
 
     /// What comes between two ticks. Without a page it reads one flag.

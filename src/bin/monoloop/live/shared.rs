@@ -1,6 +1,7 @@
-//! What the thread of the observed loop and the thread of the page share: four flags. All else goes through channels.
+//! What the thread of the observed loop and the thread of the page share: four flags and a number. All else goes
+//! through channels.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// The flags. They are written rarely, and the observed loop reads one of them after each tick.
 #[derive(Debug, Default)]
@@ -13,6 +14,8 @@ pub(super) struct Shared {
     held: AtomicBool,
     /// A page has asked for the drain. The loop itself learns of it in its next tick.
     drained: AtomicBool,
+    /// How many requests may block the loop: as many as a page has asked for.
+    blocks: AtomicUsize,
 }
 
 impl Shared {
@@ -46,6 +49,16 @@ impl Shared {
 
     pub(super) fn set_drained(&self) {
         self.drained.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets one more request block the loop.
+    pub(super) fn allow_block(&self) {
+        self.blocks.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Returns whether a request may block the loop. Then one less may do so after it.
+    pub(super) fn take_block(&self) -> bool {
+        self.blocks.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
     }
 
     pub(super) fn set_held(&self, is: bool) {

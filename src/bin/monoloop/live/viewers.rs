@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use monoloop::websocket::{Closed, Message, Offer, Room, Slow, Socket, WebSocket};
-use monoloop::{Error, Result};
+use monoloop::websocket::{Closed, Message, Room, Slow, Socket, WebSocket};
+use monoloop::{Handle, Result};
 use serde::Serialize;
 
 use super::clients::Clients;
@@ -15,6 +15,9 @@ use super::shared::Shared;
 
 /// Most pages at a time.
 const MAX_VIEWERS: usize = 16;
+
+/// The code of a WebSocket that is closed because there is no room for it (in the registry of RFC 6455 §11.7).
+const TRY_AGAIN_LATER: u16 = 1013;
 
 /// The state of the second loop.
 pub(super) struct Viewers {
@@ -36,6 +39,8 @@ pub(super) struct Observed {
     /// Makes it begin its next tick.
     pub(super) wake: Box<dyn Fn() + Send>,
     pub(super) drain: Box<dyn Fn() + Send>,
+    /// By it the experiments reach the pages.
+    pub(super) pages: Handle<Viewers>,
 }
 
 /// One page.
@@ -47,7 +52,7 @@ pub(super) struct Viewer;
 enum Answer<'a> {
     /// An experiment has begun.
     Started { what: Experiment },
-    /// An order cannot be followed.
+    /// An order cannot be followed, or an experiment cannot go on.
     Refused { why: &'a str },
     /// The observed server has ended, in this way.
     Ended { how: &'a str },
@@ -83,11 +88,10 @@ impl Viewers {
         }
     }
 
-    /// Lets a page in, if there is room.
-    pub(super) fn admit<'r>(&self, offer: Offer<'r>) -> Result<(Offer<'r>, Viewer)> {
-        match self.room.len() < MAX_VIEWERS {
-            true => Ok((offer, Viewer)),
-            false => Err(Error::new(503, format!("{MAX_VIEWERS} pages are open already"))),
+    /// Tells all pages that an experiment cannot go on, in this sentence.
+    fn tell_failure(&mut self, why: &str) {
+        if let Err(error) = self.room.send_json(&Answer::Refused { why }) {
+            log::error!("cannot tell of a failure: {error:?}");
         }
     }
 
@@ -113,7 +117,17 @@ impl Viewers {
             Order::Stop {} => self.stop_clients(),
             Order::Start { what } => {
                 let observed = self.observed.as_ref().ok_or("The server has not started yet.")?;
-                self.clients.start(what, observed.address)?;
+                let pages = observed.pages.clone();
+                let complain = move |why: String| pages.post(move |viewers| viewers.tell_failure(&why));
+                // The request may come before this returns.
+                let blocks = what == Experiment::Block;
+                if blocks {
+                    self.shared.allow_block();
+                }
+                if let Err(why) = self.clients.start(what, observed.address, complain) {
+                    let _ = blocks && self.shared.take_block();
+                    return Err(why);
+                }
                 return Ok(Some(Answer::Started { what }));
             }
             Order::Drain {} => {
@@ -129,6 +143,10 @@ impl Viewers {
 
 impl WebSocket<Viewers> for Viewer {
     fn open(&mut self, viewers: &mut Viewers, ws: &mut Socket<'_>) -> Result<()> {
+        if viewers.room.len() == MAX_VIEWERS {
+            // A script learns the reason of a close, but not the status of a handshake that was refused.
+            return ws.close(TRY_AGAIN_LATER, &format!("{MAX_VIEWERS} pages are open already"));
+        }
         viewers.room.join(ws);
         if viewers.room.len() == 1 {
             viewers.shared.set_watched(true);

@@ -24,8 +24,8 @@ function connect() {
   feed = new WebSocket(`${location.origin.replace('http', 'ws')}/_live/feed`);
   feed.onopen = () => tell('Connected.', 'good');
   feed.onmessage = ({ data }) => take(JSON.parse(data));
-  feed.onclose = () => {
-    if (!ended) tell('No connection to the server. Trying again …', 'bad');
+  feed.onclose = ({ reason }) => {
+    if (!ended) tell(`${reason || 'No connection to the server'}. Trying again …`, 'bad');
     if (!ended) stage('unknown');
     setTimeout(connect, 2000);
   };

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use monoloop::{Error, Request, Router};
 
-use super::viewers::Viewers;
+use super::viewers::{Viewer, Viewers};
 use crate::assets::File;
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -37,7 +37,7 @@ pub(super) fn app(viewers: Viewers, address: SocketAddr) -> Router<Viewers> {
     for file in &FILES {
         app.get(file.path, |_, req, res| file.send(req, res));
     }
-    app.websocket("/_live/feed", |viewers, _, offer| viewers.admit(offer)).max_message(MAX_ORDER);
+    app.websocket("/_live/feed", |_, _, offer| Ok((offer, Viewer))).max_message(MAX_ORDER);
     app
 }
 
