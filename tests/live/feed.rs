@@ -101,6 +101,22 @@ fn each_experiment_can_be_started_and_ends() {
 }
 
 #[test]
+fn polite_clients_end_without_a_reset() {
+    let demo = Demo::start();
+    let mut feed = demo.feed();
+    feed.start("polite");
+    feed.start("broadcast");
+    feed.wait("replies to all", |message| message["counts"]["replies"].as_u64() > Some(200));
+    // These members are still joining.
+    feed.start("broadcast");
+    feed.wait("newcomer", |message| slots(message).iter().filter(|slot| slot["phase"] == "upgraded").count() > 24);
+    feed.order(&json!({ "order": "stop" }));
+    let last = feed.wait("end of all", |message| message["slots"]["open"] == 0);
+    let reasons = &last["counts"]["reasons"];
+    assert_eq!(reasons.get("the socket failed"), None, "{reasons}");
+}
+
+#[test]
 fn experiments_are_bounded() {
     let demo = Demo::start();
     let mut feed = demo.feed();

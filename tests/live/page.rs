@@ -36,6 +36,8 @@ fn the_page_shows_the_phases() {
     browser.keys("#slots", "\u{e011}");
     browser.wait("document.querySelector('#slots .slot.active').id === 'slot-0'");
     browser.wait("document.querySelector('#detail h3').textContent.startsWith('Slot 0: connection ')");
+    let selected = "return [...document.querySelectorAll('#slots [aria-selected=true]')].map(of => of.id)";
+    assert_eq!(browser.run(selected), json!(["slot-0"]), "one slot is looked at");
     browser.click("#slots .slot.held");
     browser.wait("document.getElementById('detail').textContent.includes('yes: it is not read until its client')");
     browser.wait("[...document.querySelectorAll('#sentences .rare')].some(of => of.textContent.includes('is held'))");
@@ -90,6 +92,23 @@ fn a_handler_that_blocks_is_noticed() {
     browser.wait("document.getElementById('link').textContent.includes('a handler blocks the loop')");
     browser.wait("document.getElementById('link').textContent === 'Connected.'");
     browser.wait("document.getElementById('sentences').textContent.includes('POST /_live/block on connection ')");
+}
+
+#[test]
+fn without_the_colours_of_the_page_shapes_tell_the_same() {
+    let Some((mut browser, _demo)) = open() else { return };
+    let forced = json!([{ "name": "forced-colors", "value": "active" }]);
+    browser.devtools("Emulation.setEmulatedMedia", &json!({ "features": forced }));
+    let style = |of: &str, property: &str| format!("getComputedStyle(document.querySelector('{of}')).{property}");
+    let of_slot = |class: &str| style(&format!("#legend .slot{class}"), "borderWidth");
+    for (one, other) in [
+        (style("#speed [aria-pressed=true]", "backgroundColor"), style("#step", "backgroundColor")),
+        (of_slot(".held"), of_slot(".idle")),
+        (of_slot(".queued"), of_slot(".idle")),
+        (style("#wheel i", "backgroundColor"), style("#wheel", "backgroundColor")),
+    ] {
+        assert_eq!(browser.run(&format!("return {one} !== {other}")), json!(true), "{one} and {other}");
+    }
 }
 
 #[test]

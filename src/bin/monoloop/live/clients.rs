@@ -122,23 +122,23 @@ impl Stage {
         for _ in 0..POLITE {
             clients.push(self.connect()?);
             if !self.pause(Duration::from_millis(10)) {
-                return Ok(());
+                break;
             }
         }
         let mut asked = [false; POLITE];
-        while self.goes_on(Duration::from_secs(20)) {
+        'rounds: while self.goes_on(Duration::from_secs(20)) {
             for (client, asked) in clients.iter_mut().zip(&mut asked) {
                 if *asked && !self.take_replies(client, 1)? {
-                    return Ok(());
+                    break 'rounds;
                 }
                 client.write_all(b"GET /users HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
                 *asked = true;
                 if !self.pause(Duration::from_millis(10)) {
-                    return Ok(());
+                    break 'rounds;
                 }
             }
         }
-        Ok(())
+        take_rest(&mut clients)
     }
 
     /// Asks for 64 MiB at once, and reads 64 KiB each half second: enough for the minimum rate.
@@ -183,6 +183,14 @@ impl Stage {
     /// Members join the chat one by one. Then one says something each second, and the loop tells all others.
     fn broadcast(&mut self) -> io::Result<()> {
         let mut members = Vec::new();
+        if self.chat(&mut members)? {
+            members.iter_mut().try_for_each(|member| member.write_all(&frame(CLOSE, "")))?;
+        }
+        take_rest(&mut members)
+    }
+
+    /// Returns whether it is the members who end it, and not the server.
+    fn chat(&mut self, members: &mut Vec<TcpStream>) -> io::Result<bool> {
         for number in 1..=MEMBERS {
             let mut member = self.connect()?;
             write!(
@@ -192,19 +200,23 @@ impl Stage {
             )?;
             members.push(member);
             if !self.pause(Duration::from_millis(40)) {
-                return Ok(());
+                return Ok(true);
             }
         }
         let mut speakers = (0..MEMBERS).cycle();
         let mut heard = vec![0; 16 * 1024];
         while self.goes_on(Duration::from_secs(15)) {
-            for member in &mut members {
+            for member in &mut *members {
                 member.set_nonblocking(true)?;
                 match member.read(&mut heard) {
-                    Ok(0) => return Ok(()),
+                    Ok(0) => return Ok(false),
                     // The server closes all of them in a drain, and each has to answer.
                     Ok(count) if heard[..count].contains(&CLOSE) => {
-                        return members.iter_mut().try_for_each(|member| member.write_all(&frame(CLOSE, "")));
+                        members.iter_mut().try_for_each(|member| {
+                            member.set_nonblocking(false)?;
+                            member.write_all(&frame(CLOSE, ""))
+                        })?;
+                        return Ok(false);
                     }
                     Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
                     _ => member.set_nonblocking(false)?,
@@ -214,7 +226,7 @@ impl Stage {
             members[speaker].write_all(&frame(TEXT, "Hello, everybody!"))?;
             self.pause(Duration::from_secs(1));
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The request itself is quick. Its handler sleeps.
@@ -291,6 +303,20 @@ impl Stage {
         }
         Ok(true)
     }
+}
+
+/// Ends the connections of clients as polite ones do: our side is closed, and all that comes is taken until the server
+/// closes its side. A socket that is closed while some of that is unread would end with a reset (tcp(7)).
+fn take_rest(clients: &mut [TcpStream]) -> io::Result<()> {
+    let mut piece = [0; 16 * 1024];
+    for client in &mut *clients {
+        client.shutdown(Shutdown::Write)?;
+    }
+    for client in clients {
+        // The loop may be paused or blocked. Then none of them can end so.
+        while client.read(&mut piece)? > 0 {}
+    }
+    Ok(())
 }
 
 /// The `Content-Length` of a head, or 0.

@@ -173,7 +173,7 @@ export function showWork({ queues, wheel }) {
     if (element.children[index].dataset.level !== String(level)) element.children[index].dataset.level = level;
   });
   set(of('wheel-count'), `${count} ${count === 1 ? 'connection is' : 'connections are'} armed`);
-  set(of('wheel-end'), `in ${seconds(BARS * TOGETHER * WHEEL_SLOT)} or later`);
+  set(of('wheel-end'), `in ${seconds((BARS - 1) * TOGETHER * WHEEL_SLOT)} or later`);
   const next = wheel.length ? `the first comes up in ${seconds(wheel[0][0])}` : 'nothing is armed';
   element.ariaLabel = `Timer wheel: ${next}`;
 }

@@ -66,7 +66,10 @@ function paint(element, view, exists) {
 // ---- the slot that is looked at
 
 function look(slot, isFocus = false) {
-  if (active >= 0) cells[active]?.classList.remove('active');
+  if (cells[active]) {
+    cells[active].classList.remove('active');
+    cells[active].ariaSelected = null;
+  }
   active = slot;
   cells[active]?.classList.add('active');
   if (isFocus && cells[active]) {
@@ -86,7 +89,7 @@ export function lines(view, passed = 0) {
   if (view.detail) list.push(['detail', view.detail]);
   list.push(['owes', view.owed ? bytes(view.owed) : 'nothing']);
   if (view.held) list.push(['held', 'yes: it is not read until its client takes some of what it is owed']);
-  if (view.received) list.push(['received', `${bytes(view.received)} that are not understood yet`]);
+  if (view.received) list.push(['received', `${bytes(view.received)} that wait to be parsed`]);
   if (view.memory) list.push(['memory', bytes(view.memory)]);
   list.push(['waits', view.queue ? `in the queue “${view.queue}”` : 'for an event of the kernel']);
   list.push(['silent for', seconds(view.idle + passed)]);
