@@ -274,7 +274,8 @@ impl Watch {
         self.observers.len()
     }
 
-    /// Tells the observers, if there are any.
+    /// Tells the observers of one event, if there are any. A call that panics would keep the calls after it from its
+    /// observer, so each event is told by itself.
     #[inline]
     pub(crate) fn tell(&mut self, event: impl FnMut(&mut dyn Observer)) {
         if self.is_some() {

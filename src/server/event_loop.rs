@@ -411,10 +411,10 @@ impl EventLoop {
             Decision::AcceptWithIdleTimeout(timeout) => timeout,
             Decision::Refuse => {
                 log::debug!("conn {id}: the on_connection hook has refused {peer}");
-                self.sessions.watch.tell(|observer| {
-                    observer.connection_opened(id, &peer);
-                    observer.connection_closed(id, CloseReason::Refused);
-                });
+                // A panic in the first call must not keep the second one from an observer.
+                let watch = &mut self.sessions.watch;
+                watch.tell(|observer| observer.connection_opened(id, &peer));
+                watch.tell(|observer| observer.connection_closed(id, CloseReason::Refused));
                 return;
             }
         };

@@ -278,15 +278,13 @@ impl<T> Sessions<T> {
     /// Tells new observers about the connections that are already open.
     pub(crate) fn introduce(&self, new: &mut Watch) {
         for (_, Session { connection, id, peer, .. }) in &self.slab {
-            new.tell(|observer| {
-                observer.connection_opened(*id, peer);
-                if connection.is_upgraded() {
-                    observer.upgraded(*id);
-                }
-                if connection.is_held() {
-                    observer.backpressure(*id, true);
-                }
-            });
+            new.tell(|observer| observer.connection_opened(*id, peer));
+            if connection.is_upgraded() {
+                new.tell(|observer| observer.upgraded(*id));
+            }
+            if connection.is_held() {
+                new.tell(|observer| observer.backpressure(*id, true));
+            }
         }
     }
 

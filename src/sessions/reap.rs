@@ -96,11 +96,9 @@ impl<T: Transport> Sessions<T> {
             self.note_left();
         }
         log::trace!("conn {}: reaped from slot {key}: {reason}", session.id);
-        self.watch.tell(|observer| {
-            if session.connection.is_held() {
-                observer.backpressure(session.id, false);
-            }
-            observer.connection_closed(session.id, reason);
-        });
+        if session.connection.is_held() {
+            self.watch.tell(|observer| observer.backpressure(session.id, false));
+        }
+        self.watch.tell(|observer| observer.connection_closed(session.id, reason));
     }
 }

@@ -1,6 +1,7 @@
 //! Real sockets, on the thread of the loop. The clock is the test's, so each time is exact.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::rc::Rc;
@@ -392,4 +393,87 @@ fn an_observer_that_comes_late_is_told_what_it_has_missed() {
     bench.turn_until(|_| !other.0.borrow().is_empty());
     assert_eq!((told.take(), other.take().len()), (Vec::new(), 1));
     assert!(bench.running.unobserve(second) && !bench.running.unobserve(second));
+}
+
+/// An observer that checks that what it is told fits together. It panics at the end of each call if it is told to.
+#[derive(Clone, Default)]
+struct Checked {
+    open: Rc<RefCell<BTreeMap<ConnectionId, bool>>>,
+    panics: bool,
+}
+
+impl Checked {
+    fn end(&self) {
+        assert!(!self.panics, "it panics, as it was told to");
+    }
+}
+
+impl Observer for Checked {
+    fn connection_opened(&mut self, id: ConnectionId, _: &Endpoint) {
+        assert_eq!(self.open.borrow_mut().insert(id, false), None, "{id} is new");
+        self.end();
+    }
+
+    fn backpressure(&mut self, id: ConnectionId, on: bool) {
+        assert_eq!(self.open.borrow_mut().insert(id, on), Some(!on), "{id} is known, and was not so before");
+        self.end();
+    }
+
+    fn reply_finished(&mut self, id: ConnectionId, _: &FinishedReply<'_>) {
+        assert!(self.open.borrow().contains_key(&id), "{id} is known");
+        self.end();
+    }
+
+    fn connection_closed(&mut self, id: ConnectionId, _: CloseReason) {
+        assert!(self.open.borrow_mut().remove(&id).is_some(), "{id} is known");
+        self.end();
+    }
+}
+
+#[test]
+fn observers_come_and_go_at_any_moment() {
+    let mut bench = Bench::new(config(), Hand::default());
+    let (mut clients, mut observers) = (Vec::new(), Vec::new());
+    let mut random = 1_u64;
+    let mut below = |most: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) as usize % most.max(1)
+    };
+    for step in 0..600 {
+        match below(8) {
+            0 if clients.len() < 12 => clients.push(bench.connect()),
+            1 if clients.len() > 3 => drop(clients.swap_remove(below(clients.len()))),
+            2 if observers.len() < 4 => {
+                let checked = Checked { panics: step % 3 == 0, ..Checked::default() };
+                observers.push((bench.running.observe(checked.clone()), checked));
+            }
+            3 if !observers.is_empty() => {
+                let (id, _) = observers.swap_remove(below(observers.len()));
+                assert!(bench.running.unobserve(id));
+            }
+            4 => drop(bench.running.app_mut().state_mut().pop().map(|responder| responder.text("late"))),
+            kind if !clients.is_empty() => {
+                let paths = ["/", "/large", "/deferred", "/none"];
+                let text = get(paths[below(paths.len())]);
+                let all = if kind == 5 { 10 } else { text.len() };
+                let mut client = &clients[below(clients.len())];
+                // Some are held, so that their sockets are full, and some were closed by the server.
+                client.set_nonblocking(true).unwrap();
+                let _ = client.write(&text.as_bytes()[..all]);
+                if kind == 6 {
+                    let _ = client.read(&mut vec![0; 4 << 20]);
+                }
+            }
+            _ => {}
+        }
+        bench.running.turn(Some(Duration::ZERO)).unwrap();
+        let views: BTreeMap<_, _> = bench.running.inspect().connections().map(|view| (view.id, view.held)).collect();
+        for (_, Checked { open, .. }) in &observers {
+            assert_eq!(*open.borrow(), views, "step {step}: an observer knows what is there");
+        }
+    }
+    bench.running.app_mut().state_mut().clear();
+    drop(clients);
+    bench.turn_until(|inspection| inspection.connections().count() == 0);
+    assert!(observers.iter().all(|(_, checked)| checked.open.borrow().is_empty()));
 }
