@@ -87,6 +87,8 @@
 //! # For contributors
 //!
 //! `docs/ARCHITECTURE.md` in the repository shows the way of the bytes, and says in what order to read the code.
+//! `docs/course/README.md` is a course for those who have never written an event loop. It ends with twenty changes to
+//! make.
 //!
 //! [replies]: guide::requests_and_replies
 //! [streaming]: guide::streaming

@@ -78,6 +78,26 @@ fn the_guide_has_every_option_of_the_command() {
     assert!(count > 0, "the table of options has changed its shape: change this rule");
 }
 
+/// A document that no list names is read by nobody.
+#[test]
+fn every_document_is_in_the_lists() {
+    let lists = ["README.md", "docs/guide/README.md"].map(|name| (name, read(name)));
+    let is_entry = |name: &str| name.strip_prefix("docs/").is_some_and(|name| !name.contains('/'));
+    let entries = read_all("docs", &["md"]).into_iter().map(|document| document.name).filter(|name| is_entry(name));
+    let entries: Vec<String> = entries.chain(["docs/course/README.md".to_owned()]).collect();
+    let mut problems = Vec::new();
+    for entry in &entries {
+        for (list, text) in &lists {
+            let mut links = links(text).into_iter().filter_map(|link| resolve(list, &link));
+            if !links.any(|link| link == *entry) && !text.contains(&format!("`{entry}`")) {
+                problems.push(format!("{entry}: add this document to the list in {list}"));
+            }
+        }
+    }
+    report(problems);
+    assert!(entries.len() > 10, "docs has only {} documents: change this rule", entries.len());
+}
+
 /// Nobody reads a longer README in one sitting.
 const MAX_README_LINES: usize = 250;
 
