@@ -4,6 +4,7 @@
 #[cfg(feature = "files")]
 pub(crate) mod coding;
 pub(crate) mod conditional;
+mod count;
 mod date;
 mod error;
 mod escape;
@@ -22,6 +23,7 @@ mod status;
 mod token;
 mod version;
 
+pub(crate) use count::Count;
 pub(crate) use date::{DateText, http_date, iso_date, parse_http_date};
 pub use error::{Error, OptionExt, Result, ResultExt};
 pub(crate) use error::{PreparedError, is_plain_json, push_json_string};

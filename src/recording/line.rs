@@ -58,6 +58,27 @@ impl Line {
     }
 }
 
+/// What is wrong with a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// The byte of the line at which it is wrong, from 1, if that is known.
+    pub(super) column: Option<usize>,
+    pub(super) what: String,
+}
+
+impl Problem {
+    pub(super) fn of_line(what: impl Into<String>) -> Self {
+        Self { column: None, what: what.into() }
+    }
+
+    /// The text of the parser ends with a place. Its line is always the first one, since it gets one line.
+    fn of_json(error: &serde_json::Error) -> Self {
+        let (text, place) = (error.to_string(), format!(" at line {} column {}", error.line(), error.column()));
+        let what = text.strip_suffix(&place).unwrap_or(&text).to_owned();
+        Self { column: Some(error.column()).filter(|&column| column > 0), what }
+    }
+}
+
 /// A line that was read.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
@@ -72,11 +93,11 @@ impl Stored {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn parse(number: usize, text: &str) -> Result<Self, String> {
-        let mut fields: Map<String, Value> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    pub(super) fn parse(number: usize, text: &str) -> Result<Self, Problem> {
+        let mut fields: Map<String, Value> = serde_json::from_str(text).map_err(|error| Problem::of_json(&error))?;
         match fields.remove("event") {
             Some(Value::String(event)) => Ok(Self { number, event, fields }),
-            _ => Err("it has no member `event`".to_owned()),
+            _ => Err(Problem::of_line("it has no member `event`")),
         }
     }
 
@@ -158,8 +179,9 @@ mod tests {
     #[test]
     fn a_line_that_is_none_is_explained() {
         let problem = |text| Stored::parse(1, text).unwrap_err();
-        assert!(problem("{\"event\":").contains("EOF"));
-        assert_eq!(problem("{\"a\":1}"), "it has no member `event`");
+        assert!(problem("{\"event\":").what.contains("EOF"));
+        assert_eq!(problem("{x}"), Problem { column: Some(2), what: "key must be a string".to_owned() });
+        assert_eq!(problem("{\"a\":1}"), Problem::of_line("it has no member `event`"));
         let stored = Stored::parse(1, "{\"event\":\"open\",\"conn\":\"x\"}").unwrap();
         assert_eq!(stored.number("conn").unwrap_err(), "`conn` of `open` must be a whole number");
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use super::line::Stored;
+use super::line::{Problem, Stored};
 use super::player::{Mismatch, Played};
 use super::recorder::FORMAT;
 use super::replayed::{Replayed, ReplayedClock};
@@ -109,6 +109,8 @@ pub enum Unusable {
     Line {
         /// The number of the line, from 1.
         number: usize,
+        /// The byte of the line at which it is wrong, from 1, if that is known.
+        column: Option<usize>,
         /// What is wrong with it.
         problem: String,
     },
@@ -118,7 +120,10 @@ impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => error.fmt(f),
-            Self::Line { number, problem } => write!(f, "line {number}: {problem}"),
+            Self::Line { number, column: None, problem } => write!(f, "line {number}: {problem}"),
+            Self::Line { number, column: Some(column), problem } => {
+                write!(f, "line {number}, column {column}: {problem}")
+            }
         }
     }
 }
@@ -158,7 +163,7 @@ impl Recording {
                 break;
             }
             if text.len() as u64 == MAX_LINE {
-                return Err(Unusable::Line { number, problem: "it is too long".to_owned() });
+                return Err(Unusable::Line { number, column: None, problem: "it is too long".to_owned() });
             }
             let problem = match parse(number, &text) {
                 Ok(line) => {
@@ -174,7 +179,8 @@ impl Recording {
             };
             // The last line may have been cut off when the process ended.
             if text.ends_with(b"\n") || lines.is_empty() {
-                return Err(Unusable::Line { number, problem });
+                let Problem { column, what } = problem;
+                return Err(Unusable::Line { number, column, problem: what });
             }
             break;
         }
@@ -182,7 +188,7 @@ impl Recording {
     }
 
     fn of(mut lines: Vec<Stored>, ending: Ending) -> Result<Self, Unusable> {
-        let unusable = |problem| Unusable::Line { number: 1, problem };
+        let unusable = |problem| Unusable::Line { number: 1, column: None, problem };
         if lines.first().is_none_or(|first| first.event != "recording") {
             return Err(unusable("this is no recording: it does not begin with the line `recording`".to_owned()));
         }
@@ -277,12 +283,13 @@ impl fmt::Debug for Recording {
     }
 }
 
-fn parse(number: usize, text: &[u8]) -> Result<Stored, String> {
-    let text = std::str::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned())?;
+fn parse(number: usize, text: &[u8]) -> Result<Stored, Problem> {
+    let text = std::str::from_utf8(text)
+        .map_err(|error| Problem { column: Some(error.valid_up_to() + 1), what: "it is not UTF-8".to_owned() })?;
     let line = Stored::parse(number, text)?;
     // The first line says whether this format is known at all.
     if number > 1 {
-        check_shape(&line)?;
+        check_shape(&line).map_err(Problem::of_line)?;
     }
     Ok(line)
 }

@@ -7,11 +7,13 @@ use serde_json::{Map, Value};
 
 use super::line::{Line, bytes_of};
 use super::player::printable;
-use crate::http::Moment;
+use crate::http::{Count, Moment};
 
-/// A step of a replay: a turn of a connection, its begin or its end, or something that concerns no connection.
+/// A step of a replay: a turn of a connection, its begin or its end, or something that the loop does between these. The
+/// latter concerns no connection.
 ///
 /// Its `Display` is several lines for people: what went in, each call with its bytes, what was parsed, what came of it.
+/// What the loop does between the steps of connections is one line.
 pub struct Step {
     number: usize,
     lines: Vec<Line>,
@@ -55,10 +57,10 @@ impl Step {
         if let Some(time) = self.time() {
             write!(f, "  +{}.{:06} s", time.as_secs(), time.subsec_micros())?;
         }
-        if let Some(connection) = self.connection() {
-            write!(f, "  connection {connection}")?;
+        match self.connection() {
+            Some(connection) => writeln!(f, "  connection {connection}"),
+            None => Ok(()),
         }
-        writeln!(f)
     }
 }
 
@@ -73,10 +75,12 @@ impl fmt::Display for Step {
         self.write_title(f)?;
         let at = self.value("at").and_then(Value::as_u64).map(Moment::from_nanos);
         let before = self.value("phase").and_then(Value::as_str);
+        // A step of the loop itself goes on in the line of its title.
+        let reason = self.value("reason").and_then(Value::as_str);
         for line in &self.lines {
-            Told { line, at, before }.fmt(f)?;
+            Told { line, at, before, reason }.fmt(f)?;
         }
-        Ok(())
+        if self.lines.is_empty() && self.connection().is_none() { writeln!(f) } else { Ok(()) }
     }
 }
 
@@ -87,6 +91,8 @@ struct Told<'a> {
     at: Option<Moment>,
     /// The phase at the beginning of the turn.
     before: Option<&'a str>,
+    /// Why the connection ends, by the name of its `CloseReason`, if it ends in this step.
+    reason: Option<&'a str>,
 }
 
 impl Told<'_> {
@@ -123,7 +129,7 @@ impl Told<'_> {
         let room = self.number("room");
         match (self.error(), self.text("bytes")) {
             (Some("WouldBlock"), _) => writeln!(f, "  read into {room} bytes: WouldBlock, reading is exhausted"),
-            (Some(error), _) => writeln!(f, "  read into {room} bytes: {error}"),
+            (Some(error), _) => writeln!(f, "  read into {room} bytes: {error}{}", meaning(error)),
             (None, "") => writeln!(f, "  read into {room} bytes: 0, the client has closed its side"),
             (None, bytes) => {
                 writeln!(f, "  read into {room} bytes: {}", bytes.chars().count())?;
@@ -136,10 +142,12 @@ impl Told<'_> {
         let (call, offered) = (self.text("call"), self.number("offered"));
         let (taken, bytes) = (self.number("taken"), self.text("bytes"));
         match self.error() {
-            Some("WouldBlock") => writeln!(f, "  {call} of {offered} bytes: WouldBlock, the kernel takes no more"),
-            Some(error) => writeln!(f, "  {call} of {offered} bytes: {error}"),
+            Some("WouldBlock") => {
+                writeln!(f, "  {call} of {}: WouldBlock, the kernel takes no more", Count(offered, "byte"))
+            }
+            Some(error) => writeln!(f, "  {call} of {}: {error}{}", Count(offered, "byte"), meaning(error)),
             None => {
-                writeln!(f, "  {call} of {offered} bytes: the kernel took {taken}")?;
+                writeln!(f, "  {call} of {}: the kernel took {taken}", Count(offered, "byte"))?;
                 write_bytes(bytes, f)
             }
         }
@@ -148,7 +156,7 @@ impl Told<'_> {
     fn write_file(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (from, most) = (self.number("from"), self.number("most"));
         match self.error() {
-            Some(error) => writeln!(f, "  sendfile of {most} bytes from {from} on: {error}"),
+            Some(error) => writeln!(f, "  sendfile of {most} bytes from {from} on: {error}{}", meaning(error)),
             None => {
                 writeln!(f, "  sendfile of {most} bytes from {from} on: {} were sent", self.number("taken"))?;
                 write_bytes(self.text("bytes"), f)
@@ -160,7 +168,7 @@ impl Told<'_> {
         let (method, target, version) = (self.text("method"), self.text("target"), self.text("version"));
         let content = match self.number("content") {
             0 => "no content yet, or none at all".to_owned(),
-            bytes => format!("{bytes} bytes of content"),
+            bytes => format!("{} of content", Count(bytes, "byte")),
         };
         writeln!(f, "  parsed: {method} {target} {version}, {content}")?;
         self.line.notes.iter().try_for_each(|field| writeln!(f, "    {}", field.escape_debug()))
@@ -178,10 +186,12 @@ impl Told<'_> {
             false => writeln!(f, "  phase after: {phase} (it was {before}); {after}")?,
         }
         if self.number("unread") > 0 {
-            writeln!(f, "  {} bytes wait in the receive buffer", self.number("unread"))?;
+            let wait = if self.number("unread") == 1 { "waits" } else { "wait" };
+            writeln!(f, "  {} {wait} in the receive buffer", Count(self.number("unread"), "byte"))?;
         }
         if self.number("owed") > 0 {
-            writeln!(f, "  {} bytes are owed to the client", self.number("owed"))?;
+            let are = if self.number("owed") == 1 { "is" } else { "are" };
+            writeln!(f, "  {} {are} owed to the client", Count(self.number("owed"), "byte"))?;
         }
         if self.text("after") == "closed" {
             return Ok(());
@@ -200,7 +210,7 @@ impl Told<'_> {
         let route = self.line.value("route").and_then(Value::as_str);
         let route = route.map_or(String::new(), |route| format!(" of the route {route}"));
         let (status, sent, content) = (self.number("status"), self.number("sent"), self.number("content"));
-        writeln!(f, "  the reply {status}{route} {what}: {sent} bytes, {content} of them content")
+        writeln!(f, "  the reply {status}{route} {what}: {}, {content} of them content", Count(sent, "byte"))
     }
 }
 
@@ -223,8 +233,11 @@ impl fmt::Display for Told<'_> {
             }
             "half_close" => match self.error() {
                 None => writeln!(f, "  half-close: our side is closed, and the client can still read"),
-                Some(error) => writeln!(f, "  half-close: {error}"),
+                Some(error) => writeln!(f, "  half-close: {error}{}", meaning(error)),
             },
+            "reset" if self.reason == Some("SocketError") => {
+                writeln!(f, "  nothing more can reach the client, so the socket is closed at once")
+            }
             "reset" => writeln!(f, "  the end will be a reset, so that a part is not taken for the whole"),
             "request" => self.write_request(f),
             "reply" => self.write_reply(f, "has left"),
@@ -233,7 +246,7 @@ impl fmt::Display for Told<'_> {
             "message" => {
                 let way = if self.flag("received") { "came" } else { "was queued" };
                 let kind = if self.flag("text") { "text" } else { "bytes" };
-                writeln!(f, "  a message {way}: {kind}, {} bytes", self.number("bytes"))
+                writeln!(f, "  a message {way}: {kind}, {}", Count(self.number("bytes"), "byte"))
             }
             "goodbye" => {
                 let by = if self.flag("by_client") { "client" } else { "server" };
@@ -271,6 +284,16 @@ fn why(cause: &str) -> &str {
         "resume" => "a letter says that the pause of its content is over",
         "deadline" => "its deadline has passed",
         _ => "memory is short",
+    }
+}
+
+/// What an error of a call means, where its name does not say who has caused it.
+fn meaning(error: &str) -> &str {
+    match error {
+        "ConnectionReset" => ", the client has reset it",
+        "BrokenPipe" => ", the client is gone",
+        "Interrupted" => ", a signal came, and the call is made again",
+        _ => "",
     }
 }
 
@@ -323,6 +346,6 @@ fn write_bytes(text: &str, f: &mut Formatter<'_>) -> fmt::Result {
     }
     match bytes.len().saturating_sub(WIDTH * MAX_LINES) {
         0 => Ok(()),
-        more => writeln!(f, "    and {more} bytes more"),
+        more => writeln!(f, "    and {} more", Count(more, "byte")),
     }
 }

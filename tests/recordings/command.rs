@@ -1,6 +1,7 @@
 //! `--record` and `replay` as people use them.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -102,6 +103,42 @@ fn a_replay_stops_where_it_should_and_speaks_json() {
     let path = file.to_str().expect("it is text");
     let end = Process::start_with(monoloop(&["replay", path, "--step"]), Stdio::null()).end();
     end.success();
+}
+
+#[test]
+fn what_the_loop_does_between_two_turns_is_one_line_and_waits_for_no_enter() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/events.jsonl");
+    let shown = replay(&file, &[]);
+    let shown = shown.success();
+    let steps: Vec<&str> = shown.lines().filter(|line| line.starts_with("step ")).collect();
+    let (turns, between): (Vec<&str>, Vec<&str>) = steps.iter().partition(|step| step.contains("  connection "));
+    assert!(turns.len() > 5 && between.iter().any(|step| step.ends_with("its next timer, if it is due")), "{shown}");
+    for step in between {
+        let next = shown.split_once(&format!("{step}\n")).expect("it is a line").1;
+        assert!(next.starts_with("step ") || next.starts_with(&steps.len().to_string()), "{step}\n{next}");
+    }
+    // The input stays open, so an Enter too few would be waited for.
+    let (input, mut enters) = std::io::pipe().expect("the kernel has pipes");
+    enters.write_all("\n".repeat(turns.len()).as_bytes()).expect("it has room");
+    let command = monoloop(&["replay", file.to_str().expect("it is text"), "--step"]);
+    let end = Process::start_with(command, Stdio::from(input)).end();
+    assert_eq!(end.success(), shown);
+}
+
+#[test]
+fn a_quiet_replay_shows_only_what_came_of_it() {
+    let folder = Folder::new();
+    let same = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/curl-get.jsonl");
+    let differs = folder.write("differs.jsonl", read(&same).replace("Alice", "Alina"));
+    let end = replay(&same, &["--quiet", "--step"]);
+    assert!(end.success().ends_with(" steps, all as they were recorded.\n") && end.text().lines().count() == 1);
+    let end = replay(&differs, &["--quiet"]);
+    assert!(end.code == Some(1) && end.text().starts_with("step ") && end.text().contains(" differs from line "));
+    let end = replay(&differs, &["--quiet", "--json"]);
+    let verdict: Value = serde_json::from_str(end.text()).expect("it is one line of JSON");
+    for member in ["same", "step", "line", "expected", "got"] {
+        assert!(!verdict[member].is_null(), "{member} is not in {verdict}");
+    }
 }
 
 /// Nobody reads what is shown, as in `monoloop replay FILE | head`. The exit code still says what differs.
@@ -217,7 +254,7 @@ fn what_cannot_be_recorded_or_replayed_is_explained() {
     explained(run(&["replay", &file, "--port=1"]), 2, "replay has no option --port");
     explained(run(&["replay", &nowhere]), 2, "No such file");
     let plain = folder.write("plain.txt", "Hello\n").display().to_string();
-    explained(run(&["replay", &plain]), 2, "line 1: ");
+    explained(run(&["replay", &plain]), 2, "line 1, column 1: expected value\n");
     explained(run(&["replay", "/dev/zero"]), 2, "line 1: it is too long");
 
     let good = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/curl-get.jsonl"));

@@ -124,7 +124,7 @@ fn what_is_no_recording_is_refused() {
     drop(server);
     let text = memory.text();
     let problem = |text: &str| match Recording::read(text.as_bytes()) {
-        Err(Unusable::Line { number, problem }) => (number, problem),
+        Err(Unusable::Line { number, problem, .. }) => (number, problem),
         other => panic!("{other:?}"),
     };
     let begins = |text: &str, line: usize, begin: &str| {
@@ -159,7 +159,9 @@ fn each_beginning_of_a_recording_replays_or_is_refused() {
                 let outcome = again(&bytes[..cut], app);
                 assert!(outcome.is_ok_and(|outcome| outcome.all), "cut at {cut}");
             }
-            Err(Unusable::Line { number: 1, problem }) => assert!(cut < first && !problem.is_empty(), "cut at {cut}"),
+            Err(Unusable::Line { number: 1, problem, .. }) => {
+                assert!(cut < first && !problem.is_empty(), "cut at {cut}")
+            }
             Err(other) => panic!("cut at {cut}: {other}"),
         }
     }

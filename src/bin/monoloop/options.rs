@@ -273,7 +273,7 @@ pub(crate) const GROUPS: &[Group] = &[
     #[cfg(feature = "live")]
     Group { title: "Replay", only: Some("replay"), options: &[
         Opt { name: "step", value: "on|off", env: "MONOLOOP_STEP", default: "off", kind: Switch,
-            help: "Waits for Enter after each step",
+            help: "Waits for Enter after each step of a connection",
             set: |to, text| { to.replay.step = values::switch(text)?; Ok(()) } },
         Opt { name: "to", value: "NUMBER", env: "MONOLOOP_TO", default: "(the last step)", kind: One,
             help: "Stops after the step of this number",
@@ -281,6 +281,9 @@ pub(crate) const GROUPS: &[Group] = &[
         Opt { name: "json", value: "on|off", env: "MONOLOOP_JSON", default: "off", kind: Switch,
             help: "Writes each step as a JSON object in one line",
             set: |to, text| { to.replay.json = values::switch(text)?; Ok(()) } },
+        Opt { name: "quiet", value: "on|off", env: "MONOLOOP_QUIET", default: "off", kind: Switch,
+            help: "Shows no step, only whether all happened as it was recorded",
+            set: |to, text| { to.replay.quiet = values::switch(text)?; Ok(()) } },
         Opt { name: "dir", value: "DIR", env: "MONOLOOP_DIR", default: "(the one that was recorded)", kind: One,
             help: "Directory whose files are served in a replay of serve",
             set: |to, text| { to.replay.dir = Some(values::path(text)?.to_owned()); Ok(()) } },

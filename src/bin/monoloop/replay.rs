@@ -16,8 +16,10 @@ use crate::{USAGE, demo, health, serve};
 /// The values of the options of `replay`.
 #[derive(Debug, Default)]
 pub(crate) struct ReplaySettings {
-    /// Waits for Enter after each step.
+    /// Waits for Enter after each step of a connection.
     pub(crate) step: bool,
+    /// Shows no step, only what came of all of them.
+    pub(crate) quiet: bool,
     /// The last step that is done.
     pub(crate) to: Option<usize>,
     pub(crate) json: bool,
@@ -91,7 +93,7 @@ impl<W: Write> Shown<'_, W> {
     }
 
     fn begin(&mut self, recording: &Recording) -> io::Result<()> {
-        if self.settings.json {
+        if self.settings.json || self.settings.quiet {
             return Ok(());
         }
         let secrets = if recording.is_masked() { "secrets are masked" } else { "secrets are in it" };
@@ -101,11 +103,12 @@ impl<W: Write> Shown<'_, W> {
     }
 
     fn show(&mut self, step: &Step) -> ControlFlow<()> {
-        self.is_read = self.is_read && self.write(step).is_ok();
+        self.is_read = self.is_read && (self.settings.quiet || self.write(step).is_ok());
         if self.settings.to.is_some_and(|last| step.number() >= last) {
             return ControlFlow::Break(());
         }
-        if self.settings.step && self.is_read {
+        // What the loop does between two turns has nothing to be studied line by line.
+        if self.settings.step && !self.settings.quiet && self.is_read && step.connection().is_some() {
             let _ = self.out.flush();
             // At the end of the input, it goes on.
             let _ = io::stdin().lock().read_line(&mut String::new());
@@ -116,7 +119,9 @@ impl<W: Write> Shown<'_, W> {
     fn write(&mut self, step: &Step) -> io::Result<()> {
         match self.settings.json {
             true => writeln!(self.out, "{}", step.to_json()),
-            false => writeln!(self.out, "{step}"),
+            // An empty line follows each paragraph. What the loop does in between has one line only.
+            false if step.connection().is_some() => writeln!(self.out, "{step}"),
+            false => write!(self.out, "{step}"),
         }
     }
 
@@ -141,7 +146,10 @@ impl<W: Write> Shown<'_, W> {
             }
             (Ok(outcome), false) => {
                 let all = if outcome.all { "" } else { ", and there are more" };
-                writeln!(self.out, "{} steps, all as they were recorded{all}.", outcome.steps)?;
+                match outcome.steps {
+                    1 => writeln!(self.out, "1 step, as it was recorded{all}.")?,
+                    steps => writeln!(self.out, "{steps} steps, all as they were recorded{all}.")?,
+                }
                 self.tell_ending(recording)
             }
             (Err(mismatch), false) => writeln!(self.out, "{mismatch}"),
