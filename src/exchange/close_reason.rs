@@ -39,7 +39,7 @@ pub enum CloseReason {
     ProtocolEnded,
     /// The protocol that had taken over the connection has failed.
     ProtocolFailed,
-    /// The socket reported a reset or another error.
+    /// The client reset the connection or hung up in the middle of it, or the socket reported another error.
     SocketError,
     /// The server is draining.
     Drained,
@@ -69,7 +69,7 @@ impl fmt::Display for CloseReason {
             Self::FileShrank => "a file has shrunk while it was sent",
             Self::ProtocolEnded => "the upgraded protocol has ended",
             Self::ProtocolFailed => "the upgraded protocol failed",
-            Self::SocketError => "the socket failed",
+            Self::SocketError => "the client reset it, or the socket failed",
             Self::Drained => "the server is draining",
             Self::Cut => "the server was cut off",
             Self::Refused => "the connection was refused",

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::exchange::Abort;
-use crate::http::Error;
+use crate::http::{Count, Error};
 
 /// Why a form is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,10 +56,12 @@ impl Fault {
             Self::Disposition => "A part has no valid Content-Disposition: form-data with a name",
             Self::TransferEncoding => "The Content-Transfer-Encoding of a part is not supported",
             Self::Text => "A field of the form is not UTF-8",
-            Self::HeaderTooLarge(max) => return format!("The header of a part is longer than {max} bytes").into(),
-            Self::TooManyParts(max) => return format!("The form has more than {max} parts").into(),
-            Self::FileTooLarge(max) => return format!("A file is longer than {max} bytes").into(),
-            Self::FieldsTooLarge(max) => return format!("The fields are longer than {max} bytes").into(),
+            Self::HeaderTooLarge(max) => {
+                return format!("The header of a part is longer than {}", Count(max, "byte")).into();
+            }
+            Self::TooManyParts(max) => return format!("The form has more than {}", Count(max, "part")).into(),
+            Self::FileTooLarge(max) => return format!("A file is longer than {}", Count(max, "byte")).into(),
+            Self::FieldsTooLarge(max) => return format!("The fields are longer than {}", Count(max, "byte")).into(),
         };
         message.into()
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::clock::SystemClock;
 use super::log_writer::{LogWriter, Trouble};
 use crate::exchange::{Clock, CloseReason, ConnectionId, Endpoint, FinishedReply, Observer, Request};
-use crate::http::{Version, http_date, is_unprintable, iso_date, push_json_string, write_escape};
+use crate::http::{Count, Version, http_date, is_unprintable, iso_date, push_json_string, write_escape};
 use crate::limits::LOG_TEXT;
 
 /// The format of the lines of an [`AccessLog`].
@@ -119,7 +119,8 @@ impl AccessLog {
         let writer = LogWriter::start("access log", out, |trouble| {
             match trouble {
                 Trouble::Lost(lines) => {
-                    log::warn!("the access log lost {lines} lines: they could not be written, or not in time");
+                    let lines = Count(lines, "line");
+                    log::warn!("the access log lost {lines}, which could not be written, or not in time");
                 }
                 Trouble::Failed(error) => fault!("the access log cannot be written: {error}"),
             }

@@ -3,6 +3,7 @@ use std::io;
 
 #[cfg(feature = "files")]
 use crate::files::DirectoryError;
+use crate::http::Count;
 
 /// The result of starting and running a server.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -67,10 +68,10 @@ impl fmt::Display for Error {
             #[cfg(feature = "files")]
             Self::Directory(source) => source.fmt(f),
             Self::Forced { connections, signalled: true } => {
-                write!(f, "the second signal cut off {connections} connections")
+                write!(f, "the second signal cut off {}", Count(*connections, "connection"))
             }
             Self::Forced { connections, signalled: false } => {
-                write!(f, "the drain took too long and cut off {connections} connections")
+                write!(f, "the drain took too long and cut off {}", Count(*connections, "connection"))
             }
             Self::Worker { worker, source } => write!(f, "worker {worker}: {source}"),
         }

@@ -24,7 +24,7 @@ use crate::config::Config;
 #[cfg(feature = "signals")]
 use crate::exchange::DrainCause;
 use crate::exchange::{Clock, CloseReason, Controlled, Endpoint, LoopControl, Observer, Service, Tick, guard};
-use crate::http::Moment;
+use crate::http::{Count, Moment};
 use crate::limits::{ACCEPT_BUDGET, EVENTS, WHEEL_SLOT};
 #[cfg(feature = "live")]
 use crate::recording::{Recorder, Tape};
@@ -318,8 +318,8 @@ impl EventLoop {
     fn trace_poll(&self, before: Moment) {
         let count = self.events.iter().count();
         if count > 0 {
-            let (slept, s) = (self.sessions.now().since(before), if count == 1 { "" } else { "s" });
-            log::trace!("tick: the poll returns {count} event{s}, {slept:?} after the last tick");
+            let (slept, events) = (self.sessions.now().since(before), Count(count, "event"));
+            log::trace!("tick: the poll returns {events}, {slept:?} after the last tick");
         }
         for event in &self.events {
             self.sessions.trace_event(event.token().0, readiness(event));

@@ -10,7 +10,7 @@ use crate::buffer::{Front, OutputQueue};
 use crate::config::Config;
 use crate::exchange::{CloseReason, ConnectionId, Endpoint, Endpoints};
 use crate::h1::{Budget, Connection, Context, End, Stall};
-use crate::http::{Millis, Moment};
+use crate::http::{Count, Millis, Moment};
 use crate::limits::{
     FILE_TURN, FILE_TURN_AMONG_OTHERS, HIGH_WATER, MAX_SLICES, TURN_BYTES, TURN_OUTPUT, TURN_REQUESTS, TURN_TIME,
 };
@@ -256,7 +256,7 @@ impl<T: Transport> Session<T> {
     #[cold]
     fn note_client_has_left(&mut self, cx: &mut Context<'_>) {
         if self.readiness.hung_up {
-            log::debug!("conn {}: the client has hung up while it waited for the application", cx.id);
+            log::debug!("conn {}: the client has hung up in the middle of an exchange", cx.id);
             self.connection.abort(cx, CloseReason::SocketError);
         } else if self.readiness.read_closed {
             self.connection.note_client_closed();
@@ -392,7 +392,11 @@ impl<T: Transport> Session<T> {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.readiness.writable = false;
-                    log::trace!("conn {}: wrote nothing of {offered} bytes: the kernel takes no more", cx.id);
+                    log::trace!(
+                        "conn {}: wrote nothing of {}: the kernel takes no more",
+                        cx.id,
+                        Count(offered, "byte")
+                    );
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return self.fail(cx, &error),
@@ -432,7 +436,13 @@ impl<T: Transport> Session<T> {
     }
 
     fn fail(&mut self, cx: &mut Context<'_>, error: &io::Error) {
-        log::debug!("conn {}: the socket has failed: {error}", cx.id);
+        let id = cx.id;
+        match error.kind() {
+            ErrorKind::ConnectionReset => log::debug!("conn {id}: the client has reset it"),
+            // The kernel has told of the reset before, or the socket of a unix client is closed.
+            ErrorKind::BrokenPipe => log::debug!("conn {id}: the client is gone, so nothing can be written: {error}"),
+            _ => log::debug!("conn {id}: the socket has failed: {error}"),
+        }
         self.connection.abort(cx, CloseReason::SocketError);
         self.readiness = Readiness::default();
     }

@@ -2,6 +2,7 @@ use std::io::{self, ErrorKind, IoSlice};
 
 use crate::buffer::FileRange;
 use crate::exchange::{CloseReason, ConnectionId, Endpoint};
+use crate::http::Count;
 use crate::limits::FILE_PIECE;
 
 /// What carries the bytes of a session: a socket that never blocks, or something that behaves like one.
@@ -90,12 +91,12 @@ pub(super) fn trace_read(id: ConnectionId, result: &io::Result<usize>, offered: 
     match result {
         Ok(0) => log::trace!("conn {id}: read 0 bytes: the client has closed its side"),
         Ok(count) if *count < offered && may_be_short => {
-            log::trace!("conn {id}: read {count} bytes; the kernel has no more");
+            log::trace!("conn {id}: read {}; the kernel has no more", Count(*count, "byte"));
         }
-        Ok(count) => log::trace!("conn {id}: read {count} bytes; there may be more"),
+        Ok(count) => log::trace!("conn {id}: read {}; there may be more", Count(*count, "byte")),
         Err(error) if error.kind() == ErrorKind::WouldBlock => {
             log::trace!("conn {id}: read nothing: the kernel has no more");
         }
-        Err(_) => log::trace!("conn {id}: the read has failed"),
+        Err(error) => log::trace!("conn {id}: the read has failed: {error}"),
     }
 }

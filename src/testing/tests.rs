@@ -97,7 +97,10 @@ fn a_missing_message_panics_and_says_whether_the_connection_has_ended() {
     socket.send(&mut client, b"\x01");
     assert_eq!(panics(&mut socket), "the next message is no text: Binary([1])");
     socket.cut(&mut client);
-    assert_eq!(panics(&mut socket), "no message is there, and the connection has ended: the socket failed");
+    assert_eq!(
+        panics(&mut socket),
+        "no message is there, and the connection has ended: the client reset it, or the socket failed"
+    );
 }
 
 #[test]

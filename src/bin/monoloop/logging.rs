@@ -52,7 +52,9 @@ fn push(line: impl Into<Vec<u8>>) {
     let start = || {
         let with_time = lines_have_time();
         let tell_lost = move |lost| {
-            format!("[{}WARN  monoloop] {lost} lines of this log were lost: nobody took them in time\n", now(with_time))
+            let (lines, were, them) = if lost == 1 { ("line", "was", "it") } else { ("lines", "were", "them") };
+            let time = now(with_time);
+            format!("[{time}WARN  monoloop] {lost} {lines} of this log {were} lost: nobody took {them} in time\n")
         };
         LogWriter::new(io::stderr(), tell_lost).ok()
     };

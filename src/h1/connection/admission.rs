@@ -7,7 +7,7 @@ use super::context::Context;
 use super::incoming::Flow;
 use super::phase::Phase;
 use super::states::{ContentState, ReplyState};
-use super::trace::Asked;
+use super::trace::{self, Asked};
 use super::upgraded::{Upgraded, protocol_closed};
 use crate::exchange::{
     Abort, Admission, CloseReason, Endpoints, Received, Request, Response, Sent, Service, Stage, admit,
@@ -114,7 +114,7 @@ impl Connection {
         if message.expectation == Expectation::Continue && rest.is_empty() {
             let output = self.buffers.queue(cx.pools);
             output.inline().extend_from_slice(CONTINUE);
-            log::trace!("conn {}: 100 Continue is queued, since the client waits for it", cx.id);
+            trace::go_on(cx.id);
         }
         log::trace!("conn {}: head: {}", cx.id, Asked(message, &Request::new(received)));
         let mut collecting = cx.pools.collecting.lend();
@@ -149,6 +149,7 @@ impl Connection {
                 if let (Some(output), Expectation::Continue, 0) = (&mut self.buffers.output, message.expectation, came)
                 {
                     output.insert(mark, CONTINUE);
+                    trace::go_on(cx.id);
                 }
                 let flow =
                     Flow::new(key, cx.reply.address(), message.framing, max_content, cx.content_pace(came), cx.now);

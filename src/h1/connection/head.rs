@@ -5,6 +5,7 @@ use super::call::{self, reason_of};
 use super::context::{Budget, Context, Step};
 use super::phase::{Phase, Search};
 use super::states::{ContentState, Ending, ReplyState};
+use super::trace;
 use crate::buffer::Receive;
 use crate::exchange::{CloseReason, Endpoints, Request, Response, Service, Stage};
 use crate::http::{Moment, Result};
@@ -96,7 +97,7 @@ impl Connection {
     #[cold]
     fn begin_search(&mut self, bytes: &[u8], cx: &Context<'_>) -> Result<(), ProtocolError> {
         head::search_end(bytes, 0)?;
-        log::trace!("conn {}: {} bytes of a head have come, without its end", cx.id, bytes.len());
+        trace::part_of_a_head(cx.id, bytes.len());
         if let Phase::Head(search) = &mut self.phase {
             *search = Search { searched: bytes.len() as u32, ..Search::default() };
         }
@@ -178,7 +179,7 @@ impl Search {
             return Ok(true);
         }
         self.searched = bytes.len() as u32;
-        log::trace!("conn {}: {} bytes of a head have come, without its end", cx.id, bytes.len());
+        trace::part_of_a_head(cx.id, bytes.len());
         if self.line_ended {
             head::check_size(0, bytes.len(), cx.config)?;
         } else {

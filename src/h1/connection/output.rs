@@ -5,6 +5,7 @@ use super::context::Context;
 use super::phase::Phase;
 use super::trace::StillOwed;
 use crate::buffer::{OutputQueue, Pace};
+use crate::http::Count;
 use crate::limits::{HIGH_WATER, LOW_WATER};
 
 impl Connection {
@@ -45,7 +46,7 @@ impl Connection {
         output.advance(count);
         let owed = output.len();
         if cx.watch.is_some() {
-            log::trace!("conn {}: wrote {count} bytes; {}", cx.id, StillOwed(owed));
+            log::trace!("conn {}: wrote {}; {}", cx.id, Count(count, "byte"), StillOwed(owed));
             self.buffers.tell_finished(cx);
         }
         let Some(output) = &mut self.buffers.output else { return };

@@ -6,8 +6,8 @@ use super::buffers::Buffers;
 use super::context::Context;
 use super::phase::Phase;
 use super::states::{ContentState, ReplyState};
-use crate::exchange::{CloseReason, Request, Timeout};
-use crate::http::Printable;
+use crate::exchange::{CloseReason, ConnectionId, Request, Timeout};
+use crate::http::{Count, Printable};
 use crate::wire::{Framing, Message};
 
 /// A request as the log shows it. Neither the query nor a field value is shown: there may be a secret in it.
@@ -18,13 +18,10 @@ impl Display for Asked<'_> {
         let Self(message, request) = self;
         let path = String::from_utf8_lossy(request.raw_path());
         write!(f, "{} {} {}", request.method(), Printable(path), request.version())?;
-        match request.headers().iter().count() {
-            1 => f.write_str(", 1 field line")?,
-            count => write!(f, ", {count} field lines")?,
-        }
+        write!(f, ", {}", Count(request.headers().iter().count(), "field line"))?;
         match message.framing {
             Framing::None => f.write_str(", no content"),
-            Framing::Length(length) => write!(f, ", content of {length} bytes"),
+            Framing::Length(length) => write!(f, ", content of {}", Count(length, "byte")),
             Framing::Chunked => f.write_str(", content in chunks"),
         }
     }
@@ -51,6 +48,19 @@ pub(super) fn reply(buffers: &Buffers, cx: &Context<'_>, reply: &ReplyState, has
     }
 }
 
+/// Logs that a 100 is queued.
+#[cold]
+pub(super) fn go_on(id: ConnectionId) {
+    log::trace!("conn {id}: 100 Continue is queued, since the client waits for it");
+}
+
+/// Logs that the bytes that have come are no whole head.
+#[cold]
+pub(super) fn part_of_a_head(id: ConnectionId, bytes: usize) {
+    let (bytes, have) = (Count(bytes, "byte"), if bytes == 1 { "has" } else { "have" });
+    log::trace!("conn {id}: {bytes} of a head {have} come, without its end");
+}
+
 /// What is still owed after a write.
 pub(super) struct StillOwed(pub(super) usize);
 
@@ -58,6 +68,7 @@ impl Display for StillOwed {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
             0 => f.write_str("nothing more is owed"),
+            1 => f.write_str("1 byte is still owed"),
             bytes => write!(f, "{bytes} bytes are still owed"),
         }
     }
