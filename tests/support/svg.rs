@@ -184,6 +184,28 @@ impl Picture {
         (mix(begin.0, first.0, last.0, end.0), mix(begin.1, first.1, last.1, end.1))
     }
 
+    /// Adds a dot, and a short arrow from it to a box at this point of its side.
+    pub(crate) fn beginning(&mut self, end: (f64, f64), into: Side) {
+        let dot = ahead(end, into, 24.0);
+        self.curve("line", (dot, into), (end, into), 0.0);
+        self.dot(dot);
+    }
+
+    /// Adds a dot.
+    pub(crate) fn dot(&mut self, (x, y): (f64, f64)) {
+        let [x, y] = [x, y].map(number);
+        self.add(&format!("<circle class=\"tip\" cx=\"{x}\" cy=\"{y}\" r=\"4\"/>"));
+    }
+
+    /// Adds the meanings of colours, one below the other: the class of each, and what it says.
+    pub(crate) fn legend(&mut self, (x, y): (f64, f64), meanings: &[(&str, &str)]) {
+        for ((kind, text), row) in meanings.iter().zip(0..) {
+            let y = y + 24.0 * f64::from(row);
+            self.rect(&format!("box {kind}"), (x, y - 12.0), (20.0, 16.0));
+            self.text("small", (x + 30.0, y), "start", text);
+        }
+    }
+
     /// Adds the tip of an arrow that comes from this side.
     fn tip(&mut self, (x, y): (f64, f64), from: Side) {
         let (base, wide) = (ahead((0.0, 0.0), from, 9.0), 4.5);

@@ -37,6 +37,14 @@ const ROOMS: [Node; 18] = [
     room("limits", "go", "every constant", (410.0, 926.0)),
 ];
 
+/// What the colour of a room says.
+const KINDS: [(&str, &str); 4] = [
+    ("end", "the loop, which knows the kernel"),
+    ("work", "each request passes through"),
+    ("other", "for some programs only"),
+    ("go", "the ground, which all may know"),
+];
+
 /// Which room names which, by all the sources.
 fn known() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let layer = |name: &str| LAYERS.into_iter().find(|layer| *layer == name);
@@ -96,6 +104,7 @@ fn the_picture_of_the_rooms_shows_which_knows_which() {
         "start",
         "Only server knows mio, sockets and signals.\nThe command is a crate of its own above all rooms.",
     );
+    picture.legend((150.0, 590.0), &KINDS);
     check("rooms.svg", &picture.finish(), COMMAND);
 }
 

@@ -166,11 +166,11 @@ const REPLY: [Node; 5] = [
 const REPLY_EDGES: [Edge; 9] = [
     edge(("Unbegun", Bottom(0.3)), ("Awaited", Top(0.3)), 30.0, (-2.0, 0.0), "the handler\nhas deferred it"),
     edge(("Awaited", Top(0.7)), ("Unbegun", Bottom(0.7)), 30.0, (22.0, 0.0), "an answer\nhas come"),
-    edge(("Unbegun", Right(0.8)), ("Streaming", Top(0.3)), 70.0, (-24.0, 22.0), "the handler has\nbegun a stream"),
+    edge(("Unbegun", Right(0.8)), ("Streaming", Top(0.3)), 70.0, (-62.0, -8.0), "the handler has\nbegun a stream"),
     edge(("Unbegun", Right(0.25)), ("Whole", Left(0.25)), 80.0, (0.0, 0.0), "finished by the handler"),
-    edge(("Unbegun", Right(0.5)), ("Last", Left(0.25)), 190.0, (50.0, -40.0), "finished, and the connection ends"),
+    edge(("Unbegun", Right(0.5)), ("Last", Left(0.25)), 190.0, (42.0, 24.0), "finished, and\nthe connection ends"),
     edge(("Streaming", Right(0.25)), ("Whole", Bottom(0.3)), 70.0, (42.0, -36.0), "the source\nhas ended"),
-    edge(("Streaming", Right(0.7)), ("Last", Left(0.7)), 40.0, (0.0, 24.0), "it has ended, and\nthe connection ends"),
+    edge(("Streaming", Right(0.7)), ("Last", Left(0.7)), 40.0, (0.0, 24.0), "ended, and the\nconnection ends"),
     edge(("Whole", Bottom(0.7)), ("Last", Top(0.7)), 30.0, (0.0, 0.0), "the content fails\nafter that"),
     edge(("Last", Bottom(0.35)), ("Last", Bottom(0.65)), 40.0, (0.0, 12.0), "another reason to end counts more"),
 ];
@@ -189,7 +189,8 @@ fn the_picture_of_an_exchange_shows_both_tables_and_their_pairs() {
          src/h1/connection/",
         "Above, the states of the content: Collected, Taken, Discarded, Done, Unread. In the middle, the states of the \
          reply: Unbegun, Awaited, Streaming, Whole, Last. Below, a table of all pairs: content is collected only while \
-         the reply is unbegun; the exchange is over when the content is done and the reply is whole.",
+         the reply is unbegun; the exchange is over when the content is done and the reply is whole. An exchange can \
+         begin in any of these states; dots in the table show with which pairs.",
     );
     picture.rect("frame", (26.0, 84.0), (928.0, 430.0));
     picture.text("small", (44.0, 108.0), "start", "the content of the request");
@@ -198,20 +199,52 @@ fn the_picture_of_an_exchange_shows_both_tables_and_their_pairs() {
     for (nodes, edges) in [(CONTENT, &CONTENT_EDGES[..]), (REPLY, &REPLY_EDGES[..])] {
         picture.graph(&nodes, edges);
     }
+    draw_beginnings(&mut picture, &machines);
     draw_pairs(&mut picture, machines);
     check("exchange.svg", &picture.finish(), COMMAND);
+}
+
+/// Where an exchange can begin: each such state has a short arrow from a dot.
+fn draw_beginnings(picture: &mut Picture, machines: &Machines) {
+    let first = machines.first();
+    let contents = first.iter().map(|pair| machines.contents[pair.0].to_string());
+    let names: Vec<String> = contents.chain(first.iter().map(|pair| machines.replies[pair.1].to_string())).collect();
+    for node in CONTENT.iter().chain(&REPLY).filter(|node| names.iter().any(|name| name == node.name)) {
+        let ((x, y), (w, h)) = (node.at, node.size);
+        match node.name {
+            "Collected" | "Taken" | "Unbegun" | "Awaited" => picture.beginning((x, y + h / 2.0), Left(0.5)),
+            "Discarded" | "Streaming" => picture.beginning((x + w / 2.0, y + h), Bottom(0.5)),
+            _ => picture.beginning((x + w, y + h / 2.0), Right(0.5)),
+        }
+    }
+    picture.text("label", (920.0, 162.0), "middle", "no content");
+    picture.text("label", (886.0, 398.0), "middle", "answered already,\nmuch to come");
+    picture.text("label", (492.0, 500.0), "start", "answered already, little to come");
+    picture.text(
+        "small",
+        (44.0, 880.0),
+        "start",
+        "An arrow from a dot: an exchange can begin in this state. The reply begins as Unbegun\nif the content is \
+         collected first, and else as what the handler has left.",
+    );
 }
 
 /// The table of all pairs: what becomes of an exchange with this content and this reply.
 fn draw_pairs(picture: &mut Picture, machines: Machines) {
     const AT: (f64, f64) = (200.0, 984.0);
-    const CELL: (f64, f64) = (140.0, 44.0);
-    picture.text("small", (32.0, 946.0), "start", "which pairs are possible, and what they mean");
+    const CELL: (f64, f64) = (148.0, 44.0);
+    picture.text(
+        "small",
+        (32.0, 946.0),
+        "start",
+        "which pairs are possible, and what they mean; an exchange can begin with those that have a dot",
+    );
     let place = |column: usize, row: usize| (AT.0 + CELL.0 * column as f64, AT.1 + CELL.1 * row as f64);
     for (column, reply) in machines.replies.iter().enumerate() {
         let (x, y) = place(column, 0);
         picture.text("name", (x + CELL.0 / 2.0 - 4.0, y - 12.0), "middle", &reply.to_string());
     }
+    let first = machines.first();
     let mut exchange = Exchange::default();
     let mut replies = machines.replies;
     for (row, content) in machines.contents.into_iter().enumerate() {
@@ -230,6 +263,9 @@ fn draw_pairs(picture: &mut Picture, machines: Machines) {
             let (x, y) = place(column, row);
             picture.rect(&format!("box {kind}"), (x, y), (CELL.0 - 8.0, CELL.1 - 8.0));
             picture.text("small", (x + CELL.0 / 2.0 - 4.0, y + CELL.1 / 2.0), "middle", text);
+            if first.contains(&(row, column)) {
+                picture.dot((x + 9.0, y + 9.0));
+            }
         }
     }
 }
