@@ -147,6 +147,15 @@ impl Drain {
         }
     }
 
+    /// When the server cuts the connections that are left; `None` while it accepts new ones, or if it cuts them already.
+    #[cfg(feature = "live")]
+    pub(super) fn cut_at(&self) -> Option<Moment> {
+        match self.stage {
+            Stage::Grace { until, .. } | Stage::Closing { until } => Some(until).filter(|until| *until < Moment::MAX),
+            Stage::Serving | Stage::Delayed { .. } => None,
+        }
+    }
+
     pub(super) const fn is_draining(&self) -> bool {
         matches!(self.stage, Stage::Grace { .. } | Stage::Closing { .. })
     }

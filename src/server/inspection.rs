@@ -67,7 +67,8 @@ impl<'a> Inspection<'a> {
     }
 
     /// Bytes of memory that connections and pools hold, and how many they may by
-    /// [`Config::max_memory`](crate::Config::max_memory); `None` if that sets no limit.
+    /// [`Config::max_memory`](crate::Config::max_memory); `None` if that sets no limit. Of each pool, the box that came
+    /// back last does not count: it is mostly lent next.
     pub fn memory(&self) -> (usize, Option<usize>) {
         self.event_loop.sessions.memory_in_use()
     }
@@ -90,6 +91,12 @@ impl<'a> Inspection<'a> {
             Draining::Grace => DrainStage::Grace,
             Draining::Closing => DrainStage::Closing,
         }
+    }
+
+    /// The time until a drain cuts the connections that are left; zero if it is due. `None` while the server accepts
+    /// new connections.
+    pub fn cut_in(&self) -> Option<Duration> {
+        self.event_loop.drain.cut_at().map(|at| at.since(self.now()))
     }
 
     /// The time of the last tick, by the clock of the server.

@@ -264,17 +264,20 @@ fn the_wheel_has_each_connection_once_and_the_pools_what_was_given_back() {
 
 #[test]
 fn a_drain_is_seen_stage_by_stage() {
-    let config = Config { drain_delay: SECOND, drain_grace: SECOND, ..config() };
+    let config = Config { drain_delay: SECOND, drain_grace: SECOND, drain_timeout: 3 * SECOND, ..config() };
     let mut bench = Bench::new(config, Hand::default());
     let _client = bench.connect();
     bench.turn_until_phase(PhaseName::Fresh);
     assert_eq!(bench.running.inspect().stage(), DrainStage::Serving);
     bench.running.handle().shutdown();
     bench.turn_until(|inspection| inspection.stage() == DrainStage::Delayed);
+    assert_eq!(bench.running.inspect().cut_in(), None);
     bench.wait(SECOND);
-    assert_eq!(bench.running.inspect().stage(), DrainStage::Grace);
+    let inspection = bench.running.inspect();
+    assert_eq!((inspection.stage(), inspection.cut_in()), (DrainStage::Grace, Some(3 * SECOND)));
     bench.wait(SECOND);
-    assert_eq!(bench.running.inspect().stage(), DrainStage::Closing);
+    let inspection = bench.running.inspect();
+    assert_eq!((inspection.stage(), inspection.cut_in()), (DrainStage::Closing, Some(2 * SECOND)));
     assert_eq!(bench.only().1, Some(CloseReason::Drained.to_string()));
     assert_eq!(DrainStage::Grace.to_string(), "Grace");
 }
