@@ -147,7 +147,7 @@ impl Drain {
         }
     }
 
-    /// When the server cuts the connections that are left; `None` while it accepts new ones, or if it cuts them already.
+    /// When the server cuts the connections that are left; `None` while it accepts new ones, or if it has cut them.
     #[cfg(feature = "live")]
     pub(super) fn cut_at(&self) -> Option<Moment> {
         match self.stage {
