@@ -11,12 +11,14 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use log::{LevelFilter, Metadata, Record};
+use monoloop::exchange::{BodySink, BodySource, Chunk, Intake, Progress, Trailers};
 use monoloop::server::Running;
-use monoloop::{Config, Endpoint, Router, Server, TestClient};
+use monoloop::{Config, Endpoint, Method, Response, Router, Sent, Server, TestClient};
+use rustix::net::sockopt::set_socket_linger;
 use support::{Hand, LIMIT, proc_net_tcp};
 
 /// The lines since the scene began.
@@ -48,11 +50,23 @@ const SCENES: [(&str, fn()); 6] = [
     ("A client that is idle", a_client_that_is_idle),
 ];
 
-/// The loggers of a process are one, so the scenes are played in one test, one after the other.
+/// The loggers of a process are one, so one test at a time plays its scenes.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    static LOGGER: Once = Once::new();
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    LOGGER.call_once(|| {
+        log::set_logger(&Lines).expect("there is no other logger in this process");
+        log::set_max_level(LevelFilter::Trace);
+    });
+    LINES.lock().unwrap().clear();
+    alone
+}
+
 #[test]
 fn the_document_shows_the_log_of_each_scene() {
-    log::set_logger(&Lines).expect("there is no other logger in this process");
-    log::set_max_level(LevelFilter::Trace);
+    let _alone = alone();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/TRACE.md");
     let document = fs::read_to_string(&path).expect("the document is there");
     let mut written = document.clone();
@@ -82,6 +96,88 @@ fn with_log(document: &str, title: &str, log: &str) -> String {
     let (text, rest) = chapter.split_once("```text\n").unwrap_or_else(|| panic!("`{title}` has no log"));
     let (_, after) = rest.split_once("```\n").unwrap_or_else(|| panic!("the log of `{title}` does not end"));
     format!("{before}{heading}{text}```text\n{log}\n```\n{after}")
+}
+
+// ---- lines that no scene shows --------------------------------------------------------------------------------------
+
+/// Checks that one line of the log ends so.
+#[track_caller]
+fn assert_logged(end: &str) {
+    let lines = LINES.lock().unwrap();
+    assert_eq!(lines.iter().filter(|line| line.ends_with(end)).count(), 1, "{end:?} in\n{}", lines.join("\n"));
+}
+
+/// A sink that counts.
+struct Counting(usize);
+
+impl BodySink<()> for Counting {
+    fn data(&mut self, (): &mut (), piece: &[u8], _: &mut Intake<'_>) -> monoloop::Result<()> {
+        self.0 += piece.len();
+        Ok(())
+    }
+
+    fn end(self: Box<Self>, (): &mut (), _: Trailers<'_>, response: Response<'_>) -> monoloop::Result<Sent> {
+        response.text(self.0.to_string())
+    }
+}
+
+#[test]
+fn each_100_has_its_line() {
+    let _alone = alone();
+    for path in ["/length", "/sink"] {
+        let mut app = app();
+        app.sink(Method::Post, "/sink", |(), _| Ok(Counting(0)));
+        let mut client = TestClient::new(app);
+        LINES.lock().unwrap().clear();
+        let head = "HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
+        client.write(format!("POST {path} {head}"));
+        assert!(client.read().starts_with(b"HTTP/1.1 100 "), "{path}");
+        assert_logged("100 Continue is queued, since the client waits for it");
+    }
+}
+
+#[test]
+fn one_byte_is_in_the_singular() {
+    let _alone = alone();
+    let mut client = TestClient::new(app());
+    client.write("G");
+    assert_logged("read 1 byte; the kernel has no more");
+    assert_logged("1 byte of a head has come, without its end");
+}
+
+/// A source whose content has no end.
+struct Endless;
+
+impl BodySource for Endless {
+    fn fill(&mut self, chunk: &mut Chunk<'_>) -> std::io::Result<Progress> {
+        chunk.write_all(&[b'x'; 1000])?;
+        Ok(Progress::More)
+    }
+}
+
+#[test]
+fn a_client_that_leaves_while_it_is_owed_something_has_not_waited_for_the_application() {
+    let _alone = alone();
+    let mut app = app();
+    app.get("/endless", |_, _, response| response.stream(Endless));
+    let mut client = TestClient::new(app);
+    client.set_window(30_000);
+    client.write("GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client.reset();
+    assert_logged("the client has hung up in the middle of an exchange");
+    assert_logged("reaped from slot 0: the client reset it, or the socket failed");
+}
+
+/// The error of a read says who has ended the connection.
+#[test]
+fn a_reset_is_the_clients() {
+    let _alone = alone();
+    let mut stage = Stage::new();
+    let client = stage.connect();
+    set_socket_linger(&client, Some(Duration::ZERO)).expect("it is a socket");
+    drop(client);
+    stage.turn_until("reaped");
+    assert_logged("conn 1: the client has reset it");
 }
 
 // ---- scenes over sockets --------------------------------------------------------------------------------------------
