@@ -152,18 +152,53 @@ fn experiments_that_were_stopped_are_bounded_too() {
 }
 
 #[test]
-fn a_client_that_cannot_connect_is_told_of() {
-    let demo = Demo::start();
+fn a_drain_says_when_it_cuts_what_is_left_and_refuses_experiments() {
+    let demo = Demo::start_with(&["--drain-timeout=30s"]);
     let mut feed = demo.feed();
     // It holds up the drain, but the listener is closed.
     let mut client = demo.connect();
     client.get("/big?mib=64");
-    feed.slot("held connection", |slot| slot["held"] == true);
+    let frame = feed.wait("held connection", |message| slots(message).iter().any(|slot| slot["held"] == true));
+    assert_eq!(frame.get("cut"), None);
     feed.order(&json!({ "order": "drain" }));
-    feed.wait("drain", |message| message["stage"] == "grace");
+    let first = feed.wait("drain", |message| message["stage"] == "grace");
     feed.start("pipeline");
-    let refused = feed.wait("refusal", |message| message["kind"] == "refused");
-    assert!(refused["why"].as_str().is_some_and(|why| why.starts_with("A client of this page cannot ")), "{refused}");
+    let answer = feed.wait("answer", |message| message["kind"] != "frame");
+    assert_eq!(answer, json!({ "kind": "refused", "why": "The server drains, so it accepts no client any more." }));
+    let later = feed.wait("end of the grace", |message| message["stage"] == "closing");
+    let cut = |frame: &serde_json::Value| frame["cut"].as_u64().expect("a drain has it");
+    assert!(cut(&first) <= 30_000 && cut(&later) < cut(&first), "{first} {later}");
+}
+
+#[test]
+fn a_client_whose_head_took_too_long_is_seen_to_linger() {
+    let demo = Demo::start_with(&["--head-timeout=1s"]);
+    let mut feed = demo.feed();
+    feed.start("drip");
+    let slot = feed.slot("lingering connection", |slot| slot["phase"] == "halfclosed");
+    assert_eq!(slot["deadline"][0], "linger");
+    // It stays for longer than the linger timeout.
+    feed.wait("end of the linger", |message| message["counts"]["timeouts"]["linger"] == 1);
+}
+
+#[test]
+fn clients_measure_the_wait_that_the_server_cannot_see() {
+    let demo = Demo::start();
+    let mut feed = demo.feed();
+    feed.start("polite");
+    feed.wait("replies to all", |message| message["counts"]["replies"].as_u64() > Some(50));
+    feed.start("block");
+    let (mut is_rare, mut text) = (false, String::new());
+    feed.wait("measured wait and rare sentence", |message| {
+        let sentences = message["sentences"].as_array().map_or(&[][..], Vec::as_slice);
+        let blocked = |said: &serde_json::Value| said["text"].as_str().is_some_and(|text| text.starts_with("POST "));
+        is_rare |= sentences.iter().any(|said| blocked(said) && said["rare"] == true);
+        text.push_str(message["text"].as_str().filter(|_| message["kind"] == "measured").unwrap_or_default());
+        is_rare && !text.is_empty()
+    });
+    let wait = text.strip_prefix("The polite clients had to wait for up to ").expect("a sentence");
+    let wait = wait.strip_suffix(" s, as they measured it.").and_then(|wait| wait.parse::<f64>().ok());
+    assert!(wait.is_some_and(|wait| wait >= 1.0), "{text}");
 }
 
 #[test]

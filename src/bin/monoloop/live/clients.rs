@@ -2,6 +2,7 @@
 //! on another machine would be. Their number and their time are bounded.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::mem;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,12 @@ const NAP: Duration = Duration::from_millis(50);
 /// How many polite clients there are.
 const POLITE: usize = 50;
 
+/// A wait for a reply that is told of. In less, nobody would see that the loop was blocked.
+const LONG: Duration = Duration::from_secs(1);
+
+/// How long the client of a head that drips stays after the reply: longer than the linger timeout, which so is seen.
+const STAY: Duration = Duration::from_secs(3);
+
 /// How many members the room has.
 const MEMBERS: usize = 24;
 
@@ -51,8 +58,8 @@ impl Clients {
         Arc::strong_count(&self.stop) - 1
     }
 
-    /// Starts an experiment against the server at this address. If it cannot connect, it calls `complain` with one
-    /// sentence, and ends.
+    /// Starts an experiment against the server at this address. It calls `report` with a sentence on what it measures,
+    /// and when it cannot go on.
     ///
     /// # Errors
     /// One sentence, if too many run already or the system denies a thread.
@@ -60,7 +67,7 @@ impl Clients {
         &self,
         what: Experiment,
         server: SocketAddr,
-        complain: impl Fn(String) + Send + 'static,
+        report: impl Fn(Report) + Send + 'static,
     ) -> Result<(), String> {
         if self.running() >= MAX_RUNNING {
             return Err(format!("{MAX_RUNNING} experiments run already. Wait for the end of one, or stop them all."));
@@ -69,8 +76,8 @@ impl Clients {
         if Arc::strong_count(&threads) - 1 > MAX_THREADS {
             return Err("Experiments that were stopped have not ended yet. Wait for them.".to_owned());
         }
-        let (stop, complain) = (Arc::clone(&self.stop), Box::new(complain));
-        let mut stage = Stage { server, stop, complain, clock: SystemClock::new() };
+        let (stop, report) = (Arc::clone(&self.stop), Box::new(report));
+        let mut stage = Stage { server, stop, report, clock: SystemClock::new() };
         let play = move || {
             // A server that ends or refuses ends the experiment too; the page shows why.
             if let Err(error) = stage.play(what) {
@@ -96,11 +103,20 @@ impl Drop for Clients {
     }
 }
 
+/// What an experiment has to say, in one sentence.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Report {
+    /// Its clients have measured something.
+    Measured(String),
+    /// It cannot go on.
+    Failed(String),
+}
+
 /// What an experiment knows. Its clock starts with it.
 struct Stage {
     server: SocketAddr,
     stop: Arc<AtomicBool>,
-    complain: Box<dyn Fn(String) + Send>,
+    report: Box<dyn Fn(Report) + Send>,
     clock: SystemClock,
 }
 
@@ -116,29 +132,51 @@ impl Stage {
         }
     }
 
-    /// Each client has one request under way. One after the other takes its reply and sends the next request.
+    /// Each client has one request under way at most. One after the other asks, and all of them measure their waits.
     fn polite(&mut self) -> io::Result<()> {
         let mut clients = Vec::new();
         for _ in 0..POLITE {
-            clients.push(self.connect()?);
+            let socket = self.connect()?;
+            socket.set_nonblocking(true)?;
+            clients.push(Polite { socket, asked: None, received: Vec::new() });
             if !self.pause(Duration::from_millis(10)) {
                 break;
             }
         }
-        let mut asked = [false; POLITE];
+        let mut longest = Duration::ZERO;
         'rounds: while self.goes_on(Duration::from_secs(20)) {
-            for (client, asked) in clients.iter_mut().zip(&mut asked) {
-                if *asked && !self.take_replies(client, 1)? {
-                    break 'rounds;
-                }
-                client.write_all(b"GET /users HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
-                *asked = true;
-                if !self.pause(Duration::from_millis(10)) {
+            for next in 0..clients.len() {
+                clients[next].ask(self.clock.now())?;
+                if !self.pause(Duration::from_millis(10)) || !self.measure(&mut clients, &mut longest)? {
                     break 'rounds;
                 }
             }
         }
-        take_rest(&mut clients)
+        let mut sockets: Vec<_> = clients.into_iter().map(|client| client.socket).collect();
+        sockets.iter().try_for_each(|socket| socket.set_nonblocking(false))?;
+        take_rest(&mut sockets)
+    }
+
+    /// Takes the replies that have come, and notes the longest wait. It is told when nobody waits for long any more.
+    /// Returns false if the server has closed.
+    fn measure(&mut self, clients: &mut [Polite], longest: &mut Duration) -> io::Result<bool> {
+        let mut waits_on = false;
+        for client in clients {
+            let Some(asked) = client.asked else { continue };
+            let is_open = client.take_reply()?;
+            let wait = self.clock.now().since(asked);
+            match client.asked {
+                None => *longest = wait.max(*longest),
+                Some(_) if !is_open => return Ok(false),
+                Some(_) => waits_on |= wait >= LONG,
+            }
+        }
+        if *longest >= LONG && !waits_on {
+            let wait = mem::take(longest).as_secs_f64();
+            let text = format!("The polite clients had to wait for up to {wait:.2} s, as they measured it.");
+            (self.report)(Report::Measured(text));
+        }
+        Ok(true)
     }
 
     /// Asks for 64 MiB at once, and reads 64 KiB each half second: enough for the minimum rate.
@@ -152,7 +190,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Sends a head byte by byte, and never its end.
+    /// Sends a head byte by byte, and never its end. After the reply it leaves its side open for a while.
     fn drip(&mut self) -> io::Result<()> {
         let mut client = self.connect()?;
         let head = b"GET /users HTTP/1.1\r\nHost: localhost\r\nX-Slowly: ";
@@ -163,6 +201,10 @@ impl Stage {
             // The 408 ends it.
             match client.read(&mut [0; 512]) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Ok(1..) => {
+                    self.pause(STAY);
+                    return Ok(());
+                }
                 _ => return Ok(()),
             }
             self.pause(Duration::from_millis(250));
@@ -245,7 +287,7 @@ impl Stage {
             Ok(client) => client,
             Err(error) => {
                 if self.goes_on(LONGEST) {
-                    (self.complain)(format!("A client of this page cannot connect: {error}."));
+                    (self.report)(Report::Failed(format!("A client of this page cannot connect: {error}.")));
                 }
                 return Err(error);
             }
@@ -289,9 +331,7 @@ impl Stage {
         let (mut received, mut piece) = (Vec::new(), [0; 4096]);
         for _ in 0..count {
             let length = loop {
-                let end = received.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4);
-                let length = end.map(|end| end + length_in(&received[..end]));
-                if let Some(length) = length.filter(|length| *length <= received.len()) {
+                if let Some(length) = whole_reply(&received) {
                     break length;
                 }
                 match self.read_some(client, &mut piece)? {
@@ -300,6 +340,40 @@ impl Stage {
                 }
             };
             received.drain(..length);
+        }
+        Ok(true)
+    }
+}
+
+/// A polite client. Its socket does not block, so that the thread sees when each reply comes.
+struct Polite {
+    socket: TcpStream,
+    /// When it sent the request that is under way.
+    asked: Option<Moment>,
+    received: Vec<u8>,
+}
+
+impl Polite {
+    /// Sends a request, unless one is under way.
+    fn ask(&mut self, now: Moment) -> io::Result<()> {
+        if self.asked.is_none() {
+            self.socket.write_all(b"GET /users HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+            self.asked = Some(now);
+        }
+        Ok(())
+    }
+
+    /// Takes what has come. When that is the whole reply, no request is under way. Returns false at the end of input.
+    fn take_reply(&mut self) -> io::Result<bool> {
+        let mut piece = [0; 4096];
+        match self.socket.read(&mut piece) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+            Ok(0) => return Ok(false),
+            result => self.received.extend_from_slice(&piece[..result?]),
+        }
+        if let Some(length) = whole_reply(&self.received) {
+            self.received.drain(..length);
+            self.asked = None;
         }
         Ok(true)
     }
@@ -319,6 +393,12 @@ fn take_rest(clients: &mut [TcpStream]) -> io::Result<()> {
     Ok(())
 }
 
+/// The length of the first reply, if all of it has come.
+fn whole_reply(received: &[u8]) -> Option<usize> {
+    let end = received.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    Some(end + length_in(&received[..end])).filter(|length| *length <= received.len())
+}
+
 /// The `Content-Length` of a head, or 0.
 fn length_in(head: &[u8]) -> usize {
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
@@ -335,4 +415,37 @@ const CLOSE: u8 = 0x88;
 fn frame(first: u8, content: &str) -> Vec<u8> {
     let length = u8::try_from(content.len()).ok().filter(|length| *length < 126).expect("it is short");
     [&[first, 0x80 | length, 0, 0, 0, 0], content.as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_client_that_cannot_connect_says_so() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = listener.local_addr().expect("it is bound");
+        drop(listener);
+        let (send, reports) = mpsc::channel();
+        let report = move |report| send.send(report).expect("somebody waits for it");
+        Clients::new().start(Experiment::Pipeline, address, report).expect("it starts");
+        let Ok(Report::Failed(why)) = reports.recv_timeout(LONGEST) else { panic!("it does not fail") };
+        assert!(why.starts_with("A client of this page cannot connect: "), "{why}");
+    }
+
+    #[test]
+    fn a_reply_is_whole_with_its_content() {
+        for (received, length) in [
+            ("", None),
+            ("HTTP/1.1 200 OK\r\n", None),
+            ("HTTP/1.1 204 No Content\r\n\r\n", Some(27)),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\na", None),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabHTTP", Some(40)),
+        ] {
+            assert_eq!(whole_reply(received.as_bytes()), length, "{received:?}");
+        }
+    }
 }

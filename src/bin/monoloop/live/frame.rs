@@ -29,6 +29,9 @@ struct Frame<'a> {
     /// The time of the loop, in milliseconds.
     now: u64,
     stage: &'static str,
+    /// Milliseconds until a drain cuts the connections that are left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cut: Option<u64>,
     speed: Speed,
     slots: Slots<'a>,
     /// The times of each part, in the order of a tick.
@@ -125,6 +128,7 @@ pub(super) fn make(loop_now: &Inspection<'_>, notes: &RefCell<Notes>, speed: Spe
         tick: loop_now.ticks(),
         now: loop_now.now().as_nanos() / 1_000_000,
         stage: stage(loop_now.stage()),
+        cut: loop_now.cut_in().map(millis),
         speed,
         slots: Slots { table: loop_now.slots(), open, shown },
         parts: loop_now.parts().iter().map(|(name, times)| part(name, times)).collect(),

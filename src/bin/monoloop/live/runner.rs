@@ -90,6 +90,9 @@ impl Runner {
                 if let Some(tell) = on_drain.take() {
                     tell(cause);
                 }
+                if !self.shared.is_closed() && running.inspect().cut_in().is_some() {
+                    self.shared.set_closed();
+                }
                 // The clients of the page are part of the command. After a signal nobody has to wait for them.
                 if has_clients && self.signalled.load(Ordering::Relaxed) {
                     has_clients = false;

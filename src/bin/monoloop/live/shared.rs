@@ -1,4 +1,4 @@
-//! What the thread of the observed loop and the thread of the page share: four flags and a number. All else goes
+//! What the thread of the observed loop and the thread of the page share: five flags and a number. All else goes
 //! through channels.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,6 +14,8 @@ pub(super) struct Shared {
     held: AtomicBool,
     /// A page has asked for the drain. The loop itself learns of it in its next tick.
     drained: AtomicBool,
+    /// The observed server accepts no connection any more.
+    closed: AtomicBool,
     /// How many requests may block the loop: as many as a page has asked for.
     blocks: AtomicUsize,
 }
@@ -49,6 +51,14 @@ impl Shared {
 
     pub(super) fn set_drained(&self) {
         self.drained.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn set_closed(&self) {
+        self.closed.store(true, Ordering::SeqCst);
     }
 
     /// Lets one more request block the loop.

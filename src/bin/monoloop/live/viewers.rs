@@ -9,7 +9,7 @@ use monoloop::websocket::{Closed, Message, Room, Slow, Socket, WebSocket};
 use monoloop::{Handle, Result};
 use serde::Serialize;
 
-use super::clients::Clients;
+use super::clients::{Clients, Report};
 use super::orders::{Experiment, LoopOrder, Order};
 use super::shared::Shared;
 
@@ -54,6 +54,8 @@ enum Answer<'a> {
     Started { what: Experiment },
     /// An order cannot be followed, or an experiment cannot go on.
     Refused { why: &'a str },
+    /// The clients of an experiment have measured something.
+    Measured { text: &'a str },
     /// The observed server has ended, in this way.
     Ended { how: &'a str },
 }
@@ -83,15 +85,20 @@ impl Viewers {
     /// Tells all pages that the observed server has ended, in these words.
     pub(super) fn tell_end(&mut self, how: &str) {
         self.stop_clients();
-        if let Err(error) = self.room.send_json(&Answer::Ended { how }) {
-            log::error!("cannot tell the end: {error:?}");
-        }
+        self.tell(&Answer::Ended { how });
     }
 
-    /// Tells all pages that an experiment cannot go on, in this sentence.
-    fn tell_failure(&mut self, why: &str) {
-        if let Err(error) = self.room.send_json(&Answer::Refused { why }) {
-            log::error!("cannot tell of a failure: {error:?}");
+    /// Tells all pages what an experiment has to say.
+    fn tell_report(&mut self, report: &Report) {
+        self.tell(&match report {
+            Report::Measured(text) => Answer::Measured { text },
+            Report::Failed(why) => Answer::Refused { why },
+        });
+    }
+
+    fn tell(&mut self, answer: &Answer<'_>) {
+        if let Err(error) = self.room.send_json(answer) {
+            log::error!("cannot tell the pages of something: {error:?}");
         }
     }
 
@@ -117,14 +124,17 @@ impl Viewers {
             Order::Stop {} => self.stop_clients(),
             Order::Start { what } => {
                 let observed = self.observed.as_ref().ok_or("The server has not started yet.")?;
+                if self.shared.is_closed() {
+                    return Err("The server drains, so it accepts no client any more.".to_owned());
+                }
                 let pages = observed.pages.clone();
-                let complain = move |why: String| pages.post(move |viewers| viewers.tell_failure(&why));
+                let report = move |report| pages.post(move |viewers| viewers.tell_report(&report));
                 // The request may come before this returns.
                 let blocks = what == Experiment::Block;
                 if blocks {
                     self.shared.allow_block();
                 }
-                if let Err(why) = self.clients.start(what, observed.address, complain) {
+                if let Err(why) = self.clients.start(what, observed.address, report) {
                     let _ = blocks && self.shared.take_block();
                     return Err(why);
                 }

@@ -20,6 +20,9 @@ use serde::Serialize;
 const PLAIN: usize = 40;
 const RARE: usize = 24;
 
+/// A reply that took so long is rare: its sentence must not be pushed out by those of quick ones.
+const LONG: Duration = Duration::from_secs(1);
+
 /// The longest part of a path in a sentence, in characters.
 const MAX_PATH: usize = 60;
 
@@ -99,8 +102,12 @@ impl Notes {
 }
 
 impl Event {
-    const fn is_rare(&self) -> bool {
-        !matches!(self, Self::Opened(..) | Self::Closed(..) | Self::Replied { cut: false, .. } | Self::Upgraded(_))
+    fn is_rare(&self) -> bool {
+        match self {
+            Self::Opened(..) | Self::Closed(..) | Self::Upgraded(_) => false,
+            Self::Replied { cut, took, .. } => *cut || *took >= LONG,
+            _ => true,
+        }
     }
 }
 
@@ -189,7 +196,7 @@ impl Witness {
         notes.counts.sent += reply.sent;
         let count = if cut { &mut notes.counts.cut } else { &mut notes.counts.replies };
         *count += 1;
-        notes.note(cut, || {
+        notes.note(cut || reply.duration >= LONG, || {
             let path = reply.path.unwrap_or_default();
             let mut shown: String = path.chars().take(MAX_PATH).collect();
             if shown.len() < path.len() {
