@@ -78,8 +78,26 @@ fn a_drain_is_seen_to_its_end() {
     browser.wait("document.querySelectorAll('#slots .slot.idle').length >= 40");
     browser.click("#drain");
     browser.wait("document.getElementById('drain').textContent === 'Drain: sure?'");
+    // A client that is owed something holds up the end.
+    let mut client = demo.connect();
+    client.get("/big?mib=64");
+    browser.wait("document.querySelector('#slots .held')");
     browser.click("#drain");
-    browser.wait("document.getElementById('stage').textContent === 'ended'");
+    browser.wait("document.getElementById('drain').disabled");
+    browser.wait("document.getElementById('stage').textContent === 'drain: closing'");
+    browser.wait(
+        "/^[0-9]+ connections? .* left; .* cut off in .* s at the latest/.test(left.textContent) && !left.hidden",
+    );
+    browser.run(
+        "window.lessons = []; new MutationObserver(() => lessons.push(lesson.textContent))
+        .observe(lesson, { childList: true })",
+    );
+    browser.click("[data-what=pipeline]");
+    browser.wait("lessons.length");
+    let refusal = "The server drains, so it accepts no client any more.";
+    assert_eq!(browser.run("return lessons"), json!([refusal]), "no lesson before it");
+    drop(client);
+    browser.wait("document.getElementById('stage').textContent === 'ended' && left.hidden");
     browser
         .wait("document.getElementById('link').textContent.startsWith('The server has ended: all connections are ')");
     assert_eq!(demo.process.end().code, Some(0));
@@ -92,6 +110,25 @@ fn a_handler_that_blocks_is_noticed() {
     browser.wait("document.getElementById('link').textContent.includes('a handler blocks the loop')");
     browser.wait("document.getElementById('link').textContent === 'Connected.'");
     browser.wait("document.getElementById('sentences').textContent.includes('POST /_live/block on connection ')");
+}
+
+#[test]
+fn a_tap_tells_what_a_word_means() {
+    let Some((mut browser, _demo)) = open() else { return };
+    for (word, meaning) in [
+        ("#legend li:first-child", "between two requests; it holds no buffer"),
+        ("#parts [data-part=reap]", "removes what has ended from the slab"),
+        ("#queues div:first-child", "have used up one, with work left over"),
+        ("#counts div:first-child", "replies that were not sent as a whole"),
+    ] {
+        let id = &word[..word.find(' ').expect("it has two parts")];
+        let hidden = format!("return document.querySelector('{id} + details').open");
+        assert_eq!(browser.run(&hidden), json!(false));
+        browser.wait(&format!("document.querySelector('{word}')?.title"));
+        browser.click(word);
+        browser.wait(&format!("document.querySelector('{id} + details[open] dl').textContent.includes('{meaning}')"));
+    }
+    assert_eq!(browser.console(), Vec::<String>::new());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 // The figures beside the slab: the strip of ticks, the parts, queues, the timer wheel, memory, counters.
 
 import { bytes, seconds } from './slots.js';
-import { PARTS, QUEUES } from './texts.js';
+import { COUNTS, PARTS, QUEUES } from './texts.js';
 
 const of = (id) => document.getElementById(id);
 
@@ -201,17 +201,17 @@ export function showCounts({ counts, now }) {
   const whole = (number) => Math.round(number).toLocaleString('en');
   const timeouts = Object.entries(counts.timeouts).map(([name, count]) => `${count} ${name}`).join(', ');
   pairs(of('counts'), [
-    ['requests per second', whole(rate), 'replies whose last byte the kernel has taken'],
+    ['requests per second', whole(rate)],
     ['replies', whole(counts.replies)],
-    ['cut short', whole(counts.cut), 'replies that were not sent as a whole'],
-    ['failed', whole(counts.failed), 'requests that were answered with an error'],
+    ['cut short', whole(counts.cut)],
+    ['failed', whole(counts.failed)],
     ['accepted', whole(counts.accepted)],
     ['ended', whole(counts.closed)],
-    ['timeouts', timeouts || '0', 'by the timeout that passed'],
-    ['messages', whole(counts.messages), 'of WebSockets, in both directions'],
+    ['timeouts', timeouts || '0'],
+    ['messages', whole(counts.messages)],
     ['received', bytes(counts.received)],
     ['sent', `${bytes(counts.sent)}${flow >= 1 ? `, ${bytes(Math.round(flow))}/s` : ''}`],
-  ]);
+  ].map(([name, value]) => [name, value, COUNTS[name]]));
   const reasons = Object.entries(counts.reasons).sort(([, a], [, b]) => b - a);
   const list = of('reasons');
   while (list.children.length > reasons.length) list.lastChild.remove();

@@ -2,8 +2,9 @@
 // little. What comes gets onto the page as text, never as markup.
 
 import { showCounts, showMemory, showTick, showWork } from './figures.js';
-import { showSlots } from './slots.js';
+import { seconds, showSlots } from './slots.js';
 import { LESSONS, STAGES } from './texts.js';
+import './words.js';
 
 const of = (id) => document.getElementById(id);
 
@@ -46,11 +47,20 @@ function take(message) {
     // In slow motion each tick counts, so none of them is skipped.
     if (wasWaiting && message.speed.single) draw();
     else if (!wasWaiting) requestAnimationFrame(draw);
+  } else if (message.kind === 'started') {
+    lesson(LESSONS[message.what]);
   } else if (message.kind === 'refused') {
     lesson(message.why);
+  } else if (message.kind === 'measured') {
+    note([{ text: message.text, rare: true }]);
+    speak(message.text);
+    if (of('lesson').textContent === LESSONS.block) lesson(`${LESSONS.block} ${message.text}`);
   } else if (message.kind === 'ended') {
     ended = true;
-    requestAnimationFrame(() => stage('ended'));
+    requestAnimationFrame(() => {
+      stage('ended');
+      of('left').hidden = true;
+    });
     tell(`${message.how} Start it again to go on.`, 'bad');
     note([{ text: message.how, rare: true }]);
   }
@@ -61,6 +71,7 @@ function draw() {
   waiting = undefined;
   if (!frame) return;
   stage(ended ? 'ended' : frame.stage);
+  drain(frame);
   speed(frame.speed);
   showSlots(frame.slots, frame.speed);
   showTick(frame);
@@ -82,6 +93,16 @@ function stage(name) {
   if (element.dataset.stage === name) return;
   element.dataset.stage = name;
   element.textContent = STAGES[name];
+}
+
+/** In a drain: what holds up the end, and for how long. Nothing begins a drain twice. */
+function drain({ stage: name, slots, cut }) {
+  of('drain').disabled = name !== 'serving';
+  of('left').hidden = cut === undefined || ended;
+  if (cut === undefined) return;
+  const { open } = slots;
+  const [what, which] = open === 1 ? ['connection is', 'it is'] : ['connections are', 'they are'];
+  of('left').textContent = `${open} ${what} left; ${which} cut off in ${seconds(cut)} at the latest.`;
 }
 
 // The demo has a timer of one second. So if no frame comes for longer at full speed, the loop is within a tick.
@@ -123,10 +144,12 @@ function sentences(list, leftOut) {
   if (list.length) note(list);
   // A screen reader hears of rare events only, and not more often than each 4 s.
   const rare = list.filter((sentence) => sentence.rare);
-  if (rare.length && performance.now() - spokeAt > 4000) {
-    spokeAt = performance.now();
-    of('spoken').textContent = rare[rare.length - 1].text;
-  }
+  if (rare.length && performance.now() - spokeAt > 4000) speak(rare[rare.length - 1].text);
+}
+
+function speak(text) {
+  spokeAt = performance.now();
+  of('spoken').textContent = text;
 }
 
 // ---- buttons
@@ -135,11 +158,10 @@ function lesson(text) {
   of('lesson').textContent = text;
 }
 
+// Its lesson comes when the experiment has started, so that one that is refused shows only why.
 of('buttons').addEventListener('click', ({ target }) => {
   const { what } = target.dataset;
-  if (!what) return;
-  lesson(LESSONS[what]);
-  send({ order: 'start', what });
+  if (what) send({ order: 'start', what });
 });
 of('stop').addEventListener('click', () => {
   lesson(LESSONS.stop);

@@ -1,6 +1,6 @@
 // The slab as a grid of slots. A slot is one element that stays; only what has changed is written to it.
 
-import { PHASES, TIMEOUTS } from './texts.js';
+import { PHASES, SIGNS, TIMEOUTS } from './texts.js';
 
 const grid = document.getElementById('slots');
 const detail = document.getElementById('detail');
@@ -90,7 +90,9 @@ export function lines(view, passed = 0) {
   list.push(['owes', view.owed ? bytes(view.owed) : 'nothing']);
   if (view.held) list.push(['held', 'yes: it is not read until its client takes some of what it is owed']);
   if (view.received) list.push(['received', `${bytes(view.received)} that wait to be parsed`]);
-  if (view.memory) list.push(['memory', bytes(view.memory)]);
+  // The rest of what it owes is static or shared, or in a file.
+  const rest = view.owed > (view.memory ?? 0) ? ', without content that is static, shared or in a file' : '';
+  if (view.memory) list.push(['memory', `${bytes(view.memory)}${rest}`]);
   list.push(['waits', view.queue ? `in the queue “${view.queue}”` : 'for an event of the kernel']);
   list.push(['silent for', seconds(view.idle + passed)]);
   if (view.deadline) {
@@ -167,10 +169,7 @@ for (const [phase, [letter, name, meaning]] of Object.entries(PHASES)) {
   item.append(sample, ` ${name}`);
   legend.append(item);
 }
-for (const [kind, text, meaning] of [
-  ['held', 'held', 'it owes so much that it is not read'],
-  ['queued', 'queued', 'it waits for its next turn'],
-]) {
+for (const [kind, text, meaning] of SIGNS) {
   const item = document.createElement('li');
   const sample = document.createElement('span');
   sample.className = `slot sample ${kind}`;
