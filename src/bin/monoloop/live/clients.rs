@@ -138,7 +138,7 @@ impl Stage {
         for _ in 0..POLITE {
             let socket = self.connect()?;
             socket.set_nonblocking(true)?;
-            clients.push(Polite { socket, asked: None, received: Vec::new() });
+            clients.push(Polite { socket, asked: None, received: Vec::new(), ended: false });
             if !self.pause(Duration::from_millis(10)) {
                 break;
             }
@@ -146,10 +146,15 @@ impl Stage {
         let mut longest = Duration::ZERO;
         'rounds: while self.goes_on(Duration::from_secs(20)) {
             for next in 0..clients.len() {
-                clients[next].ask(self.clock.now())?;
-                if !self.pause(Duration::from_millis(10)) || !self.measure(&mut clients, &mut longest)? {
+                // Only in its turn a client learns that the server has closed. So one sees such connections linger.
+                if clients[next].ended {
                     break 'rounds;
                 }
+                clients[next].ask(self.clock.now())?;
+                if !self.pause(Duration::from_millis(10)) {
+                    break 'rounds;
+                }
+                self.measure(&mut clients, &mut longest)?;
             }
         }
         let mut sockets: Vec<_> = clients.into_iter().map(|client| client.socket).collect();
@@ -158,17 +163,15 @@ impl Stage {
     }
 
     /// Takes the replies that have come, and notes the longest wait. It is told when nobody waits for long any more.
-    /// Returns false if the server has closed.
-    fn measure(&mut self, clients: &mut [Polite], longest: &mut Duration) -> io::Result<bool> {
+    fn measure(&mut self, clients: &mut [Polite], longest: &mut Duration) -> io::Result<()> {
         let mut waits_on = false;
         for client in clients {
-            let Some(asked) = client.asked else { continue };
-            let is_open = client.take_reply()?;
+            let Some(asked) = client.asked.filter(|_| !client.ended) else { continue };
+            client.take_reply()?;
             let wait = self.clock.now().since(asked);
             match client.asked {
                 None => *longest = wait.max(*longest),
-                Some(_) if !is_open => return Ok(false),
-                Some(_) => waits_on |= wait >= LONG,
+                Some(_) => waits_on |= wait >= LONG && !client.ended,
             }
         }
         if *longest >= LONG && !waits_on {
@@ -176,7 +179,7 @@ impl Stage {
             let text = format!("The polite clients had to wait for up to {wait:.2} s, as they measured it.");
             (self.report)(Report::Measured(text));
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Asks for 64 MiB at once, and reads 64 KiB each half second: enough for the minimum rate.
@@ -351,6 +354,8 @@ struct Polite {
     /// When it sent the request that is under way.
     asked: Option<Moment>,
     received: Vec<u8>,
+    /// The server has closed its side.
+    ended: bool,
 }
 
 impl Polite {
@@ -363,19 +368,19 @@ impl Polite {
         Ok(())
     }
 
-    /// Takes what has come. When that is the whole reply, no request is under way. Returns false at the end of input.
-    fn take_reply(&mut self) -> io::Result<bool> {
+    /// Takes what has come. When that is the whole reply, no request is under way.
+    fn take_reply(&mut self) -> io::Result<()> {
         let mut piece = [0; 4096];
         match self.socket.read(&mut piece) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
-            Ok(0) => return Ok(false),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Ok(0) => self.ended = true,
             result => self.received.extend_from_slice(&piece[..result?]),
         }
         if let Some(length) = whole_reply(&self.received) {
             self.received.drain(..length);
             self.asked = None;
         }
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -88,8 +88,12 @@ impl Viewers {
         self.tell(&Answer::Ended { how });
     }
 
-    /// Tells all pages what an experiment has to say.
+    /// Tells all pages what an experiment has to say. That a drain refuses clients which are just about to come is no
+    /// news.
     fn tell_report(&mut self, report: &Report) {
+        if matches!(report, Report::Failed(_)) && (self.shared.is_drained() || self.shared.is_closed()) {
+            return;
+        }
         self.tell(&match report {
             Report::Measured(text) => Answer::Measured { text },
             Report::Failed(why) => Answer::Refused { why },
