@@ -130,3 +130,25 @@ fn a_queue_that_never_empties_keeps_what_is_owed_and_not_what_was_sent() {
         assert!(most < 200_000, "20,000 bytes are owed, and the queue has {most} bytes of memory");
     }
 }
+
+/// A long queue of small pieces, and a kernel that takes little of it at a time. If the next byte is not where it was,
+/// the rest was moved.
+#[test]
+fn the_rest_is_not_moved_each_time_that_a_part_was_sent() {
+    const ALL: usize = 20_000_000;
+    const PART: usize = 100;
+    let mut queue = OutputQueue::default();
+    for _ in 0..ALL / PART {
+        queue.push(&[b'x'; PART]);
+    }
+    let mut moved = 0;
+    while queue.len() > PART {
+        let before = queue.front()[0].as_ptr();
+        queue.advance(PART);
+        if queue.front()[0].as_ptr() != before.wrapping_add(PART) {
+            moved += queue.len();
+        }
+        let sent = ALL - queue.len();
+        assert!(moved <= 2 * ALL, "{sent} of {ALL} bytes were sent, and {moved} bytes were moved for that");
+    }
+}

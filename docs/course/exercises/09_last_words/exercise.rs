@@ -2,8 +2,10 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-/// The number of bytes that are read and thrown away after the last reply. No more than one read goes beyond it.
+/// After so many bytes that were read and thrown away, nothing more is read. Only the last read may go beyond it.
 pub const MOST: usize = 64 * 1024;
+/// Most bytes of one read.
+pub const READ: usize = 4096;
 
 /// How a connection has ended.
 #[derive(Debug, PartialEq)]

@@ -3,8 +3,10 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The number of bytes that are read and thrown away after the last reply. No more than one read goes beyond it.
+/// After so many bytes that were read and thrown away, nothing more is read. Only the last read may go beyond it.
 pub const MOST: usize = 64 * 1024;
+/// Most bytes of one read.
+pub const READ: usize = 4096;
 
 /// How a connection has ended.
 #[derive(Debug, PartialEq)]
@@ -38,7 +40,7 @@ pub fn send_last(mut socket: TcpStream, reply: &[u8], patience: Duration) -> io:
 fn linger(socket: &mut TcpStream, end: Instant) -> io::Result<Ended> {
     // The client sees the end after the reply, and can close its side.
     socket.shutdown(Shutdown::Write)?;
-    let (mut left, mut buffer) = (MOST, [0; 4096]);
+    let (mut left, mut buffer) = (MOST, [0; READ]);
     while left > 0 {
         // Each read has only what is left of the time. Otherwise a client that drips would be waited for without end.
         let time = end.saturating_duration_since(Instant::now());
