@@ -41,9 +41,35 @@ impl fmt::Display for Readiness {
             (self.writable, "writable"),
             (self.read_closed && !self.hung_up, "closed by the client"),
             (self.hung_up, "hung up"),
+            // Of the causes of the flag, only this one is left.
+            (self.to_the_end && !self.read_closed && !self.hung_up, "urgent data"),
         ];
         let mut said = words.iter().filter(|(on, _)| *on).map(|(_, word)| *word);
         f.write_str(said.next().unwrap_or("neither readable nor writable"))?;
         said.try_for_each(|word| write!(f, ", {word}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Readiness;
+
+    #[test]
+    fn the_trace_log_names_each_thing_that_an_event_says() {
+        let readable = Readiness { readable: true, ..Readiness::default() };
+        let both = Readiness { writable: true, ..readable };
+        let urgent = Readiness { to_the_end: true, ..both };
+        let closed = Readiness { read_closed: true, ..urgent };
+        let gone = Readiness { hung_up: true, ..closed };
+        for (readiness, expected) in [
+            (Readiness::default(), "neither readable nor writable"),
+            (readable, "readable"),
+            (both, "readable, writable"),
+            (urgent, "readable, writable, urgent data"),
+            (closed, "readable, writable, closed by the client"),
+            (gone, "readable, writable, hung up"),
+        ] {
+            assert_eq!(readiness.to_string(), expected);
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::exchange::{Output, Protocol, Responder};
 use crate::http::Moment;
-use crate::limits::{EXPIRE_BUDGET, HIGH_WATER, MAX_READ, TURN_BYTES, TURN_OUTPUT, TURN_REQUESTS};
+use crate::limits::{EXPIRE_BUDGET, HIGH_WATER, LINGER_BYTES, MAX_READ, TURN_BYTES, TURN_OUTPUT, TURN_REQUESTS};
 use crate::sessions::Polled;
 use crate::testing::{Connected, VirtualLoop};
 use crate::{Config, Router};
@@ -131,6 +131,18 @@ fn a_protocol_that_consumes_a_byte_at_a_time_is_not_closed_for_leaving_the_rest(
         });
         assert_eq!(busy.link.wire().closed, None);
     }
+}
+
+#[test]
+fn the_trace_log_says_what_a_session_that_lingers_waits_for() {
+    let (mut virtual_loop, mut app, [client, _]) = two();
+    let awaited = |virtual_loop: &VirtualLoop| virtual_loop.sessions().slab[client.key].awaited_event();
+    virtual_loop.act(&client, &mut app, |wire| wire.inbound.extend(b"no request\r\n\r\n"));
+    assert!(client.link.wire().outbound.starts_with(b"HTTP/1.1 400 "));
+    assert_eq!(awaited(&virtual_loop), "it can read");
+    virtual_loop.act(&client, &mut app, |wire| wire.inbound.extend(vec![b'x'; LINGER_BYTES as usize]));
+    assert_eq!(awaited(&virtual_loop), "its deadline passes");
+    assert_eq!(client.link.wire().closed, None, "a close over unread bytes would be a reset");
 }
 
 #[test]

@@ -71,12 +71,14 @@ impl<T> Session<T> {
     }
 
     /// What the kernel has to report before the session has another turn.
-    fn awaited_event(&self) -> &'static str {
+    pub(super) fn awaited_event(&self) -> &'static str {
         let (reads, owes) = (self.connection.wants_read(), self.connection.output().is_some());
         match (reads, owes) {
             (true, true) => "it can read or write",
             (true, false) => "it can read",
             (false, true) => "it can write",
+            // It lingers, and has thrown away as much as it may.
+            (false, false) if self.connection.sends_nothing_more() => "its deadline passes",
             (false, false) => "the application goes on, the client leaves or the deadline passes",
         }
     }
