@@ -34,7 +34,7 @@ fn pair() -> (TcpStream, TcpStream) {
     (client, server)
 }
 
-/// The server's kernel has taken all of a long reply only when the client has read most of it. The patience begins then.
+/// The kernel takes all of a long reply only when the client has read most of it. The patience begins then.
 #[test]
 fn a_slow_taker_has_its_patience_after_the_reply() {
     let patience = Duration::from_secs(2);
