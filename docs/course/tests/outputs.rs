@@ -99,6 +99,29 @@ fn commands(chapter: &str) -> Vec<Shown> {
     found
 }
 
+/// The commands in folds, with the line of the fold, that differ from those of the `sh` block above the fold. Commands
+/// are run before the fold is opened.
+fn hidden_commands(chapter: &str) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut shown: Vec<&str> = Vec::new();
+    let mut lines = (1..).zip(chapter.lines());
+    while let Some((number, line)) = lines.next() {
+        if line == "```sh" {
+            shown = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+        } else if line.starts_with("<details>") {
+            let fold = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "</details>");
+            let run: Vec<&str> = fold.filter_map(|line| line.strip_prefix("$ ")).collect();
+            if shown != run {
+                problems.push(format!("{number}: above the fold: {shown:?}; in it: {run:?}"));
+            }
+            shown.clear();
+        } else if !line.is_empty() {
+            shown.clear();
+        }
+    }
+    problems
+}
+
 fn has_tool(tool: &str) -> bool {
     let output = Command::new("sh").args(["-c", &format!("command -v {tool}")]).output();
     output.is_ok_and(|output| output.status.success())
@@ -162,6 +185,16 @@ fn matches_line(shown: &str, line: &str) -> bool {
 }
 
 #[test]
+fn a_command_is_shown_above_the_fold_that_has_its_output() {
+    let mut problems = Vec::new();
+    for chapter in chapters() {
+        let text = fs::read_to_string(&chapter).expect("a chapter can be read");
+        problems.extend(hidden_commands(&text).iter().map(|problem| format!("{}:{problem}", chapter.display())));
+    }
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
 fn dots_match_any_text_and_any_lines() {
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
     for (shown, output, expected) in [
@@ -192,4 +225,20 @@ fn the_commands_of_a_chapter_are_found_with_their_output() {
         [r#"8 a ["1", "", "2"] ["strace"]"#, r#"12 b [] ["strace"]"#, r#"16 c [] []"#],
         "line, command, output, needs"
     );
+}
+
+#[test]
+fn a_command_that_is_only_in_a_fold_is_found() {
+    let fold = |inner: &str| format!("<details><summary>What it prints</summary>\n\n{inner}\n</details>\n");
+    let console = fold("```console\n$ a\n1\n```\n");
+    for (chapter, expected) in [
+        (fold("The answer\n"), 0),
+        (console.clone(), 1),
+        (format!("```sh\na\n```\n\n{console}"), 0),
+        (format!("```sh\na\n```\n\nText\n\n{console}"), 1),
+        (format!("```sh\na\n```\n\n{console}\n{console}"), 1),
+        (format!("```sh\na\nb\n```\n\n{console}"), 1),
+    ] {
+        assert_eq!(hidden_commands(&chapter).len(), expected, "{chapter}");
+    }
 }
