@@ -80,7 +80,7 @@ impl Bench {
         let mut app = Router::new(Vec::new());
         app.get("/", |_, _, res| res.text("hi"));
         app.get("/large", |_, _, res| res.send(vec![b'x'; 16 << 20]));
-        app.get("/work/:millis", move |_, req: &Request<'_>, res| {
+        app.get("/busy/:millis", move |_, req: &Request<'_>, res| {
             works.add(Duration::from_millis(req.param("millis")?));
             res.text("worked")
         });
@@ -288,7 +288,7 @@ fn each_part_of_a_tick_has_the_time_of_its_work() {
     let mut bench = Bench::new(config(), Hand { accept: millis(1), ..Hand::default() });
     bench.running.time_parts(true);
     let mut client = bench.connect();
-    client.write_all(get("/work/7").as_bytes()).unwrap();
+    client.write_all(get("/busy/7").as_bytes()).unwrap();
     let (task, timer) = (bench.clock.clone(), bench.clock.clone());
     bench.running.app_mut().once(Duration::ZERO, move |_| timer.add(millis(2)));
     bench.running.handle().post(move |_| task.add(millis(3)));
