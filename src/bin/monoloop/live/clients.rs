@@ -424,19 +424,19 @@ fn frame(first: u8, content: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
     use std::sync::mpsc;
 
     use super::*;
 
     #[test]
     fn a_client_that_cannot_connect_says_so() {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let address = listener.local_addr().expect("it is bound");
-        drop(listener);
+        // Nobody ever listens on port 0. A port that was free a moment ago may be another test's now.
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let (send, reports) = mpsc::channel();
         let report = move |report| send.send(report).expect("somebody waits for it");
-        Clients::new().start(Experiment::Pipeline, address, report).expect("it starts");
+        // It must live until the report has come: its end stops its clients, and these report nothing then.
+        let clients = Clients::new();
+        clients.start(Experiment::Pipeline, address, report).expect("it starts");
         let Ok(Report::Failed(why)) = reports.recv_timeout(LONGEST) else { panic!("it does not fail") };
         assert!(why.starts_with("A client of this page cannot connect: "), "{why}");
     }
