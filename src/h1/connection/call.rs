@@ -91,7 +91,7 @@ pub(super) fn answer_or_refuse(
     answer(buffers, cx, message, request, close, Stage::Call, call).reply
 }
 
-/// Has `call` make a reply that goes on as `draft`.
+/// Has `call`, which is called once, make a reply that goes on as `draft`.
 #[inline(never)]
 pub(super) fn answer_draft(
     buffers: &mut Buffers,
@@ -99,7 +99,7 @@ pub(super) fn answer_draft(
     draft: Draft,
     close: Option<CloseReason>,
     takes_trailers: bool,
-    call: impl FnOnce(&mut dyn Service, Response<'_>) -> Result<Sent>,
+    call: &mut dyn FnMut(&mut dyn Service, Response<'_>) -> Result<Sent>,
 ) -> ReplyState {
     let output = buffers.queue(cx.pools);
     cx.reply.go_on(draft, output.mark());

@@ -83,7 +83,11 @@ impl Exchange {
             Some(waited) if by_responder => waited.answered(),
             waited => drop(waited),
         }
-        let reply = call::answer_draft(buffers, cx, draft, close, takes_trailers, call);
+        let mut call = Some(call);
+        let reply = call::answer_draft(buffers, cx, draft, close, takes_trailers, &mut |service, res| {
+            let call = call.take().ok_or_else(|| Error::internal("a reply is made once"))?;
+            call(service, res)
+        });
         self.set_reply(cx.id, reply);
     }
 }
