@@ -47,7 +47,7 @@ use crate::http::{Error, Moment, Result};
 /// ```
 #[doc(alias("wrapper", "layer", "middleware"))]
 pub trait Delegate {
-    /// The type of the service behind this one.
+    /// The type of the service to which this one passes requests on.
     type Inner: Service + ?Sized;
 
     /// Returns the service that gets what this one passes on.

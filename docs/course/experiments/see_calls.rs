@@ -4,7 +4,7 @@
 //!     cargo run -q --bin see_calls -- PROGRAM [DEPTH]
 //!
 //! DEPTH requests are sent at a time. The next ones are sent when the server sleeps. Otherwise the count would depend
-//! on who is faster.
+//! on which of the two is faster.
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! Exercise 8: who has a turn. Your file is `exercise.rs`.
+//! Exercise 8: which session has a turn. Your file is `exercise.rs`.
 
 #[cfg(not(feature = "solutions"))]
 #[path = "exercise.rs"]

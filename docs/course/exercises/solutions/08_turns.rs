@@ -10,7 +10,7 @@ pub enum After {
     UsedUp { turns: u32 },
 }
 
-/// Who has a turn, and in which order.
+/// Which sessions have a turn, and in which order.
 ///
 /// - A session that does not use up its turns is polite. Polite sessions come first.
 /// - A session whose turn took `n` times as long as it should is polite again after `n` turns that end as `Done`.

@@ -26,7 +26,7 @@ pub fn measure(server: &mut dyn Server, period: u64, count: usize) -> Vec<u64> {
 pub fn ratio(first: &mut dyn FnMut() -> f64, second: &mut dyn FnMut() -> f64, runs: usize) -> f64 {
     let mut ratios: Vec<f64> = (0..runs)
         .map(|i| {
-            // The runs of a pair are neighbours in time, and the pairs take turns in who is the first.
+            // The runs of a pair are neighbours in time, and each program is the first in every other pair.
             if i % 2 == 0 {
                 let one = first();
                 second() / one
