@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::report;
-use crate::sources::{Source, TESTS, has_word, read, read_all, root, sources};
+use crate::sources::{Source, TESTS, document, has_word, read, read_all, root, sources};
 
 /// Nobody reads a longer file in one sitting. Its tests count, too.
 const MAX_LINES: usize = 500;
@@ -102,6 +102,26 @@ fn nothing_is_left_for_later() {
                         number + 1
                     ));
                 }
+            }
+        }
+    }
+    report(problems);
+}
+
+/// What writes into a pipe that its reader has closed dies of SIGPIPE, or not: that is a race. With `pipefail` it ends
+/// the script. `sed -n 1p` reads to the end.
+#[test]
+fn no_reader_in_a_script_closes_its_pipe_early() {
+    let hasty = ["| head", "| grep -q", "| grep -m"];
+    let scripts = ["src", "tests", "benches", "docs"].iter().flat_map(|folder| read_all(folder, &["sh"]));
+    let mut problems = Vec::new();
+    for script in scripts.chain([document(".ci/run")]) {
+        for (number, line) in (1..).zip(script.text.lines()) {
+            if hasty.iter().any(|reader| line.contains(reader)) {
+                problems.push(format!(
+                    "{}:{number}: the reader ends before its pipe does: read it all with sed, or a file",
+                    script.name
+                ));
             }
         }
     }
