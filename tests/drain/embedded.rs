@@ -13,7 +13,8 @@ use crate::support::{Client, Hand, LIMIT, test_config};
 fn embedded(clock: Hand) -> (Running<()>, Client) {
     let mut app = Router::new(());
     basics(&mut app);
-    let server = Server::bind("127.0.0.1:0").expect("a port is free").config(test_config()).clock(clock);
+    let config = test_config().idle_timeout(Duration::from_secs(30));
+    let server = Server::bind("127.0.0.1:0").expect("a port is free").config(config).clock(clock);
     let running = server.start(app).expect("a poll");
     let address = running.local_addr().expect("it listens").to_string().parse().expect("an address");
     let client = Client::tcp(address);

@@ -14,7 +14,7 @@ use monoloop::exchange::Responder;
 use monoloop::{Config, Router};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::support::{Client, Gate, TestServer, gate, get};
+use crate::support::{Client, Gate, TestServer, gate, get, wait_all_delivered};
 use crate::{BAR, basics};
 
 /// The CPU time of one call.
@@ -96,10 +96,8 @@ fn assert_within(found: Duration, call: Duration, what: &str) {
 /// Sends so many requests at once, and waits until the server's kernel has them.
 #[track_caller]
 fn pipeline(clients: &mut [Client], request: &str, count: usize) {
-    for client in clients {
-        client.send(request.repeat(count));
-        client.wait_delivered();
-    }
+    clients.iter_mut().for_each(|client| client.send(request.repeat(count)));
+    wait_all_delivered(clients);
 }
 
 /// Unbounded, a turn takes 64 requests: half a second before the polite client has its turn.

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv, sockopt};
 
 #[cfg(target_os = "linux")]
-use super::{Entry, proc_net_tcp};
+use super::proc_net_tcp;
 use super::{LIMIT, get};
 
 #[derive(Debug)]
@@ -197,16 +197,7 @@ impl Client {
     #[cfg(target_os = "linux")]
     #[track_caller]
     pub(crate) fn wait_delivered(&self) {
-        let end = Instant::now() + LIMIT;
-        let (local, peer) = (self.local(), self.socket().peer_addr().expect("it is connected"));
-        loop {
-            let entry = proc_net_tcp().into_iter().find(|entry| entry.local == local && entry.remote == peer);
-            match entry {
-                Some(Entry { unacknowledged: 0, .. }) => return,
-                _ if Instant::now() >= end => panic!("what was sent does not arrive: {entry:?}"),
-                _ => thread::yield_now(),
-            }
-        }
+        wait_all_delivered(std::slice::from_ref(self));
     }
 
     // ---- receiving --------------------------------------------------------------------------------------------------
@@ -363,5 +354,25 @@ impl Client {
             Ok(_) => panic!("bytes in place of the end: {:?}", String::from_utf8_lossy(self.rest())),
             Err(error) => panic!("no end: {error}"),
         }
+    }
+}
+
+/// Waits until the server's kernel has everything that these clients have sent. All of them are looked up together,
+/// because the list of sockets is long on a busy machine.
+#[cfg(target_os = "linux")]
+#[track_caller]
+pub(crate) fn wait_all_delivered(clients: &[Client]) {
+    let end = Instant::now() + LIMIT;
+    let ends = |client: &Client| (client.local(), client.socket().peer_addr().expect("it is connected"));
+    let mut waiting: Vec<_> = clients.iter().map(ends).collect();
+    loop {
+        for entry in proc_net_tcp().iter().filter(|entry| entry.unacknowledged == 0) {
+            waiting.retain(|ends| *ends != (entry.local, entry.remote));
+        }
+        if waiting.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < end, "what was sent does not arrive: {waiting:?}");
+        thread::yield_now();
     }
 }

@@ -29,6 +29,9 @@ use monoloop::http::Moment;
 use monoloop::server::{self, Clock, Observer};
 use monoloop::{Config, Endpoint, Handle, Router, Server};
 
+#[cfg(target_os = "linux")]
+#[allow(unused_imports, reason = "each test file uses its own part of it")]
+pub(crate) use client::wait_all_delivered;
 #[allow(unused_imports, reason = "each test file uses its own part of it")]
 pub(crate) use client::{Client, Reply};
 #[cfg(target_os = "linux")]
@@ -158,9 +161,12 @@ impl Drop for TestServer {
     }
 }
 
-/// The default settings, without signals, and without the grace of a drain: only the tests of the grace wait for it.
+/// The default settings, without signals, and without the grace of a drain: only the tests of the grace wait for it. A
+/// slow machine may stop a test in the middle, so its clients and its handlers have more time than any test takes.
 pub(crate) fn test_config() -> Config {
-    Config::new().signals(false).drain_grace(Duration::ZERO)
+    const PATIENCE: Duration = Duration::from_secs(3600);
+    let config = Config::new().signals(false).drain_grace(Duration::ZERO);
+    config.idle_timeout(PATIENCE).head_timeout(PATIENCE).reply_timeout(PATIENCE)
 }
 
 /// A handler's side of a gate: [`pass`](Door::pass) stops the loop until the test opens it.
