@@ -26,10 +26,11 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// If the message breaks a rule of the coding, or has more content than the limit. That is an error as early as the
-    /// size of the chunk is known. The rules: a size has one to eight hexadecimal digits and nothing else; an extension
-    /// begins with `;` and is ignored; a line of a size has at most 64 bytes; each line ends with CRLF; after the last
-    /// chunk comes an empty line (trailer fields are refused).
+    /// If the message breaks a rule of the coding, or has more content than the limit. Too much content is an error as
+    /// early as the size of the chunk is known. The rules: a size has one to eight hexadecimal digits and nothing else;
+    /// an extension begins with `;` and is ignored; the line of a size has at most 64 bytes, its CRLF not counted; each
+    /// line, and the data of each chunk, ends with CRLF, and no other CR or LF is in a line; after the last chunk comes
+    /// an empty line (trailer fields are refused).
     pub fn decode(&mut self, bytes: &[u8], content: &mut Vec<u8>) -> Result<usize, Bad> {
         // This decodes a simple message, but only if all of it comes at once. What must be remembered if it does not?
         // And what must it not accept?

@@ -2,7 +2,7 @@
 #[derive(Debug, PartialEq)]
 pub struct Bad;
 
-/// Most bytes in a line of a size.
+/// Most bytes in the line of a size, without its CRLF.
 const MAX_LINE: usize = 64;
 /// Most digits in a size.
 const MAX_DIGITS: usize = 8;
@@ -79,13 +79,13 @@ impl Decoder {
     /// The state after a byte that is not data.
     fn after(&mut self, byte: u8) -> Result<State, Bad> {
         Ok(match (&self.state, byte) {
+            (State::Size { digits: 1.., size, .. } | State::Extension { size, .. }, b'\r') => {
+                State::SizeLf { size: *size }
+            }
             (State::Size { line: MAX_LINE, .. } | State::Extension { line: MAX_LINE, .. }, _) => return Err(Bad),
             (State::Size { digits, size, line }, byte) if byte.is_ascii_hexdigit() && *digits < MAX_DIGITS => {
                 let digit = (byte as char).to_digit(16).ok_or(Bad)? as usize;
                 State::Size { digits: digits + 1, size: size * 16 + digit, line: line + 1 }
-            }
-            (State::Size { digits: 1.., size, .. } | State::Extension { size, .. }, b'\r') => {
-                State::SizeLf { size: *size }
             }
             (State::Size { digits: 1.., size, line }, b';') => State::Extension { size: *size, line: line + 1 },
             (State::Extension { .. }, b'\n') => return Err(Bad),
