@@ -69,6 +69,26 @@ fn a_burst_makes_up_for_a_pause_but_not_for_a_long_one() {
 }
 
 #[test]
+fn a_burst_pays_once() {
+    let mut pace = Pace::begin(at(100));
+    pace.progress(1_000_000, at(101));
+    let over = (102..200).find(|&second| {
+        pace.progress(1, at(second));
+        pace.due() <= at(second)
+    });
+    assert_eq!(over, Some(112), "what could not be saved in the second 101 is lost, and a byte buys two milliseconds");
+}
+
+#[test]
+fn a_client_that_is_late_gets_no_new_grace() {
+    let mut pace = Pace::begin(at(100));
+    pace.progress(1, at(107));
+    assert_eq!(pace.due(), at(105) + Duration::from_millis(2), "a byte does not buy the two seconds before it");
+    pace.progress(5 * RATE as usize, at(107));
+    assert_eq!(pace.due(), at(110) + Duration::from_millis(2), "many bytes do");
+}
+
+#[test]
 fn progress_never_takes_time_away() {
     let mut pace = Pace::begin(at(100));
     pace.progress(1_000_000, at(101));
@@ -83,6 +103,11 @@ fn a_loop_that_did_not_listen_forgives() {
     let mut pace = Pace::begin(at(100));
     pace.forgive(Duration::from_secs(3));
     assert_eq!(pace.due(), at(108));
+    pace.forgive(Duration::from_millis(20_500));
+    assert_eq!(pace.due(), at(128) + Duration::from_millis(500), "what is forgiven has no limit, and adds up");
+    pace.progress(RATE as usize, at(127));
+    assert_eq!(pace.due(), at(129) + Duration::from_millis(500));
+    assert_eq!(Pace::begin(at(200)).due(), at(205), "another client");
 }
 
 #[test]
@@ -90,4 +115,7 @@ fn no_number_of_bytes_is_too_large() {
     let mut pace = Pace::begin(at(100));
     pace.progress(usize::MAX, at(101));
     assert_eq!(pace.due(), at(101) + MOST);
+    let mut pace = Pace::begin(at(100));
+    pace.progress(1 << 32, at(101));
+    assert_eq!(pace.due(), at(101) + MOST, "4 GiB are a lot of bytes, and 0 in 32 bits");
 }
