@@ -233,10 +233,13 @@ impl Connection {
 fn parse(head: &[u8]) -> Result<Request, Refusal> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut parsed = httparse::Request::new(&mut fields);
+    // For httparse a bare LF ends a line. For another program on the way it may be a byte of a value.
+    if head.split_inclusive(|&byte| byte == b'\n').any(|line| !line.ends_with(b"\r\n")) {
+        return Err(Refusal::BadRequest);
+    }
     match parsed.parse(head) {
-        Ok(httparse::Status::Complete(length)) if length == head.len() => {}
+        Ok(httparse::Status::Complete(_)) => {}
         Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLarge),
-        // httparse takes a bare LF for the end of a line. Then its head ends before ours, and which one is right?
         _ => return Err(Refusal::BadRequest),
     }
     let mut request = Request {
@@ -451,6 +454,8 @@ mod tests {
         let many = format!("GET / HTTP/1.1\r\n{}\r\n", "A: a\r\n".repeat(MAX_FIELDS + 1));
         for (name, input, status) in [
             ("no version", "GET /\r\n\r\n", "400"),
+            ("a bare LF ends a line", "GET / HTTP/1.1\nHost: a\r\n\r\n", "400"),
+            ("a bare LF ends a line in a value", "GET / HTTP/1.1\r\nA: a\nContent-Length: 3\r\n\r\n", "400"),
             ("a bare LF ends a head early", "GET / HTTP/1.1\n\n GET / HTTP/1.1\r\n\r\n", "400"),
             ("a sign", "POST /echo HTTP/1.1\r\nContent-Length: +3\r\n\r\nabc", "400"),
             ("two lengths", "POST /echo HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", "400"),

@@ -44,10 +44,13 @@ impl Refusal {
 pub fn parse(head: &[u8]) -> Result<Request<'_>, Refusal> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut parsed = httparse::Request::new(&mut fields);
+    // For httparse a bare LF ends a line. For another program on the way it may be a byte of a value.
+    if head.split_inclusive(|&byte| byte == b'\n').any(|line| !line.ends_with(b"\r\n")) {
+        return Err(Refusal::BadRequest);
+    }
     match parsed.parse(head) {
-        Ok(httparse::Status::Complete(length)) if length == head.len() => {}
+        Ok(httparse::Status::Complete(_)) => {}
         Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLarge),
-        // httparse takes a bare LF for the end of a line. Then its head ends before ours, and which one is right?
         _ => return Err(Refusal::BadRequest),
     }
     let mut request = Request {
