@@ -53,7 +53,8 @@ fn main() {
     receive(&mut connection, 8800, "b");
 
     println!();
-    println!("A tick begins at 10.0 s. Another client's handler blocks it for three seconds. After that:");
+    println!("Another connection, in a tick that begins at 10.0");
+    println!("and that a handler then blocks for three seconds:");
     let mut connection = Connection::new();
     receive(&mut connection, 10_000, "GET / HTTP/1.1\r\n\r\n");
     let owed = connection.output().len();
