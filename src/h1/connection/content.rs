@@ -185,8 +185,8 @@ impl Exchange {
         let was_paused = flow.is_paused();
         flow.pauses = flow.pauses.saturating_sub(1);
         if was_paused && !flow.is_paused() {
-            // The client could not send meanwhile.
-            flow.restart(cx.content_pace(0), cx.now);
+            // The client could not send meanwhile. It has as much time left as before, and no new grace.
+            flow.pace.postpone(cx.now.since(flow.since));
         }
     }
 

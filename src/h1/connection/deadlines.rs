@@ -244,12 +244,13 @@ impl Connection {
     }
 
     /// Begins the client's time for what it sends again: all that was owed has left, or so little is left that the
-    /// connection listens again.
+    /// connection listens again. A reply that the kernel took at once was `awaited` by no one, and is no reason to give
+    /// more time for the content: or the echo of each byte would pay for the next one.
     #[inline]
-    pub(super) fn restart_input(&mut self, cx: &Context<'_>) {
+    pub(super) fn restart_input(&mut self, cx: &Context<'_>, awaited: bool) {
         match &mut self.phase {
             Phase::Head(_) => self.buffers.since = cx.now,
-            Phase::Exchange(exchange) => exchange.restart_content(cx),
+            Phase::Exchange(exchange) if awaited => exchange.restart_content(cx),
             _ => {}
         }
     }

@@ -51,9 +51,10 @@ impl Connection {
         }
         let Some(output) = &mut self.buffers.output else { return };
         if owed == 0 {
+            let was_awaited = output.pace.is_running();
             output.pace = Pace::default();
             if !self.buffers.held {
-                self.restart_input(cx);
+                self.restart_input(cx, was_awaited);
             }
         } else if output.pace.is_running() {
             output.pace.progress(count, cx.now, cx.config.min_send_rate, cx.config.send_timeout);
@@ -61,7 +62,7 @@ impl Connection {
         if self.buffers.held && self.buffers.weight() < LOW_WATER {
             self.buffers.held = false;
             // Until now nobody listened to what the client has to send.
-            self.restart_input(cx);
+            self.restart_input(cx, true);
             log::trace!("conn {}: no longer held: less than the low-water mark is owed", cx.id);
             if let Phase::Upgraded(upgraded) = &mut self.phase {
                 upgraded.may_write = true;

@@ -6,7 +6,7 @@ use super::bench::{Bench, Fate};
 use super::live::{How, NEXT, bench, bench_with, post};
 use super::reader::read_head;
 use crate::config::Config;
-use crate::exchange::Abort;
+use crate::exchange::{Abort, CloseReason, Resumer};
 use crate::limits::{CHANNEL_BYTES, HIGH_WATER, MAX_READ};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -169,5 +169,44 @@ fn a_client_that_takes_its_echo_slowly_but_steadily_is_not_cut() {
     }
     bench.set_window(usize::MAX);
     assert!(bench.only_reply().content == content);
+    bench.restart();
+}
+
+/// Undoes all pauses.
+fn resume(bench: &mut Bench) -> &mut Bench {
+    bench.router.state_mut().live.resumers.drain(..).for_each(Resumer::resume);
+    bench.turn()
+}
+
+/// Neither the echo of a byte nor the pause after it buys time for the next one.
+#[test]
+fn content_that_drips_is_cut_however_it_is_taken() {
+    for (path, pauses) in [("/sink", false), ("/sink", true), ("/duplex", false), ("/duplex", true)] {
+        let mut bench = bench();
+        bench.router.state_mut().live.pauses = pauses;
+        bench.send(post(path, "Content-Length: 100000"));
+        let seconds = (0..1000).find(|_| {
+            bench.send("x");
+            resume(&mut bench).wait(SECOND);
+            bench.fate() != Fate::Open
+        });
+        assert!(matches!(seconds, Some(9..=11)), "{path}, pauses: {pauses}: after {seconds:?} s");
+        assert_eq!(bench.reason(), Some(CloseReason::ContentTimeout), "{path}, pauses: {pauses}");
+        bench.restart();
+    }
+}
+
+#[test]
+fn a_pause_neither_takes_the_client_s_time_nor_adds_to_it() {
+    let mut bench = bench();
+    bench.router.state_mut().live.pauses = true;
+    bench.send(post("/sink", "Content-Length: 3")).wait(6 * SECOND);
+    for _ in 0..2 {
+        bench.send("x").wait(50 * SECOND);
+        resume(&mut bench).wait(SECOND);
+        assert_eq!(bench.fate(), Fate::Open);
+    }
+    bench.wait(3 * SECOND);
+    assert_eq!((bench.statuses(), bench.reason()), (vec![408], Some(CloseReason::ContentTimeout)), "10 of 6+1+1+3 s");
     bench.restart();
 }
