@@ -18,7 +18,7 @@ fn main() {
     let before = Status::of(server.pid());
     let clients: Vec<TcpStream> = (0..CLIENTS).map(|_| silent(&server)).collect();
     let after = Status::of(server.pid());
-    println!("{CLIENTS} clients wait, and the server has {} threads", after.threads);
+    println!("{CLIENTS} clients wait; threads of the server: {}", after.threads);
     println!(
         "address space: {} KiB for each client",
         after.address_space.saturating_sub(before.address_space) / CLIENTS

@@ -1,7 +1,8 @@
 use std::mem;
 
-// This is the connection of step 4. A client that sends the field line `Connection: close` wants no reply after the one
-// to this request. What does the connection have to remember, and for how long? Which step of the table is new?
+// This is the connection of step 4. A client that sends the field line `Connection: close` wants no reply after the
+// one to this request, and the reply says `Connection: close` itself. What does the connection have to remember, and
+// for how long? Which step of the table gets a second reason?
 
 /// What a connection is doing.
 ///

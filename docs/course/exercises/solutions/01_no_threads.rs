@@ -9,7 +9,8 @@ struct Client {
     owed: Vec<u8>,
 }
 
-/// Sends back what each client sends, until `clients` of them have connected and left. It starts no thread.
+/// Sends back what each client sends, until `clients` of them have connected and left. It starts no thread. A client
+/// whose socket fails has left, too.
 ///
 /// Returns how often a call has found nothing to do.
 pub fn serve(listener: &TcpListener, clients: usize) -> io::Result<usize> {

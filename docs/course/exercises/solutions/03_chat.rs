@@ -6,7 +6,7 @@ use slab::Slab;
 
 const LISTENER: Token = Token(usize::MAX);
 
-/// Sends what a client sends to all others, until `clients` of them have connected and left.
+/// Sends what a client sends to all others, until `clients` of them have connected and left. Its last words count, too.
 pub fn serve(mut listener: TcpListener, clients: usize) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(256);
@@ -14,7 +14,10 @@ pub fn serve(mut listener: TcpListener, clients: usize) -> io::Result<()> {
     let mut sessions = Slab::new();
     let mut served = 0;
     while served < clients {
-        poll.poll(&mut events, None)?;
+        match poll.poll(&mut events, None) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            result => result?,
+        }
         for event in &events {
             match event.token() {
                 LISTENER => accept(&listener, &poll, &mut sessions)?,
