@@ -26,8 +26,11 @@ fn main() -> io::Result<()> {
     let mut sessions = Slab::new();
     let mut served = 0;
     while served < clients {
-        // This is the only call in the program that may sleep.
-        poll.poll(&mut events, None)?;
+        // This is the only call in the program that may sleep. A signal can end the sleep early, which is no failure.
+        match poll.poll(&mut events, None) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            result => result?,
+        }
         for event in &events {
             match event.token() {
                 LISTENER => accept(&listener, &poll, &mut sessions)?,
