@@ -7,7 +7,6 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -21,37 +20,19 @@ fn main() {
         first.read_exact(&mut [0]).expect("the server sends it back");
         println!("round {round}: the byte came back");
     }
-    wait_for_state(&server, 'S');
+    server.wait_for_state('S');
     let before = sleeps(&server);
     thread::sleep(Duration::from_millis(500));
     println!("in half a second of silence the loop woke up {} times", sleeps(&server) - before);
-    signal(&server, "-STOP");
-    wait_for_state(&server, 'T');
+    server.signal("-STOP");
+    server.wait_for_state('T');
     first.write_all(b"x").expect("the kernel takes a byte");
     println!("the server is stopped, and the kernel took a byte for it");
-    signal(&server, "-CONT");
+    server.signal("-CONT");
     first.read_exact(&mut [0]).expect("the server sends it back");
     println!("the server goes on: the byte came back");
     drop((first, second));
     server.finish();
-}
-
-/// Waits until the server is in this state: `S` is asleep, `T` is stopped (proc(5)).
-fn wait_for_state(server: &Server, wanted: char) {
-    let state = || fs::read_to_string(format!("/proc/{}/stat", server.pid())).expect("this is Linux");
-    for _ in 0..1000 {
-        // The state comes after the name, which is in parentheses.
-        if state().contains(&format!(") {wanted} ")) {
-            return;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    panic!("the server does not come into the state {wanted}");
-}
-
-fn signal(server: &Server, name: &str) {
-    let status = Command::new("kill").args([name, &server.pid().to_string()]).status().expect("kill is installed");
-    assert!(status.success(), "the server has ended");
 }
 
 fn sleeps(server: &Server) -> u64 {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
-use std::{env, io};
+use std::time::{Duration, Instant};
+use std::{env, fs, io};
 
 use rustix::net::{self, AddressFamily, SocketType, sockopt};
 
@@ -66,6 +66,32 @@ impl Server {
     /// The process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits until its process is in this state: `S` is asleep, `T` is stopped (proc(5)). This needs Linux.
+    ///
+    /// # Panics
+    ///
+    /// If that does not happen within [`PATIENCE`].
+    #[track_caller]
+    pub fn wait_for_state(&self, wanted: char) {
+        let path = format!("/proc/{}/stat", self.pid());
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            // The state comes after the name, which is in parentheses.
+            if fs::read_to_string(&path).expect("this is Linux").contains(&format!(") {wanted} ")) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        panic!("the server does not come into the state {wanted}");
+    }
+
+    /// Sends a signal to its process, as kill(1) does. The name is like `-STOP`.
+    #[track_caller]
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([name, &self.pid().to_string()]).status().expect("kill is installed");
+        assert!(status.success(), "there is no server any more");
     }
 
     /// Connects a client. Its reads and writes fail when they have waited for [`PATIENCE`].

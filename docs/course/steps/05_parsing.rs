@@ -375,7 +375,10 @@ impl EventLoop {
 
     /// Sleeps once, and then does all the work that the events bring.
     fn tick(&mut self) -> io::Result<()> {
-        self.poll.poll(&mut self.events, None)?;
+        match self.poll.poll(&mut self.events, None) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            result => result?,
+        }
         let events = mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
             if event.token() == LISTENER {

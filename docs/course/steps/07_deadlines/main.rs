@@ -81,7 +81,10 @@ impl EventLoop {
     /// Sleeps until an event comes, or until a session comes up.
     fn wait(&mut self) -> io::Result<()> {
         let timeout = self.wheel.next().map(|due| due.saturating_sub(self.started.elapsed()));
-        self.poll.poll(&mut self.events, timeout)
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            result => result,
+        }
     }
 
     fn take_events(&mut self) {

@@ -96,7 +96,10 @@ impl EventLoop {
             true => self.wheel.next().map(|due| due.saturating_sub(self.started.elapsed())),
             false => Some(Duration::ZERO),
         };
-        self.poll.poll(&mut self.events, timeout)
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            result => result,
+        }
     }
 
     fn take_events(&mut self) {

@@ -117,7 +117,10 @@ impl EventLoop {
             }
             false => Some(Duration::ZERO),
         };
-        self.poll.poll(&mut self.events, timeout)
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            result => result,
+        }
     }
 
     fn take_events(&mut self) {

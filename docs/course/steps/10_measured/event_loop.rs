@@ -71,7 +71,10 @@ impl EventLoop {
         let due = self.sessions.next_deadline().into_iter().chain(self.drain.deadline()).min();
         let timeout = due.map(|due| due.saturating_sub(self.started.elapsed()));
         self.sessions.counters.polls += 1;
-        self.poll.poll(&mut self.events, timeout)
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
+            result => result,
+        }
     }
 
     fn take_events(&mut self) {
