@@ -393,7 +393,25 @@ pub const DRAIN_GRACE: Duration = Duration::from_millis(500);
 /// Kubernetes sends SIGKILL after 30 s.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
+// ---- recordings -------------------------------------------------------------------------------------------------
+
 #[cfg(feature = "live")]
 /// The largest recording in bytes, unless another size is set. It holds some ten thousand small requests, and replays
 /// in a few seconds. Other servers record no such thing; rr and core dumps are larger.
 pub(crate) const RECORDING_BYTES: u64 = 16 << 20;
+
+#[cfg(feature = "live")]
+/// Most bytes of a recording that wait to be written; with more, it ends. The line of the longest read has up to 1.5
+/// MiB, since some bytes take six characters. At 40,000 requests in a second on two busy cores, up to 1.3 MiB waited.
+pub(crate) const RECORDING_WAITS: usize = 4 * MIB;
+
+#[cfg(feature = "live")]
+/// Bytes of a recording that the loop collects before it hands them to the thread that writes them. A piece wakes the
+/// thread, so a piece has the lines of some thirty small requests.
+pub(crate) const RECORDING_PIECE: usize = 32 * KIB;
+
+#[cfg(feature = "live")]
+/// How long the start of a server waits until the first line of its recording is written, and its end until the rest
+/// is; and how long a replay waits for the writer of a named pipe. A log has a second. A recording is often a bug
+/// report that cannot be made again, and a disk that sleeps needs some seconds to start.
+pub(crate) const RECORDING_PATIENCE: Duration = Duration::from_secs(5);

@@ -8,16 +8,18 @@
 //! The command does both: `monoloop demo --record FILE` and `monoloop replay FILE`.
 //!
 //! ```text
-//!     Socket ─ Taped ─▶ Sessions ─ Witness ─▶ Scribe ─ lines ─▶ Writer ─▶ file
-//!                                                                          │
-//!     Replayed ───────▶ Sessions ─ Witness ─▶ Scribe ─ lines ─▶ Player ◀───┘  compares them
+//!     Socket ─ Taped ─▶ Sessions ─ Witness ─▶ Scribe ─ lines ─▶ Writer ─ Outlet ─▶ thread ─▶ file
+//!                                                                                             │
+//!     Replayed ───────▶ Sessions ─ Witness ─▶ Scribe ─ lines ─▶ Player ◀──────────────────────┘  compares them
 //! ```
 //!
-//! Reading order: `scribe` (the lines), `tape` (what records), `recorder` (what writes), `player` (what compares),
-//! `replayed` (what answers in the place of a socket), `replay` (what drives it), `step` (what is shown).
+//! Reading order: `scribe` (the lines), `tape` (what records), `writer` (what hands the lines to a thread), `recorder`
+//! (what begins it), `player` (what compares), `replayed` (what answers in the place of a socket), `replay` (what
+//! drives it), `step` (what is shown). `place` opens files.
 
 mod line;
 mod mask;
+mod place;
 mod player;
 mod recorder;
 mod replay;
@@ -28,6 +30,7 @@ mod settings;
 mod shapes;
 mod step;
 mod tape;
+mod writer;
 
 pub use mask::SECRET_FIELDS;
 pub use player::Mismatch;
@@ -36,3 +39,4 @@ pub(crate) use recorder::Tape;
 pub use replay::{Ending, Outcome, Recording, Unusable};
 pub use step::Step;
 pub(crate) use tape::Taped;
+pub(crate) use writer::{Outlet, Refused};

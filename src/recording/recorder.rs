@@ -1,17 +1,17 @@
 //! A recording that is being written.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use super::line::Line;
-use super::scribe::{Lines, Shared};
+use super::place;
+use super::scribe::Shared;
 use super::settings;
 use super::tape::{Taped, TapedClock, beginning};
+use super::writer::{Outlet, Writer};
 use crate::config::Config;
 use crate::exchange::{Clock, Endpoint, Observer};
 use crate::limits::RECORDING_BYTES;
@@ -30,8 +30,9 @@ type Filter = Box<dyn FnMut(&Endpoint) -> bool>;
 /// the fields `Authorization`, `Proxy-Authorization`, `Cookie` and `Set-Cookie` are replaced by `*` before they are
 /// written. Targets and content are written as they are, so a recording can hold other secrets.
 ///
-/// The loop writes the file itself and waits for the disk meanwhile. If writing fails, an error is logged, the
-/// recording ends, and the server goes on.
+/// The loop never waits for the disk: a thread writes what the loop hands over. If more than 4 MiB wait for the thread,
+/// the recording ends, and its last line says so. If writing fails, an error is logged, and the recording ends. The
+/// server goes on in both cases. At its end it waits for at most five seconds until everything is written.
 ///
 /// ```
 /// use monoloop::recording::Recorder;
@@ -47,7 +48,9 @@ type Filter = Box<dyn FnMut(&Endpoint) -> bool>;
 /// # }
 /// ```
 pub struct Recorder {
-    out: Box<dyn Write>,
+    out: Box<dyn Write + Send>,
+    /// What an error names.
+    name: Option<PathBuf>,
     max_bytes: u64,
     masks: bool,
     about: Map<String, Value>,
@@ -55,18 +58,20 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Records to a writer. It is buffered, and flushed when a connection ends and about once a second.
-    pub fn new(out: impl Write + 'static) -> Self {
-        Self { out: Box::new(out), max_bytes: RECORDING_BYTES, masks: true, about: Map::new(), only: None }
+    /// Records to a writer. A thread of its own writes to it: at once when a connection ends, and about once a second.
+    pub fn new(out: impl Write + Send + 'static) -> Self {
+        let (out, about) = (Box::new(out), Map::new());
+        Self { out, name: None, max_bytes: RECORDING_BYTES, masks: true, about, only: None }
     }
 
     /// Records to a file, which is emptied if there is one. If not, it is made, and only its owner may read it: what
-    /// clients send is private.
+    /// clients send is private. It may be a named pipe (fifo(7)).
     ///
     /// # Errors
-    /// When the file cannot be made.
+    /// When the file cannot be made, and when nobody has opened a named pipe to read it.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
-        File::options().write(true).create(true).truncate(true).mode(0o600).open(path).map(Self::new)
+        let path = path.as_ref();
+        Ok(Self { name: Some(path.to_owned()), ..Self::new(place::create(path)?) })
     }
 
     /// The largest size in bytes. When it is reached, the recording ends, and the server goes on. Default 16 MiB.
@@ -99,13 +104,17 @@ impl Recorder {
         self
     }
 
-    /// Begins: writes the first line.
+    /// Begins. `open` makes the outlet that writes to the writer, and writes the first line.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub(crate) fn begin(self, config: &Config, clock: &mut dyn Clock) -> io::Result<Tape> {
-        let Self { out, max_bytes, masks, about, only } = self;
-        let mut writer = Writer { out: Some(BufWriter::new(out)), left: max_bytes, line: String::new(), behind: false };
+    /// Those of `open`.
+    pub(crate) fn begin(
+        self,
+        config: &Config,
+        clock: &mut dyn Clock,
+        open: impl FnOnce(Box<dyn Write + Send>, String) -> io::Result<Box<dyn Outlet>>,
+    ) -> io::Result<Tape> {
+        let Self { out, name, max_bytes, masks, about, only } = self;
         let first = Line::new("recording")
             .with("format", FORMAT)
             .with("monoloop", env!("CARGO_PKG_VERSION"))
@@ -114,7 +123,14 @@ impl Recorder {
             .with("about", about)
             .with("config", settings::to_json(config));
         let first = beginning(clock).into_iter().fold(first, |line, (name, value)| line.with(name, value));
-        writer.begin(&first)?;
+        let mut text = String::new();
+        first.encode(&mut text);
+        let left = max_bytes.saturating_sub(text.len() as u64);
+        let outlet = open(out, text).map_err(|error| match name {
+            Some(name) => io::Error::new(error.kind(), format!("{}: {error}", name.display())),
+            None => error,
+        })?;
+        let writer = Writer::new(outlet, left);
         Ok(Tape { scribe: Shared::new(writer, masks, false), only })
     }
 }
@@ -154,92 +170,5 @@ impl Tape {
 
     pub(crate) fn observer(&self) -> Box<dyn Observer> {
         Box::new(self.scribe.clone())
-    }
-}
-
-/// Writes lines, up to a limit or an error.
-struct Writer {
-    /// `None` once the recording has ended.
-    out: Option<BufWriter<Box<dyn Write>>>,
-    /// Bytes that may still be written.
-    left: u64,
-    line: String,
-    /// Something is in the buffer.
-    behind: bool,
-}
-
-/// The last line when the recording has reached its limit, and when it is whole. Room is kept for one of them.
-const FULL: &str = "{\"event\":\"full\"}\n";
-const DONE: &str = "{\"event\":\"done\"}\n";
-
-impl Writer {
-    fn begin(&mut self, first: &Line) -> io::Result<()> {
-        first.encode(&mut self.line);
-        self.left = self.left.saturating_sub((self.line.len() + FULL.len()) as u64);
-        match &mut self.out {
-            Some(out) => out.write_all(self.line.as_bytes()).and_then(|()| out.flush()),
-            None => Ok(()),
-        }
-    }
-
-    fn write(&mut self, line: &Line) -> io::Result<()> {
-        let Some(out) = &mut self.out else { return Ok(()) };
-        self.line.clear();
-        line.encode(&mut self.line);
-        if let Some(left) = self.left.checked_sub(self.line.len() as u64) {
-            self.left = left;
-            self.behind = true;
-            return out.write_all(self.line.as_bytes());
-        }
-        log::warn!("the recording is full: it ends here, and the server goes on");
-        let ended = out.write_all(FULL.as_bytes()).and_then(|()| out.flush());
-        self.end();
-        ended
-    }
-
-    fn end(&mut self) {
-        self.behind = false;
-        if let Some(out) = self.out.take() {
-            // What is left in the buffer could not be written.
-            drop(out.into_parts());
-        }
-    }
-
-    fn give_up(&mut self, error: &io::Error) {
-        fault!("the recording ends here, since it cannot be written: {error}");
-        self.end();
-    }
-}
-
-impl Lines for Writer {
-    fn put(&mut self, line: Line) {
-        if let Err(error) = self.write(&line) {
-            self.give_up(&error);
-        }
-    }
-
-    fn settle(&mut self) {
-        if std::mem::take(&mut self.behind)
-            && let Some(Err(error)) = self.out.as_mut().map(Write::flush)
-        {
-            self.give_up(&error);
-        }
-    }
-
-    fn is_behind(&self) -> bool {
-        self.behind
-    }
-}
-
-/// A server that has ended without a panic has written everything.
-impl Drop for Writer {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            return;
-        }
-        if let Some(Err(error)) = self.out.as_mut().map(|out| out.write_all(DONE.as_bytes()).and_then(|()| out.flush()))
-        {
-            self.give_up(&error);
-        }
     }
 }

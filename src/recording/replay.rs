@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -84,6 +83,8 @@ pub enum Ending {
     Whole,
     /// The recording had reached its largest size.
     Full,
+    /// The file took the recording too slowly, so it was cut.
+    Slow,
     /// The last line is missing or incomplete: the server still runs, or did not end as it should, or the file could
     /// not be written.
     Broken,
@@ -140,12 +141,12 @@ impl From<io::Error> for Unusable {
 const MAX_LINE: u64 = 256 << 20;
 
 impl Recording {
-    /// Reads a recording from a file.
+    /// Reads a recording from a file. It may be a named pipe (fifo(7)), whose writer has five seconds to open it.
     ///
     /// # Errors
     /// When the file cannot be read, is no recording, or has another format.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Unusable> {
-        Self::read(File::open(path)?)
+        Self::read(super::place::open(path.as_ref())?)
     }
 
     /// Reads a recording to its end. All of it is kept in memory.
@@ -169,6 +170,7 @@ impl Recording {
                 Ok(line) => {
                     ending = match &*line.event {
                         "done" => Ending::Whole,
+                        "full" if line.text("why").is_ok_and(|why| why == "slow") => Ending::Slow,
                         "full" => Ending::Full,
                         _ => Ending::Broken,
                     };

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::clock::SystemClock;
-use super::log_writer::{LogWriter, Trouble};
+use super::log_writer::{LOG, LogWriter, Trouble};
 use crate::exchange::{Clock, CloseReason, ConnectionId, Endpoint, FinishedReply, Observer, Request};
 use crate::http::{Count, Version, http_date, is_unprintable, iso_date, push_json_string, write_escape};
 use crate::limits::LOG_TEXT;
@@ -116,7 +116,7 @@ impl AccessLog {
     /// # Errors
     /// When the system denies a thread.
     pub fn new(format: LogFormat, out: impl Write + Send + 'static) -> std::io::Result<Self> {
-        let writer = LogWriter::start("access log", out, |trouble| {
+        let writer = LogWriter::start("access log", LOG, out, |trouble| {
             match trouble {
                 Trouble::Lost(lines) => {
                     let lines = Count(lines, "line");

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{self, BufWriter, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use crate::limits::{LOG_BYTES, LOG_LINES, LOG_PATIENCE};
 
@@ -46,9 +47,22 @@ pub(super) enum Trouble<'a> {
     Failed(&'a io::Error),
 }
 
+/// What may wait to be written, and how long the end waits for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Most lines.
+    pub(super) lines: usize,
+    /// Most bytes of these lines.
+    pub(super) bytes: usize,
+    pub(super) patience: Duration,
+}
+
+/// The bounds of a log.
+pub(super) const LOG: Bounds = Bounds { lines: LOG_LINES, bytes: LOG_BYTES, patience: LOG_PATIENCE };
+
 /// The lines on their way to the thread.
-#[derive(Default)]
 pub(super) struct Queue {
+    bounds: Bounds,
     state: Mutex<State>,
     /// Tells the thread that there is a line, or that no line will come any more.
     has_line: Condvar,
@@ -82,7 +96,7 @@ impl LogWriter {
         out: impl Write + Send + 'static,
         mut tell_lost: impl FnMut(u64) -> String + Send + 'static,
     ) -> io::Result<Self> {
-        Self::start("log", out, move |trouble| match trouble {
+        Self::start("log", LOG, out, move |trouble| match trouble {
             Trouble::Lost(lines) => Some(tell_lost(lines)),
             Trouble::Failed(_) => None,
         })
@@ -91,17 +105,11 @@ impl LogWriter {
     /// Makes a writer with a thread of this name. `tell` hears of troubles, and can return a line that is written.
     pub(super) fn start(
         name: &str,
+        bounds: Bounds,
         out: impl Write + Send + 'static,
         tell: impl FnMut(Trouble<'_>) -> Option<String> + Send + 'static,
     ) -> io::Result<Self> {
-        let queue = Arc::new(Queue::default());
-        let owner = Owner(Arc::clone(&queue));
-        thread::Builder::new().name(name.to_owned()).spawn(move || {
-            // Declared first, so that it is dropped last, also if `out` panics.
-            let end = End(queue);
-            write_lines(&end.0, out, tell);
-        })?;
-        Ok(Self(Arc::new(owner)))
+        Ok(Self(Arc::new(Owner(Queue::start(name, bounds, out, tell)?))))
     }
 
     /// Puts a line into the queue, and never waits for it to be written. The line should end with a line feed. If there
@@ -141,8 +149,7 @@ impl fmt::Debug for LogWriter {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.0.lock().is_closed = true;
-        self.0.has_line.notify_one();
+        self.0.close();
         // The reader of the log may have stopped. The server must not hang because of that.
         self.0.finish();
     }
@@ -159,18 +166,60 @@ impl Drop for End {
 }
 
 impl Queue {
+    /// Makes a queue and the thread that empties it, as [`LogWriter::start`] does. Nothing ends the thread but
+    /// [`close`](Self::close).
+    pub(super) fn start(
+        name: &str,
+        bounds: Bounds,
+        out: impl Write + Send + 'static,
+        tell: impl FnMut(Trouble<'_>) -> Option<String> + Send + 'static,
+    ) -> io::Result<Arc<Self>> {
+        let (has_line, is_settled) = (Condvar::new(), Condvar::new());
+        let queue = Arc::new(Self { bounds, state: Mutex::default(), has_line, is_settled });
+        let its_queue = Arc::clone(&queue);
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
+            // Declared first, so that it is dropped last, also if `out` panics.
+            let end = End(its_queue);
+            write_lines(&end.0, out, tell);
+        })?;
+        Ok(queue)
+    }
+
     /// The lock is only held for a few moves, never while something is written.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn push(&self, line: Vec<u8>) {
-        let mut state = self.lock();
-        let fits = state.lines.len() < LOG_LINES && state.bytes + line.len() <= LOG_BYTES;
-        if !fits || state.has_ended {
-            state.lost += 1;
-            return;
+        if !self.offer(line) {
+            self.lock().lost += 1;
         }
+    }
+
+    /// Takes a line, if there is room for it and the thread runs. If not, nobody is told of a loss.
+    pub(super) fn offer(&self, line: Vec<u8>) -> bool {
+        let state = self.lock();
+        let fits = state.lines.len() < self.bounds.lines && state.bytes + line.len() <= self.bounds.bytes;
+        let takes = fits && !state.has_ended;
+        if takes {
+            self.put(state, line);
+        }
+        takes
+    }
+
+    /// Takes a line although there may be no room for it. So it must be short, and the last one.
+    #[cfg(feature = "live")]
+    pub(super) fn push_last(&self, line: Vec<u8>) {
+        self.put(self.lock(), line);
+    }
+
+    /// No line will come any more: the thread writes those that wait, and drops the place that it writes to.
+    pub(super) fn close(&self) {
+        self.lock().is_closed = true;
+        self.has_line.notify_one();
+    }
+
+    fn put(&self, mut state: MutexGuard<'_, State>, line: Vec<u8>) {
         state.bytes += line.len();
         state.accepted += 1;
         state.lines.push_back(line);
@@ -178,12 +227,15 @@ impl Queue {
         self.has_line.notify_one();
     }
 
-    fn finish(&self) {
+    /// Waits until all lines are written that were pushed before, but not for ever. Returns whether they are.
+    pub(super) fn finish(&self) -> bool {
         let state = self.lock();
         // A writer that is dropped has no other lines; its end comes after the last of them.
         let (pushed, is_closed) = (state.accepted, state.is_closed);
         let goes_on = |state: &mut State| !state.has_ended && (is_closed || state.settled < pushed);
-        drop(self.is_settled.wait_timeout_while(state, LOG_PATIENCE, goes_on));
+        let waited = self.is_settled.wait_timeout_while(state, self.bounds.patience, goes_on);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.settled >= pushed && (!is_closed || state.has_ended)
     }
 
     /// Waits for a line; `None` if no line will come any more.
@@ -208,10 +260,10 @@ impl State {
         Some(line)
     }
 
-    /// The lines that were lost, when `count` lines were written before one flush. While others wait that are older
-    /// than the loss, it is not told, except after a long time.
-    fn take_lost(&mut self, count: u64) -> u64 {
-        match self.lines.is_empty() || count == LOG_LINES as u64 {
+    /// The lines that were lost, when `count` lines of at most `most` were written before one flush. While others wait
+    /// that are older than the loss, it is not told, except after a long time.
+    fn take_lost(&mut self, count: u64, most: usize) -> u64 {
+        match self.lines.is_empty() || count == most as u64 {
             true => std::mem::take(&mut self.lost),
             false => 0,
         }
@@ -232,7 +284,7 @@ fn write_lines(queue: &Queue, out: impl Write, mut tell: impl FnMut(Trouble<'_>)
             count += 1;
             let mut state = queue.lock();
             state.lost += u64::from(written.is_err());
-            next = if count < LOG_LINES as u64 { state.pop() } else { None };
+            next = if count < queue.bounds.lines as u64 { state.pop() } else { None };
             drop(state);
             result = result.and(written);
         }
@@ -240,7 +292,7 @@ fn write_lines(queue: &Queue, out: impl Write, mut tell: impl FnMut(Trouble<'_>)
         match result.and(out.flush()) {
             Ok(()) => {
                 failed = false;
-                let lost = queue.lock().take_lost(count);
+                let lost = queue.lock().take_lost(count, queue.bounds.lines);
                 let line = if lost > 0 { tell(Trouble::Lost(lost)) } else { None };
                 if let Some(line) = line
                     && out.write_all(line.as_bytes()).and_then(|()| out.flush()).is_err()

@@ -15,7 +15,7 @@ use super::support::{Client, get};
 use super::{assert_has, monoloop, replay};
 
 /// The demo, which records into a file.
-struct Demo {
+pub(super) struct Demo {
     process: Process,
     address: String,
     file: PathBuf,
@@ -23,7 +23,7 @@ struct Demo {
 
 impl Demo {
     #[track_caller]
-    fn start(folder: &Folder, options: &[&str]) -> Self {
+    pub(super) fn start(folder: &Folder, options: &[&str]) -> Self {
         let file = folder.path("recording.jsonl");
         let record = format!("--record={}", file.display());
         let mut process = Process::start(monoloop(&[&["demo", "--port=0", &record], options].concat()));
@@ -36,19 +36,19 @@ impl Demo {
     }
 
     #[track_caller]
-    fn connect(&self) -> Client {
+    pub(super) fn connect(&self) -> Client {
         Client::tcp(self.address.parse().expect("it is an address"))
     }
 
     #[track_caller]
-    fn end(mut self, signal: Signal) -> (End, PathBuf) {
+    pub(super) fn end(mut self, signal: Signal) -> (End, PathBuf) {
         kill_process(self.process.pid(), signal).expect("it runs");
         (self.process.end(), self.file)
     }
 }
 
 #[track_caller]
-fn read(file: &Path) -> String {
+pub(super) fn read(file: &Path) -> String {
     fs::read_to_string(file).expect("the recording is text")
 }
 
@@ -247,7 +247,7 @@ fn what_cannot_be_recorded_or_replayed_is_explained() {
     let nowhere = folder.path("no/such/file").display().to_string();
     let file = folder.path("a.jsonl").display().to_string();
     explained(run(&["demo", "--port=0", "--record", &nowhere]), 1, "Cannot record: ");
-    explained(run(&["demo", "--port=0", "--record", "/dev/full"]), 1, "Cannot record: No space");
+    explained(run(&["demo", "--port=0", "--record", "/dev/full"]), 1, "Cannot record: /dev/full: No space");
     explained(run(&["demo", "--record", &file, "--workers=2"]), 2, "use it with --workers 1");
     explained(run(&["demo", "--record", &file, "--record-peer=x"]), 2, "expected an IP address");
     explained(run(&["replay"]), 2, "replay needs a file");

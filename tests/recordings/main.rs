@@ -8,8 +8,10 @@ mod support;
 mod command;
 mod limits;
 mod masks;
+mod places;
 mod round_trips;
 mod shipped;
+mod slow;
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;

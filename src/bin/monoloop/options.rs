@@ -258,7 +258,7 @@ pub(crate) const GROUPS: &[Group] = &[
     #[cfg(feature = "live")]
     Group { title: "Recording", only: None, options: &[
         Opt { name: "record", value: "FILE", env: "MONOLOOP_RECORD", default: "(none)", kind: One,
-            help: "Writes down all that the event loop does, to be replayed",
+            help: "Writes down all that the event loop does, to be replayed; empties FILE first",
             set: |to, text| { to.record.file = Some(values::path(text)?.to_owned()); Ok(()) } },
         Opt { name: "record-peer", value: "ADDRESS", env: "MONOLOOP_RECORD_PEER", default: "(all)", kind: One,
             help: "Records only the connections from an address, an address with a port, or unix",

@@ -1,8 +1,11 @@
 //! The recording of a server that the command runs: `--record` and its like.
 
+use std::fs::{self, File};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
 use monoloop::recording::{Recorder, SECRET_FIELDS};
 use monoloop::{Endpoint, Server, server};
@@ -70,13 +73,46 @@ fn without_secrets(options: &str) -> String {
     options.split_inclusive('\0').map(without).collect()
 }
 
+/// Why a file cannot take the recording, although it could be written.
+fn objection(file: &Path, directory: Option<&Path>) -> Option<&'static str> {
+    let found = fs::metadata(file);
+    let kind = found.as_ref().ok().map(fs::Metadata::file_type);
+    if let Ok(found) = &found
+        && !found.file_type().is_char_device()
+        && [io::stdout().as_fd(), io::stderr().as_fd()].into_iter().any(|stream| is_same(found, stream))
+    {
+        return Some("the command writes other lines to it, too");
+    }
+    let may_be_served = kind.is_none_or(|kind| kind.is_file());
+    if may_be_served && directory.is_some_and(|directory| is_within(file, directory)) {
+        return Some("it is in the directory that is served, so clients could read it");
+    }
+    None
+}
+
+fn is_same(file: &fs::Metadata, stream: BorrowedFd<'_>) -> bool {
+    let stream = stream.try_clone_to_owned().and_then(|stream| File::from(stream).metadata());
+    stream.is_ok_and(|stream| (stream.dev(), stream.ino()) == (file.dev(), file.ino()))
+}
+
+/// Whether a file is, or would be made, somewhere in a directory. Symbolic links are followed.
+fn is_within(file: &Path, directory: &Path) -> bool {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let place: io::Result<PathBuf> = file.canonicalize().or_else(|_| folder.canonicalize());
+    matches!((place, directory.canonicalize()), (Ok(place), Ok(directory)) if place.starts_with(&directory))
+}
+
 /// Makes a server record, if that was asked for.
 ///
 /// # Errors
-/// When the file cannot be made.
+/// When the file cannot be made, or is not fit for a recording.
 pub(crate) fn add(server: Server, settings: &RecordSettings, about: &About) -> server::Result<Server> {
     let Some(file) = &settings.file else { return Ok(server) };
     let failed = |error| server::Error::Recording(io::Error::other(format!("{file}: {error}")));
+    let directory = about.directory.as_deref().map(Path::new);
+    if let Some(problem) = objection(Path::new(file), directory) {
+        return Err(failed(io::Error::other(problem)));
+    }
     let recorder = Recorder::create(file).map_err(failed)?.max_bytes(settings.max).secrets(settings.secrets);
     let options = if settings.secrets { about.options.clone() } else { without_secrets(&about.options) };
     let recorder = recorder.about("command", about.command).about("options", &options);

@@ -159,6 +159,7 @@ impl<W: Write> Shown<'_, W> {
     fn tell_ending(&mut self, recording: &Recording) -> io::Result<()> {
         match recording.ending() {
             Ending::Full => writeln!(self.out, "The recording was cut here: it had reached its largest size."),
+            Ending::Slow => writeln!(self.out, "The recording was cut here: its file took it too slowly."),
             Ending::Broken => {
                 writeln!(self.out, "The recording has no end: the server did not end, or could not write it.")
             }

@@ -182,7 +182,7 @@ impl Write for Full {
 fn after_a_full_disk_later_lines_are_written_whole() {
     for failures in [1, 3, usize::MAX] {
         let paper = Paper::default();
-        let log = LogWriter::start("log", Full(failures, paper.clone()), |_| None).unwrap();
+        let log = LogWriter::start("log", LOG, Full(failures, paper.clone()), |_| None).unwrap();
         for number in 0..1000 {
             log.push(format!("line {number}\n"));
         }
@@ -221,4 +221,28 @@ fn a_place_that_panics_loses_lines_and_does_no_other_harm() {
     log.finish();
     drop(log);
     assert!(before.elapsed() < LIMIT, "neither waits for a thread that is gone");
+}
+
+/// As the recording of a loop uses the queue, which has no line that may get lost.
+#[cfg(feature = "live")]
+#[test]
+fn a_queue_refuses_what_does_not_fit_and_still_takes_the_last_line() {
+    let (stands, has_come) = mpsc::channel();
+    let (gate, opens) = mpsc::channel::<()>();
+    let paper = Paper::default();
+    let bounds = Bounds { bytes: 10, ..LOG };
+    let out = Gated { paper: paper.clone(), stands, opens };
+    let queue = Queue::start("test", bounds, out, |_| None).unwrap();
+    assert!(queue.offer(b"first\n".to_vec()));
+    has_come.recv_timeout(LIMIT).expect("the thread gets the line");
+    assert!(queue.offer(b"12345\n".to_vec()));
+    assert!(!queue.offer(b"6789\n".to_vec()), "11 bytes would wait");
+    assert!(queue.offer(b"678\n".to_vec()));
+    queue.push_last(b"the end\n".to_vec());
+    queue.close();
+    assert_eq!(queue.lock().lost, 0, "a refusal is no loss");
+    drop(gate);
+    assert!(queue.finish());
+    assert_eq!(paper.text(), "first\n12345\n678\nthe end\n");
+    assert!(queue.lock().has_ended && !queue.offer(b"x".to_vec()), "the thread is gone");
 }
