@@ -30,18 +30,28 @@ fn a_polite_session_does_not_wait_for_the_greedy_ones() {
 }
 
 #[test]
+fn those_that_are_greedy_have_the_rest_of_the_time() {
+    let mut turns = Turns::default();
+    greedy(&mut turns, &[70, 50, 60, 80]);
+    turns.add(1);
+    turns.add(90);
+    assert_eq!(turns.next_tick(5), [1, 90, 70, 50, 60]);
+    assert_eq!(turns.next_tick(5), [80]);
+}
+
+#[test]
 fn a_greedy_session_does_not_starve() {
     let mut turns = Turns::default();
     greedy(&mut turns, &[1, 2]);
-    for expected in [1, 2, 1, 2] {
-        // There are more polite ones than fit.
-        for key in 10..20 {
-            turns.add(key);
-        }
-        let had = turns.next_tick(3);
-        assert_eq!(had.iter().filter(|key| **key < 10).collect::<Vec<_>>(), [&expected]);
-        turns.note(expected, After::UsedUp { turns: 1 });
+    // There are always more polite ones than fit. None of them loses its place to a greedy one.
+    (10..18).for_each(|key| turns.add(key));
+    for had in [[10, 11, 1], [12, 13, 2], [14, 15, 1], [16, 17, 2]] {
+        assert_eq!(turns.next_tick(2), had);
+        turns.note(had[2], After::UsedUp { turns: 1 });
     }
+    turns.add(18);
+    assert_eq!(turns.next_tick(0), [1], "also if there is no time at all");
+    assert_eq!(turns.next_tick(9), [18, 2]);
 }
 
 #[test]
@@ -58,10 +68,10 @@ fn those_without_a_turn_keep_their_places() {
 #[test]
 fn a_session_that_is_added_twice_has_one_turn() {
     let mut turns = Turns::default();
-    for key in [5, 6, 5] {
+    for key in [5, 6, 7, 6, 5, 7] {
         turns.add(key);
     }
-    assert_eq!(turns.next_tick(10), [5, 6]);
+    assert_eq!(turns.next_tick(10), [5, 6, 7]);
     greedy(&mut turns, &[1]);
     turns.add(1);
     assert_eq!(turns.next_tick(10), [1]);
@@ -83,4 +93,50 @@ fn a_long_turn_is_made_up_by_as_many_short_ones() {
     }
     turns.add(2);
     assert_eq!(turns.next_tick(10), [1, 2], "it is polite again, and was there first");
+}
+
+/// How many turns that end as `Done` the session 1 must have, after turns that took as long as `used_up`, until it
+/// is polite.
+fn owed(used_up: &[u32]) -> usize {
+    let mut turns = Turns::default();
+    turns.add(1);
+    for &long in used_up {
+        assert_eq!(turns.next_tick(1), [1]);
+        turns.note(1, After::UsedUp { turns: long });
+    }
+    for done in 0..20 {
+        // The session 2 is polite, and comes after 1 only if 1 is polite, too.
+        turns.add(1);
+        turns.add(2);
+        let had = turns.next_tick(10);
+        [1, 2].iter().for_each(|key| turns.note(*key, After::Done));
+        if had == [1, 2] {
+            return done;
+        }
+    }
+    panic!("it is never polite again");
+}
+
+#[test]
+fn long_turns_do_not_add_up() {
+    for (used_up, expected) in [(&[1, 1, 1][..], 1), (&[2, 2], 2), (&[1, 3], 3), (&[4, 2, 4], 4)] {
+        assert_eq!(owed(used_up), expected, "after turns of {used_up:?}");
+    }
+}
+
+#[test]
+fn each_session_makes_up_for_its_own_turns() {
+    let mut turns = Turns::default();
+    turns.add(1);
+    turns.add(2);
+    assert_eq!(turns.next_tick(10), [1, 2]);
+    turns.note(1, After::UsedUp { turns: 2 });
+    turns.note(2, After::UsedUp { turns: 1 });
+    assert_eq!(turns.next_tick(10), [1, 2]);
+    turns.note(1, After::Done);
+    turns.note(2, After::Done);
+    // Now 2 is polite, and 1 owes another short turn.
+    turns.add(1);
+    turns.add(2);
+    assert_eq!(turns.next_tick(10), [2, 1]);
 }

@@ -13,10 +13,10 @@ pub enum After {
 /// Which sessions have a turn, and in which order.
 ///
 /// - A session that does not use up its turns is polite. Polite sessions come first.
-/// - A session whose turn took `n` times as long as it should is polite again after `n` turns that end as `Done`.
-/// - If any of the sessions wait that have used up a turn, one of them has a turn in each tick, also when the polite
-///   ones
-///   have taken all the time.
+/// - A session whose turn took `n` times as long as it should is polite again after `n` turns that end as `Done`. Turns
+///   that it uses up do not add up: the longest one counts, or the last one, as you like.
+/// - Sessions that have used up a turn come after the polite ones, as many as fit. If the polite ones have taken all the
+///   time, one of the others has a turn in addition, so that none of them starves.
 /// - A session that waits and has no turn in a tick keeps its place. One that is added twice has one turn.
 #[derive(Debug, Default)]
 pub struct Turns {
@@ -38,7 +38,8 @@ impl Turns {
         }
     }
 
-    /// The sessions that have their turns in this tick, in this order. `fits` turns fit into the time of the tick.
+    /// The sessions that have their turns in this tick, in this order. `fits` turns fit into the time of the tick,
+    /// which can be none.
     pub fn next_tick(&mut self, fits: usize) -> Vec<usize> {
         let polite = fits.min(self.polite.len());
         let mut turns: Vec<usize> = self.polite.drain(..polite).collect();
@@ -52,7 +53,7 @@ impl Turns {
     pub fn note(&mut self, key: usize, after: After) {
         match after {
             After::UsedUp { turns } => {
-                // A shorter turn does not make up for a longer one before it, unless it ends as `Done`.
+                // Only a turn that ends as `Done` makes up for a longer one before it.
                 let owes = self.owes.entry(key).or_default();
                 *owes = turns.max(*owes);
                 self.add(key);
