@@ -20,10 +20,10 @@ pub fn measure(server: &mut dyn Server, period: u64, count: usize) -> Vec<u64> {
 }
 
 /// Runs two programs `runs` times each, and returns how many times as long the second one takes. A program returns the
-/// time that its run took.
+/// time that its run took. `runs` is even.
 ///
 /// The machine may get slower meanwhile, others may use it for a while, and what runs as the second of two may be
-/// slower for that alone.
+/// slower for that alone. All of that can happen at once.
 pub fn ratio(first: &mut dyn FnMut() -> f64, second: &mut dyn FnMut() -> f64, runs: usize) -> f64 {
     let one: f64 = (0..runs).map(|_| first()).sum();
     let other: f64 = (0..runs).map(|_| second()).sum();

@@ -33,6 +33,25 @@ fn a_stall_of_a_second_is_in_the_figures_of_all_who_would_have_asked_meanwhile()
     assert!((190..=200).contains(&long), "{long} waits of more than 50 ms");
 }
 
+/// Takes longer for each request than the period.
+struct Overloaded;
+
+impl Server for Overloaded {
+    fn ask(&mut self, at: u64) -> u64 {
+        at + 7000
+    }
+}
+
+#[test]
+fn each_request_to_an_overloaded_server_waits_longer() {
+    let waits = measure(&mut Overloaded, 5000, 100);
+    let expected: Vec<u64> = (0..100).map(|i| 7000 + i * 2000).collect();
+    assert_eq!(waits, expected);
+}
+
+/// How often each program runs.
+const RUNS: usize = 40;
+
 /// What a run does to the next ones.
 struct Machine {
     runs: Cell<u32>,
@@ -46,13 +65,17 @@ struct Machine {
 
 impl Machine {
     fn ratio(&self, one: f64, other: f64) -> f64 {
-        let run = |cost: f64| {
+        let counts = [Cell::new(0), Cell::new(0)];
+        let run = |program: usize, cost: f64| {
+            counts[program].set(counts[program].get() + 1);
             let n = self.runs.replace(self.runs.get() + 1);
             let second = if n % 2 == 1 { 1.0 + self.second } else { 1.0 };
             let neighbour = if n == self.neighbour { 50.0 } else { 1.0 };
             cost * (1.0 + self.drift * f64::from(n)) * second * neighbour
         };
-        ratio(&mut || run(one), &mut || run(other), 40)
+        let found = ratio(&mut || run(0, one), &mut || run(1, other), RUNS);
+        assert_eq!(counts.map(Cell::into_inner), [RUNS, RUNS], "so often each program was to run");
+        found
     }
 }
 
@@ -77,15 +100,24 @@ fn a_quiet_machine_gives_the_ratio() {
 #[test]
 fn a_machine_that_gets_slower_does_not_favour_the_first() {
     check(&Machine { drift: 0.01, ..quiet() });
+    check(&Machine { drift: 0.03, ..quiet() });
 }
 
 #[test]
 fn a_neighbour_who_disturbs_one_run_does_not_count() {
-    check(&Machine { neighbour: 13, ..quiet() });
-    check(&Machine { neighbour: 60, ..quiet() });
+    for neighbour in 0..2 * RUNS as u32 {
+        check(&Machine { neighbour, ..quiet() });
+    }
 }
 
 #[test]
 fn it_does_not_matter_who_runs_as_the_second_of_two() {
     check(&Machine { second: 0.1, ..quiet() });
+}
+
+#[test]
+fn all_of_it_can_happen_at_once() {
+    for neighbour in [5, 30, 71] {
+        check(&Machine { drift: 0.005, second: 0.05, neighbour, ..quiet() });
+    }
 }

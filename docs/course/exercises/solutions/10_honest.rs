@@ -19,27 +19,22 @@ pub fn measure(server: &mut dyn Server, period: u64, count: usize) -> Vec<u64> {
 }
 
 /// Runs two programs `runs` times each, and returns how many times as long the second one takes. A program returns the
-/// time that its run took.
+/// time that its run took. `runs` is even.
 ///
 /// The machine may get slower meanwhile, others may use it for a while, and what runs as the second of two may be
-/// slower for that alone.
+/// slower for that alone. All of that can happen at once.
 pub fn ratio(first: &mut dyn FnMut() -> f64, second: &mut dyn FnMut() -> f64, runs: usize) -> f64 {
-    let mut ratios: Vec<f64> = (0..runs)
-        .map(|i| {
-            // The runs of a pair are neighbours in time, and each program is the first in every other pair.
-            if i % 2 == 0 {
-                let one = first();
-                second() / one
-            } else {
-                let other = second();
-                other / first()
-            }
+    let mut ratios: Vec<f64> = (0..runs / 2)
+        .map(|_| {
+            // Each program is once the first of two and once the second, and the middle of its runs is at the same time.
+            let (one, other) = (first(), second());
+            let (other, one) = (other + second(), one + first());
+            other / one
         })
         .collect();
-    // The median does not care how wrong a wrong pair is.
+    // The median does not care how wrong a wrong ratio is. (A median of single pairs would: half of the pairs are too
+    // high and half too low, and one wrong pair moves the middle from between them to one of them.)
     ratios.sort_by(f64::total_cmp);
-    match runs % 2 {
-        0 => (ratios[runs / 2 - 1] + ratios[runs / 2]) / 2.0,
-        _ => ratios[runs / 2],
-    }
+    let count = ratios.len();
+    (ratios[(count - 1) / 2] + ratios[count / 2]) / 2.0
 }
