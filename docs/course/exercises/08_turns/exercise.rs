@@ -15,8 +15,8 @@ pub enum After {
 /// - A session that does not use up its turns is polite. Polite sessions come first.
 /// - A session whose turn took `n` times as long as it should is polite again after `n` turns that end as `Done`. Turns
 ///   that it uses up do not add up: the longest one counts, or the last one, as you like.
-/// - Sessions that have used up a turn come after the polite ones, as many as fit. If the polite ones have taken all the
-///   time, one of the others has a turn in addition, so that none of them starves.
+/// - Sessions that have used up a turn come after the polite ones, as many as fit. If the polite ones have taken all of
+///   the time, one of the others has a turn in addition, so that none of them starves.
 /// - A session that waits and has no turn in a tick keeps its place. One that is added twice has one turn.
 #[derive(Debug, Default)]
 pub struct Turns {

@@ -26,7 +26,7 @@ pub fn measure(server: &mut dyn Server, period: u64, count: usize) -> Vec<u64> {
 pub fn ratio(first: &mut dyn FnMut() -> f64, second: &mut dyn FnMut() -> f64, runs: usize) -> f64 {
     let mut ratios: Vec<f64> = (0..runs / 2)
         .map(|_| {
-            // Each program is once the first of two and once the second, and the middle of its runs is at the same time.
+            // A B B A: each is once the first of two and once the second, and both have their middle at one time.
             let (one, other) = (first(), second());
             let (other, one) = (other + second(), one + first());
             other / one
