@@ -105,16 +105,6 @@ impl<T> Taped<T> {
         Self { inner, scribe, masks }
     }
 
-    /// The transport that is recorded.
-    pub(crate) const fn inner(&self) -> &T {
-        &self.inner
-    }
-
-    /// The same, to be changed.
-    pub(crate) const fn inner_mut(&mut self) -> &mut T {
-        &mut self.inner
-    }
-
     fn note_write(
         &mut self,
         call: &'static str,

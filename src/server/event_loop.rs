@@ -17,8 +17,12 @@ use super::hook::{self, Decision, Hook};
 use super::laps::Laps;
 use super::laps::Part;
 use super::listener::Listener;
+#[cfg(feature = "live")]
+use super::recordable::Recordable;
 #[cfg(feature = "signals")]
 use super::signals::Signals;
+#[cfg(not(feature = "live"))]
+use super::socket::Socket as Recordable;
 use super::socket::{Socket, readiness};
 use crate::config::Config;
 #[cfg(feature = "signals")]
@@ -73,7 +77,7 @@ pub(super) struct EventLoop {
     #[cfg(feature = "live")]
     pub(super) tape: Option<Tape>,
     pub(super) acceptor: Acceptor,
-    pub(super) sessions: Sessions<Socket>,
+    pub(super) sessions: Sessions<Recordable>,
     /// When the next timer of the application is due; zero means that the application must be asked.
     pub(super) next_timer: Moment,
     /// Another thread has posted something, or posted work is left that was too much for one tick.

@@ -19,6 +19,8 @@ mod listener;
 mod log_writer;
 mod memory;
 #[cfg(feature = "live")]
+mod recordable;
+#[cfg(feature = "live")]
 mod recorded;
 mod running;
 mod setup;

@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 use super::error::{Error, Result};
 use super::event_loop::{EventLoop, Parts};
 use super::log_writer::{Bounds, Queue};
-use super::socket::{Shelved, Socket};
+use super::recordable::{Recordable, Shelved};
+use super::socket::Socket;
 use crate::exchange::Endpoint;
 use crate::limits::{LOG_LINES, RECORDING_PATIENCE, RECORDING_WAITS};
 use crate::recording::{Outlet, Refused};
@@ -26,12 +27,12 @@ impl Parts {
 }
 
 impl EventLoop {
-    /// The socket, or one whose calls are recorded, if those of this peer are.
-    pub(super) fn taped(&mut self, socket: Socket, peer: &Endpoint) -> Socket {
-        let Some(tape) = &mut self.tape else { return socket };
+    /// Makes a socket the transport of a session. Its calls are recorded if those of this peer are.
+    pub(super) fn taped(&mut self, socket: Socket, peer: &Endpoint) -> Recordable {
+        let Some(tape) = &mut self.tape else { return Recordable::Plain(socket) };
         match tape.wants(peer) {
-            true => Socket::Recorded(Shelved::new(tape.transport(socket))),
-            false => socket,
+            true => Recordable::Recorded(Shelved::new(tape.transport(socket))),
+            false => Recordable::Plain(socket),
         }
     }
 }

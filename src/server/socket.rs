@@ -11,17 +11,11 @@ use crate::buffer::FileRange;
 use crate::exchange::Endpoint;
 use crate::sessions::{Readiness, Session, Transport, send_by_reading};
 
-#[cfg(feature = "live")]
-pub(super) use shelf::Shelved;
-
 /// The socket of a session.
 #[derive(Debug)]
 pub(super) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
-    /// Either of them, and all that is done with it is recorded.
-    #[cfg(feature = "live")]
-    Recorded(Shelved),
 }
 
 impl Socket {
@@ -30,8 +24,6 @@ impl Socket {
         match self {
             Self::Tcp(stream) => stream.as_raw_fd(),
             Self::Unix(stream) => stream.as_raw_fd(),
-            #[cfg(feature = "live")]
-            Self::Recorded(shelved) => shelved.with(|taped| taped.inner().number()),
         }
     }
 
@@ -44,8 +36,6 @@ impl Socket {
         match self {
             Self::Tcp(stream) => stream.register(registry, token, both),
             Self::Unix(stream) => stream.register(registry, token, both),
-            #[cfg(feature = "live")]
-            Self::Recorded(shelved) => shelved.with(|taped| taped.inner_mut().register(registry, token)),
         }
     }
 }
@@ -77,8 +67,6 @@ impl Transport for Socket {
         match self {
             Self::Tcp(stream) => stream.read(room),
             Self::Unix(stream) => stream.read(room),
-            #[cfg(feature = "live")]
-            Self::Recorded(shelved) => shelved.with(|taped| taped.read(room)),
         }
     }
 
@@ -87,8 +75,6 @@ impl Transport for Socket {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
             Self::Unix(stream) => stream.write(bytes),
-            #[cfg(feature = "live")]
-            Self::Recorded(shelved) => shelved.with(|taped| taped.write(bytes)),
         }
     }
 
@@ -107,8 +93,6 @@ impl Transport for Socket {
                 Ok(count)
             }
             Self::Unix(stream) => stream.write(bytes),
-            #[cfg(feature = "live")]
-            Self::Recorded(shelved) => shelved.with(|taped| taped.write_last(bytes)),
         }
     }
 
@@ -119,8 +103,6 @@ impl Transport for Socket {
         match self {
             Self::Tcp(stream) => Ok(send(&*stream, bytes, SendFlags::MORE | SendFlags::NOSIGNAL)?),
             Self::Unix(stream) => stream.write(bytes),
-            #[cfg(feature = "live")]
-            Self::Recorded(shelved) => shelved.with(|taped| taped.write_ahead(bytes)),
         }
     }
 
@@ -133,10 +115,6 @@ impl Transport for Socket {
 
         use rustix::fs::{Advice, fadvise};
         use rustix::io::{Errno, ReadWriteFlags, preadv2};
-        #[cfg(feature = "live")]
-        if let Self::Recorded(shelved) = self {
-            return shelved.with(|taped| taped.has_at_hand(range, most));
-        }
         let mut byte = [0];
         let last = range.offset() + most as u64 - 1;
         let read = preadv2(range.file(), &mut [IoSliceMut::new(&mut byte)], last, ReadWriteFlags::NOWAIT);
@@ -157,8 +135,6 @@ impl Transport for Socket {
         let sent = match self {
             Self::Tcp(stream) => sendfile(&*stream, range.file(), Some(&mut offset), most),
             Self::Unix(stream) => sendfile(&*stream, range.file(), Some(&mut offset), most),
-            #[cfg(feature = "live")]
-            Self::Recorded(shelved) => return shelved.with(|taped| taped.send_file(range, most)),
         };
         match sent {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => send_by_reading(self, range, most),
@@ -175,8 +151,6 @@ impl Transport for Socket {
         match self {
             Self::Tcp(stream) => stream.write_vectored(slices),
             Self::Unix(stream) => stream.write_vectored(slices),
-            #[cfg(feature = "live")]
-            Self::Recorded(shelved) => shelved.with(|taped| taped.write_vectored(slices)),
         }
     }
 
@@ -184,18 +158,12 @@ impl Transport for Socket {
         match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
-            #[cfg(feature = "live")]
-            Self::Recorded(shelved) => shelved.with(|taped| taped.half_close()),
         }
     }
 
     /// With a linger time of zero, close(2) sends a reset (tcp(7)). A unix socket has no reset: its stream just ends
     /// early.
     fn reset(&mut self) {
-        #[cfg(feature = "live")]
-        if let Self::Recorded(shelved) = self {
-            return shelved.with(|taped| taped.reset());
-        }
         if let Self::Tcp(stream) = self
             && let Err(error) = rustix::net::sockopt::set_socket_linger(&*stream, Some(Duration::ZERO))
         {
@@ -209,8 +177,6 @@ impl Transport for Socket {
             // Only a dead socket has no address, and then no request will use it.
             Self::Tcp(stream) => stream.local_addr().map_or(Endpoint::Unix, Endpoint::from),
             Self::Unix(_) => Endpoint::Unix,
-            #[cfg(feature = "live")]
-            Self::Recorded(shelved) => shelved.with(|taped| taped.local()),
         }
     }
 
@@ -218,54 +184,7 @@ impl Transport for Socket {
     /// `Readiness::to_the_end`). A unix socket hands over one buffer per call, and other systems promise nothing.
     #[inline]
     fn short_means_exhausted(&self) -> bool {
-        #[cfg(feature = "live")]
-        if let Self::Recorded(shelved) = self {
-            return shelved.with(|taped| taped.short_means_exhausted());
-        }
         cfg!(any(target_os = "linux", target_os = "android")) && matches!(self, Self::Tcp(_))
-    }
-
-    #[cfg(feature = "live")]
-    #[inline]
-    fn is_recorded(&self) -> bool {
-        matches!(self, Self::Recorded(_))
-    }
-}
-
-/// The sockets of this thread that are recorded. They are not in the slab, so that an idle connection costs no more
-/// where recording is possible.
-#[cfg(feature = "live")]
-mod shelf {
-    use std::cell::RefCell;
-
-    use slab::Slab;
-
-    use super::Socket;
-    use crate::recording::Taped;
-
-    thread_local! {
-        static SHELF: RefCell<Slab<Box<Taped<Socket>>>> = const { RefCell::new(Slab::new()) };
-    }
-
-    /// The place of a socket that is recorded.
-    #[derive(Debug)]
-    pub(in crate::server) struct Shelved(u32);
-
-    impl Shelved {
-        pub(in crate::server) fn new(taped: Taped<Socket>) -> Self {
-            Self(SHELF.with_borrow_mut(|shelf| shelf.insert(Box::new(taped))) as u32)
-        }
-
-        pub(super) fn with<R>(&self, call: impl FnOnce(&mut Taped<Socket>) -> R) -> R {
-            SHELF.with_borrow_mut(|shelf| call(&mut shelf[self.0 as usize]))
-        }
-    }
-
-    impl Drop for Shelved {
-        fn drop(&mut self) {
-            // At the end of the thread, the shelf may be gone before its sockets.
-            let _ = SHELF.try_with(|shelf| shelf.borrow_mut().try_remove(self.0 as usize));
-        }
     }
 }
 
