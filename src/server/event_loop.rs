@@ -155,36 +155,28 @@ impl EventLoop {
         self.run_next_timer(service);
     }
 
-    /// Runs one tick: sleeps at most once, and then does all the work that is due. If it is `TIMED`, each lap notes how
-    /// long the part before it took; if not, laps are nothing.
+    /// Runs one tick: sleeps at most once, and then does all the work that is due. Each part has a name, by which its
+    /// time is noted if the tick is `TIMED`.
     #[inline(always)]
     pub(super) fn tick<const TIMED: bool>(
         &mut self,
         service: &mut dyn Service,
         max_wait: Option<Duration>,
     ) -> io::Result<()> {
-        let interrupted = self.wait(max_wait)?;
         let before = self.sessions.now();
-        self.read_clock();
-        self.lap::<TIMED>(Part::Waiting);
-        let events = self.take_events(before, interrupted);
-        self.was_busy = events > 0 || self.sessions.has_work() || self.has_posted;
-        self.lap::<TIMED>(Part::Events);
-        self.accept(service);
-        self.lap::<TIMED>(Part::Accept);
-        self.sessions.pump_runnable(service);
-        self.lap::<TIMED>(Part::Pump);
-        self.take_post(service);
-        self.lap::<TIMED>(Part::Post);
-        self.run_timers(service);
-        self.lap::<TIMED>(Part::Timers);
-        self.sessions.expire_deadlines(service);
-        self.sessions.relieve(service);
-        self.lap::<TIMED>(Part::Expire);
-        self.drain(service);
-        self.lap::<TIMED>(Part::Drain);
-        self.reap(service);
-        self.lap::<TIMED>(Part::Reap);
+        let mut tick = Script::<TIMED> { event_loop: self, service };
+        let interrupted = tick.part(Part::Waiting, |it, _| it.wait(max_wait).inspect(|_| it.read_clock()))?;
+        let events = tick.part(Part::Events, |it, _| it.take_events(before, interrupted));
+        tick.part(Part::Accept, Self::accept);
+        tick.part(Part::Pump, |it, service| it.sessions.pump_runnable(service));
+        tick.part(Part::Post, Self::take_post);
+        tick.part(Part::Timers, Self::run_timers);
+        tick.part(Part::Expire, |it, service| {
+            it.sessions.expire_deadlines(service);
+            it.sessions.relieve(service);
+        });
+        tick.part(Part::Drain, Self::drain);
+        tick.part(Part::Reap, Self::reap);
         self.has_posted |= self.sessions.mailbox().announce_sleep();
         if self.sessions.watch.is_some() {
             self.tell_tick(events);
@@ -314,6 +306,7 @@ impl EventLoop {
             _ => Polled::All,
         };
         self.sessions.note_poll(polled, before);
+        self.was_busy = count > 0 || self.sessions.has_work() || self.has_posted;
         count
     }
 
@@ -442,6 +435,22 @@ impl EventLoop {
         if self.sessions.reap(service) {
             self.acceptor.resume();
         }
+    }
+}
+
+/// A tick that runs: what its parts work on.
+struct Script<'a, const TIMED: bool> {
+    event_loop: &'a mut EventLoop,
+    service: &'a mut dyn Service,
+}
+
+impl<const TIMED: bool> Script<'_, TIMED> {
+    /// Runs a part of the tick, and notes how long it took if the tick is `TIMED`.
+    #[inline(always)]
+    fn part<R>(&mut self, part: Part, run: impl FnOnce(&mut EventLoop, &mut dyn Service) -> R) -> R {
+        let result = run(self.event_loop, self.service);
+        self.event_loop.lap::<TIMED>(part);
+        result
     }
 }
 
