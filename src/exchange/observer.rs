@@ -81,6 +81,20 @@ pub enum Timeout {
     Linger,
 }
 
+impl Timeout {
+    /// Its name in a sentence, such as `head timeout`. The trace log and recordings use it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle timeout",
+            Self::Head => "head timeout",
+            Self::Content => "content timeout",
+            Self::Send => "send timeout",
+            Self::Reply => "reply timeout",
+            Self::Linger => "linger timeout",
+        }
+    }
+}
+
 /// A message of another protocol, such as WebSocket, that came whole or was queued to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageRecord {

@@ -306,7 +306,7 @@ impl Observer for Shared {
     }
 
     fn timed_out(&mut self, id: ConnectionId, timeout: Timeout) {
-        self.observed(id, |_| Line::new("timeout").with("timeout", format!("{timeout:?} timeout").to_lowercase()));
+        self.observed(id, |_| Line::new("timeout").with("timeout", timeout.name()));
     }
 
     fn backpressure(&mut self, id: ConnectionId, on: bool) {

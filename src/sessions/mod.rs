@@ -102,7 +102,7 @@ pub(crate) struct Sessions<T> {
     pub(crate) interrupted: bool,
     /// File bytes that each session may send in its turn of this tick.
     file_bytes: usize,
-    /// Who is told of what the sessions do, if they are recorded.
+    /// The witness of what the sessions do, if there is one.
     #[cfg(feature = "live")]
     told: Told,
     /// The keys of the sessions that have had turns, in their order. The simulation takes them.

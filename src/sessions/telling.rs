@@ -11,7 +11,7 @@ use super::witness::{Opened, TurnBegins, TurnEnded, Witness};
 use crate::exchange::{CloseReason, Service};
 
 impl<T> Sessions<T> {
-    /// Sets who is told of what the sessions do.
+    /// From now on, this witness is told of what the sessions do.
     pub(crate) fn set_witness(&mut self, witness: Box<dyn Witness>) {
         self.told.witness = Some(witness);
     }

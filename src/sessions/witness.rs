@@ -86,7 +86,7 @@ pub(crate) struct TurnEnded {
     pub(crate) timeout: &'static str,
 }
 
-/// Who is told of what the sessions do.
+/// The witness, and what it is told of the next turn.
 #[derive(Default)]
 pub(super) struct Told {
     pub(super) witness: Option<Box<dyn Witness>>,

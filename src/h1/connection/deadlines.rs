@@ -8,7 +8,6 @@ use super::context::Context;
 use super::exchange::Exchange;
 use super::phase::Phase;
 use super::states::{ContentState, Ending, ReplyState, Streaming};
-use super::trace::name_of;
 use super::upgraded::AtAlarm;
 use crate::config::Config;
 use crate::exchange::{Abort, CloseReason, Timeout};
@@ -73,7 +72,7 @@ impl Connection {
     /// The timeout that the [deadline](Self::deadline) represents, by its name.
     #[cold]
     pub(crate) fn timeout_name(&self, config: &Config, idle_timeout: Millis, activity: Moment) -> &'static str {
-        self.next_timeout(config, idle_timeout, activity).1.map_or("alarm of the protocol", name_of)
+        self.next_timeout(config, idle_timeout, activity).1.map_or("alarm of the protocol", Timeout::name)
     }
 
     /// When the alarm of a protocol is due, whatever else is timed.
@@ -132,7 +131,7 @@ impl Connection {
             BesideIdle(due, timeout) if due <= cx.now => timeout,
             BesideIdle(..) | Idle => Timeout::Idle,
         };
-        log::debug!("conn {}: it is ended by the {}", cx.id, name_of(timeout));
+        log::debug!("conn {}: it is ended by the {}", cx.id, timeout.name());
         cx.watch.tell(|observer| observer.timed_out(cx.id, timeout));
         let reason = match timeout {
             Timeout::Head => CloseReason::HeadTimeout,

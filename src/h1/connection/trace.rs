@@ -6,7 +6,7 @@ use super::buffers::Buffers;
 use super::context::Context;
 use super::phase::Phase;
 use super::states::{ContentState, ReplyState};
-use crate::exchange::{CloseReason, ConnectionId, Request, Timeout};
+use crate::exchange::{CloseReason, ConnectionId, Request};
 use crate::http::{Count, Printable};
 use crate::wire::{Framing, Message};
 
@@ -71,18 +71,6 @@ impl Display for StillOwed {
             1 => f.write_str("1 byte is still owed"),
             bytes => write!(f, "{bytes} bytes are still owed"),
         }
-    }
-}
-
-/// The name of a timeout in a sentence.
-pub(super) const fn name_of(timeout: Timeout) -> &'static str {
-    match timeout {
-        Timeout::Idle => "idle timeout",
-        Timeout::Head => "head timeout",
-        Timeout::Content => "content timeout",
-        Timeout::Send => "send timeout",
-        Timeout::Reply => "reply timeout",
-        Timeout::Linger => "linger timeout",
     }
 }
 

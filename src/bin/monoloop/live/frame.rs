@@ -1,12 +1,13 @@
 //! A frame: what a page shows of one moment between two ticks, as JSON. Its size is bounded, whatever the loop holds.
 
 use std::cell::RefCell;
+use std::fmt::Display;
 use std::time::Duration;
 
-use monoloop::server::{ConnectionView, DrainStage, Inspection, PartTime, PhaseName, Queue};
+use monoloop::server::{ConnectionView, Inspection, PartTime, Queue};
 use serde::Serialize;
 
-use super::witness::{Counts, Notes, Sentence, name};
+use super::notes::{Counts, Notes, Sentence, name};
 
 /// Most connections in a frame: those in the lowest slots.
 const MAX_SLOTS: usize = 1024;
@@ -28,7 +29,7 @@ struct Frame<'a> {
     tick: u64,
     /// The time of the loop, in milliseconds.
     now: u64,
-    stage: &'static str,
+    stage: String,
     /// Milliseconds until a drain cuts the connections that are left.
     #[serde(skip_serializing_if = "Option::is_none")]
     cut: Option<u64>,
@@ -63,7 +64,7 @@ struct Slot<'a> {
     slot: usize,
     id: u64,
     peer: String,
-    phase: &'static str,
+    phase: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     #[serde(skip_serializing_if = "is_zero")]
@@ -127,7 +128,7 @@ pub(super) fn make(loop_now: &Inspection<'_>, notes: &RefCell<Notes>, speed: Spe
         kind: "frame",
         tick: loop_now.ticks(),
         now: loop_now.now().as_nanos() / 1_000_000,
-        stage: stage(loop_now.stage()),
+        stage: lower(loop_now.stage()),
         cut: loop_now.cut_in().map(millis),
         speed,
         slots: Slots { table: loop_now.slots(), open, shown },
@@ -156,7 +157,7 @@ fn slot<'a>(view: &ConnectionView<'_>) -> Slot<'a> {
         slot: view.slot,
         id: view.id.get(),
         peer: view.peer.to_string(),
-        phase: phase(view.phase),
+        phase: lower(view.phase),
         detail: view.detail().map(|detail| detail.to_string()),
         received: view.received,
         owed: view.owed,
@@ -168,27 +169,9 @@ fn slot<'a>(view: &ConnectionView<'_>) -> Slot<'a> {
     }
 }
 
-const fn phase(phase: PhaseName) -> &'static str {
-    match phase {
-        PhaseName::Fresh => "fresh",
-        PhaseName::Idle => "idle",
-        PhaseName::Head => "head",
-        PhaseName::Sending => "sending",
-        PhaseName::Exchange => "exchange",
-        PhaseName::Upgraded => "upgraded",
-        PhaseName::Ending => "ending",
-        PhaseName::HalfClosed => "halfclosed",
-        _ => "closed",
-    }
-}
-
-const fn stage(stage: DrainStage) -> &'static str {
-    match stage {
-        DrainStage::Serving => "serving",
-        DrainStage::Delayed => "delayed",
-        DrainStage::Grace => "grace",
-        DrainStage::Closing => "closing",
-    }
+/// The name of a phase or of a stage, as the page and its style sheet have it.
+fn lower(name: impl Display) -> String {
+    name.to_string().to_lowercase()
 }
 
 const fn queue(queue: Queue) -> &'static str {

@@ -10,18 +10,18 @@
 //! blocked or drained, and its connections are not in the picture. Nothing of the observed loop is shared: its thread
 //! makes each frame between two ticks. While no page is open, that thread reads one flag after each tick.
 //!
-//! Reading order: `runner` (the thread of the observed loop), `frame` and `witness` (what a frame says), `viewers`
+//! Reading order: `runner` (the thread of the observed loop), `frame` and `notes` (what a frame says), `viewers`
 //! (the second loop), `page/` (its files), `orders`, `clients`, `clock`, `shared`.
 
 mod clients;
 mod clock;
 mod frame;
+mod notes;
 mod orders;
 mod page;
 mod runner;
 mod shared;
 mod viewers;
-mod witness;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;

@@ -13,10 +13,10 @@ use monoloop::server::{self, Clock, DrainCause, ObserverId, Running, SystemClock
 
 use super::clock::Held;
 use super::frame::{self, Speed};
+use super::notes::{NoteTaker, Notes};
 use super::orders::LoopOrder;
 use super::shared::Shared;
 use super::viewers::Viewers;
-use super::witness::{Notes, Witness};
 
 /// The time between two frames at full speed.
 const FRAME: Duration = Duration::from_millis(100);
@@ -38,6 +38,8 @@ pub(super) struct Runner {
     viewers: Handle<Viewers>,
     /// A signal has asked the server to stop. The loop itself learns of it in its next tick.
     signalled: Arc<AtomicBool>,
+    /// Clients of the page may run, and a signal ends them.
+    has_clients: bool,
     /// Real time, which goes on while the loop is kept from its next tick.
     real: SystemClock,
     pace: Pace,
@@ -73,13 +75,12 @@ impl Runner {
         signalled: Arc<AtomicBool>,
     ) -> Self {
         let (real, pace) = (SystemClock::new(), Pace::default());
-        Self { shared, orders, held, viewers, signalled, real, pace, view: None }
+        Self { shared, orders, held, viewers, signalled, has_clients: true, real, pace, view: None }
     }
 
     /// Turns the loop until the server has ended.
     pub(super) fn run<S>(mut self, mut running: Running<S>, on_drain: impl FnOnce(DrainCause)) -> server::Result<()> {
         let mut on_drain = Some(on_drain);
-        let mut has_clients = true;
         loop {
             // Without a page, as `Running::run` does it.
             let result = match self.view.is_none() {
@@ -90,20 +91,25 @@ impl Runner {
                 if let Some(tell) = on_drain.take() {
                     tell(cause);
                 }
-                if !self.shared.is_closed() && running.inspect().cut_in().is_some() {
-                    self.shared.set_closed();
-                }
-                // The clients of the page are part of the command. After a signal nobody has to wait for them.
-                if has_clients && self.signalled.load(Ordering::Relaxed) {
-                    has_clients = false;
-                    self.viewers.post(Viewers::stop_clients);
-                }
+                self.follow_drain(&running);
             }
             if !matches!(result, Ok(true)) {
                 self.show_last(&running);
                 return result.map(drop);
             }
             self.after_turn(&mut running);
+        }
+    }
+
+    /// Follows the drain: what the page cannot start any more, and what need not end by itself.
+    fn follow_drain<S>(&mut self, running: &Running<S>) {
+        if !self.shared.is_closed() && running.inspect().cut_in().is_some() {
+            self.shared.set_closed();
+        }
+        // The clients of the page are part of the command. After a signal nobody has to wait for them.
+        if self.has_clients && self.signalled.load(Ordering::Relaxed) {
+            self.has_clients = false;
+            self.viewers.post(Viewers::stop_clients);
         }
     }
 
@@ -211,7 +217,7 @@ impl Runner {
 
     fn begin_view<S>(&mut self, running: &mut Running<S>) {
         let notes = Rc::<RefCell<Notes>>::default();
-        let observer = running.observe(Witness(Rc::clone(&notes)));
+        let observer = running.observe(NoteTaker(Rc::clone(&notes)));
         // It was told of what is there already. That is in the frame, and no news.
         notes.take();
         running.time_parts(true);

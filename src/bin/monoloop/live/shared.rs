@@ -45,6 +45,10 @@ impl Shared {
         self.held.load(Ordering::SeqCst)
     }
 
+    pub(super) fn set_held(&self, is: bool) {
+        self.held.store(is, Ordering::SeqCst);
+    }
+
     pub(super) fn is_drained(&self) -> bool {
         self.drained.load(Ordering::SeqCst)
     }
@@ -69,9 +73,5 @@ impl Shared {
     /// Returns whether a request may block the loop. Then one less may do so after it.
     pub(super) fn take_block(&self) -> bool {
         self.blocks.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
-    }
-
-    pub(super) fn set_held(&self, is: bool) {
-        self.held.store(is, Ordering::SeqCst);
     }
 }

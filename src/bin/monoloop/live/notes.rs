@@ -156,17 +156,9 @@ impl fmt::Display for Took {
     }
 }
 
-/// The name of a timeout, as the page shows it.
-pub(super) const fn name(timeout: Timeout) -> &'static str {
-    match timeout {
-        Timeout::Idle => "idle",
-        Timeout::Head => "head",
-        Timeout::Content => "content",
-        Timeout::Send => "send",
-        Timeout::Reply => "reply",
-        Timeout::Linger => "linger",
-        _ => "other",
-    }
+/// The name of a timeout without the word itself, which is above or beside it on the page.
+pub(super) fn name(timeout: Timeout) -> &'static str {
+    timeout.name().trim_end_matches(" timeout")
 }
 
 const fn missed(timeout: Timeout) -> &'static str {
@@ -183,9 +175,9 @@ const fn missed(timeout: Timeout) -> &'static str {
 
 /// The observer. The page has the notes, too.
 #[derive(Debug)]
-pub(super) struct Witness(pub(super) Rc<RefCell<Notes>>);
+pub(super) struct NoteTaker(pub(super) Rc<RefCell<Notes>>);
 
-impl Witness {
+impl NoteTaker {
     fn note(&self, is_rare: bool, event: impl FnOnce() -> Event) {
         self.0.borrow_mut().note(is_rare, event);
     }
@@ -208,7 +200,7 @@ impl Witness {
     }
 }
 
-impl Observer for Witness {
+impl Observer for NoteTaker {
     fn connection_opened(&mut self, id: ConnectionId, peer: &Endpoint) {
         self.0.borrow_mut().counts.accepted += 1;
         self.note(false, || Event::Opened(id, *peer));
