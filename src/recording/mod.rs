@@ -14,13 +14,14 @@
 //! ```
 //!
 //! Reading order: `scribe` (the lines), `tape` (what records), `writer` (what hands the lines to a thread), `recorder`
-//! (what begins it), `player` (what compares), `replayed` (what answers in the place of a socket), `replay` (what
-//! drives it), `step` (what is shown). `place` opens files.
+//! (what begins it), `reading` (a recording that was read), `player` (what compares), `replayed` (what answers in the
+//! place of a socket), `replay` (what drives it), `step` (what is shown). `place` opens files.
 
 mod line;
 mod mask;
 mod place;
 mod player;
+mod reading;
 mod recorder;
 mod replay;
 mod replayed;
@@ -34,9 +35,10 @@ mod writer;
 
 pub use mask::SECRET_FIELDS;
 pub use player::Mismatch;
+pub use reading::{Ending, Recording, Unusable};
 pub use recorder::Recorder;
 pub(crate) use recorder::Tape;
-pub use replay::{Ending, Outcome, Recording, Unusable};
+pub use replay::Outcome;
 pub use step::Step;
 pub(crate) use tape::Taped;
 pub(crate) use writer::{Outlet, Refused};

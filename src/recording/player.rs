@@ -11,7 +11,7 @@ use super::scribe::Lines;
 use crate::http::Moment;
 
 /// What a replay plays.
-pub(super) struct Player {
+struct Player {
     lines: Rc<[Stored]>,
     whole: bool,
     next: usize,
@@ -29,7 +29,7 @@ pub(super) struct Player {
 
 /// The same, for all that ask it.
 #[derive(Clone)]
-pub(super) struct Played(pub(super) Rc<RefCell<Player>>);
+pub(super) struct Played(Rc<RefCell<Player>>);
 
 impl Played {
     /// Plays these lines, which are all that were to come if the recording is `whole`.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::line::{Line, Stored};
 use super::player::Played;
-use super::tape::{Masks, asked, error_named};
+use super::tape::{Masks, asked, error_name, error_named};
 use crate::buffer::FileRange;
 use crate::exchange::{Clock, Endpoint};
 use crate::http::Moment;
@@ -54,7 +54,7 @@ impl Transport for Replayed {
         let stored = self.played.expect("read", got).ok_or_else(over)?;
         let line = Line::new("read").with("room", room.len());
         if let Some(error) = error_of(&stored) {
-            self.played.show(line.with("error", format!("{:?}", error.kind())));
+            self.played.show(line.with("error", error_name(&error)));
             return Err(error);
         }
         let bytes = stored.bytes("bytes").map_err(|_| over())?;
@@ -104,8 +104,7 @@ impl Transport for Replayed {
     fn half_close(&mut self) -> io::Result<()> {
         let stored = self.played.expect("half_close", || "`half_close`".to_owned()).ok_or_else(over)?;
         let error = error_of(&stored);
-        let name = error.as_ref().map(|error| format!("{:?}", error.kind()));
-        self.played.show(Line::new("half_close").with("error", name));
+        self.played.show(Line::new("half_close").with("error", error.as_ref().map(error_name)));
         error.map_or(Ok(()), Err)
     }
 

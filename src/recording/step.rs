@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::line::{Line, bytes_of};
 use super::player::printable;
+use super::scribe::readiness;
 use crate::http::{Count, Moment};
 
 /// A step of a replay: a turn of a connection, its begin or its end, or something that the loop does between these. The
@@ -78,14 +79,14 @@ impl fmt::Display for Step {
         // A step of the loop itself goes on in the line of its title.
         let reason = self.value("reason").and_then(Value::as_str);
         for line in &self.lines {
-            Told { line, at, before, reason }.fmt(f)?;
+            InWords { line, at, before, reason }.fmt(f)?;
         }
         if self.lines.is_empty() && self.connection().is_none() { writeln!(f) } else { Ok(()) }
     }
 }
 
 /// A line in words.
-struct Told<'a> {
+struct InWords<'a> {
     line: &'a Line,
     /// The time of the step.
     at: Option<Moment>,
@@ -95,7 +96,7 @@ struct Told<'a> {
     reason: Option<&'a str>,
 }
 
-impl Told<'_> {
+impl InWords<'_> {
     fn text(&self, name: &str) -> &str {
         self.line.value(name).and_then(Value::as_str).unwrap_or_default()
     }
@@ -214,7 +215,7 @@ impl Told<'_> {
     }
 }
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for InWords<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.line.event {
             "open" => {
@@ -294,20 +295,6 @@ fn meaning(error: &str) -> &str {
         "BrokenPipe" => ", the client is gone",
         "Interrupted" => ", a signal came, and the call is made again",
         _ => "",
-    }
-}
-
-fn readiness(letters: &str) -> String {
-    let names = |letter| match letter {
-        'r' => "readable",
-        'w' => "writable",
-        'x' => "read to the end",
-        'c' => "the client has closed its side",
-        _ => "hung up",
-    };
-    match letters {
-        "" => "nothing, or all of it is exhausted".to_owned(),
-        letters => letters.chars().map(names).collect::<Vec<_>>().join(", "),
     }
 }
 

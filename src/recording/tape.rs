@@ -35,7 +35,7 @@ impl Masks {
         }
     }
 
-    pub(super) fn output(&mut self, bytes: &mut [u8]) {
+    fn output(&mut self, bytes: &mut [u8]) {
         if let Some((_, output)) = &mut self.0 {
             output.apply(bytes);
         }
@@ -89,7 +89,8 @@ const ERRORS: [ErrorKind; 9] = [
     ErrorKind::Other,
 ];
 
-fn error_name(error: &io::Error) -> String {
+/// The name of an error of a call.
+pub(super) fn error_name(error: &io::Error) -> String {
     let kind = if ERRORS.contains(&error.kind()) { error.kind() } else { ErrorKind::Other };
     format!("{kind:?}")
 }
