@@ -228,14 +228,14 @@ impl Stage {
     /// Members join the chat one by one. Then one says something each second, and the loop tells all others.
     fn broadcast(&mut self) -> io::Result<()> {
         let mut members = Vec::new();
-        if self.chat(&mut members)? {
+        if !self.join(&mut members)? || self.chat(&mut members)? {
             members.iter_mut().try_for_each(|member| member.write_all(&frame(CLOSE, "")))?;
         }
         take_rest(&mut members)
     }
 
-    /// Returns whether it is the members who end it, and not the server.
-    fn chat(&mut self, members: &mut Vec<TcpStream>) -> io::Result<bool> {
+    /// Lets the members join. Returns whether all of them have.
+    fn join(&mut self, members: &mut Vec<TcpStream>) -> io::Result<bool> {
         for number in 1..=MEMBERS {
             let mut member = self.connect()?;
             write!(
@@ -245,9 +245,14 @@ impl Stage {
             )?;
             members.push(member);
             if !self.pause(Duration::from_millis(40)) {
-                return Ok(true);
+                return Ok(false);
             }
         }
+        Ok(true)
+    }
+
+    /// Lets the members talk. Returns whether it is they who end it, and not the server.
+    fn chat(&mut self, members: &mut [TcpStream]) -> io::Result<bool> {
         let mut speakers = (0..MEMBERS).cycle();
         let mut heard = vec![0; 16 * 1024];
         while self.goes_on(Duration::from_secs(15)) {
