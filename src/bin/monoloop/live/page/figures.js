@@ -1,49 +1,19 @@
 // The figures beside the slab: the strip of ticks, the parts, queues, the timer wheel, memory, counters.
 
-import { bytes, seconds } from './slots.js';
+import { each, make, of, pairs, set } from './dom.js';
 import { COUNTS, PARTS, QUEUES } from './texts.js';
+import { bytes, micros, seconds } from './units.js';
 
-const of = (id) => document.getElementById(id);
-
-function set(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-/** A time in microseconds, with three digits or so. */
-export function micros(time) {
-  if (time < 1000) return `${time < 10 ? time.toFixed(1) : Math.round(time)} µs`;
-  if (time < 1e6) return `${(time / 1000).toFixed(time < 1e5 ? 1 : 0)} ms`;
-  return `${(time / 1e6).toFixed(1)} s`;
-}
-
-/** Writes rows into the body of a table; the elements stay. */
+/** Writes rows of texts into the body of a table. */
 function rows(table, list) {
-  const body = table.tBodies[0];
-  while (body.rows.length > list.length) body.deleteRow(-1);
-  list.forEach((cells, index) => {
-    const row = body.rows[index] ?? body.insertRow();
-    cells.forEach((text, column) => {
-      const cell = row.cells[column] ?? row.appendChild(document.createElement(column ? 'td' : 'th'));
-      if (!column) cell.scope = 'row';
-      set(cell, text);
-    });
-  });
+  each(table.tBodies[0], list, () => make('tr'), (row, texts) => each(row, texts, cell, set));
 }
 
-/** Writes pairs into a list of definitions; the elements stay. */
-function pairs(list, entries) {
-  while (list.children.length > entries.length) list.lastChild.remove();
-  entries.forEach(([name, value, meaning], index) => {
-    if (!list.children[index]) {
-      const group = document.createElement('div');
-      group.append(document.createElement('dt'), document.createElement('dd'));
-      list.append(group);
-    }
-    const group = list.children[index];
-    set(group.children[0], name);
-    set(group.children[1], value);
-    if (meaning && group.title !== meaning) group.title = meaning;
-  });
+/** The first cell of a row says what the row is about. */
+function cell(column) {
+  const element = make(column ? 'td' : 'th');
+  if (!column) element.scope = 'row';
+  return element;
 }
 
 // ---- the tick
@@ -160,17 +130,16 @@ const [WHEEL_SLOT, TOGETHER, BARS] = [250, 4, 70];
 export function showWork({ queues, wheel }) {
   pairs(of('queues'), Object.entries(QUEUES).map(([key, [name, meaning]]) => [name, String(queues[key]), meaning]));
   const element = of('wheel');
-  while (element.childElementCount < BARS) element.append(document.createElement('i'));
   const bars = new Array(BARS).fill(0);
   let count = 0;
   for (const [due, connections] of wheel) {
     bars[Math.min(BARS - 1, Math.floor(due / WHEEL_SLOT / TOGETHER))] += connections;
     count += connections;
   }
-  bars.forEach((connections, index) => {
+  each(element, bars, () => make('i'), (bar, connections) => {
     // Steps of ten, so that the style of a bar seldom changes.
     const level = connections && Math.min(10, 2 + Math.ceil(2 * Math.log2(connections)));
-    if (element.children[index].dataset.level !== String(level)) element.children[index].dataset.level = level;
+    if (bar.dataset.level !== String(level)) bar.dataset.level = level;
   });
   set(of('wheel-count'), `${count} ${count === 1 ? 'connection is' : 'connections are'} armed`);
   set(of('wheel-end'), `in ${seconds((BARS - 1) * TOGETHER * WHEEL_SLOT)} or later`);
@@ -213,10 +182,5 @@ export function showCounts({ counts, now }) {
     ['sent', `${bytes(counts.sent)}${flow >= 1 ? `, ${bytes(Math.round(flow))}/s` : ''}`],
   ].map(([name, value]) => [name, value, COUNTS[name]]));
   const reasons = Object.entries(counts.reasons).sort(([, a], [, b]) => b - a);
-  const list = of('reasons');
-  while (list.children.length > reasons.length) list.lastChild.remove();
-  reasons.forEach(([reason, count], index) => {
-    const item = list.children[index] ?? list.appendChild(document.createElement('li'));
-    set(item, `${count} ended: ${reason}`);
-  });
+  each(of('reasons'), reasons, () => make('li'), (item, [reason, count]) => set(item, `${count} ended: ${reason}`));
 }

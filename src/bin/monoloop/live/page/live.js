@@ -1,12 +1,12 @@
 // The live page: its connection to the second loop, its buttons, and the sentences. It shows what comes and computes
 // little. What comes gets onto the page as text, never as markup.
 
+import { make, of, set } from './dom.js';
 import { showCounts, showMemory, showTick, showWork } from './figures.js';
-import { seconds, showSlots } from './slots.js';
+import { showSlots } from './slots.js';
 import { LESSONS, STAGES } from './texts.js';
+import { seconds } from './units.js';
 import './words.js';
-
-const of = (id) => document.getElementById(id);
 
 /** Most sentences on the page. Of rare events some stay while plain ones push the others out. */
 const [MAX_SENTENCES, MAX_RARE] = [100, 40];
@@ -81,11 +81,10 @@ function draw() {
   document.body.dataset.frame = frame.tick;
 }
 
-/** The text of the connection. It leaves the same text alone, so a screen reader does not say it twice. */
+/** The text of the connection. */
 function tell(text, state) {
-  const element = of('link');
-  if (element.textContent !== text) element.textContent = text;
-  element.className = state;
+  set(of('link'), text);
+  of('link').className = state;
 }
 
 function stage(name) {
@@ -121,8 +120,7 @@ function note(list) {
   const box = of('sentences');
   const fresh = document.createDocumentFragment();
   for (const { text, rare } of list.slice(-MAX_SENTENCES).reverse()) {
-    const item = document.createElement('li');
-    item.textContent = text;
+    const item = make('li', text);
     if (rare) item.className = 'rare';
     fresh.append(item);
   }
@@ -198,8 +196,7 @@ function speed({ paused: isPaused, delay, single }) {
     press(button, !paused && Number(button.dataset.delay) === delay);
   }
   press(of('pause'), paused);
-  const text = paused ? 'Go on' : 'Pause';
-  if (of('pause').textContent !== text) of('pause').textContent = text;
+  set(of('pause'), paused ? 'Go on' : 'Pause');
 }
 
 function press(button, is) {

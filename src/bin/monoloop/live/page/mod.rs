@@ -11,13 +11,15 @@ use crate::assets::File;
 const HTML: &str = "text/html; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 
-const FILES: [File; 8] = [
+const FILES: [File; 10] = [
     File { path: "/_live", content_type: HTML, content: include_str!("live.html") },
     File { path: "/_live/live.css", content_type: "text/css; charset=utf-8", content: include_str!("live.css") },
     File { path: "/_live/live.js", content_type: JS, content: include_str!("live.js") },
     File { path: "/_live/slots.js", content_type: JS, content: include_str!("slots.js") },
     File { path: "/_live/figures.js", content_type: JS, content: include_str!("figures.js") },
     File { path: "/_live/texts.js", content_type: JS, content: include_str!("texts.js") },
+    File { path: "/_live/dom.js", content_type: JS, content: include_str!("dom.js") },
+    File { path: "/_live/units.js", content_type: JS, content: include_str!("units.js") },
     File { path: "/_live/words.js", content_type: JS, content: include_str!("words.js") },
     File { path: "/_live/live.svg", content_type: "image/svg+xml", content: include_str!("../../demo/page/page.svg") },
 ];

@@ -1,9 +1,11 @@
 // The slab as a grid of slots. A slot is one element that stays; only what has changed is written to it.
 
+import { make, of, pairs, set } from './dom.js';
 import { PHASES, SIGNS, TIMEOUTS } from './texts.js';
+import { bytes, seconds } from './units.js';
 
-const grid = document.getElementById('slots');
-const detail = document.getElementById('detail');
+const grid = of('slots');
+const detail = of('detail');
 
 /** How many slots are shown at least, and how many of those without a connection. */
 const [LEAST, MAX_EMPTY] = [72, 256];
@@ -16,17 +18,6 @@ let active = -1;
 let shownAt = 0;
 let clockStands = false;
 
-export function bytes(count) {
-  if (count < 1024) return `${count} B`;
-  if (count < 1024 * 1024) return `${(count / 1024).toFixed(count < 10240 ? 1 : 0)} KiB`;
-  if (count < 2 ** 30) return `${(count / 2 ** 20).toFixed(1)} MiB`;
-  return `${(count / 2 ** 30).toFixed(1)} GiB`;
-}
-
-export function seconds(millis) {
-  return millis < 1000 ? `${Math.round(millis)} ms` : `${(millis / 1000).toFixed(1)} s`;
-}
-
 /** Shows the connections of a frame. */
 export function showSlots({ table, open, shown }, speed) {
   views = new Map(shown.map((view) => [view.slot, view]));
@@ -36,15 +27,15 @@ export function showSlots({ table, open, shown }, speed) {
   while (cells.length > count) cells.pop().remove();
   cells.forEach((element, slot) => paint(element, views.get(slot), slot < table));
   const hidden = open > shown.length ? `, ${open - shown.length} more are not shown` : '';
-  document.getElementById('slab-count').textContent =
-    `${open} ${open === 1 ? 'connection' : 'connections'} in a table of ${table} slots${hidden}`;
+  const connections = open === 1 ? 'connection' : 'connections';
+  set(of('slab-count'), `${open} ${connections} in a table of ${table} slots${hidden}`);
   shownAt = performance.now();
   clockStands = speed.single;
   describe();
 }
 
 function cell(slot) {
-  const element = document.createElement('div');
+  const element = make('div');
   element.role = 'option';
   element.id = `slot-${slot}`;
   element.dataset.slot = slot;
@@ -80,7 +71,7 @@ function look(slot, isFocus = false) {
 }
 
 /** Says what is known of a connection, as a list of name and value. */
-export function lines(view, passed = 0) {
+function lines(view, passed) {
   const [, name, meaning] = PHASES[view.phase];
   const list = [
     ['peer', view.peer],
@@ -121,22 +112,11 @@ function describe() {
   fill(title, view ? lines(view, passed) : [['slot', free]]);
 }
 
-/** Keeps the elements, so that a reader can select text. */
 function fill(title, list) {
-  let heading = detail.querySelector('h3');
-  if (!heading) {
-    detail.replaceChildren(document.createElement('h3'), document.createElement('dl'));
-    heading = detail.firstChild;
-  }
-  if (heading.textContent !== title) heading.textContent = title;
-  const terms = detail.querySelector('dl');
-  while (terms.children.length > 2 * list.length) terms.lastChild.remove();
-  list.forEach(([name, value], index) => {
-    if (!terms.children[2 * index]) terms.append(document.createElement('dt'), document.createElement('dd'));
-    const [term, text] = [terms.children[2 * index], terms.children[2 * index + 1]];
-    if (term.textContent !== name) term.textContent = name;
-    if (text.textContent !== value) text.textContent = value;
-  });
+  // At first, the place has a hint.
+  if (!detail.querySelector('dl')) detail.replaceChildren(make('h3'), make('dl'));
+  set(detail.querySelector('h3'), title);
+  pairs(detail.querySelector('dl'), list);
 }
 
 const slotOf = (target) => (target.dataset?.slot === undefined ? -1 : Number(target.dataset.slot));
@@ -158,23 +138,15 @@ setInterval(describe, 250);
 
 // ---- the legend
 
-const legend = document.getElementById('legend');
-for (const [phase, [letter, name, meaning]] of Object.entries(PHASES)) {
-  const item = document.createElement('li');
-  const sample = document.createElement('span');
-  sample.className = `slot ${phase}`;
-  sample.textContent = letter;
+/** Adds a slot of these classes, with what it says. */
+function explain(classes, letter, name, meaning) {
+  const [item, sample] = [make('li'), make('span', letter)];
+  sample.className = `slot ${classes}`;
   sample.ariaHidden = 'true';
   item.title = meaning;
   item.append(sample, ` ${name}`);
-  legend.append(item);
+  of('legend').append(item);
 }
-for (const [kind, text, meaning] of SIGNS) {
-  const item = document.createElement('li');
-  const sample = document.createElement('span');
-  sample.className = `slot sample ${kind}`;
-  sample.ariaHidden = 'true';
-  item.title = meaning;
-  item.append(sample, ` ${text}`);
-  legend.append(item);
-}
+
+for (const [phase, words] of Object.entries(PHASES)) explain(phase, ...words);
+for (const [sign, name, meaning] of SIGNS) explain(`sample ${sign}`, '', name, meaning);
