@@ -426,7 +426,7 @@ fn long_lines_of_a_log_that_nobody_reads_cost_little_memory() {
     // Each byte becomes four in the log.
     let agent = "\"".repeat(15_000);
     let request = format!("GET /hello.txt HTTP/1.1\r\nHost: test\r\nUser-Agent: {agent}\r\n\r\n");
-    let memory = || memory(child.0.id(), "VmRSS");
+    let memory = || memory(Pid::from_child(&child.0), "VmRSS");
     assert_eq!(client.ask("/hello.txt").text(), "hello");
     let before = memory();
     for _ in 0..160 {

@@ -223,7 +223,7 @@ fn a_second_page_sees_the_same_and_one_that_does_not_read_costs_little() {
     // Each tick is a frame of some 30 KiB now, unless the last one is still on its way.
     second.order(&json!({ "order": "speed", "delay": 1 }));
     feed.wait("slow motion", |message| message["speed"]["delay"] == 1);
-    let before = memory(demo.process.pid().as_raw_nonzero().get().unsigned_abs(), "VmRSS");
+    let before = memory(demo.process.pid(), "VmRSS");
     let mut bytes = 0;
     let mut client = demo.connect();
     while bytes < 30_000_000 {
@@ -231,7 +231,7 @@ fn a_second_page_sees_the_same_and_one_that_does_not_read_costs_little() {
         bytes += feed.wait("frame", |message| message["kind"] == "frame").to_string().len();
         second.next();
     }
-    let after = memory(demo.process.pid().as_raw_nonzero().get().unsigned_abs(), "VmRSS");
+    let after = memory(demo.process.pid(), "VmRSS");
     assert!(after < before + 8_000_000, "{before} bytes have become {after}");
     drop((clients, idle));
 }

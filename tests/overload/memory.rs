@@ -51,7 +51,7 @@ impl Narrow {
 
     #[track_caller]
     fn memory(&self, name: &str) -> u64 {
-        memory(self.process.pid().as_raw_nonzero().get().unsigned_abs(), name)
+        memory(self.process.pid(), name)
     }
 
     /// Makes the list of all users some 4 MiB long.

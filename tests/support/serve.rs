@@ -166,7 +166,7 @@ impl Serve {
     /// As [`memory`].
     #[track_caller]
     pub(crate) fn memory(&self, name: &str) -> u64 {
-        memory(self.pid.as_raw_nonzero().get().unsigned_abs(), name)
+        memory(self.pid, name)
     }
 
     /// The number of open descriptors below a limit. A descriptor inherited from the parent may have a higher number.
@@ -199,8 +199,8 @@ impl Drop for Serve {
 
 /// A field of `/proc/PID/status`, in bytes.
 #[track_caller]
-pub(crate) fn memory(pid: u32, name: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux has it");
+pub(crate) fn memory(pid: Pid, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).expect("Linux has it");
     let value = status.lines().find_map(|line| line.strip_prefix(name)).expect("it is told");
     1024 * value.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
 }
