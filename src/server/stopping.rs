@@ -1,4 +1,4 @@
-//! How the loop stops: who orders it, and the steps of the drain, which `drain` says are due.
+//! How the loop stops: what orders it, and the steps of the drain, which `drain` says are due.
 
 use super::control::Group;
 use super::drain::{Forced, Step};

@@ -149,8 +149,8 @@ impl<T: Transport> Sessions<T> {
         }
     }
 
-    /// [`turn`](Self::turn), without anybody who is told of it. Returns what becomes of the session, unless it had
-    /// ended before.
+    /// [`turn`](Self::turn), without a witness and without the trace log. Returns what becomes of the session, unless
+    /// it had ended before.
     #[inline(always)]
     pub(super) fn run_turn(
         &mut self,

@@ -56,6 +56,11 @@ impl Connection {
         }
     }
 
+    /// The phase, as the trace log names it.
+    pub(crate) fn phase_text(&self) -> String {
+        self.phase.to_string()
+    }
+
     /// More about the phase, if there is anything to say.
     pub(crate) const fn detail(&self) -> Option<Detail<'_>> {
         match &self.phase {

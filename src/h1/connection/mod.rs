@@ -159,12 +159,6 @@ impl Connection {
         self.has_no_input() || matches!(&self.phase, Phase::Upgraded(upgraded) if upgraded.needs_input(&self.buffers))
     }
 
-    /// The phase, as the log names it.
-    #[cfg(feature = "live")]
-    pub(crate) fn phase_text(&self) -> String {
-        self.phase.to_string()
-    }
-
     // ---- the steps --------------------------------------------------------------------------------------------------
 
     /// Parses and answers as far as input, output and budget allow.

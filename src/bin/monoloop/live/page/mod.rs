@@ -1,4 +1,4 @@
-//! The page: its files, and who gets them. It uses no framework and nothing of another server.
+//! The page: its files, and the clients that get them. It uses no framework and nothing of another server.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
