@@ -20,7 +20,7 @@ function cell(column) {
 
 const strip = of('strip');
 const context = strip.getContext('2d');
-/** The columns of the strip: for each the microseconds of all parts but the waiting, and how long it all took. */
+/** The columns of the strip: for each, the microseconds of all parts. The first of them is the waiting. */
 let columns = [];
 let before;
 
@@ -37,8 +37,7 @@ export function showTick(frame) {
   before = { tick, totals: parts.map(({ total }) => total) };
   set(of('tick-count'), `number ${tick.toLocaleString('en')}`);
   if (ticks > 0) {
-    columns.push({ times: since, single: ticks === 1 });
-    columns = columns.slice(-240);
+    columns = [...columns, since].slice(-240);
     draw();
     const work = whole - since[0];
     set(of('strip-scale'), `The last column: ${ticks === 1 ? 'one tick' : `${ticks.toLocaleString('en')} ticks`}, `
@@ -97,7 +96,7 @@ function draw() {
   for (const time of [10, 1e3, 1e5]) context.fillRect(0, height - heightOf(time, height), width, 1);
   const step = 5 * scale;
   const shown = columns.slice(-Math.floor(width / step));
-  shown.forEach(({ times }, index) => {
+  shown.forEach((times, index) => {
     const x = width - (shown.length - index) * step;
     const work = times.reduce((sum, time, part) => sum + (part ? time : 0), 0);
     const full = heightOf(work, height);
