@@ -68,6 +68,13 @@ impl Receive {
         }
     }
 
+    /// Makes the room that was given out last larger by so many bytes.
+    #[cfg(feature = "live")]
+    pub(crate) fn widen(&mut self, bytes: usize) {
+        self.memory.reserve_exact(bytes);
+        self.memory.resize(self.memory.len() + bytes, 0);
+    }
+
     /// Notes that a read put `count` bytes into the room.
     ///
     /// # Panics

@@ -67,6 +67,16 @@ impl Played {
         self.0.borrow_mut().expect(event, got)
     }
 
+    /// The line that comes next, if it is of this kind. It is not played yet.
+    pub(super) fn coming(&self, event: &str) -> Option<Stored> {
+        let player = self.0.borrow();
+        if player.failed.is_some() || player.ran_out {
+            return None;
+        }
+        let next = player.lines.iter().skip(player.next).find(|stored| stored.event != "clock")?;
+        (next.event == event).then(|| next.clone())
+    }
+
     /// Compares a line with the one that was recorded in its place.
     pub(super) fn compare(&self, line: Line, with: &Stored) {
         self.0.borrow_mut().compare(line, with);

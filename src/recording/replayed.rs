@@ -11,6 +11,7 @@ use super::tape::{Masks, asked, error_name, error_named};
 use crate::buffer::FileRange;
 use crate::exchange::{Clock, Endpoint};
 use crate::http::Moment;
+use crate::limits::MAX_READ;
 use crate::sessions::Transport;
 
 /// A transport whose calls have the results that were recorded.
@@ -48,7 +49,7 @@ impl Replayed {
 }
 
 impl Transport for Replayed {
-    /// The room is not compared: it says how buffers are reused, and a connection may have another neighbour now.
+    /// The room is not compared: [`next_room`](Self::next_room) has decided it.
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         let got = || format!("`read` room {}", room.len());
         let stored = self.played.expect("read", got).ok_or_else(over)?;
@@ -124,6 +125,13 @@ impl Transport for Replayed {
 
     fn is_recorded(&self) -> bool {
         true
+    }
+
+    /// What was recorded, as far as a server can have had it.
+    fn next_room(&self) -> Option<usize> {
+        let stored = self.played.coming("read")?;
+        let came = stored.text("bytes").map_or(0, |bytes| bytes.chars().count());
+        stored.size("room").ok().map(|room| room.min(MAX_READ.max(came + 1)).max(1))
     }
 }
 

@@ -328,6 +328,11 @@ impl<T: Transport> Session<T> {
     #[inline]
     fn fill(&mut self, cx: &mut Context<'_>, budget: &mut Budget, mut partial_reads: bool) {
         let room = self.connection.room(cx.pools, cx.config);
+        #[cfg(feature = "live")]
+        let room = match self.transport.next_room() {
+            None => room,
+            Some(size) => self.connection.room_of(size, cx.pools, cx.config),
+        };
         debug_assert!(!room.is_empty(), "a read into no room would look like EOF");
         let result = loop {
             match self.transport.read(room) {

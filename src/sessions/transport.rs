@@ -63,6 +63,13 @@ pub(crate) trait Transport {
         false
     }
 
+    /// The room that the next read must have, if that was decided before: in a replay, it had so much.
+    #[cfg(feature = "live")]
+    #[inline]
+    fn next_room(&self) -> Option<usize> {
+        None
+    }
+
     /// The session has ended; the transport is about to be dropped.
     fn ended(&mut self, reason: CloseReason) {
         let _ = reason;

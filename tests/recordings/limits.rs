@@ -66,6 +66,38 @@ fn only_the_wanted_peers_are_recorded() {
     again(text.as_bytes(), app).unwrap_or_else(|mismatch| panic!("{mismatch}"));
 }
 
+/// A buffer that has grown for one connection is lent to the next. A replay has only the second one.
+#[test]
+fn a_connection_replays_without_the_one_that_used_its_buffers_before() {
+    let peers = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&peers);
+    let only_the_second = move |_: &Endpoint| count.fetch_add(1, Ordering::Relaxed) == 1;
+    let (server, memory) = recorded(app, |recorder| recorder.only(only_the_second));
+    let long = |bytes: usize| {
+        let head = "GET / HTTP/1.1\r\nHost: test\r\nX-Long: \r\n\r\n";
+        head.replace("X-Long: ", &format!("X-Long: {}", "x".repeat(bytes - head.len())))
+    };
+    let mut client = server.connect();
+    client.send(long(12_000));
+    assert_eq!(client.reply().status, 200);
+    drop(client);
+    let mut client = server.connect();
+    // Before, the first of these did not fit into the room of the replay. The second one filled it, as it never did.
+    for bytes in [10_000, 4096] {
+        client.send(long(bytes));
+        assert_eq!(client.reply().status, 200);
+    }
+    drop((client, server));
+    let text = memory.text();
+    assert!(text.contains("\"event\":\"read\",\"room\":16384,"), "{text}");
+    again(text.as_bytes(), app).unwrap_or_else(|mismatch| panic!("{mismatch}"));
+    // No room is so large that a replay would run out of memory.
+    let text = text.replace("\"room\":16384", "\"room\":18446744073709551615");
+    again(text.as_bytes(), app).unwrap_or_else(|mismatch| panic!("{mismatch}"));
+    let text = text.replace("\"room\":18446744073709551615", "\"room\":0");
+    again(text.as_bytes(), app).expect_err("nothing was read into no room");
+}
+
 #[test]
 fn a_recording_that_is_full_ends_and_the_server_goes_on() {
     const MAX: u64 = 6000;

@@ -96,6 +96,12 @@ impl Collecting {
         }
     }
 
+    /// Makes the room that was given out last larger by so many bytes, for a read that is repeated.
+    #[cfg(feature = "live")]
+    pub(super) fn widen(&mut self, bytes: usize) {
+        self.content.widen(bytes);
+    }
+
     /// Notes that `count` bytes were read in place.
     pub(super) fn filled(&mut self, count: usize) {
         self.content.filled(count);

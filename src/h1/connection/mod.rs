@@ -94,6 +94,27 @@ impl Connection {
         self.buffers.room(pools, config)
     }
 
+    /// Room of this size for a read that is repeated. How much room a read gets depends on who used the buffer before,
+    /// and a replay need not have that connection.
+    #[cfg(feature = "live")]
+    #[cold]
+    pub(crate) fn room_of(&mut self, size: usize, pools: &mut Pools, config: &Config) -> &mut [u8] {
+        let missing = size.saturating_sub(self.room(pools, config).len());
+        match (&mut self.phase, &mut self.buffers.input) {
+            _ if missing == 0 => {}
+            (_, Some(input)) => input.widen(missing),
+            (Phase::Exchange(exchange), None) => {
+                if let ContentState::Collected(collecting) = &mut exchange.content {
+                    collecting.widen(missing);
+                }
+            }
+            _ => {}
+        }
+        let room = self.room(pools, config);
+        let size = size.min(room.len());
+        &mut room[..size]
+    }
+
     /// Notes that `count` bytes were read into the room.
     #[inline]
     pub(crate) fn received(&mut self, count: usize, offered: usize, cx: &Context<'_>) {
