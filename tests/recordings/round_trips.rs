@@ -247,6 +247,33 @@ fn a_websocket() {
     assert_has(&recording, "goodbye", "1000");
 }
 
+/// Messages are compressed in both directions (RFC 7692), and what is in them looks like secrets.
+#[cfg(feature = "websocket-deflate")]
+#[test]
+fn a_websocket_with_compression() {
+    let recording = round_trip(app, |server| {
+        let mut client = server.connect();
+        client.send(
+            "GET /socket HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Extensions: permessage-deflate\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        );
+        client.try_head().expect("a head comes");
+        let long = "\nCookie: hidden".repeat(20);
+        client.send([b"\x81\xfe\x01\x2c\0\0\0\0", long.as_bytes()].concat());
+        let begin = exactly(&mut client, 2);
+        assert!(begin[0] == 0xc1 && begin[1] < 126, "the echo is not compressed: {begin:?}");
+        exactly(&mut client, begin[1].into());
+        // The example of RFC 7692 §7.2.3.1. Its echo is too short to be compressed.
+        client.send(b"\xc1\x87\0\0\0\0\xf2\x48\xcd\xc9\xc9\x07\0");
+        assert_eq!(exactly(&mut client, 7), b"\x81\x05Hello");
+        client.send(b"\x88\x82\0\0\0\0\x03\xe8");
+        rest(&mut client);
+    });
+    assert_has(&recording, "message", "\"received\":true,\"text\":true,\"bytes\":300");
+    assert_has(&recording, "goodbye", "1000");
+}
+
 /// The server listens on a unix socket, whose short reads prove nothing.
 #[test]
 fn a_unix_socket() {

@@ -24,6 +24,10 @@ const FRAME: Duration = Duration::from_millis(100);
 /// A frame that took long is followed by a longer time without one. So frames take a hundredth of a core at most.
 const SHARE: u32 = 100;
 
+/// The longest time without a frame. On a busy machine or after a stop of the process, a frame takes long because the
+/// thread does not run: that costs nothing, and the page must not stand still for it.
+const LONGEST: Duration = Duration::from_secs(2);
+
 /// How long a paused loop waits before it looks whether a signal came, or whether the pages took the last frame.
 const NAP: Duration = Duration::from_millis(20);
 
@@ -268,7 +272,7 @@ impl Runner {
             Ok(frame) => self.viewers.post(move |viewers| viewers.show(frame)),
             Err(error) => log::error!("cannot make a frame of the live page: {error}"),
         }
-        view.next = inspection.now() + FRAME.max(SHARE * self.real.now().since(begin));
+        view.next = inspection.now() + rest_after(self.real.now().since(begin));
         true
     }
 
@@ -276,5 +280,25 @@ impl Runner {
     fn show_last<S>(&mut self, running: &Running<S>) {
         self.shared.end_frame();
         self.show(running);
+    }
+}
+
+/// The time without a frame after one that took so long.
+fn rest_after(took: Duration) -> Duration {
+    took.saturating_mul(SHARE).clamp(FRAME, LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_that_took_long_is_followed_by_a_rest_that_is_bounded() {
+        for (took, rest) in [(0, 100), (1, 100), (2, 200), (20, 2000), (30_000, 2000)]
+            .map(|(a, b)| (Duration::from_millis(a), Duration::from_millis(b)))
+        {
+            assert_eq!(rest_after(took), rest, "{took:?}");
+        }
+        assert_eq!(rest_after(Duration::MAX), LONGEST);
     }
 }
