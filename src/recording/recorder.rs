@@ -13,7 +13,7 @@ use super::settings;
 use super::tape::{Taped, TapedClock, beginning};
 use super::writer::{Outlet, Writer};
 use crate::config::Config;
-use crate::exchange::{Clock, Endpoint, Observer};
+use crate::exchange::{Clock, Endpoint, Observer, guard};
 use crate::limits::RECORDING_BYTES;
 use crate::sessions::{Transport, Witness};
 
@@ -31,8 +31,9 @@ type Filter = Box<dyn FnMut(&Endpoint) -> bool>;
 /// written. Targets and content are written as they are, so a recording can hold other secrets.
 ///
 /// The loop never waits for the disk: a thread writes what the loop hands over. If more than 4 MiB wait for the thread,
-/// the recording ends, and its last line says so. If writing fails, an error is logged, and the recording ends. The
-/// server goes on in both cases. At its end it waits for at most five seconds until everything is written.
+/// the recording ends, and its last line says so. If writing fails or the writer panics, an error is logged, and the
+/// recording ends. The server goes on in both cases. At its end it waits for at most five seconds until everything is
+/// written.
 ///
 /// ```
 /// use monoloop::recording::Recorder;
@@ -97,7 +98,7 @@ impl Recorder {
     }
 
     /// Records only the connections of some peers. If connections share state, a replay of some of them may differ from
-    /// what was recorded.
+    /// what was recorded. If `only` panics, the connection is served, but not recorded.
     #[must_use]
     pub fn only(mut self, only: impl FnMut(&Endpoint) -> bool + 'static) -> Self {
         self.only = Some(Box::new(only));
@@ -153,7 +154,11 @@ pub(crate) struct Tape {
 impl Tape {
     /// Whether the connections of this peer are recorded.
     pub(crate) fn wants(&mut self, peer: &Endpoint) -> bool {
-        self.only.as_mut().is_none_or(|only| only(peer))
+        let Some(only) = &mut self.only else { return true };
+        guard(|| only(peer)).unwrap_or_else(|panic| {
+            fault!("the function that says which connections are recorded {panic}");
+            false
+        })
     }
 
     pub(crate) fn transport<T: Transport>(&self, inner: T) -> Taped<T> {

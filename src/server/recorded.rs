@@ -9,7 +9,7 @@ use super::event_loop::{EventLoop, Parts};
 use super::log_writer::{Bounds, Queue};
 use super::recordable::{Recordable, Shelved};
 use super::socket::Socket;
-use crate::exchange::Endpoint;
+use crate::exchange::{Endpoint, guard};
 use crate::limits::{LOG_LINES, RECORDING_PATIENCE, RECORDING_WAITS};
 use crate::recording::{Outlet, Refused};
 
@@ -111,7 +111,9 @@ impl UpToError {
         if self.fate.failed.get().is_some() {
             return Err(ErrorKind::Other.into());
         }
-        act(&mut self.out).map_err(|error| match error.kind() {
+        let result = guard(|| act(&mut self.out));
+        let result = result.unwrap_or_else(|panic| Err(io::Error::other(format!("its writer {panic}"))));
+        result.map_err(|error| match error.kind() {
             // It is tried again.
             ErrorKind::Interrupted => error,
             kind => {

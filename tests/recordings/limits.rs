@@ -142,6 +142,36 @@ fn a_disk_that_is_full_ends_the_recording_and_nothing_else() {
     }
 }
 
+/// A writer that panics after so many bytes.
+struct Bomb(usize);
+
+impl Write for Bomb {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).expect("as the test wants it");
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_panic_of_what_records_ends_the_recording_and_nothing_else() {
+    for bytes in [3000, 9000, 20_000] {
+        let bind = move || Ok(Server::bind("127.0.0.1:0")?.record(Recorder::new(Bomb(bytes))));
+        let server = TestServer::start_on(bind, app);
+        for _ in 0..10 {
+            let mut client = server.connect();
+            (0..10).for_each(|_| assert_eq!(client.ask("/").status, 200));
+        }
+    }
+    let (server, memory) = recorded(app, |recorder| recorder.only(|_| panic!("as the test wants it")));
+    assert_eq!(server.connect().ask("/").status, 200);
+    drop(server);
+    assert!(!memory.text().contains("\"event\":\"open\""), "{}", memory.text());
+}
+
 #[test]
 fn a_server_whose_recording_cannot_begin_does_not_start() {
     let server = Server::bind("127.0.0.1:0").expect("a port is free").record(Recorder::new(Disk(10)));
