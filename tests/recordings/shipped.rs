@@ -23,8 +23,10 @@ fn recordings() -> Vec<(String, String)> {
     let paths = paths.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
     let name = |path: &Path| path.file_stem().expect("it has one").to_string_lossy().into_owned();
     let read = |path: PathBuf| (name(&path), fs::read_to_string(path).expect("it is text"));
-    let recordings: Vec<_> = paths.map(read).collect();
+    let mut recordings: Vec<_> = paths.map(read).collect();
     assert!(recordings.len() >= 11, "{} recordings are left", recordings.len());
+    // With compression, the handshake of a browser has another answer than it had when it was recorded.
+    recordings.retain(|(name, _)| name != "chromium" || !cfg!(feature = "websocket-deflate"));
     recordings
 }
 
