@@ -1,6 +1,7 @@
 //! Chromium under its driver. Every wait has an end, and no browser outlives its test.
 
 use std::process::Command;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -13,6 +14,38 @@ pub(crate) struct Browser {
     _driver: Process,
     client: Client,
     session: String,
+    // The last field, because the next browser may start when this one has ended.
+    _place: Place,
+}
+
+/// A place for a browser. Chromium fills a processor by itself, so only a few run at once, and all other tests may wait
+/// at the same time.
+struct Place;
+
+/// How many places are taken.
+static TAKEN: Mutex<usize> = Mutex::new(0);
+static LEFT: Condvar = Condvar::new();
+
+impl Place {
+    const MOST: usize = 2;
+
+    /// Waits for a place. A test that has one gives it back at its end, which comes because each wait of it has an end.
+    fn take() -> Self {
+        let taken = LEFT.wait_while(Self::taken(), |taken| *taken >= Self::MOST);
+        *taken.unwrap_or_else(PoisonError::into_inner) += 1;
+        Self
+    }
+
+    fn taken() -> MutexGuard<'static, usize> {
+        TAKEN.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        *Self::taken() -= 1;
+        LEFT.notify_one();
+    }
 }
 
 /// One of its tabs.
@@ -25,6 +58,7 @@ impl Browser {
         if !works(&["chromedriver", "--version"]) || !works(&["chromium", "--version"]) {
             return None;
         }
+        let place = Place::take();
         let mut driver = Command::new("chromedriver");
         driver.arg("--port=0");
         let mut driver = Process::start(driver);
@@ -46,7 +80,7 @@ impl Browser {
         let wanted = json!({ "capabilities": { "alwaysMatch": capabilities } });
         let reply = ask(&mut client, "POST", "/session", &wanted);
         let session = format!("/session/{}", reply["sessionId"].as_str().expect("a session"));
-        Some(Self { _driver: driver, client, session })
+        Some(Self { _driver: driver, client, session, _place: place })
     }
 
     #[track_caller]
