@@ -72,6 +72,8 @@ fn the_top_of_the_repository_holds_what_belongs_there() {
         "LICENSE-MIT",
         "LICENSE-APACHE",
         "rustfmt.toml",
+        // How many tests run at once.
+        ".cargo",
         ".gitignore",
         ".ci",
     ];
