@@ -70,5 +70,5 @@ fn requests_that_come_while_it_is_stopped_are_answered() {
     let [first, last] = &mut crowds;
     last.clients[0].expect_silence(TIMEOUT + Duration::from_secs(1));
     first.clients[0].expect_silence(Duration::from_millis(1));
-    crowds.map(Crowd::go_on);
+    crowds.into_iter().for_each(Crowd::go_on);
 }
