@@ -168,7 +168,7 @@ impl Recording {
             Some(Value::Object(config)) => super::settings::from_json(config),
             _ => Err("config"),
         };
-        let config = config.map_err(|name| unusable(format!("the setting `{name}` is missing or no such value")))?;
+        let config = config.map_err(|name| unusable(format!("the setting `{name}` has no such value")))?;
         let ending = lines.last().map_or(Ending::Broken, ending);
         // The line that says so is no step.
         if ending != Ending::Broken {

@@ -61,11 +61,14 @@ pub(super) fn to_json(config: &Config) -> Value {
     })
 }
 
-/// The settings of a recording.
+/// The settings of a recording. A setting that it lacks has its default: the recording is older than the setting.
 ///
 /// # Errors
-/// The name of the setting that is missing or is no such value.
-pub(super) fn from_json(json: &Map<String, Value>) -> Result<Config, &'static str> {
+/// The name of the setting that is no such value.
+pub(super) fn from_json(recorded: &Map<String, Value>) -> Result<Config, &'static str> {
+    let mut json = to_json(&Config::default());
+    let json = json.as_object_mut().expect("the settings are an object");
+    json.extend(recorded.clone());
     Ok(Config {
         max_target: size(json, "max_target")?,
         max_head: size(json, "max_head")?,
@@ -155,6 +158,20 @@ mod tests {
                 less.insert(name.clone(), Value::from(vec![1]));
                 assert_eq!(from_json(&less).unwrap_err(), name);
             }
+        }
+    }
+
+    #[test]
+    fn a_setting_that_is_newer_than_the_recording_has_its_default() {
+        let config = Config::new().max_head(9).linger_timeout(Duration::from_millis(7)).server_name("shop");
+        let (Value::Object(all), Value::Object(defaults)) = (to_json(&config), to_json(&Config::default())) else {
+            panic!("no object")
+        };
+        for name in all.keys() {
+            let (mut older, mut expected) = (all.clone(), all.clone());
+            older.remove(name);
+            expected.insert(name.clone(), defaults[name].clone());
+            assert_eq!(from_json(&older).map(|config| to_json(&config)).ok(), Some(Value::Object(expected)), "{name}");
         }
     }
 }
