@@ -1,4 +1,5 @@
-//! Listening sockets. They are made with plain system calls, since the server sets the backlog and the options itself.
+//! Listening sockets. Those of TCP are made with plain system calls, since the server sets their options before it
+//! binds them.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -73,6 +74,7 @@ impl Listener {
     pub(super) fn unix(path: &Path, backlog: i32) -> Result<Self> {
         let failed = |source| Error::Bind { address: path.display().to_string(), source };
         remove_stale(path).map_err(failed)?;
+        // This listens already, with a backlog of mio's. The server's own comes below.
         let listener = UnixListener::bind(path).map_err(failed)?;
         let file = SocketFile { path: path.to_owned(), bound: FileId::at(path) };
         net::listen(&listener, backlog).map_err(|errno| failed(errno.into()))?;

@@ -77,8 +77,8 @@ impl TestServer {
         Self::start_on(|| Server::bind("127.0.0.1:0"), setup)
     }
 
-    /// As [`start`](Self::start), with the server that `bind` returns. An observer or a hook can be set there too, but
-    /// the log's observer replaces that observer.
+    /// As [`start`](Self::start), with the server that `bind` returns. An observer or a hook can be set there,
+    /// too. That observer is told of each event before the log is.
     #[track_caller]
     pub(crate) fn start_on(
         bind: impl FnOnce() -> server::Result<Server> + Send + 'static,
