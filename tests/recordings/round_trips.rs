@@ -117,10 +117,12 @@ fn last(target: &str) -> String {
 #[test]
 fn requests_one_after_the_other_and_one_that_fails() {
     let recording = round_trip(app, |server| {
-        let mut client = server.connect();
+        let (mut client, id) = server.connect_known();
         for target in ["/text", "/fail", "/nothing", "/text?a=b"] {
             client.ask(target);
         }
+        drop(client);
+        server.log.wait_closed(id);
     });
     assert_has(&recording, "request", "\"target\":\"/text?a=b\"");
     assert_has(&recording, "failed", "500");
