@@ -29,9 +29,8 @@ impl Threads {
 
     /// How often they have gone to sleep by themselves.
     pub fn sleeps(&self) -> u64 {
-        let line = "voluntary_ctxt_switches:";
-        let number = |text: &str| text.lines().find_map(|each| each.strip_prefix(line)?.trim().parse::<u64>().ok());
-        self.folders().iter().filter_map(|folder| number(&fs::read_to_string(format!("{folder}/status")).ok()?)).sum()
+        let statuses = self.folders().into_iter().map(|folder| fs::read_to_string(format!("{folder}/status")));
+        statuses.filter_map(|status| sleeps(&status.ok()?)).sum()
     }
 
     /// Whether all of them go to sleep within five seconds.
@@ -56,4 +55,32 @@ impl Threads {
         };
         folders.filter(bears_name).collect()
     }
+}
+
+/// What the calling thread has cost so far.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// How often it has gone to sleep by itself.
+    pub sleeps: u64,
+    /// How long it was on a processor.
+    pub busy: Duration,
+}
+
+impl Cost {
+    /// Asks the kernel. Returns `None` with a line of output where it does not tell, as on macOS.
+    pub fn so_far() -> Option<Self> {
+        let read = |file| fs::read_to_string(format!("/proc/thread-self/{file}")).ok();
+        // The first number of `schedstat` is the time on a processor in nanoseconds.
+        let busy = read("schedstat").and_then(|text| text.split(' ').next()?.parse().ok()).map(Duration::from_nanos);
+        let cost = read("status").and_then(|text| sleeps(&text)).zip(busy).map(|(sleeps, busy)| Self { sleeps, busy });
+        if cost.is_none() {
+            println!("skipped: what a thread costs can only be seen on Linux");
+        }
+        cost
+    }
+}
+
+/// Finds the number of sleeps in the text of a file `status` (proc(5)).
+fn sleeps(status: &str) -> Option<u64> {
+    status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok())
 }

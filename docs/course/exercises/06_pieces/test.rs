@@ -51,7 +51,8 @@ fn large_content_is_not_copied() {
     let (mut queue, large) = (OutputQueue::default(), content(SHARE_FROM));
     queue.push(b"head");
     queue.push_content(&large);
-    queue.push(b"next head");
+    queue.push(b"next ");
+    queue.push(b"head");
     let slices = queue.front();
     assert_eq!(slices.len(), 3, "head, content, next head");
     assert_eq!(slices[1].as_ptr(), large.as_ptr(), "the slice is the content itself");
@@ -96,8 +97,37 @@ fn the_queue_goes_on_after_a_part_was_sent() {
     queue.advance(1003);
     queue.push(b"def");
     queue.push_content(&large);
+    let slices = queue.front();
+    assert_eq!(slices.len(), 3, "the rest of the content, def, content");
+    assert_eq!(slices[2].as_ptr(), large.as_ptr(), "also now content is not copied");
     let expected = [&large[1000..], b"def", &large[..]].concat();
     assert!(send_all(&mut queue, 700) == expected, "other bytes were sent");
+}
+
+#[test]
+fn what_is_copied_joins_what_was_sent_in_part() {
+    let mut queue = OutputQueue::default();
+    queue.push(b"abc");
+    queue.advance(1);
+    queue.push(b"def");
+    queue.push_content(&content(2));
+    let slices = queue.front();
+    assert_eq!(slices.len(), 1, "all of it was copied, so it is one slice");
+    assert_eq!(&*slices[0], b"bcdef\x00\x01");
+}
+
+#[test]
+fn no_bytes_are_no_slice() {
+    let (mut queue, large) = (OutputQueue::default(), content(2000));
+    queue.push(b"");
+    assert!(queue.front().is_empty(), "nothing is owed");
+    queue.push_content(&large);
+    queue.push(b"");
+    queue.push_content(&content(0));
+    queue.push_content(&large);
+    queue.push(b"");
+    assert_eq!(queue.front().len(), 2, "two contents, and nothing between them");
+    assert_eq!(send_all(&mut queue, 1999).len(), 4000);
 }
 
 #[test]
@@ -106,6 +136,7 @@ fn many_large_contents_need_several_calls() {
     for _ in 0..20 {
         queue.push_content(&large);
     }
+    assert_eq!(Arc::strong_count(&large), 21, "however long the queue is, content is not copied");
     assert_eq!(queue.front().len(), MAX_SLICES);
     assert_eq!(send_all(&mut queue, usize::MAX).len(), 20 * 1024);
 }
@@ -137,18 +168,24 @@ fn a_queue_that_never_empties_keeps_what_is_owed_and_not_what_was_sent() {
 fn the_rest_is_not_moved_each_time_that_a_part_was_sent() {
     const ALL: usize = 20_000_000;
     const PART: usize = 100;
-    let mut queue = OutputQueue::default();
-    for _ in 0..ALL / PART {
-        queue.push(&[b'x'; PART]);
-    }
-    let mut moved = 0;
-    while queue.len() > PART {
-        let before = queue.front()[0].as_ptr();
-        queue.advance(PART);
-        if queue.front()[0].as_ptr() != before.wrapping_add(PART) {
-            moved += queue.len();
+    let large = content(SHARE_FROM);
+    for after in [None, Some(&large)] {
+        let mut queue = OutputQueue::default();
+        for _ in 0..ALL / PART {
+            queue.push(&[b'x'; PART]);
         }
-        let sent = ALL - queue.len();
-        assert!(moved <= 2 * ALL, "{sent} of {ALL} bytes were sent, and {moved} bytes were moved for that");
+        after.into_iter().for_each(|content| queue.push_content(content));
+        let rest = after.map_or(0, |content| content.len());
+        let mut moved = 0;
+        while queue.len() > rest + PART {
+            let before = queue.front()[0].as_ptr();
+            queue.advance(PART);
+            let left = queue.len() - rest;
+            if queue.front()[0].as_ptr() != before.wrapping_add(PART) {
+                moved += left;
+            }
+            let sent = ALL - left;
+            assert!(moved <= 2 * ALL, "{sent} of {ALL} bytes were sent, and {moved} bytes were moved for that");
+        }
     }
 }

@@ -19,12 +19,12 @@ pub enum Ended {
 }
 
 /// Sends the last reply of a connection and ends it, so that the client gets the whole reply, whatever it has sent or
-/// still sends. That takes no longer than `patience` after the reply is sent.
+/// still sends. That takes no longer than `patience` after the reply is sent, and as long if the client does not close.
 ///
 /// After [`MOST`] bytes it reads nothing more, and keeps the socket until the patience is over: the client is stopped,
 /// and has time to read the reply.
 ///
-/// The socket blocks, to keep the exercise small: `set_read_timeout` bounds a read.
+/// The socket blocks, to keep the exercise small: `set_read_timeout` bounds a read. A thread that waits sleeps.
 ///
 /// # Errors
 ///
