@@ -75,8 +75,8 @@ fn serve_as(name: &str, server: TcpStream, length: usize, patience: Duration) ->
     thread::Builder::new().name(name.to_owned()).spawn(serving).unwrap()
 }
 
-/// One of four attempts must succeed. The first has this patience, and each other one twice that of the one before. On a
-/// busy machine a good solution may be late in one of them, and a wrong one is wrong in all.
+/// One of four attempts must succeed. The first has this patience, and each other one twice that of the one before. On
+/// a busy machine a good solution may be late in one of them, and a wrong one is wrong in all.
 fn in_time(patience: Duration, attempt: impl Fn(Duration) -> Result<(), String>) {
     let end = Instant::now() + LIMIT;
     let mut outcome = attempt(patience);
@@ -215,8 +215,10 @@ fn late_bytes_do_not_buy_more_patience() {
 #[test]
 fn a_reset_after_the_reply_is_no_error_and_no_orderly_end() {
     let (client, server) = pair();
-    let serving = serve(server, 7, LONG);
+    let serving = serve_as("reset", server, 7, LONG);
     while client.peek(&mut [0; 7]).unwrap() < 7 {}
+    // Now it reads. Before that, the half-close would have failed.
+    Threads::named("reset").iter().for_each(|thread| assert!(thread.fall_asleep(), "it spins"));
     drop(client);
     assert_eq!(serving.join().unwrap().ended.expect("the reply was sent before the reset"), Ended::Failed);
 }
