@@ -1,11 +1,14 @@
 //! The content of a request: collected for a handler, taken by a sink piece by piece, or thrown away.
 
+use std::time::Duration;
+
 use super::buffers::Buffers;
 use super::call::{self, reason_of};
 use super::context::{Context, Pools, Step};
 use super::exchange::Exchange;
 use super::incoming::Collected;
 use super::states::{ContentState, Discarding, Ending, ReplyState};
+use crate::buffer::Pace;
 use crate::exchange::{
     Abort, CloseReason, Endpoints, Intake, LiveKey, Request, Service, Trailers, dispose, guard, log_error,
 };
@@ -185,8 +188,10 @@ impl Exchange {
         let was_paused = flow.is_paused();
         flow.pauses = flow.pauses.saturating_sub(1);
         if was_paused && !flow.is_paused() {
-            // The client could not send meanwhile. It has as much time left as before, and no new grace.
+            // The client could not send meanwhile. It has as much time left as before, and no new grace. If none was
+            // left, it is late from now on: what waits in the kernel may still pay for more.
             flow.pace.postpone(cx.now.since(flow.since));
+            flow.pace.extend(Pace::begin(cx.now, Duration::ZERO, cx.config.min_content_rate));
         }
     }
 
