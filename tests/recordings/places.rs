@@ -165,12 +165,23 @@ fn a_recording_is_not_made_where_it_would_be_served() {
     folder.write("inner/old.jsonl", "old");
     symlink(folder.path("inner"), place.path("link")).expect("a link can be made");
     let directory = folder.path("").display().to_string();
-    let inside = [folder.path("new.jsonl"), folder.path("inner/old.jsonl"), place.path("link/new.jsonl")];
+    // Two links to a file that is not there yet.
+    symlink(folder.path("new.jsonl"), place.path("far.jsonl")).expect("a link can be made");
+    symlink("far.jsonl", place.path("near.jsonl")).expect("a link can be made");
+    let inside = [
+        folder.path("new.jsonl"),
+        folder.path("inner/old.jsonl"),
+        place.path("link/new.jsonl"),
+        place.path("near.jsonl"),
+    ];
     for file in &inside {
         let end = run(&["serve", &directory, "--port=0", "--record", file.to_str().expect("it is text")]);
         refused(&end, 1, ": it is in the directory that is served, so clients could read it\n");
     }
     assert!(!inside[0].exists() && !inside[2].exists() && read(&inside[1]) == "old");
+    // A link out of the directory is no way in.
+    symlink(place.path("out.jsonl"), folder.path("out.jsonl")).expect("a link can be made");
+    Serve::start(&folder, &[&format!("--record={}", folder.path("out.jsonl").display())]).end();
 
     // A directory whose name begins with that of the served one is another one.
     let neighbour = PathBuf::from(format!("{}-logs", folder.path("").display().to_string().trim_end_matches('/')));

@@ -97,9 +97,25 @@ fn is_same(file: &fs::Metadata, stream: BorrowedFd<'_>) -> bool {
 
 /// Whether a file is, or would be made, somewhere in a directory. Symbolic links are followed.
 fn is_within(file: &Path, directory: &Path) -> bool {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let place: io::Result<PathBuf> = file.canonicalize().or_else(|_| folder.canonicalize());
+    let file = target_of(file);
+    let place = file.canonicalize().or_else(|_| folder_of(&file).canonicalize());
     matches!((place, directory.canonicalize()), (Ok(place), Ok(directory)) if place.starts_with(&directory))
+}
+
+/// The file that open(2) would make: a link can lead to one that is not there yet.
+fn target_of(file: &Path) -> PathBuf {
+    /// As many links as Linux follows (path_resolution(7)).
+    const MOST: usize = 40;
+    let mut file = file.to_owned();
+    for _ in 0..MOST {
+        let Ok(target) = fs::read_link(&file) else { break };
+        file = folder_of(&file).join(target);
+    }
+    file
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes a server record, if that was asked for.
