@@ -191,20 +191,27 @@ impl Queue {
     }
 
     fn push(&self, line: Vec<u8>) {
-        if !self.offer(line) {
-            self.lock().lost += 1;
+        if let Err(mut state) = self.try_put(line) {
+            state.lost += 1;
         }
     }
 
     /// Takes a line, if there is room for it and the thread runs. If not, nobody is told of a loss.
+    #[cfg(feature = "live")]
     pub(super) fn offer(&self, line: Vec<u8>) -> bool {
+        self.try_put(line).is_ok()
+    }
+
+    /// Takes a line, if there is room for it and the thread runs. If not, the state is still locked: a loss must be
+    /// counted before the thread has written all other lines, or nothing may come after which it is told.
+    fn try_put(&self, line: Vec<u8>) -> Result<(), MutexGuard<'_, State>> {
         let state = self.lock();
         let fits = state.lines.len() < self.bounds.lines && state.bytes + line.len() <= self.bounds.bytes;
-        let takes = fits && !state.has_ended;
-        if takes {
-            self.put(state, line);
+        if !fits || state.has_ended {
+            return Err(state);
         }
-        takes
+        self.put(state, line);
+        Ok(())
     }
 
     /// Takes a line although there may be no room for it. So it must be short, and the last one.

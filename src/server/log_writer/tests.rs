@@ -90,6 +90,19 @@ fn a_loss_is_told_while_the_log_goes_on() {
     assert!(paper.text().ends_with("x\n2 lost\nlast\n"), "a loss is told once");
 }
 
+/// If the thread wrote all lines first, no line might come any more after which the loss is told.
+#[test]
+fn a_loss_is_counted_before_the_thread_goes_on() {
+    let (log, paper, gate) = blocked();
+    (0..LOG_LINES).for_each(|_| log.push("x\n"));
+    let refused = log.queue().try_put(b"lost\n".to_vec()).expect_err("it is full");
+    drop(gate);
+    assert!(log.queue().state.try_lock().is_err(), "the thread cannot take a line");
+    drop(refused);
+    log.finish();
+    assert_eq!(paper.text().lines().count(), 1 + LOG_LINES);
+}
+
 #[test]
 fn long_lines_are_lost_before_they_take_much_memory() {
     let (log, paper, gate) = blocked();
