@@ -131,6 +131,8 @@ impl Write for UpToError {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.attempt(|out| match out.write(bytes) {
             Ok(0) if !bytes.is_empty() => Err(ErrorKind::WriteZero.into()),
+            // What follows would panic, and the recording would seem to be cut for another reason.
+            Ok(count) if count > bytes.len() => Err(io::Error::other("its writer has taken more than there was")),
             result => result,
         })
     }

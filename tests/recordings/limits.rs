@@ -179,6 +179,26 @@ fn a_server_whose_recording_cannot_begin_does_not_start() {
     assert!(error.starts_with("cannot begin the recording: "), "{error}");
 }
 
+/// A writer that breaks the contract of [`Write`].
+struct Liar;
+
+impl Write for Liar {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len() + 1)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_writer_that_takes_more_than_there_is_is_named_as_the_reason() {
+    let server = Server::bind("127.0.0.1:0").expect("a port is free").record(Recorder::new(Liar));
+    let error = server.start(Router::new(())).map(drop).expect_err("it is no writer").to_string();
+    assert_eq!(error, "cannot begin the recording: its writer has taken more than there was");
+}
+
 #[test]
 fn what_is_no_recording_is_refused() {
     let (server, memory) = recorded(app, |recorder| recorder);
