@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::limits::RECORDING_PATIENCE;
 
@@ -48,7 +48,7 @@ pub(super) fn open(path: &Path) -> io::Result<impl Read> {
 
 fn has_bytes_soon(pipe: &File) -> io::Result<bool> {
     let patience = Timespec { tv_sec: RECORDING_PATIENCE.as_secs().cast_signed(), tv_nsec: 0 };
-    Ok(poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&patience))? > 0)
+    Ok(retry_on_intr(|| poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&patience)))? > 0)
 }
 
 /// Reads what there is, to learn whether there is a writer: without one, it is the end.
