@@ -4,12 +4,13 @@ use std::io::{self, Write};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use monoloop::recording::{Ending, Recorder, Recording};
-use monoloop::{Config, Router, Server};
+use monoloop::{Config, Endpoint, Router, Server};
 
 use super::support::{Client, LIMIT, TestServer};
-use super::{Memory, again};
+use super::{Memory, again, assert_has};
 
 fn app(app: &mut Router<()>, _: &mut Config) {
     app.get("/", |_, _, res| res.text("Hello"));
@@ -84,4 +85,34 @@ fn a_server_whose_first_line_is_not_written_in_time_does_not_start() {
     let error = told.recv_timeout(LIMIT).expect("it gives up").expect_err("the disk is busy");
     assert_eq!(error, "cannot begin the recording: nobody takes its first line");
     drop(is_busy);
+}
+
+/// Somebody turns a server by hand, and panics between two turns.
+#[test]
+fn a_panic_around_a_server_leaves_what_was_recorded_before_it() {
+    let memory = Memory::default();
+    let out = memory.clone();
+    let panicking = thread::spawn(move || {
+        let mut router = Router::new(());
+        app(&mut router, &mut Config::new());
+        let server = Server::bind("127.0.0.1:0").expect("a port is free").record(Recorder::new(out));
+        let mut running = server.start(router).expect("it starts");
+        let Some(Endpoint::Tcp(address)) = running.local_addr() else { panic!("it listens") };
+        let client = thread::spawn(move || {
+            let mut client = Client::tcp(address);
+            assert_eq!(client.ask("/").text(), "Hello");
+            client
+        });
+        while !client.is_finished() {
+            running.turn(Some(Duration::from_millis(1))).expect("it turns");
+        }
+        let _stays = client.join().expect("it was answered");
+        panic!("this test panics on purpose");
+    });
+    panicking.join().expect_err("it panics");
+    let text = memory.text();
+    assert_has(&text, "turned", "exhausted");
+    assert_eq!(Recording::read(text.as_bytes()).expect("it is one").ending(), Ending::Broken);
+    let outcome = again(text.as_bytes(), app).unwrap_or_else(|mismatch| panic!("{mismatch}"));
+    assert!(outcome.all && outcome.steps > 1, "{outcome:?}");
 }
