@@ -10,7 +10,7 @@ use super::log_writer::{Bounds, Queue};
 use super::recordable::{Recordable, Shelved};
 use super::socket::Socket;
 use crate::exchange::{Endpoint, guard};
-use crate::limits::{LOG_LINES, RECORDING_PATIENCE, RECORDING_WAITS};
+use crate::limits::{RECORDING_PATIENCE, RECORDING_WAITS};
 use crate::recording::{Outlet, Refused};
 
 impl Parts {
@@ -52,7 +52,11 @@ struct Fate {
     failed: OnceLock<io::Error>,
 }
 
-const BOUNDS: Bounds = Bounds { lines: LOG_LINES, bytes: RECORDING_WAITS, patience: RECORDING_PATIENCE };
+/// Only the bytes bound what waits: the shortest piece, of a connection that does nothing, is longer than this.
+const SHORT_PIECE: usize = 100;
+
+const BOUNDS: Bounds =
+    Bounds { lines: RECORDING_WAITS / SHORT_PIECE, bytes: RECORDING_WAITS, patience: RECORDING_PATIENCE };
 
 impl Pen {
     /// Starts the thread, and waits for a limited time until the first line is written.
@@ -139,5 +143,44 @@ impl Write for UpToError {
 
     fn flush(&mut self) -> io::Result<()> {
         self.attempt(|out| out.flush())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+
+    /// A disk that takes the first write at once, and the others when the test has ended.
+    struct Disk {
+        has_begun: bool,
+        ended: Receiver<()>,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if std::mem::replace(&mut self.has_begun, true) {
+                let _ = self.ended.recv();
+            }
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn short_pieces_wait_up_to_the_same_size_as_long_ones() {
+        for piece in [SHORT_PIECE, 300, 32_000] {
+            let (ends, ended) = channel::<()>();
+            let mut pen = Pen::begin(Box::new(Disk { has_begun: false, ended }), "first\n".to_owned()).unwrap();
+            let taken = (0..=RECORDING_WAITS).take_while(|_| pen.take(&vec![b'x'; piece]).is_ok()).count();
+            // The thread holds some that do not wait any more.
+            let bytes = taken * piece;
+            assert!((RECORDING_WAITS - piece..RECORDING_WAITS + 100_000).contains(&bytes), "{bytes} bytes of {piece}");
+            drop(ends);
+        }
     }
 }
