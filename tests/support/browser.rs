@@ -59,16 +59,7 @@ impl Browser {
             return None;
         }
         let place = Place::take();
-        let mut driver = Command::new("chromedriver");
-        driver.arg("--port=0");
-        let mut driver = Process::start(driver);
-        let port = loop {
-            let line = driver.line();
-            let told = line.split_once("started successfully on port ");
-            if let Some((_, port)) = told {
-                break port.trim_end_matches('.').parse::<u16>().expect("a port");
-            }
-        };
+        let (driver, port) = start_driver();
         let mut client = Client::tcp(([127, 0, 0, 1], port).into());
         client.socket().set_read_timeout(Some(2 * RUN)).expect("a timeout can be set");
         let args = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--mute-audio"];
@@ -206,4 +197,23 @@ fn ask(client: &mut Client, method: &str, path: &str, content: &Value) -> Value 
     let mut value: Value = serde_json::from_slice(&reply.content).expect("WebDriver answers in JSON");
     assert_eq!(reply.status, 200, "{path}: {value}");
     value["value"].take()
+}
+
+/// Starts the driver. Returns it with its port. A driver takes a free port for IPv6, and then the same one for IPv4,
+/// which another test may use. Then it ends, and the next driver gets another port.
+#[track_caller]
+fn start_driver() -> (Process, u16) {
+    for _ in 0..20 {
+        let mut driver = Command::new("chromedriver");
+        driver.arg("--port=0");
+        let mut driver = Process::start(driver);
+        while let Some(line) = driver.next_line() {
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                return (driver, port.trim_end_matches('.').parse().expect("a port"));
+            }
+        }
+        let end = driver.end();
+        assert!(end.errors.contains("Address already in use"), "{end:?}");
+    }
+    panic!("each port of the driver is in use")
 }

@@ -83,13 +83,29 @@ impl Process {
     /// The next line of its standard output.
     #[track_caller]
     pub(crate) fn line(&mut self) -> String {
-        match self.output.recv_timeout(LIMIT) {
-            Ok(line) => String::from_utf8(line).expect("the output is text").trim_end().to_owned(),
-            Err(error) => {
-                let errors: Vec<u8> = self.errors.try_iter().flatten().collect();
-                panic!("no line of output: {error}; {}", String::from_utf8_lossy(&errors))
-            }
+        self.line_or_end().unwrap_or_else(|error| self.has_no_line(error))
+    }
+
+    /// The next line of its standard output; `None` at the end of it.
+    #[track_caller]
+    pub(crate) fn next_line(&mut self) -> Option<String> {
+        match self.line_or_end() {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(error) => self.has_no_line(error),
         }
+    }
+
+    #[track_caller]
+    fn line_or_end(&self) -> Result<String, RecvTimeoutError> {
+        let line = self.output.recv_timeout(LIMIT)?;
+        Ok(String::from_utf8(line).expect("the output is text").trim_end().to_owned())
+    }
+
+    #[track_caller]
+    fn has_no_line(&self, error: RecvTimeoutError) -> ! {
+        let errors: Vec<u8> = self.errors.try_iter().flatten().collect();
+        panic!("no line of output: {error}; {}", String::from_utf8_lossy(&errors))
     }
 
     /// Waits until the process ends.
