@@ -288,7 +288,7 @@ fn why(cause: &str) -> &str {
     }
 }
 
-/// What an error of a call means, where its name does not say who has caused it.
+/// What an error of a call means, where its name does not say which side has caused it.
 fn meaning(error: &str) -> &str {
     match error {
         "ConnectionReset" => ", the client has reset it",

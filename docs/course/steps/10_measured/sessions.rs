@@ -1,4 +1,4 @@
-//! All sessions: who is runnable, who has ended, and what they share.
+//! All sessions: which are runnable, which have ended, and what they share.
 
 use std::collections::VecDeque;
 use std::mem;
