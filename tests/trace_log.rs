@@ -168,7 +168,7 @@ fn a_client_that_leaves_while_it_is_owed_something_has_not_waited_for_the_applic
     assert_logged("reaped from slot 0: the client reset it, or the socket failed");
 }
 
-/// The error of a read says who has ended the connection.
+/// The error of a read says which side has ended the connection.
 #[test]
 fn a_reset_is_the_clients() {
     let _alone = alone();

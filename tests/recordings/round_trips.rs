@@ -7,7 +7,7 @@ use monoloop::exchange::{BodySink, BodySource, Chunk, Intake, Progress, Trailers
 use monoloop::sse::{self, Event};
 use monoloop::{Config, Error, Method, Response, Result, Router, Sent};
 
-use super::support::{Client, pattern};
+use super::support::{Client, TestServer, pattern};
 use super::{assert_has, round_trip};
 
 const MIB: usize = 1 << 20;
@@ -230,16 +230,24 @@ fn many_connections_at_once() {
     });
 }
 
+/// A client after the handshake, in which it has sent these fields, too.
+#[cfg(feature = "websocket")]
+#[track_caller]
+fn open_websocket(server: &TestServer, fields: &str) -> Client {
+    let mut client = server.connect();
+    client.send(format!(
+        "GET /socket HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{fields}\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    ));
+    client.try_head().expect("a head comes");
+    client
+}
+
 #[cfg(feature = "websocket")]
 #[test]
 fn a_websocket() {
     let recording = round_trip(app, |server| {
-        let mut client = server.connect();
-        client.send(
-            "GET /socket HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-        );
-        client.try_head().expect("a head comes");
+        let mut client = open_websocket(server, "");
         client.send(b"\x81\x82\0\0\0\0hi");
         assert_eq!(exactly(&mut client, 4), b"\x81\x02hi");
         client.send(b"\x88\x82\0\0\0\0\x03\xe8");
@@ -254,13 +262,7 @@ fn a_websocket() {
 #[test]
 fn a_websocket_with_compression() {
     let recording = round_trip(app, |server| {
-        let mut client = server.connect();
-        client.send(
-            "GET /socket HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Extensions: permessage-deflate\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-        );
-        client.try_head().expect("a head comes");
+        let mut client = open_websocket(server, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
         let long = "\nCookie: hidden".repeat(20);
         client.send([b"\x81\xfe\x01\x2c\0\0\0\0", long.as_bytes()].concat());
         let begin = exactly(&mut client, 2);
@@ -279,7 +281,7 @@ fn a_websocket_with_compression() {
 /// The server listens on a unix socket, whose short reads prove nothing.
 #[test]
 fn a_unix_socket() {
-    use super::support::{SocketPath, TestServer};
+    use super::support::SocketPath;
     use super::{Memory, again};
     use monoloop::Server;
     use monoloop::recording::Recorder;
